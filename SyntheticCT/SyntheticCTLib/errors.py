@@ -1,0 +1,11 @@
+"""The one error type that carries a sentence for people."""
+
+from __future__ import annotations
+
+
+class SyntheticCTError(Exception):
+    """Bad input or a failed step, told in one sentence: what is wrong and what to do.
+
+    The command line prints the sentence and exits with status 2, the Slicer modules show it
+    in a dialog; neither shows a traceback.
+    """

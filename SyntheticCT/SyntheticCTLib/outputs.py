@@ -1,0 +1,90 @@
+"""Writing results so that a failure leaves nothing half-written and no input is overwritten."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .errors import SyntheticCTError
+
+
+def refuse_overwrite(output: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
+    """Raise SyntheticCTError where ``output`` is one of ``inputs``, or lies in or around one."""
+    target = Path(output).resolve()
+    for item in inputs:
+        source = Path(item).resolve()
+        if target == source or target in source.parents:
+            raise SyntheticCTError(
+                f"The output {output} would overwrite the input {item}: choose another output."
+            )
+        if source in target.parents:
+            raise SyntheticCTError(
+                f"The output {output} lies inside the input {item}: choose a place outside it."
+            )
+
+
+def require_writable_folder(folder: str | os.PathLike) -> Path:
+    """Create ``folder`` where it is missing and return it.
+
+    Raises:
+        SyntheticCTError: the folder cannot be made or written to.
+    """
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path):
+            pass
+    except OSError as error:
+        raise SyntheticCTError(
+            f"The output folder {path} cannot be written to ({error.strerror}): "
+            "choose another folder or change its permissions."
+        ) from error
+    return path
+
+
+@contextlib.contextmanager
+def staged_file(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path of the same suffix; it becomes ``path`` only on success."""
+    target = Path(path)
+    if target.is_dir():
+        raise SyntheticCTError(f"The output {target} is a folder: give a file name.")
+    folder = require_writable_folder(target.parent)
+    stage = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
+    try:
+        yield stage / target.name
+        os.replace(stage / target.name, target)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def staged_folder(
+    path: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()
+) -> Iterator[Path]:
+    """Yield a temporary folder; on success everything in it is moved into ``path``.
+
+    Files of the same name from an earlier run are replaced, other files stay.
+
+    Raises:
+        SyntheticCTError: ``path`` is not writable, or a result would replace one of ``inputs``;
+            nothing has been moved then.
+    """
+    inputs = list(inputs)
+    target = require_writable_folder(path)
+    stage = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
+    try:
+        yield stage
+        results = sorted(stage.iterdir())
+        for item in results:
+            refuse_overwrite(target / item.name, inputs)
+        for item in results:
+            destination = target / item.name
+            if destination.is_dir() and not destination.is_symlink():
+                shutil.rmtree(destination)
+            os.replace(item, destination)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)

@@ -1,0 +1,94 @@
+"""The one progress interface: silent, on a terminal, or one JSON line an event."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import IO, Any
+
+
+class Progress:
+    """Receives the progress of long work; this base class is silent.
+
+    Library functions take ``progress: Progress`` and call :meth:`report` with the name of the
+    step and the fraction of that step that is done; they never print.
+    """
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        """Tell that ``step`` is done to ``fraction`` (0 to 1); details are JSON values."""
+
+    def warn(self, message: str) -> None:
+        """Tell a warning, one sentence, that must reach the user."""
+
+    def done(self, **outputs: Any) -> None:
+        """Tell that the whole command is complete and its outputs are written."""
+
+    def close(self) -> None:
+        """Leave the display in order, after success or failure."""
+
+
+class JsonProgress(Progress):
+    """Writes one JSON line an event, for programs that run the command as a child process."""
+
+    def __init__(self, stream: IO[str] | None = None) -> None:
+        self._stream = stream or sys.stdout
+
+    def _write(self, **event: Any) -> None:
+        self._stream.write(json.dumps(event) + "\n")
+        self._stream.flush()
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        self._write(event="progress", step=step, fraction=round(float(fraction), 4), **details)
+
+    def warn(self, message: str) -> None:
+        self._write(event="warning", message=message)
+
+    def done(self, **outputs: Any) -> None:
+        self._write(event="done", **{name: str(value) for name, value in outputs.items()})
+
+
+class TerminalProgress(Progress):
+    """One bar a step on the standard error, plain lines where that is no terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
+        self._console = Console(stderr=True)
+        self._bars = Bars(
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[details]}"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._tasks: dict[str, Any] = {}
+        self._bars.start()
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        if step not in self._tasks:
+            self._tasks[step] = self._bars.add_task(step, total=1.0, details="")
+            if not self._console.is_terminal:
+                self._console.print(step, markup=False)
+        text = "  ".join(
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in details.items()
+        )
+        self._bars.update(self._tasks[step], completed=fraction, details=text)
+
+    def warn(self, message: str) -> None:
+        self._console.print(f"Warning: {message}", style="yellow", markup=False)
+
+    def done(self, **outputs: Any) -> None:
+        self.close()
+        for name, value in outputs.items():
+            self._console.print(f"{name}: {value}", markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        self._bars.stop()
+
+
+SILENT = Progress()

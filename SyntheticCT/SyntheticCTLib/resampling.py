@@ -1,0 +1,78 @@
+"""The one resampling helper; every other module goes through it."""
+
+from __future__ import annotations
+
+import SimpleITK as sitk
+
+HU_OUTSIDE = -1024
+"""CT number given to points outside a CT-like image's field of view."""
+
+
+def resample(
+    image: sitk.Image,
+    reference: sitk.Image,
+    transform: sitk.Transform | None = None,
+    *,
+    fill: float,
+    nearest: bool = False,
+) -> sitk.Image:
+    """Return ``image`` sampled at the voxel centres of ``reference``.
+
+    Args:
+        image: 3D scalar image; its pixel type is kept (rounded for integer types).
+        reference: image whose grid (size, origin, spacing, directions) the result takes.
+        transform: maps physical points of ``reference`` to physical points of ``image``
+            (millimetres, LPS), the direction in which registrations return it; identity
+            when None.
+        fill: value outside the field of view of ``image``; :data:`HU_OUTSIDE` for CT, 0 for
+            MR and dose. There is no default, because the wrong one goes unseen.
+        nearest: nearest neighbour, for labels; otherwise linear.
+    """
+    if transform is None:
+        if same_grid(image, reference):
+            return sitk.Image(image)
+        transform = sitk.Transform(3, sitk.sitkIdentity)
+    return sitk.Resample(
+        image,
+        reference,
+        transform,
+        sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
+        fill,
+        image.GetPixelID(),
+    )
+
+
+def grid_of(
+    size: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    origin: tuple[float, float, float],
+    direction: tuple[float, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1),
+) -> sitk.Image:
+    """Return an 8-bit image of zeros that carries a grid (i, j, k order; mm, LPS)."""
+    grid = sitk.Image(list(size), sitk.sitkUInt8)
+    grid.SetSpacing(spacing)
+    grid.SetOrigin(origin)
+    grid.SetDirection(direction)
+    return grid
+
+
+def same_grid(first: sitk.Image, second: sitk.Image, tolerance_mm: float = 1e-3) -> bool:
+    """Whether every voxel of two images lies at the same place, within ``tolerance_mm``."""
+    if first.GetSize() != second.GetSize():
+        return False
+    last = [n - 1 for n in first.GetSize()]
+    corners = [[0] * len(last), last] + [
+        [end if axis == free else 0 for axis, end in enumerate(last)] for free in range(len(last))
+    ]
+    return all(
+        max(
+            abs(a - b)
+            for a, b in zip(
+                first.TransformIndexToPhysicalPoint(corner),
+                second.TransformIndexToPhysicalPoint(corner),
+                strict=True,
+            )
+        )
+        <= tolerance_mm
+        for corner in corners
+    )

@@ -1,0 +1,107 @@
+"""The one reader and the one writer of volumes, and the checks every input passes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import SyntheticCTError
+from .outputs import staged_file
+
+SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical device"
+"""Label that every synthetic CT carries, in files, scenes and reports."""
+
+
+def read_volume(path: str | os.PathLike, what: str = "image") -> sitk.Image:
+    """Read a 3D scalar volume from a file (NRRD, NIfTI, MHA, ...) or a folder of one DICOM series.
+
+    Args:
+        path: a volume file, a single multi-frame DICOM file, or a DICOM folder.
+        what: the role that error sentences name ("MR", "CT", "dose").
+
+    Returns:
+        The image as stored (modality LUT applied for DICOM), geometry in mm, LPS.
+
+    Raises:
+        SyntheticCTError: unreadable, not 3D, not scalar, NaN, empty or constant, a folder
+            without DICOM, with several series, or with non-uniform slice spacing.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SyntheticCTError(f"The {what} {path} does not exist: check the path.")
+    if path.is_dir():
+        from .dicom_series import read_dicom_folder
+
+        image = read_dicom_folder(path, what)
+    else:
+        try:
+            image = sitk.ReadImage(str(path))
+        except RuntimeError as error:
+            raise SyntheticCTError(
+                f"The {what} {path} cannot be read as an image: give a NRRD, NIfTI or MetaImage "
+                "file or a DICOM folder that is complete."
+            ) from error
+    return check_volume(image, f"{what} {path}")
+
+
+def check_volume(image: sitk.Image, what: str) -> sitk.Image:
+    """Return ``image`` when it is a finite, non-constant 3D scalar volume.
+
+    Raises:
+        SyntheticCTError: with ``what`` naming the image.
+    """
+    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
+        image = image[:, :, :, 0]
+    if image.GetDimension() != 3 or 1 in image.GetSize():
+        raise SyntheticCTError(
+            f"The {what} is not a 3D volume (its size is "
+            f"{' x '.join(str(n) for n in image.GetSize())}): give a volume of at least two "
+            "slices in each direction."
+        )
+    if image.GetNumberOfComponentsPerPixel() != 1:
+        raise SyntheticCTError(
+            f"The {what} has {image.GetNumberOfComponentsPerPixel()} values a voxel: "
+            "give a volume with one value a voxel, not colours or vectors."
+        )
+    values = sitk.GetArrayViewFromImage(image)
+    if not np.isfinite(values.min()) or not np.isfinite(values.max()):
+        raise SyntheticCTError(
+            f"The {what} holds NaN or infinite voxels: replace them before it is used."
+        )
+    if values.min() == values.max():
+        raise SyntheticCTError(
+            f"The {what} is empty: every voxel is {values.flat[0]:g}; give the right volume."
+        )
+    return image
+
+
+def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
+    """Return ``array`` (k, j, i) as an image on exactly the grid of ``reference``."""
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.CopyInformation(reference)
+    return image
+
+
+def write_volume(image: sitk.Image, path: str | os.PathLike) -> Path:
+    """Write ``image`` compressed to ``path``, whole or not at all, and return the path."""
+    path = Path(path)
+    with staged_file(path) as stage:
+        try:
+            sitk.WriteImage(image, str(stage), useCompression=True, compressionLevel=3)
+        except RuntimeError as error:
+            raise SyntheticCTError(
+                f"The volume {path} cannot be written: end the name with .nrrd, .nii.gz or .mha "
+                "and make sure that there is room on the disk."
+            ) from error
+    return path
+
+
+def label_synthetic(image: sitk.Image, bundle_sha256: str = "") -> sitk.Image:
+    """Return ``image`` with the metadata that marks it as a synthetic CT."""
+    image.SetMetaData("SyntheticCT", SYNTHETIC_NOTE)
+    if bundle_sha256:
+        image.SetMetaData("SyntheticCTModel", bundle_sha256)
+    return image

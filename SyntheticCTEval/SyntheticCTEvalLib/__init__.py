@@ -1,0 +1,1 @@
+"""Evaluation of a synthetic CT against the true CT: image, dose, gamma, report."""
