@@ -1,0 +1,88 @@
+"""What an evaluation returns: the volumes and numbers that report, scene and files are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from .gamma import GammaResult
+
+
+@dataclass
+class CandidateResult:
+    """One candidate (synthetic CT, MRCAT, ...) held against the true CT.
+
+    Attributes:
+        name: the name the user gave it ("sCT", "MRCAT").
+        volume: CT numbers in HU on the true CT's grid, registered unless that was turned off.
+        difference: ``volume`` minus true CT in HU (float32) on the CT's grid.
+        body: body contour of ``volume`` (uint8, 0 or 1) on the CT's grid.
+        dose: dose in Gy on its own grid; None where no dose was evaluated.
+        gamma: gamma of ``dose`` against the dose on the true CT; None without dose.
+        metrics: this candidate's entry of metrics.json.
+    """
+
+    name: str
+    volume: sitk.Image
+    difference: sitk.Image
+    body: sitk.Image
+    dose: sitk.Image | None = None
+    gamma: GammaResult | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class HistogramSet:
+    """Voxel histograms of MRs before and after Nyul normalization (paper, Figure 3).
+
+    Attributes:
+        raw_edges, normalized_edges: bin edges, n + 1 values.
+        raw, normalized: one row a scan, n fractions of the foreground voxels each; the last
+            row is the scan at hand, the others are the training scans of the model.
+    """
+
+    raw_edges: list[float]
+    normalized_edges: list[float]
+    raw: list[list[float]]
+    normalized: list[list[float]]
+
+
+@dataclass
+class Evaluation:
+    """An evaluated patient.
+
+    Attributes:
+        ct: true CT in HU.
+        body: body contour of the true CT (uint8) on its grid.
+        candidates: by name, in the order the user gave.
+        dose_ct: dose on the true CT in Gy on its own grid; None where no dose was evaluated.
+        mr: the MR that the synthetic CT was made of, on its own grid, where it is known.
+        histograms: MR histograms before and after Nyul, where they are known.
+        structures: masks (uint8) by name, on any grid.
+        prescription_gy: prescription dose in Gy.
+        definitions: one line a number: region, window, normalisation, cutoff, interpolation.
+        notes: what the reader must know (warnings, parts that were skipped and why).
+    """
+
+    ct: sitk.Image
+    body: sitk.Image
+    candidates: dict[str, CandidateResult]
+    dose_ct: sitk.Image | None = None
+    mr: sitk.Image | None = None
+    histograms: HistogramSet | None = None
+    structures: dict[str, sitk.Image] = field(default_factory=dict)
+    prescription_gy: float | None = None
+    definitions: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the content of metrics.json."""
+        return {
+            "definitions": self.definitions,
+            "candidates": {name: result.metrics for name, result in self.candidates.items()},
+            "prescription_gy": self.prescription_gy,
+            "notes": self.notes,
+        }
