@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import SimpleITK as sitk
 
 HU_OUTSIDE = -1024
@@ -15,6 +16,7 @@ def resample(
     *,
     fill: float,
     nearest: bool = False,
+    antialias: bool = False,
 ) -> sitk.Image:
     """Return ``image`` sampled at the voxel centres of ``reference``.
 
@@ -27,11 +29,15 @@ def resample(
         fill: value outside the field of view of ``image``; :data:`HU_OUTSIDE` for CT, 0 for
             MR and dose. There is no default, because the wrong one goes unseen.
         nearest: nearest neighbour, for labels; otherwise linear.
+        antialias: blur along each axis on which ``reference`` is coarser, so that what lies
+            between its voxel centres is averaged rather than skipped.
     """
     if transform is None:
         if same_grid(image, reference):
             return sitk.Image(image)
         transform = sitk.Transform(3, sitk.sitkIdentity)
+    if antialias:
+        image = _blurred_to(image, reference)
     return sitk.Resample(
         image,
         reference,
@@ -40,6 +46,19 @@ def resample(
         fill,
         image.GetPixelID(),
     )
+
+
+def _blurred_to(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    alignment = np.abs(
+        np.reshape(image.GetDirection(), (3, 3)).T @ np.reshape(reference.GetDirection(), (3, 3))
+    )
+    for axis, own in enumerate(image.GetSpacing()):
+        coarse = reference.GetSpacing()[int(alignment[axis].argmax())]
+        # A box of the coarse voxel's width has a standard deviation of width / sqrt(12).
+        variance = (coarse**2 - own**2) / 12
+        if variance > (0.1 * own) ** 2 and image.GetSize()[axis] >= 4:
+            image = sitk.RecursiveGaussian(image, variance**0.5, False, 0, axis)
+    return image
 
 
 def grid_of(

@@ -1,0 +1,228 @@
+"""The command line ``synthetic-ct``: its options, its exit codes and its error sentences."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+
+from . import __version__, commands
+from .errors import SyntheticCTError
+from .progress import JsonProgress, Progress, TerminalProgress
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+FAILED = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: the result is complete and written; 1: a fault of the program; 2: bad input or usage;
+    130: interrupted. After anything but 0 nothing half-written is left.
+    """
+    options = build_parser().parse_args(arguments)
+    progress: Progress = JsonProgress() if options.progress == "json" else TerminalProgress()
+    try:
+        outputs = options.run(options, progress)
+    except SyntheticCTError as error:
+        return _failed(options, progress, str(error), BAD_INPUT)
+    except KeyboardInterrupt:
+        return _failed(options, progress, "Interrupted; nothing half-written is left.", INTERRUPTED)
+    except Exception as error:
+        sentence = f"The program failed ({type(error).__name__}: {error}): run again with --debug."
+        return _failed(options, progress, sentence, FAILED)
+    progress.done(**outputs)
+    progress.close()
+    return 0
+
+
+def _failed(options: argparse.Namespace, progress: Progress, sentence: str, code: int) -> int:
+    progress.close()
+    if options.debug:
+        traceback.print_exc()
+    print(f"synthetic-ct: {sentence}", file=sys.stderr)
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="synthetic-ct",
+        description="Synthetic CT from T2-weighted MR of the pelvis, held against CT and MRCAT. "
+        "For research use, not a medical device.",
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, run: Callable, summary: str, details: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=summary, description=f"{summary}. {details}")
+        sub.set_defaults(run=run)
+        sub.add_argument(
+            "--progress",
+            choices=("bar", "json"),
+            default="bar",
+            help="bars on the terminal, or one JSON line an event on standard output",
+        )
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        return sub
+
+    _add_demo(command)
+    _add_phantom(command)
+    _add_train(command)
+    _add_generate(command)
+    _add_evaluate(command)
+    return parser
+
+
+def _add_demo(command: Callable) -> None:
+    sub = command(
+        "demo",
+        commands.demo,
+        "Run the whole chain on a digital patient",
+        "Makes a phantom that the demo model has not seen, its synthetic CT and MRCAT, registers "
+        "both onto the CT, recalculates dose, and writes report.html, scene.mrb and metrics.json.",
+    )
+    sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+    sub.add_argument("--seed", type=int, default=1001, help="of the digital patient (%(default)s)")
+    sub.add_argument(
+        "--full", action="store_true", help="the clinical grid (512 x 512), which takes longer"
+    )
+    sub.add_argument("--model", metavar="BUNDLE", help="another model than the demo model")
+
+
+def _add_phantom(command: Callable) -> None:
+    sub = command(
+        "phantom",
+        commands.phantom,
+        "Make digital patients",
+        "Each has MR, CT, mDixon, MRCAT, labels, structures and the known deformation between "
+        "MR and CT; a manifest.csv lists them for train and cohort. Same seed, same bytes.",
+    )
+    sub.add_argument("--seed", type=int, required=True, help="of the first patient")
+    sub.add_argument("--count", type=int, default=1, help="patients, seeds N, N+1, ... (1)")
+    sub.add_argument("--output", required=True, metavar="DIR", help="folder of the cohort")
+    sub.add_argument(
+        "--grid",
+        choices=("clinical", "coarse", "tiny"),
+        default="clinical",
+        help="voxel sizes: as in the study, as in the demo, or for quick trials (%(default)s)",
+    )
+
+
+def _add_train(command: Callable) -> None:
+    sub = command(
+        "train",
+        commands.train,
+        "Train a model on pairs of MR and CT",
+        "The manifest has the columns patient, mr, ct and optionally registered (yes: the MR "
+        "already lies on the CT) and use (train or validation). Defaults are the study's. Pairs "
+        "and the last checkpoint are kept in BUNDLE.training.",
+    )
+    sub.add_argument("manifest", metavar="MANIFEST.csv")
+    sub.add_argument("--output", required=True, metavar="BUNDLE", help="folder of the model")
+    sub.add_argument("--epochs", type=int, default=100, help="passes over all slabs (%(default)s)")
+    sub.add_argument("--width", type=int, default=64, help="channels of level one (%(default)s)")
+    sub.add_argument("--depth", type=int, default=4, help="down-samplings (%(default)s)")
+    sub.add_argument("--blocks", type=int, default=4, help="residual blocks (%(default)s)")
+    sub.add_argument("--size", type=int, default=512, help="pixels of a slab (%(default)s)")
+    sub.add_argument("--batch", type=int, default=3, help="slabs a step (%(default)s)")
+    sub.add_argument("--learning-rate", type=float, default=2e-4, help="of Adam (%(default)s)")
+    sub.add_argument("--l1-weight", type=float, default=1.0, help="of the L1 loss (%(default)s)")
+    sub.add_argument(
+        "--adversarial-weight", type=float, default=1.0, help="of the other loss (%(default)s)"
+    )
+    sub.add_argument("--spacing", type=float, metavar="MM", help="in-plane grid (the CT's own)")
+    sub.add_argument(
+        "--hu-range",
+        type=float,
+        nargs=2,
+        default=(-1024.0, 2048.0),
+        metavar=("LOW", "HIGH"),
+        help="CT numbers that -1 and 1 stand for (-1024 2048)",
+    )
+    sub.add_argument("--seed", type=int, default=0, help="of weights and order (%(default)s)")
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    sub.add_argument("--domain", default="", help="what the model is for, in words")
+    sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+
+
+def _add_generate(command: Callable) -> None:
+    sub = command(
+        "generate",
+        commands.generate,
+        "Make the synthetic CT of an MR",
+        "The result lies on exactly the MR's grid, int16 HU.",
+    )
+    sub.add_argument("mr", metavar="MR", help="volume file or DICOM folder")
+    sub.add_argument("--model", metavar="BUNDLE", required=True, help="folder of the model")
+    sub.add_argument("--output", required=True, metavar="FILE", help="synthetic CT (.nrrd, ...)")
+    sub.add_argument(
+        "--uncertainty",
+        metavar="FILE",
+        help="standard deviation in HU over the slabs that predict a slice; -1 where only one does",
+    )
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+
+
+def _add_evaluate(command: Callable) -> None:
+    sub = command(
+        "evaluate",
+        commands.evaluate,
+        "Hold synthetic CTs against the true CT",
+        "Registers every candidate onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
+        "Without dose files the dose is recalculated on every volume with one plan.",
+    )
+    sub.add_argument("--ct", required=True, help="true CT: volume file or DICOM folder")
+    sub.add_argument(
+        "--candidate",
+        required=True,
+        action="append",
+        type=_named,
+        metavar="NAME=VOLUME",
+        help="volume to judge; may be given several times",
+    )
+    sub.add_argument("--mr", help="the MR, shown in the report")
+    sub.add_argument("--dose-ct", metavar="DOSE", help="dose on the true CT (RTDOSE or volume)")
+    sub.add_argument(
+        "--dose",
+        action="append",
+        default=[],
+        type=_named,
+        metavar="NAME=DOSE",
+        help="dose on that candidate; may be given several times",
+    )
+    sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="of dose volumes that name none")
+    sub.add_argument("--no-dose", action="store_true", help="images only")
+    sub.add_argument(
+        "--prescription",
+        type=float,
+        metavar="GY",
+        help="prescription dose: gamma's percentages and cutoffs refer to it "
+        "(45 when dose is recalculated, the largest reference dose when it is imported)",
+    )
+    sub.add_argument("--structures", metavar="FILE", help="label map or .seg.nrrd with a target")
+    sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
+    sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
+    sub.add_argument(
+        "--no-registration", action="store_true", help="the candidates already lie on the CT"
+    )
+    sub.add_argument(
+        "--gamma-engine",
+        choices=("exact", "pymedphys"),
+        default="exact",
+        help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
+    )
+    sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+
+
+def _named(text: str) -> tuple[str, str]:
+    name, separator, path = text.partition("=")
+    allowed = name.replace("-", "").replace("_", "").isalnum()
+    if not separator or not path or not allowed:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=FILE with a name of letters, digits, - and _"
+        )
+    return name, os.path.expanduser(path)

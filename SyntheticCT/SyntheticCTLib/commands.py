@@ -1,0 +1,171 @@
+"""What each command of the command line does: files in, core functions, files out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .errors import SyntheticCTError
+from .outputs import refuse_overwrite, require_writable_folder, staged_folder
+from .progress import Progress
+from .volumes import read_volume, write_volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from .inference import Generated
+
+Outputs = dict[str, Path]
+
+
+def phantom(options: argparse.Namespace, progress: Progress) -> Outputs:
+    """Write digital patients and their manifest."""
+    from .phantom import CLINICAL, COARSE, TINY, write_cohort
+
+    if options.count < 1:
+        raise SyntheticCTError("The count must be at least 1.")
+    grid = {"clinical": CLINICAL, "coarse": COARSE, "tiny": TINY}[options.grid]
+    require_writable_folder(options.output)
+    return {"manifest": write_cohort(options.seed, options.count, options.output, grid, progress)}
+
+
+def train(options: argparse.Namespace, progress: Progress) -> Outputs:
+    """Train a model and write its bundle."""
+    from .training import TrainingSettings
+    from .training import train as run
+    from .training_pairs import read_sources
+
+    settings = TrainingSettings(
+        epochs=options.epochs,
+        width=options.width,
+        depth=options.depth,
+        blocks=options.blocks,
+        size=options.size,
+        batch=options.batch,
+        learning_rate=options.learning_rate,
+        l1_weight=options.l1_weight,
+        adversarial_weight=options.adversarial_weight,
+        spacing_mm=options.spacing,
+        hu_range=tuple(options.hu_range),
+        seed=options.seed,
+        device=options.device,
+        domain=options.domain,
+    )
+    sources = read_sources(options.manifest)
+    run(sources, options.output, settings, resume=options.resume, progress=progress)
+    return {"model": Path(options.output)}
+
+
+def generate(options: argparse.Namespace, progress: Progress) -> Outputs:
+    """Write the synthetic CT of an MR, and its uncertainty where asked for."""
+    from .bundle import load_bundle
+    from .inference import generate as run
+
+    outputs = {"sct": Path(options.output)}
+    if options.uncertainty:
+        outputs["uncertainty"] = Path(options.uncertainty)
+        refuse_overwrite(options.uncertainty, [options.output])
+    for path in outputs.values():
+        refuse_overwrite(path, [options.mr, options.model])
+    bundle = load_bundle(options.model)
+    result = run(read_volume(options.mr, "MR"), bundle, device=options.device, progress=progress)
+    for name, path in outputs.items():
+        write_volume(getattr(result, name), path)
+    return outputs
+
+
+def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
+    """Evaluate candidates against the true CT and write metrics, maps, report and scene."""
+    from SyntheticCTEvalLib.dose import read_dose
+    from SyntheticCTEvalLib.evaluation import EvaluationSettings
+    from SyntheticCTEvalLib.evaluation import evaluate as run
+    from SyntheticCTEvalLib.files import write_evaluation
+
+    from .segmentation import read_segmentation
+
+    candidates = _unique(options.candidate, "--candidate")
+    doses = _unique(options.dose, "--dose")
+    unknown = [name for name in doses if name not in candidates]
+    if unknown:
+        raise SyntheticCTError(
+            f"--dose names {unknown[0]}, which is no candidate: give --candidate {unknown[0]}=... "
+            "as well."
+        )
+    if doses and not options.dose_ct:
+        raise SyntheticCTError("--dose needs the dose on the true CT as well: give --dose-ct.")
+    if options.dose_ct and not doses:
+        raise SyntheticCTError(
+            "--dose-ct needs the dose on a candidate as well: give --dose NAME=DOSE."
+        )
+    others = (options.mr, options.dose_ct, options.structures, options.region)
+    inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
+    require_writable_folder(options.output)
+    evaluation = run(
+        read_volume(options.ct, "CT"),
+        {name: read_volume(path, f"candidate {name}") for name, path in candidates.items()},
+        dose_ct=read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None,
+        doses={name: read_dose(path, options.dose_unit) for name, path in doses.items()},
+        structures=read_segmentation(options.structures) if options.structures else {},
+        region=read_volume(options.region, "region") if options.region else None,
+        mr=read_volume(options.mr, "MR") if options.mr else None,
+        settings=EvaluationSettings(
+            prescription_gy=options.prescription,
+            register=not options.no_registration,
+            dose=not options.no_dose,
+            target=options.target,
+            gamma_engine=options.gamma_engine,
+        ),
+        progress=progress,
+    )
+    with staged_folder(options.output, inputs) as stage:
+        write_evaluation(evaluation, stage, progress=progress)
+    return {"report": Path(options.output) / "report.html"}
+
+
+def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
+    """Make an unseen digital patient and run the whole chain on it."""
+    from SyntheticCTEvalLib.evaluation import EvaluationSettings
+    from SyntheticCTEvalLib.evaluation import evaluate as run
+    from SyntheticCTEvalLib.files import write_evaluation
+
+    from .bundle import demo_bundle_folder, load_bundle
+    from .histograms import histogram_set
+    from .inference import generate as synthesize
+    from .phantom import CLINICAL, COARSE, STRUCTURES, make_phantom
+    from .segmentation import masks_of
+
+    bundle = load_bundle(options.model or demo_bundle_folder())
+    require_writable_folder(options.output)
+    case = make_phantom(options.seed, CLINICAL if options.full else COARSE, progress)
+    generated: Generated = synthesize(case.mr, bundle, progress=progress)
+    evaluation = run(
+        case.ct,
+        {"sCT": generated.sct, "MRCAT": case.mrcat},
+        structures=masks_of(case.structures_ct, STRUCTURES),
+        mr=case.mr,
+        histograms=histogram_set(case.mr, generated.normalized, bundle.record),
+        settings=EvaluationSettings(prescription_gy=45.0),
+        progress=progress,
+    )
+    evaluation.notes[:0] = [f"Digital patient {options.seed}; not a person.", *generated.warnings]
+    volumes: dict[str, sitk.Image] = {
+        "mr": case.mr,
+        "ct": case.ct,
+        "mrcat": case.mrcat,
+        "sct": generated.sct,
+        "uncertainty": generated.uncertainty,
+    }
+    with staged_folder(options.output, [options.model] if options.model else []) as stage:
+        for name, image in volumes.items():
+            write_volume(image, stage / f"{name}.nrrd")
+        write_evaluation(evaluation, stage, progress=progress)
+    return {"report": Path(options.output) / "report.html"}
+
+
+def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
+    names = [name for name, _ in pairs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SyntheticCTError(f"{option} names {twice[0]} twice: give every one its own name.")
+    return dict(pairs)

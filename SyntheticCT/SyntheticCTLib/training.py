@@ -1,0 +1,368 @@
+"""Training of the GAN on prepared pairs, with checkpoints that resume exactly.
+
+Source: paper, "Evaluation and implementation": L1 plus adversarial loss, weight 1 each, Adam
+with 2e-4, batches of three slabs, 100 epochs, intensities in -1..1, 512 x 512.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from . import __version__
+from .bundle import ModelBundle, save_bundle
+from .domain import describe_domain
+from .errors import SyntheticCTError
+from .inference import choose_device, predict, scale_to_network
+from .outputs import refuse_overwrite, require_writable_folder, staged_file
+from .progress import SILENT, Progress
+from .slabs import Padding
+from .training_pairs import Pairs, PairSource, prepare_pairs
+
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Settings of a training; the defaults are the paper's where it gives them.
+
+    Attributes:
+        epochs: passes over all slabs.
+        width, depth, blocks: of the generator; the discriminator takes the same width.
+        size: pixels of a training slab; larger slices are cropped at random around the body,
+            smaller ones padded.
+        batch: slabs a step.
+        learning_rate: of both Adam optimizers.
+        l1_weight, adversarial_weight: of the generator's loss; at adversarial weight 0 no
+            discriminator is trained.
+        spacing_mm: in-plane network grid; the CT's own when None.
+        hu_range: CT numbers that -1 and 1 stand for.
+        seed: of initial weights, order and crops.
+        device: "auto", "cpu" or "cuda".
+        domain: what the model is for, in words (sequence, scanner, patients).
+    """
+
+    epochs: int = 100
+    width: int = 64
+    depth: int = 4
+    blocks: int = 4
+    size: int = 512
+    batch: int = 3
+    learning_rate: float = 2e-4
+    l1_weight: float = 1.0
+    adversarial_weight: float = 1.0
+    spacing_mm: float | None = None
+    hu_range: tuple[float, float] = (-1024.0, 2048.0)
+    seed: int = 0
+    device: str = "auto"
+    domain: str = ""
+
+    def check(self) -> None:
+        """Raise SyntheticCTError with one sentence where a setting makes no sense."""
+        if min(self.epochs, self.width, self.depth, self.batch) < 1 or self.blocks < 0:
+            raise SyntheticCTError("Epochs, width, depth and batch must be at least 1.")
+        if self.size < 32 or self.size % 2**self.depth:
+            raise SyntheticCTError(
+                f"The size {self.size} does not fit: it must be at least 32 and a multiple of "
+                f"{2**self.depth} at depth {self.depth}."
+            )
+        if self.learning_rate <= 0 or self.l1_weight < 0 or self.adversarial_weight < 0:
+            raise SyntheticCTError("The learning rate must be positive and weights not negative.")
+        if self.spacing_mm is not None and not 0.1 <= self.spacing_mm <= 20:
+            raise SyntheticCTError("The spacing must lie between 0.1 and 20 mm.")
+
+
+def train(
+    sources: Sequence[PairSource],
+    output: str | os.PathLike,
+    settings: TrainingSettings,
+    *,
+    resume: bool = False,
+    progress: Progress = SILENT,
+) -> ModelBundle:
+    """Train a model and write its bundle.
+
+    Pairs and the checkpoint of the last finished epoch are kept in ``output`` + ".training".
+
+    Args:
+        sources: the patients, from :func:`training_pairs.read_sources`.
+        output: folder of the bundle.
+        resume: go on from the checkpoint; the result equals that of a run without the break.
+
+    Raises:
+        SyntheticCTError: settings, data, nothing to resume, or a training is there already.
+    """
+
+    settings.check()
+    output = Path(output)
+    refuse_overwrite(output, [p for source in sources for p in (source.mr, source.ct)])
+    work = output.with_name(output.name + ".training")
+    checkpoint = work / CHECKPOINT
+    if resume and not checkpoint.is_file():
+        raise SyntheticCTError(f"There is no training to resume in {work}: leave out --resume.")
+    if not resume and checkpoint.is_file():
+        raise SyntheticCTError(
+            f"A training of {output} is there already: go on with --resume, or remove {work}."
+        )
+    require_writable_folder(output.parent)
+    device = choose_device(settings.device)
+    pairs = prepare_pairs(
+        sources, work / "pairs", spacing_mm=settings.spacing_mm, progress=progress
+    )
+    state = TrainingState(settings, device)
+    if resume:
+        state.load(checkpoint)
+    sampler = SlabSampler(pairs, settings)
+    while len(state.history) < settings.epochs:
+        losses = _run_epoch(state, sampler, settings, progress)
+        if pairs.validation:
+            losses["validation_mae_hu"] = _validation_mae(state.generator, pairs, settings, device)
+        state.history.append(losses)
+        state.save(checkpoint)
+    bundle = _bundle(state, pairs, settings, device)
+    save_bundle(bundle, output)
+    return bundle
+
+
+class TrainingState:
+    """Networks, optimizers and loss history; saved as one safetensors file."""
+
+    def __init__(self, settings: TrainingSettings, device: str) -> None:
+        import torch
+
+        from .networks import Discriminator, Generator
+
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.device = device
+        self.generator = Generator(settings.width, settings.depth, settings.blocks).to(device)
+        self.discriminator = Discriminator(settings.width).to(device)
+        self._parts = {"generator": self.generator, "discriminator": self.discriminator}
+        self.optimizers = {
+            name: torch.optim.Adam(part.parameters(), settings.learning_rate, betas=(0.5, 0.999))
+            for name, part in self._parts.items()
+        }
+        self.history: list[dict[str, float]] = []
+
+    def save(self, path: Path) -> None:
+        """Write the whole state to ``path``, whole or not at all."""
+        from safetensors.torch import save_file
+
+        tensors = {}
+        for name, part in self._parts.items():
+            tensors |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
+            for index, values in self.optimizers[name].state_dict()["state"].items():
+                tensors |= {f"{name}.adam.{index}.{key}": v for key, v in values.items()}
+        facts = {"history": self.history, "settings": self._fixed_settings()}
+        with staged_file(path) as stage:
+            save_file(
+                {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
+                stage,
+                metadata={"training": json.dumps(facts)},
+            )
+
+    def load(self, path: Path) -> None:
+        """Restore what :meth:`save` wrote.
+
+        Raises:
+            SyntheticCTError: unreadable, or written with other settings.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "pt", device=self.device) as file:
+                facts = json.loads(file.metadata()["training"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise SyntheticCTError(
+                f"The checkpoint {path} is truncated or altered: remove its folder and train anew."
+            ) from error
+        changed = sorted(
+            key for key, value in self._fixed_settings().items() if facts["settings"][key] != value
+        )
+        if changed:
+            raise SyntheticCTError(
+                f"The checkpoint {path} was trained with another {', '.join(changed)}: resume "
+                "with the same settings (only the number of epochs may grow)."
+            )
+        for name, part in self._parts.items():
+            part.load_state_dict({key: tensors[f"{name}.{key}"] for key in part.state_dict()})
+            optimizer = self.optimizers[name].state_dict()
+            for key, value in tensors.items():
+                if key.startswith(f"{name}.adam."):
+                    index, field = key.removeprefix(f"{name}.adam.").split(".")
+                    optimizer["state"].setdefault(int(index), {})[field] = value
+            self.optimizers[name].load_state_dict(optimizer)
+        self.history = facts["history"]
+
+    def _fixed_settings(self) -> dict:
+        fixed = asdict(self.settings)
+        for name in ("epochs", "device", "domain"):
+            del fixed[name]
+        fixed["hu_range"] = list(fixed["hu_range"])
+        return fixed
+
+
+class SlabSampler:
+    """Draws training batches: MR slab, CT slab and validity, (batch, 3, size, size)."""
+
+    def __init__(self, pairs: Pairs, settings: TrainingSettings) -> None:
+        self._pairs = pairs
+        self._settings = settings
+        self._volumes = {n: (pairs.mr(n), pairs.ct(n), pairs.valid(n)) for n in pairs.training}
+        self._boxes = {}
+        self.slabs = []
+        for number, (_, ct, _) in self._volumes.items():
+            tissue = ct > -500
+            self._boxes[number] = [
+                np.flatnonzero(tissue.any(axis=axes))[[0, -1]] for axes in ((0, 2), (0, 1))
+            ]
+            self.slabs += [(number, k) for k in range(ct.shape[0] - 2)]
+
+    def batches(self, epoch: int):
+        """Yield the batches of an epoch, in an order that depends on seed and epoch alone."""
+        rng = np.random.default_rng([self._settings.seed, epoch])
+        order = rng.permutation(len(self.slabs))
+        batch = self._settings.batch
+        for first in range(0, len(order), batch):
+            drawn = [self._draw(*self.slabs[n], rng) for n in order[first : first + batch]]
+            yield tuple(np.stack(part) for part in zip(*drawn, strict=True))
+
+    def __len__(self) -> int:
+        return -(-len(self.slabs) // self._settings.batch)
+
+    def _draw(self, number: int, k: int, rng: np.random.Generator) -> list[np.ndarray]:
+        size = self._settings.size
+        where = [slice(k, k + 3)]
+        for extent, (first, last) in zip(
+            self._volumes[number][0].shape[1:], self._boxes[number], strict=True
+        ):
+            low = min(max(first - size // 8, 0), max(last + 1 - size, 0))
+            high = max(min(last + 1 + size // 8, extent) - size, low)
+            start = int(rng.integers(low, high + 1))
+            where.append(slice(start, start + size))
+        mr, ct, valid = (volume[tuple(where)] for volume in self._volumes[number])
+        return [
+            _padded(scale_to_network(mr.astype(np.float32), self._pairs.mr_range), size, -1),
+            _padded(scale_to_network(ct.astype(np.float32), self._settings.hu_range), size, -1),
+            _padded(valid.astype(np.float32), size, 0),
+        ]
+
+
+def _padded(slab: np.ndarray, size: int, value: float) -> np.ndarray:
+    rows, columns = (size - n for n in slab.shape[1:])
+    return np.pad(slab, ((0, 0), (0, rows), (0, columns)), constant_values=value)
+
+
+def _run_epoch(
+    state: TrainingState, sampler: SlabSampler, settings: TrainingSettings, progress: Progress
+) -> dict[str, float]:
+    import torch
+    from torch.nn.functional import binary_cross_entropy
+
+    state.generator.train()
+    epoch = len(state.history)
+    half = (settings.hu_range[1] - settings.hu_range[0]) / 2
+    adversarial = settings.adversarial_weight > 0
+    sums = {"l1_hu": 0.0, "adversarial": 0.0, "discriminator": 0.0}
+    for step, arrays in enumerate(sampler.batches(epoch)):
+        mr, ct, valid = (torch.from_numpy(a).to(state.device) for a in arrays)
+        fake = state.generator(mr)
+        # Outside the MR's field of view both are shown alike, so nothing is to be told there.
+        shown = fake * valid + ct * (1 - valid)
+        found = dict.fromkeys(sums, 0.0)
+        if adversarial:
+            real_score = state.discriminator(ct)
+            fake_score = state.discriminator(shown.detach())
+            loss = (
+                binary_cross_entropy(real_score, torch.ones_like(real_score))
+                + binary_cross_entropy(fake_score, torch.zeros_like(fake_score))
+            ) / 2
+            _step(state.optimizers["discriminator"], loss)
+            found["discriminator"] = loss.item()
+        l1 = (torch.abs(fake - ct) * valid).sum() / valid.sum().clamp(min=1)
+        loss = settings.l1_weight * l1
+        if adversarial:
+            score = state.discriminator(shown)
+            fooling = binary_cross_entropy(score, torch.ones_like(score))
+            loss = loss + settings.adversarial_weight * fooling
+            found["adversarial"] = fooling.item()
+        _step(state.optimizers["generator"], loss)
+        found["l1_hu"] = l1.item() * half
+        for name, value in found.items():
+            sums[name] += value
+        progress.report(
+            "Train",
+            (epoch + (step + 1) / len(sampler)) / settings.epochs,
+            epoch=epoch + 1,
+            **{name: value / (step + 1) for name, value in sums.items()},
+        )
+    return {name: value / len(sampler) for name, value in sums.items()}
+
+
+def _step(optimizer, loss) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+
+
+def _validation_mae(generator, pairs: Pairs, settings: TrainingSettings, device: str) -> float:
+    generator.eval()
+    errors = []
+    half = (settings.hu_range[1] - settings.hu_range[0]) / 2
+    for number in pairs.validation:
+        mr = scale_to_network(pairs.mr(number).astype(np.float32), pairs.mr_range)
+        padding = Padding.to_multiple(mr.shape, 2**settings.depth, 3)
+        mean = padding.remove(predict(generator, padding.add(mr, -1), device=device)[0])
+        hu = (mean + 1) * half + settings.hu_range[0]
+        ct, valid = pairs.ct(number), pairs.valid(number)
+        tissue = valid & (ct > -500)
+        errors.append(float(np.abs(hu[tissue] - ct[tissue]).mean()))
+    return float(np.mean(errors))
+
+
+def _bundle(
+    state: TrainingState, pairs: Pairs, settings: TrainingSettings, device: str
+) -> ModelBundle:
+    import torch
+
+    facts = pairs.facts
+    phantom = all(facts["phantom"])
+    text = settings.domain or (
+        "Digital pelvis phantom only; not for real scans"
+        if phantom
+        else "T2-weighted MR of the pelvis of the department that trained this model"
+    )
+    return ModelBundle(
+        network={"width": settings.width, "depth": settings.depth, "blocks": settings.blocks},
+        nyul=pairs.nyul,
+        mr_range=pairs.mr_range,
+        hu_range=settings.hu_range,
+        spacing_mm=pairs.spacing_mm,
+        domain=describe_domain(
+            text, phantom, [np.asarray(row) for row in facts["histograms"]], facts["fovs_mm"]
+        ),
+        record={
+            "settings": asdict(settings),
+            "patients_training": len(pairs.training),
+            "patients_validation": len(pairs.validation),
+            "history": state.history,
+            "raw_histograms": facts["raw_histograms"],
+            "normalized_histograms": facts["histograms"],
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": {
+                "synthetic-ct": __version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+            "device": device,
+        },
+        weights={k: v.detach().cpu().clone() for k, v in state.generator.state_dict().items()},
+    )

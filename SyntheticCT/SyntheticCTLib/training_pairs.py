@@ -1,0 +1,253 @@
+"""From a manifest of MR and CT to aligned pairs on the network grid, kept on disk.
+
+The pairs are memory-mapped, so that a cohort larger than the memory can be trained on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .domain import PHANTOM_KEY, normalized_histogram, smallest_fov_mm
+from .errors import SyntheticCTError
+from .manifest import read_manifest, resolve
+from .normalization import NyulStandard, foreground_mask
+from .outputs import require_writable_folder, staged_folder
+from .progress import SILENT, Progress
+from .resampling import HU_OUTSIDE, resample
+from .slabs import network_grid
+from .volumes import image_like, read_volume
+
+HU_AIR = -1000
+RAW_BINS = 64
+
+
+@dataclass(frozen=True)
+class PairSource:
+    """One row of the training manifest.
+
+    Attributes:
+        mr, ct: volume files or DICOM folders.
+        registered: the MR already lies on the CT's anatomy.
+        validation: held out, to tell how the model does on patients it has not seen.
+    """
+
+    mr: Path
+    ct: Path
+    registered: bool
+    validation: bool
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Prepared pairs in a folder; arrays are (k, j, i) on each patient's network grid.
+
+    Attributes:
+        folder: holds mr_N.npy (float16, standard scale), ct_N.npy (int16, HU, air outside the
+            body) and valid_N.npy (bool, inside the MR's field of view).
+        training, validation: numbers N of the patients.
+        nyul: standard scale of the training MRs.
+        mr_range: standard-scale values that become -1 and 1.
+        spacing_mm: of the network grid (i, j, k).
+        facts: what the model's domain and record need to know.
+    """
+
+    folder: Path
+    training: tuple[int, ...]
+    validation: tuple[int, ...]
+    nyul: NyulStandard
+    mr_range: tuple[float, float]
+    spacing_mm: tuple[float, float, float]
+    facts: dict
+
+    def mr(self, number: int) -> np.ndarray:
+        return np.load(self.folder / f"mr_{number}.npy", mmap_mode="r", allow_pickle=False)
+
+    def ct(self, number: int) -> np.ndarray:
+        return np.load(self.folder / f"ct_{number}.npy", mmap_mode="r", allow_pickle=False)
+
+    def valid(self, number: int) -> np.ndarray:
+        return np.load(self.folder / f"valid_{number}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def read_sources(manifest: str | os.PathLike) -> list[PairSource]:
+    """Read the training manifest: patient, mr, ct, and optionally registered and use.
+
+    Raises:
+        SyntheticCTError: see :func:`manifest.read_manifest`; a word that is not known.
+    """
+    rows = read_manifest(manifest, ("mr", "ct"), ("registered", "use"))
+    sources = []
+    for row in rows:
+        for column, words in (
+            ("registered", ("", "yes", "no")),
+            ("use", ("", "train", "validation")),
+        ):
+            if row[column].lower() not in words:
+                raise SyntheticCTError(
+                    f"The manifest {manifest} has {row[column]!r} in the column {column}: write "
+                    f"{' or '.join(words[1:])}."
+                )
+        sources.append(
+            PairSource(
+                mr=resolve(manifest, row["mr"]),
+                ct=resolve(manifest, row["ct"]),
+                registered=row["registered"].lower() == "yes",
+                validation=row["use"].lower() == "validation",
+            )
+        )
+    for source in sources:
+        for path in (source.mr, source.ct):
+            if not path.exists():
+                raise SyntheticCTError(
+                    f"The manifest {manifest} names {path}, which does not exist: correct it."
+                )
+    if all(source.validation for source in sources):
+        raise SyntheticCTError(
+            f"The manifest {manifest} leaves no patient to train on: write train in the column "
+            "use of at least one row."
+        )
+    return sources
+
+
+def fingerprint(sources: Sequence[PairSource], spacing_mm: float | None) -> str:
+    """Return a hash of what the pairs are made of (paths, sizes, times, grid)."""
+    items = []
+    for source in sources:
+        for path in (source.mr, source.ct):
+            files = sorted(path.iterdir()) if path.is_dir() else [path]
+            items.append([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files])
+        items.append([source.registered, source.validation])
+    return hashlib.sha256(json.dumps([items, spacing_mm]).encode()).hexdigest()
+
+
+def prepare_pairs(
+    sources: Sequence[PairSource],
+    folder: Path,
+    *,
+    spacing_mm: float | None = None,
+    progress: Progress = SILENT,
+) -> Pairs:
+    """Normalize, register and resample the pairs into ``folder``, or return those kept there.
+
+    Args:
+        sources: the patients.
+        folder: where the pairs are kept; they are made anew when a source changed.
+        spacing_mm: in-plane network grid; the first CT's own when None.
+
+    Raises:
+        SyntheticCTError: a volume cannot be used, or MR and CT do not overlap.
+    """
+    mark = fingerprint(sources, spacing_mm)
+    card = folder / "pairs.json"
+    if card.is_file():
+        content = json.loads(card.read_text(encoding="utf-8"))
+        if content["fingerprint"] == mark:
+            return _pairs_from(folder, content)
+    require_writable_folder(folder)
+
+    training = [source for source in sources if not source.validation]
+    nyul = NyulStandard.learn(_scans(training, progress))
+    ct = read_volume(sources[0].ct, "CT")
+    own = sitk.DICOMOrient(ct, "LPS").GetSpacing()
+    spacing = (spacing_mm or own[0], spacing_mm or own[1], own[2])
+
+    limits, facts = [], {"fovs_mm": [], "histograms": [], "raw_histograms": [], "phantom": []}
+    with staged_folder(folder) as stage:
+        for number, source in enumerate(sources):
+            progress.report("Register pairs", number / len(sources), patient=number + 1)
+            mr = read_volume(source.mr, "MR")
+            foreground = foreground_mask(mr)
+            normalized = nyul.apply(mr, foreground)
+            _save_pair(stage, number, normalized, read_volume(source.ct, "CT"), source, spacing)
+            if source.validation:
+                continue
+            values = sitk.GetArrayViewFromImage(normalized)
+            limits.append(np.percentile(values, (0.1, 99.9)))
+            raw = sitk.GetArrayViewFromImage(mr)[foreground]
+            facts["histograms"].append(normalized_histogram(values[foreground]).tolist())
+            facts["raw_histograms"].append(_raw_histogram(raw))
+            facts["fovs_mm"].append(smallest_fov_mm(mr))
+            facts["phantom"].append(mr.HasMetaDataKey(PHANTOM_KEY))
+        progress.report("Register pairs", 1)
+        low, high = np.mean(limits, axis=0)
+        content = {
+            "fingerprint": mark,
+            "training": [n for n, source in enumerate(sources) if not source.validation],
+            "validation": [n for n, source in enumerate(sources) if source.validation],
+            "nyul": nyul.to_json(),
+            "mr_range": [float(low), float(high)],
+            "spacing_mm": list(spacing),
+            "facts": facts,
+        }
+        (stage / card.name).write_text(json.dumps(content), encoding="utf-8")
+    return _pairs_from(folder, content)
+
+
+def _pairs_from(folder: Path, content: dict) -> Pairs:
+    return Pairs(
+        folder=folder,
+        training=tuple(content["training"]),
+        validation=tuple(content["validation"]),
+        nyul=NyulStandard.from_json(content["nyul"]),
+        mr_range=tuple(content["mr_range"]),
+        spacing_mm=tuple(content["spacing_mm"]),
+        facts=content["facts"],
+    )
+
+
+def _scans(sources: Sequence[PairSource], progress: Progress):
+    for number, source in enumerate(sources):
+        progress.report("Learn Nyul standard", number / len(sources))
+        mr = read_volume(source.mr, "MR")
+        yield mr, foreground_mask(mr)
+    progress.report("Learn Nyul standard", 1)
+
+
+def _raw_histogram(values: np.ndarray) -> dict:
+    counts, edges = np.histogram(values, RAW_BINS, (0, float(np.percentile(values, 99.5))))
+    return {
+        "largest": float(edges[-1]),
+        "fractions": [round(float(v), 6) for v in counts / max(counts.sum(), 1)],
+    }
+
+
+def _save_pair(
+    folder: Path,
+    number: int,
+    mr: sitk.Image,
+    ct: sitk.Image,
+    source: PairSource,
+    spacing: tuple[float, float, float],
+) -> None:
+    from .body import body_contour
+
+    outside = float(sitk.GetArrayViewFromImage(mr).min())
+    transform = None
+    if not source.registered:
+        from .registration import register
+
+        transform = register(ct, mr, metric="mi", fill=outside).transform
+    grid = network_grid(ct, spacing)
+    inside = image_like(np.ones(mr.GetSize()[::-1], np.float32), mr)
+    valid = sitk.GetArrayFromImage(resample(inside, grid, transform, fill=0)) > 0.5
+    if not valid.any():
+        raise SyntheticCTError(
+            f"MR and CT of patient {number + 1} of the manifest do not overlap: check that they "
+            "belong together."
+        )
+    # The couch cannot be known from the MR, so the network is not asked to draw it.
+    body = resample(body_contour(ct, "CT"), grid, fill=0, nearest=True)
+    hu = resample(sitk.Cast(ct, sitk.sitkFloat32), grid, fill=HU_OUTSIDE, antialias=True)
+    hu = np.where(sitk.GetArrayViewFromImage(body) > 0, sitk.GetArrayViewFromImage(hu), HU_AIR)
+    warped = resample(mr, grid, transform, fill=outside, antialias=True)
+    np.save(folder / f"mr_{number}.npy", sitk.GetArrayViewFromImage(warped).astype(np.float16))
+    np.save(folder / f"ct_{number}.npy", np.rint(hu).astype(np.int16))
+    np.save(folder / f"valid_{number}.npy", valid)
