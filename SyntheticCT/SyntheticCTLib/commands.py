@@ -130,7 +130,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.files import write_evaluation
 
     from .bundle import demo_bundle_folder, load_bundle
-    from .histograms import histogram_set
+    from SyntheticCTEvalLib.histograms import histogram_set
     from .inference import generate as synthesize
     from .phantom import CLINICAL, COARSE, STRUCTURES, make_phantom
     from .segmentation import masks_of

@@ -1,0 +1,45 @@
+"""MR histograms before and after Nyul: this scan among the training scans of its model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.domain import histogram_edges, normalized_histogram
+from SyntheticCTLib.normalization import foreground_mask
+
+from .results import HistogramSet
+
+
+def histogram_set(mr: sitk.Image, normalized: sitk.Image, record: dict[str, Any]) -> HistogramSet:
+    """Return the histograms of the paper's Figure 3.
+
+    Args:
+        mr: the scan as it was read.
+        normalized: the same on the standard scale.
+        record: training record of the model, which holds the histograms of its scans.
+    """
+    foreground = foreground_mask(mr)
+    values = sitk.GetArrayViewFromImage(mr)[foreground]
+    scans = record.get("raw_histograms", [])
+    bins = len(scans[0]["fractions"]) if scans else 64
+    own_largest = float(np.percentile(values, 99.5))
+    largest = max([own_largest, *(scan["largest"] for scan in scans)])
+    edges = np.linspace(0, largest, 2 * bins + 1)
+    own = np.histogram(values, edges)[0] / values.size
+    return HistogramSet(
+        raw_edges=edges.tolist(),
+        normalized_edges=histogram_edges().tolist(),
+        raw=[*(_rebinned(scan, edges) for scan in scans), own.tolist()],
+        normalized=[
+            *record.get("normalized_histograms", []),
+            normalized_histogram(sitk.GetArrayViewFromImage(normalized)[foreground]).tolist(),
+        ],
+    )
+
+
+def _rebinned(scan: dict[str, Any], edges: np.ndarray) -> list[float]:
+    own_edges = np.linspace(0, scan["largest"], len(scan["fractions"]) + 1)
+    cumulative = np.concatenate([[0], np.cumsum(scan["fractions"])])
+    return np.diff(np.interp(edges, own_edges, cumulative)).tolist()
