@@ -227,7 +227,7 @@ def _save_pair(
     source: PairSource,
     spacing: tuple[float, float, float],
 ) -> None:
-    from .body import body_contour
+    from SyntheticCTEvalLib.body import body_contour
 
     outside = float(sitk.GetArrayViewFromImage(mr).min())
     transform = None
