@@ -1,0 +1,246 @@
+"""How like the true CT a candidate is, voxel by voxel: MAE, ME, RMSE, PSNR, SSIM, Dice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.resampling import HU_OUTSIDE, same_grid
+from SyntheticCTLib.volumes import image_like
+
+from . import body as body_contours
+
+HU_RANGE = (-1024, 3071)
+"""CT numbers of a 12-bit scanner, the range that SynthRAD evaluates with."""
+
+SSIM_SIGMA = 1.5
+SSIM_WINDOW = 11
+
+TISSUES: dict[str, tuple[float, float]] = {
+    "air": (-np.inf, -200),
+    "fat": (-200, -28.5),
+    "soft": (-28.5, 100),
+    "spongy": (100, 575),
+    "compact": (575, np.inf),
+}
+"""Tissue classes of the true CT: lower limit (included) and upper limit (excluded) in HU.
+
+The thresholds are those published for building an MRCAT look-alike from CT.
+"""
+
+_BODY = "over the voxels inside the body contour of the true CT"
+_FLOOR = f"values below {HU_OUTSIDE} HU count as {HU_OUTSIDE} HU"
+
+DEFINITIONS: dict[str, str] = {
+    "mae_image": (
+        "Mean absolute error in HU, |candidate - true CT|, over every voxel of the true CT's "
+        f"grid, the air and the couch around the patient included; {_FLOOR}."
+    ),
+    "mae_body": f"Mean absolute error in HU, |candidate - true CT|, {_BODY}; {_FLOOR}.",
+    "me_body": (
+        f"Mean error in HU, candidate - true CT, {_BODY}: above 0 the candidate is too dense; "
+        f"{_FLOOR}."
+    ),
+    "rmse_body": f"Root of the mean squared error in HU {_BODY}; {_FLOOR}.",
+    "psnr": (
+        f"Peak signal-to-noise ratio in dB, 20 log10(4095 HU / RMSE), {_BODY}; both images "
+        f"clipped to {HU_RANGE[0]} to {HU_RANGE[1]} HU."
+    ),
+    "ssim": (
+        "Structural similarity (Wang 2004, by scikit-image) of both images clipped to "
+        f"{HU_RANGE[0]} to {HU_RANGE[1]} HU: 2D, slice by slice, Gaussian window of "
+        f"{SSIM_WINDOW} x {SSIM_WINDOW} voxels (sigma {SSIM_SIGMA} voxels), data range 4095 HU, "
+        "K1 = 0.01, K2 = 0.03; mean over the whole image but the 5 voxels at the slices' edges."
+    ),
+    "ssim_body": f"Mean of the same SSIM map (see ssim) {_BODY}.",
+    "dsc_body": body_contours.DEFINITIONS["dsc_body"],
+    "body": body_contours.DEFINITIONS["body_ct"],
+    "tissue_mae": (
+        "Mean absolute error in HU by tissue, inside the body contour, the tissue taken from the "
+        "true CT: air below -200 HU, fat -200 to -28.5, soft tissue -28.5 to 100, spongy bone "
+        f"100 to 575, compact bone from 575 HU; {_FLOOR}."
+    ),
+}
+"""One line for each number, to be printed wherever the number is."""
+
+REGION_DEFINITION = (
+    "Every figure is limited to the region mask that was given: whole-image figures to the mask, "
+    "body figures to its part inside the body contour."
+)
+
+
+def mae(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) -> float:
+    """Return the mean absolute error in HU over ``mask``, or the whole image.
+
+    Args:
+        ct: true CT in HU.
+        candidate: CT-like image in HU on the same grid.
+        mask: voxels that are not 0 count; NaN is returned where there are none.
+
+    Raises:
+        SyntheticCTError: the grids differ.
+    """
+    return _mean(np.abs(_error(ct, candidate, mask)))
+
+
+def me(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) -> float:
+    """Return the mean error, candidate minus true CT, in HU; arguments as for :func:`mae`."""
+    return _mean(_error(ct, candidate, mask))
+
+
+def rmse(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) -> float:
+    """Return the root mean squared error in HU; arguments as for :func:`mae`."""
+    return float(np.sqrt(_mean(np.square(_error(ct, candidate, mask)))))
+
+
+def psnr(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) -> float:
+    """Return the peak signal-to-noise ratio in dB for a peak of 4095 HU; infinite when equal.
+
+    Both images are clipped to :data:`HU_RANGE` first; arguments as for :func:`mae`.
+    """
+    mean_square = _mean(np.square(_error(ct, candidate, mask, HU_RANGE[1])))
+    if mean_square == 0:
+        return float("inf")
+    return float(20 * np.log10(HU_RANGE[1] - HU_RANGE[0]) - 10 * np.log10(mean_square))
+
+
+def ssim_map(ct: sitk.Image, candidate: sitk.Image) -> sitk.Image:
+    """Return the structural similarity at every voxel (float32) on the grid of ``ct``.
+
+    As in ``DEFINITIONS["ssim"]``: scikit-image's structural_similarity in each slice (k).
+
+    Raises:
+        SyntheticCTError: the grids differ, or the slices are smaller than the window.
+    """
+    from skimage.metrics import structural_similarity
+
+    _require_same_grid(ct, candidate, "candidate")
+    if min(ct.GetSize()[:2]) < SSIM_WINDOW:
+        raise SyntheticCTError(
+            f"SSIM needs slices of at least {SSIM_WINDOW} x {SSIM_WINDOW} voxels and these are "
+            f"{ct.GetSize()[0]} x {ct.GetSize()[1]}: give images of the whole patient."
+        )
+    values = np.empty(ct.GetSize()[::-1], dtype=np.float32)
+    pairs = zip(_view(ct), _view(candidate), values, strict=True)
+    for true, found, result in pairs:
+        _, result[:] = structural_similarity(
+            np.clip(true, *HU_RANGE).astype(np.float32),
+            np.clip(found, *HU_RANGE).astype(np.float32),
+            data_range=HU_RANGE[1] - HU_RANGE[0],
+            gaussian_weights=True,
+            sigma=SSIM_SIGMA,
+            use_sample_covariance=False,
+            full=True,
+        )
+    return image_like(values, ct)
+
+
+def ssim(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) -> float:
+    """Return the mean structural similarity over the whole image, or inside ``mask``.
+
+    Without a mask the voxels whose window would leave the slice do not count, as in
+    scikit-image; with a mask they do.
+
+    Raises:
+        SyntheticCTError: the grids differ, or the slices are smaller than the window.
+    """
+    return _map_mean(ssim_map(ct, candidate), mask)
+
+
+def compare_images(
+    ct: sitk.Image,
+    candidate: sitk.Image,
+    ct_body: sitk.Image,
+    candidate_body: sitk.Image,
+    region: sitk.Image | None = None,
+) -> dict[str, Any]:
+    """Return the image figures of one candidate for metrics.json; see :data:`DEFINITIONS`.
+
+    Args:
+        ct: true CT in HU.
+        candidate: CT-like image in HU on the grid of ``ct``.
+        ct_body, candidate_body: body contours (0 or 1) on that grid.
+        region: mask on that grid to which every figure is limited.
+
+    Returns:
+        mae_image, mae_body, me_body, rmse_body (HU), psnr (dB), ssim, ssim_body, dsc_body and
+        tissue_mae (HU by the names of :data:`TISSUES`); NaN where a tissue has no voxel.
+
+    Raises:
+        SyntheticCTError: the grids differ, or no voxel is left to be compared.
+    """
+    for image, what in ((candidate_body, "body contour"), (region, "region"), (ct_body, "body")):
+        if image is not None:
+            _require_same_grid(ct, image, what)
+    body = ct_body != 0
+    found_body = candidate_body != 0
+    if region is not None:
+        inside = region != 0
+        body, found_body = body & inside, found_body & inside
+    if not _view(body).any():
+        raise SyntheticCTError(
+            "No voxel of the patient is left to be compared: check that the true CT is in HU and "
+            "shows the patient, and that the region lies inside."
+        )
+    similarity = ssim_map(ct, candidate)
+    return {
+        "mae_image": mae(ct, candidate, region),
+        "mae_body": mae(ct, candidate, body),
+        "me_body": me(ct, candidate, body),
+        "rmse_body": rmse(ct, candidate, body),
+        "psnr": psnr(ct, candidate, body),
+        "ssim": _map_mean(similarity, region),
+        "ssim_body": _map_mean(similarity, body),
+        "dsc_body": body_contours.dice(body, found_body),
+        "tissue_mae": _tissue_mae(ct, candidate, body),
+    }
+
+
+def _tissue_mae(ct: sitk.Image, candidate: sitk.Image, body: sitk.Image) -> dict[str, float]:
+    error = np.abs(_error(ct, candidate, body))
+    true = _view(ct)[_view(body) != 0]
+    return {
+        name: _mean(error[(true >= low) & (true < high)]) for name, (low, high) in TISSUES.items()
+    }
+
+
+def _error(
+    ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None, highest: float = np.inf
+) -> np.ndarray:
+    """Candidate minus true CT in HU (float32, flat) at the voxels of ``mask``."""
+    _require_same_grid(ct, candidate, "candidate")
+    true, found = _view(ct), _view(candidate)
+    if mask is not None:
+        _require_same_grid(ct, mask, "mask")
+        inside = _view(mask) != 0
+        true, found = true[inside], found[inside]
+    low = HU_RANGE[0]
+    error = np.clip(found.astype(np.float32), low, highest)
+    error -= np.clip(true.astype(np.float32), low, highest)
+    return error.ravel()
+
+
+def _map_mean(values: sitk.Image, mask: sitk.Image | None) -> float:
+    if mask is not None:
+        _require_same_grid(values, mask, "mask")
+        return _mean(_view(values)[_view(mask) != 0])
+    edge = SSIM_WINDOW // 2
+    return _mean(_view(values)[:, edge:-edge, edge:-edge])
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean in double precision; NaN without values."""
+    return float(values.mean(dtype=np.float64)) if values.size else float("nan")
+
+
+def _view(image: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayViewFromImage(image)
+
+
+def _require_same_grid(ct: sitk.Image, image: sitk.Image, what: str) -> None:
+    if not same_grid(ct, image):
+        raise SyntheticCTError(
+            f"The {what} does not lie on the true CT's grid: resample it onto that grid first."
+        )
