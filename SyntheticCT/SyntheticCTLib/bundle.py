@@ -73,11 +73,13 @@ class ModelBundle:
 
     def generator(self, device: str = "cpu") -> Generator:
         """Return the generator with its weights, ready for prediction."""
+        import torch
+
         from .networks import Generator
 
         network = Generator(**self.network)
         network.load_state_dict(self.weights)
-        return network.eval().to(device)
+        return network.eval().to(device, memory_format=torch.channels_last)
 
 
 def save_bundle(bundle: ModelBundle, folder: str | os.PathLike) -> Path:

@@ -1,0 +1,125 @@
+"""Training: pairs, losses that fall, checkpoints that resume exactly, refusals."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from models import blob_mr
+from SyntheticCTLib.bundle import load_bundle
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.training import CHECKPOINT, TrainingSettings, train
+from SyntheticCTLib.training_pairs import HU_AIR, prepare_pairs, read_sources
+from SyntheticCTLib.volumes import image_like, write_volume
+
+SMALL = TrainingSettings(epochs=2, width=2, depth=2, blocks=1, size=32, batch=3, device="cpu")
+
+
+def ct_of(mr: sitk.Image) -> sitk.Image:
+    """Return a CT of the blob: fat outside, bone inside, air around."""
+    values = sitk.GetArrayViewFromImage(mr)
+    return image_like(
+        np.select([values > 450, values > 150], [400, -100], -1000).astype(np.int16), mr
+    )
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    rows = []
+    for patient in range(3):
+        mr = blob_mr(size=(40, 36, 8), seed=patient)
+        write_volume(mr, tmp_path / f"mr{patient}.nrrd")
+        write_volume(ct_of(mr), tmp_path / f"ct{patient}.nrrd")
+        use = "validation" if patient == 2 else "train"
+        rows.append([f"p{patient}", f"mr{patient}.nrrd", f"ct{patient}.nrrd", "yes", use])
+    path = tmp_path / "manifest.csv"
+    with path.open("w", newline="") as stream:
+        csv.writer(stream).writerows([["patient", "mr", "ct", "registered", "use"], *rows])
+    return path
+
+
+def test_resumed_training_equals_one_without_a_break(manifest, tmp_path):
+    sources = read_sources(manifest)
+    whole = train(sources, tmp_path / "whole", SMALL)
+    train(sources, tmp_path / "broken", replace(SMALL, epochs=1))
+    resumed = train(sources, tmp_path / "broken", SMALL, resume=True)
+    assert resumed.record["history"] == whole.record["history"]
+    for name, tensor in whole.weights.items():
+        assert torch.equal(tensor, resumed.weights[name]), name
+
+
+def test_training_lowers_the_error_and_records_what_it_did(manifest, tmp_path):
+    settings = replace(SMALL, epochs=12, width=4, learning_rate=1e-2, adversarial_weight=0.01)
+    train(read_sources(manifest), tmp_path / "model", settings)
+    bundle = load_bundle(tmp_path / "model")
+    history = bundle.record["history"]
+    assert len(history) == 12
+    assert history[-1]["l1_hu"] < 0.5 * history[0]["l1_hu"]
+    assert history[-1]["validation_mae_hu"] < 0.5 * history[0]["validation_mae_hu"]
+    assert history[-1]["discriminator"] > 0
+    assert bundle.record["patients_training"] == 2
+    assert bundle.nyul.count == 2
+    assert not bundle.domain.phantom
+
+
+def test_pairs_are_kept_and_made_anew_when_a_source_changes(manifest, tmp_path):
+    pairs = prepare_pairs(read_sources(manifest), tmp_path / "pairs")
+    assert pairs.training == (0, 1)
+    assert pairs.validation == (2,)
+    ct, mr = pairs.ct(0), pairs.mr(0)
+    assert ct.shape == mr.shape == (8, 36, 40)
+    assert set(np.unique(ct)) == {HU_AIR, -100, 400}
+    before = (pairs.folder / "pairs.json").stat().st_mtime_ns
+    assert prepare_pairs(read_sources(manifest), tmp_path / "pairs").nyul == pairs.nyul
+    assert (pairs.folder / "pairs.json").stat().st_mtime_ns == before
+    write_volume(blob_mr(size=(40, 36, 8), seed=9), tmp_path / "mr0.nrrd")
+    prepare_pairs(read_sources(manifest), tmp_path / "pairs")
+    assert (pairs.folder / "pairs.json").stat().st_mtime_ns != before
+
+
+def test_a_training_is_neither_overwritten_nor_resumed_with_other_settings(manifest, tmp_path):
+    sources = read_sources(manifest)
+    train(sources, tmp_path / "model", replace(SMALL, epochs=1))
+    with pytest.raises(SyntheticCTError, match="--resume, or remove"):
+        train(sources, tmp_path / "model", SMALL)
+    with pytest.raises(SyntheticCTError, match="another learning_rate"):
+        train(sources, tmp_path / "model", replace(SMALL, learning_rate=1e-3), resume=True)
+    with pytest.raises(SyntheticCTError, match="no training to resume"):
+        train(sources, tmp_path / "other", SMALL, resume=True)
+    checkpoint = tmp_path / "model.training" / CHECKPOINT
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(SyntheticCTError, match="truncated or altered"):
+        train(sources, tmp_path / "model", SMALL, resume=True)
+
+
+def test_settings_that_make_no_sense_are_told(manifest, tmp_path):
+    for wrong, sentence in (
+        ({"size": 50, "depth": 4}, "multiple of 16"),
+        ({"epochs": 0}, "at least 1"),
+        ({"learning_rate": 0}, "learning rate"),
+        ({"spacing_mm": 0.0}, "spacing"),
+    ):
+        with pytest.raises(SyntheticCTError, match=sentence):
+            train(read_sources(manifest), tmp_path / "model", replace(SMALL, **wrong))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "no rows"),
+        ("patient,mr\na,b\n", "lacks the column ct"),
+        ("patient,mr,ct\na,,c\n", "Line 2 .* has no mr"),
+        ("patient,mr,ct\na,b,c\na,b,c\n", "Line 3 .* second time"),
+        ("patient,mr,ct\na,b,c\n", "does not exist"),
+        ("patient,mr,ct,use\na,b,c,maybe\n", "'maybe' in the column use"),
+    ],
+)
+def test_a_wrong_manifest_is_told(tmp_path, text, sentence):
+    path = tmp_path / "manifest.csv"
+    path.write_text(text)
+    with pytest.raises(SyntheticCTError, match=sentence):
+        read_sources(path)
