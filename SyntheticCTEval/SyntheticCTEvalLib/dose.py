@@ -1,0 +1,268 @@
+"""Reading a dose: DICOM RTDOSE or a plain volume file, always in gray."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.volumes import check_volume, read_volume
+
+RT_DOSE_STORAGE = "1.2.840.10008.5.1.4.1.1.481.2"
+
+GRAY_PER_UNIT = {"gy": 1.0, "gray": 1.0, "cgy": 0.01, "centigray": 0.01}
+
+IMPLAUSIBLE_GY = 250.0
+"""A volume file without a unit that exceeds this is not taken for gray without being asked."""
+
+_UNIT_KEYS = {"doseunits", "doseunit", "units", "unit"}
+
+
+def read_dose(path: str | os.PathLike, unit: str | None = None) -> sitk.Image:
+    """Return the dose in ``path`` in Gy (float32, mm, LPS).
+
+    DICOM RTDOSE is multiplied by its DoseGridScaling; a volume file never is, because
+    whatever wrote it (SlicerRT, a Monte Carlo program) wrote dose. The result carries the
+    metadata ``DoseUnits`` ("GY") and, from RTDOSE, ``FrameOfReferenceUID``, ``DoseType`` and
+    ``DoseSummationType`` where the file has them.
+
+    Args:
+        path: a DICOM RTDOSE file, a folder that holds exactly one, or a volume file (NRRD,
+            NIfTI, MetaImage).
+        unit: "Gy" or "cGy"; needed only where the file does not say. A volume file without a
+            unit in its metadata is taken to be in Gy.
+
+    Raises:
+        SyntheticCTError: unreadable, no dose, a unit that is unknown, relative or contradicts
+            ``unit``, frames that are not equally spaced, negative or NaN dose, or a volume
+            file without a unit whose maximum cannot be gray.
+    """
+    path = Path(path)
+    if unit is not None:
+        _gray_per(unit, "unit given for the dose")
+    if not path.exists():
+        raise SyntheticCTError(f"The dose {path} does not exist: check the path.")
+    if path.is_dir():
+        return _read_rtdose(_only_rtdose(path), f"dose {path}", unit)
+    header = _dicom(path)
+    if header is not None:
+        return _read_rtdose(header, f"dose {path}", unit)
+    return _read_volume_dose(path, unit)
+
+
+def check_dose(image: sitk.Image, what: str) -> sitk.Image:
+    """Return ``image`` when it is a 3D scalar volume, finite, not constant, not negative.
+
+    Raises:
+        SyntheticCTError: with ``what`` naming the dose.
+    """
+    image = check_volume(image, what)
+    lowest = float(sitk.GetArrayViewFromImage(image).min())
+    if lowest < 0:
+        raise SyntheticCTError(
+            f"The {what} holds negative dose (down to {lowest:.3g}): give a dose, not a difference "
+            "of doses, and resample doses with linear interpolation."
+        )
+    return image
+
+
+def _gray_per(unit: str, what: str) -> float:
+    try:
+        return GRAY_PER_UNIT[unit.strip().lower()]
+    except KeyError:
+        raise SyntheticCTError(
+            f'The {what} is "{unit.strip()}", which is not an absorbed dose: use "Gy" or "cGy".'
+        ) from None
+
+
+def _dicom(path: Path) -> Dataset | None:
+    """The file as DICOM (pixels are read when they are used), or None for anything else."""
+    try:
+        return pydicom.dcmread(path, defer_size="1 KB")
+    except InvalidDicomError:
+        pass
+    except (EOFError, OSError):
+        return None
+    # Some systems leave out the preamble; as a plain image such a file would be read unscaled.
+    try:
+        header = pydicom.dcmread(path, defer_size="1 KB", force=True)
+    except Exception:  # not DICOM: any kind of failure
+        return None
+    return header if "SOPClassUID" in header else None
+
+
+def _is_rtdose(header: Dataset) -> bool:
+    return header.get("SOPClassUID") == RT_DOSE_STORAGE or header.get("Modality") == "RTDOSE"
+
+
+def _only_rtdose(folder: Path) -> Dataset:
+    found = [
+        header
+        for item in sorted(folder.iterdir())
+        if item.is_file() and (header := _dicom(item)) is not None and _is_rtdose(header)
+    ]
+    if len(found) != 1:
+        raise SyntheticCTError(
+            f"The folder {folder} holds {len(found) or 'no'} DICOM RTDOSE files: "
+            "give the one dose file itself."
+        )
+    return found[0]
+
+
+def _read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
+    if not _is_rtdose(dataset):
+        raise SyntheticCTError(
+            f"The {what} is a DICOM file of modality {dataset.get('Modality', 'unknown')}, not "
+            "RTDOSE: give the dose file of the plan."
+        )
+    gray = _rtdose_unit(dataset, what, unit)
+    if dataset.get("DoseType") == "ERROR":
+        raise SyntheticCTError(
+            f"The {what} is a difference between doses (DoseType ERROR): give the dose itself."
+        )
+    if dataset.get("DoseGridScaling") is None:
+        raise SyntheticCTError(
+            f"The {what} has no DoseGridScaling, so its values mean nothing: export it again."
+        )
+    try:
+        stored = dataset.pixel_array
+    except Exception as error:  # pydicom raises many kinds for damaged or exotic pixels
+        raise SyntheticCTError(
+            f"The pixels of the {what} cannot be decoded: the file is truncated or compressed; "
+            "export it again, uncompressed."
+        ) from error
+    if stored.ndim != 3:
+        raise SyntheticCTError(
+            f"The {what} holds a single plane: export the dose as one multi-frame RTDOSE file."
+        )
+    values = (stored.astype(np.float64) * float(dataset.DoseGridScaling) * gray).astype(np.float32)
+    image = _placed(values, dataset, what)
+    image.SetMetaData("DoseUnits", "GY")
+    for name in ("FrameOfReferenceUID", "DoseType", "DoseSummationType"):
+        if dataset.get(name):
+            image.SetMetaData(name, str(dataset.get(name)))
+    return check_dose(image, what)
+
+
+def _rtdose_unit(dataset: Dataset, what: str, unit: str | None) -> float:
+    stated = str(dataset.get("DoseUnits") or "").strip()
+    if stated.upper() == "RELATIVE":
+        raise SyntheticCTError(
+            f"The {what} is in percent of a reference (DoseUnits RELATIVE): export it from the "
+            "planning system as absolute dose in Gy."
+        )
+    if not stated:
+        if unit is None:
+            raise SyntheticCTError(
+                f"The {what} does not say its unit (DoseUnits is missing): "
+                'give the unit, "Gy" or "cGy".'
+            )
+        return _gray_per(unit, "unit given for the dose")
+    return _agreed_unit(stated, what, unit)
+
+
+def _agreed_unit(stated: str, what: str, unit: str | None) -> float:
+    gray = _gray_per(stated, f"unit of the {what}")
+    if unit is not None and _gray_per(unit, "unit given for the dose") != gray:
+        raise SyntheticCTError(
+            f'The {what} says that it is in {stated}, but the unit given is "{unit}": '
+            "leave the unit out or correct the file."
+        )
+    return gray
+
+
+def _placed(values: np.ndarray, dataset: Dataset, what: str) -> sitk.Image:
+    """``values`` (frame, row, column) on the grid that the header describes (DICOM C.8.8.3.2)."""
+    try:
+        position = np.array([float(v) for v in dataset.ImagePositionPatient])
+        orientation = np.array([float(v) for v in dataset.ImageOrientationPatient])
+        row_spacing, column_spacing = (float(v) for v in dataset.PixelSpacing)
+        offsets = np.array([float(v) for v in dataset.GridFrameOffsetVector])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SyntheticCTError(
+            f"The {what} does not say where it lies (position, orientation, spacing or "
+            "GridFrameOffsetVector is missing): export it again."
+        ) from error
+    along_row, along_column = orientation[:3], orientation[3:]
+    if not np.allclose(
+        [along_row @ along_row, along_column @ along_column, along_row @ along_column],
+        [1, 1, 0],
+        atol=1e-3,
+    ):
+        raise SyntheticCTError(
+            f"The {what} has an ImageOrientationPatient that is not two perpendicular directions: "
+            "export it again."
+        )
+    normal = np.cross(along_row, along_column)
+    along_normal = _frame_distances(offsets, position, normal, len(values), what)
+    step = (along_normal[-1] - along_normal[0]) / (len(values) - 1)
+    if step == 0 or np.abs(np.diff(along_normal) - step).max() > 0.01:
+        raise SyntheticCTError(
+            f"The frames of the {what} are not equally spaced: export it on a regular grid."
+        )
+    origin = position + along_normal[0] * normal
+    if step < 0:
+        values = values[::-1]
+        origin = position + along_normal[-1] * normal
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values))
+    image.SetOrigin(origin.tolist())
+    image.SetSpacing((column_spacing, row_spacing, abs(step)))
+    image.SetDirection(np.stack([along_row, along_column, normal], axis=1).ravel().tolist())
+    return image
+
+
+def _frame_distances(
+    offsets: np.ndarray, position: np.ndarray, normal: np.ndarray, frames: int, what: str
+) -> np.ndarray:
+    """Distance in mm of every frame from the first frame's position along the normal."""
+    if len(offsets) != frames:
+        raise SyntheticCTError(
+            f"The {what} has {frames} frames but {len(offsets)} entries in GridFrameOffsetVector: "
+            "the file is damaged; export it again."
+        )
+    if abs(offsets[0]) < 1e-3:
+        return offsets
+    if abs(offsets[0] - position[2]) < 0.01 and abs(abs(normal[2]) - 1) < 1e-3:
+        return (offsets - offsets[0]) * np.sign(normal[2])
+    raise SyntheticCTError(
+        f"The {what} has a GridFrameOffsetVector that starts at {offsets[0]:g}, neither at 0 nor "
+        "at the position of an axial first frame: export it again."
+    )
+
+
+def _read_volume_dose(path: Path, unit: str | None) -> sitk.Image:
+    what = f"dose {path}"
+    image = read_volume(path, "dose")
+    stated = next(
+        (
+            image.GetMetaData(key).strip()
+            for key in image.GetMetaDataKeys()
+            if key.lower().replace("_", "").replace(" ", "").rsplit(".", 1)[-1] in _UNIT_KEYS
+            and image.GetMetaData(key).strip()
+        ),
+        None,
+    )
+    if stated is not None:
+        gray = _agreed_unit(stated, what, unit)
+    elif unit is not None:
+        gray = _gray_per(unit, "unit given for the dose")
+    else:
+        gray = 1.0
+        highest = float(sitk.GetArrayViewFromImage(image).max())
+        if highest > IMPLAUSIBLE_GY:
+            raise SyntheticCTError(
+                f"The {what} does not say its unit and reaches {highest:g}, which cannot be Gy: "
+                'give the unit, "Gy" or "cGy", or export the dose in Gy.'
+            )
+    dose = sitk.Cast(check_dose(image, what), sitk.sitkFloat32)
+    if gray != 1.0:
+        dose *= gray
+    if image.HasMetaDataKey("FrameOfReferenceUID"):
+        dose.SetMetaData("FrameOfReferenceUID", image.GetMetaData("FrameOfReferenceUID"))
+    dose.SetMetaData("DoseUnits", "GY")
+    return dose

@@ -1,0 +1,386 @@
+"""Recalculated dose: where beams enter, how deep they reach, what they are normalised to."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from SyntheticCTEvalLib import recalculation
+from SyntheticCTEvalLib.plan import FLUENCE_PIXELS, Plan, beams_eye_view, blurred
+from SyntheticCTEvalLib.recalculation import (
+    describe,
+    dose_grid,
+    electron_density,
+    plan_for_target,
+    recalculate_dose,
+)
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.progress import Progress
+from SyntheticCTLib.resampling import grid_of, resample, same_grid
+from SyntheticCTLib.volumes import image_like
+
+SPACING = 4.0
+CENTRE = (10.0, -20.0, 30.0)
+
+
+def coordinates(image: sitk.Image) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y, z of every voxel of an axis-aligned image, relative to CENTRE."""
+    k, j, i = np.indices(image.GetSize()[::-1])
+    return tuple(
+        origin + step * index - centre
+        for origin, step, index, centre in zip(
+            image.GetOrigin(), image.GetSpacing(), (i, j, k), CENTRE, strict=True
+        )
+    )
+
+
+def cubic_grid(half_x: float, half_y: float, half_z: float, spacing: float = SPACING):
+    """A grid symmetric about CENTRE, with a voxel there."""
+    halves = [round(half / spacing) for half in (half_x, half_y, half_z)]
+    origin = tuple(c - spacing * n for c, n in zip(CENTRE, halves, strict=True))
+    return grid_of(tuple(2 * n + 1 for n in halves), (spacing,) * 3, origin)
+
+
+def cylinder(spacing: float = SPACING) -> tuple[sitk.Image, sitk.Image]:
+    """Water, 80 mm radius, 112 mm long, around CENTRE, and its body mask."""
+    grid = cubic_grid(96, 96, 56, spacing)
+    x, y, _ = coordinates(grid)
+    body = np.hypot(x, y) <= 80
+    hu = np.where(body, 0, -1000).astype(np.int16)
+    return image_like(hu, grid), image_like(body.astype(np.uint8), grid)
+
+
+def open_field(width: int, height: int) -> np.ndarray:
+    """Fluence of one rectangular field, mm at the isocentre."""
+    opening = np.zeros((FLUENCE_PIXELS, FLUENCE_PIXELS))
+    middle = FLUENCE_PIXELS // 2
+    opening[
+        middle - height // 2 : middle + height // 2, middle - width // 2 : middle + width // 2
+    ] = 1
+    return blurred(opening)
+
+
+def single(gantry: float, width: int = 40, height: int = 40, at=CENTRE) -> Plan:
+    return Plan(tuple(at), (gantry,), open_field(width, height)[np.newaxis], (100.0,), 1.0)
+
+
+def array(image: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayFromImage(image)
+
+
+def along(dose: sitk.Image, start, direction, distances) -> np.ndarray:
+    """Dose at ``start`` + distance x direction."""
+    return np.array(
+        [
+            dose.EvaluateAtPhysicalPoint((np.asarray(start) + d * np.asarray(direction)).tolist())
+            for d in distances
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("gantry", "towards_source"),
+    [(0, (0, -1, 0)), (90, (1, 0, 0)), (180, (0, 1, 0)), (270, (-1, 0, 0)), (30, (0.5, -0.866, 0))],
+)
+def test_the_gantry_shines_from_where_iec_61217_puts_it(gantry, towards_source):
+    """0 degrees from anterior (LPS -y), 90 degrees from the patient's left (LPS +x)."""
+    ct, body = cylinder()
+    dose = recalculate_dose(ct, single(gantry), body, ct)
+    entry, exit_ = along(dose, CENTRE, towards_source, (55, -55))
+    assert entry > 1.8 * exit_ > 0
+
+
+def test_a_symmetric_phantom_gets_a_symmetric_dose():
+    ct, body = cylinder()
+    dose = array(recalculate_dose(ct, single(0), body, ct))
+    np.testing.assert_allclose(dose, dose[:, :, ::-1], atol=2e-3 * dose.max())
+    np.testing.assert_allclose(dose, dose[::-1], atol=2e-3 * dose.max())
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.tuples(*[st.floats(-SPACING / 2, SPACING / 2)] * 3),
+    st.sampled_from([0.0, 51.4, 90.0, 205.7]),
+)
+def test_a_field_is_centred_on_the_isocentre_wherever_between_voxels_that_lies(shift, gantry):
+    ct, body = cylinder()
+    isocentre = np.add(CENTRE, shift)
+    dose = recalculate_dose(ct, single(gantry, 40, 30, isocentre), body, ct)
+    angle = np.deg2rad(gantry)
+    distances = np.arange(-32, 32.1, 0.5)
+    for direction, half_width in (((np.cos(angle), np.sin(angle), 0), 20), ((0, 0, 1), 15)):
+        profile = along(dose, isocentre, direction, distances)
+        edges = (
+            np.interp(0.5, profile[:65] / profile[64], distances[:65]),
+            np.interp(-0.5, -profile[64:] / profile[64], distances[64:]),
+        )
+        assert sum(edges) / 2 == pytest.approx(0, abs=0.4)
+        assert (edges[1] - edges[0]) / 2 == pytest.approx(half_width, abs=0.8)
+
+
+def water_tank(spacing: float) -> tuple[sitk.Image, sitk.Image]:
+    """Water 200 x 200 mm wide whose surface lies at y = 0."""
+    wide = round(200 / spacing) | 1
+    side = -spacing * (wide - 1) / 2
+    grid = grid_of((wide, int(220 / spacing), wide), (spacing,) * 3, (side, spacing / 2, side))
+    size = grid.GetSize()[::-1]
+    return image_like(np.zeros(size, np.int16), grid), image_like(np.ones(size, np.uint8), grid)
+
+
+def test_depth_dose_in_water_is_that_of_6_mv():
+    """10 x 10 cm at SSD 100 cm: PDD(10 cm) 66 to 67.5 % and dmax about 1.5 cm (BJR 25: 67.5)."""
+    ct, body = water_tank(3.0)
+    dose = recalculate_dose(ct, single(0, 100, 100, (0, 0, 0)), body, ct)
+    depths = np.arange(1.5, 210)
+    curve = along(dose, (0, 0, 0), (0, 1, 0), depths)
+    percent = 100 * curve / curve.max()
+    assert np.interp(100, depths, percent) == pytest.approx(66.8, abs=0.7)
+    assert np.interp(200, depths, percent) == pytest.approx(38.3, abs=0.7)
+    assert 12 <= depths[percent.argmax()] <= 18
+
+
+@pytest.mark.parametrize("spacing", [3.0, 5.0])
+def test_a_monitor_unit_means_the_same_on_every_grid(spacing):
+    """100 MU give 1 Gy in water at 10 cm depth, SSD 90 cm, 10 x 10 cm."""
+    ct, body = water_tank(spacing)
+    dose = recalculate_dose(ct, single(0, 100, 100, (0, 100, 0)), body, ct)
+    assert along(dose, (0, 0, 0), (0, 1, 0), [100])[0] == pytest.approx(1.0, rel=0.01)
+
+
+def test_flipped_and_permuted_volumes_get_the_same_dose():
+    ct, body = cylinder()
+    numbers = array(ct)
+    numbers[:, 30:36, 20:28] = -900  # so that a flip would be seen
+    ct = image_like(numbers, ct)
+    expected = array(recalculate_dose(ct, single(51.4), body, ct))
+    for rearranged in (
+        lambda image: sitk.Flip(image, [True, False, True]),
+        lambda image: sitk.PermuteAxes(image, [2, 0, 1]),
+    ):
+        dose = recalculate_dose(rearranged(ct), single(51.4), rearranged(body), ct)
+        np.testing.assert_allclose(array(dose), expected, atol=1e-4)
+        moved = recalculate_dose(ct, single(51.4), body, rearranged(ct))
+        assert same_grid(moved, rearranged(ct))
+        np.testing.assert_allclose(array(moved), array(rearranged(dose)), atol=1e-4)
+
+
+def test_an_oblique_volume_gets_the_dose_of_the_same_anatomy_unrotated():
+    ct, body = cylinder()
+    numbers = array(ct)
+    numbers[:, 12:20, 26:34] = 800
+    ct = image_like(numbers, ct)
+    turn = sitk.Euler3DTransform(CENTRE, 0.2, -0.15, 0.3)
+    oblique = sitk.Image(cubic_grid(112, 112, 80, 3.0))
+    oblique.SetDirection(turn.GetMatrix())
+    oblique.SetOrigin(turn.TransformPoint(oblique.GetOrigin()))
+    expected = array(recalculate_dose(ct, single(20), body, ct))
+    dose = array(
+        recalculate_dose(
+            resample(ct, oblique, fill=-1000),
+            single(20),
+            resample(body, oblique, fill=0, nearest=True),
+            ct,
+        )
+    )
+    x, y, z = coordinates(ct)
+    inside = (np.hypot(x, y) < 70) & (np.abs(z) < 45)
+    assert np.abs(dose - expected)[inside].max() < 0.03 * expected.max()
+
+
+def test_tissue_outside_the_asked_grid_still_attenuates():
+    """The grid says where dose is wanted, not how far the patient reaches."""
+    ct, body = cylinder()
+    off_axis = (CENTRE[0] - 55, CENTRE[1], CENTRE[2])
+    plan = single(90, at=off_axis)
+    small = sitk.RegionOfInterest(ct, [9, 9, 9], [6, 20, 10])
+    whole = recalculate_dose(ct, plan, body, ct)
+    part = recalculate_dose(ct, plan, body, small)
+    assert array(part).max() > 0.1
+    np.testing.assert_allclose(array(part), array(resample(whole, part, fill=0)), atol=1e-5)
+
+
+def test_couch_and_noise_outside_the_body_change_nothing():
+    ct, body = cylinder()
+    numbers = array(ct)
+    numbers[:, -4:] = 300
+    with_couch = image_like(numbers, ct)
+    dose = array(recalculate_dose(ct, single(180), body, ct))
+    np.testing.assert_array_equal(dose, array(recalculate_dose(with_couch, single(180), body, ct)))
+    assert not dose[array(body) == 0].any()
+
+
+def test_gas_raises_bone_lowers_and_one_percent_of_density_moves_the_dose_behind_it():
+    ct, body = cylinder()
+    depth_before = 80.0  # mm of water before CENTRE
+    water = along(recalculate_dose(ct, single(0), body, ct), CENTRE, (0, 1, 0), [20])[0]
+
+    def change(numbers: np.ndarray) -> float:
+        dose = recalculate_dose(image_like(numbers, ct), single(0), body, ct)
+        return along(dose, CENTRE, (0, 1, 0), [20])[0] / water - 1
+
+    x, y, _ = coordinates(ct)
+    for hu in (-1000, 1000):
+        numbers = array(ct)
+        numbers[(np.abs(x) < 30) & (np.abs(y + 30) < 10)] = hu
+        # 20 mm whose density differs, times the attenuation of about 0.45 % a mm
+        expected = -0.0045 * 20 * (float(electron_density(np.array(hu))) - 1)
+        assert change(numbers) == pytest.approx(expected, rel=0.35)
+    heavier = np.where(array(body) > 0, np.float32(1 / 0.041 * 0.01 * 40), np.float32(-1000))
+    assert electron_density(heavier.max()) == pytest.approx(1.01, abs=1e-4)
+    assert change(heavier) == pytest.approx(-0.0045 * 0.01 * (depth_before + 20), rel=0.35)
+
+
+def elliptic_pelvis() -> tuple[sitk.Image, sitk.Image, sitk.Image]:
+    """Water with bone rods and a gas pocket; body; a target that lies off the middle."""
+    grid = cubic_grid(152, 104, 60)
+    x, y, z = coordinates(grid)
+    body = (x / 140) ** 2 + (y / 95) ** 2 <= 1
+    hu = np.where(body, 20, -1000).astype(np.int16)
+    hu[np.hypot(np.abs(x) - 80, y) < 20] = 500
+    hu[np.hypot(x, y - 45) < 12] = -900
+    target = ((x - 12) / 28) ** 2 + (y / 20) ** 2 + (z / 24) ** 2 <= 1
+    return tuple(
+        image_like(values, grid) for values in (hu, body.astype(np.uint8), target.astype(np.uint8))
+    )
+
+
+def test_the_plan_gives_the_prescription_once_and_the_candidate_gets_the_same_monitor_units():
+    ct, body, target = elliptic_pelvis()
+    plan = plan_for_target(target, ct, body, 45.0, grid=ct)
+    inside = array(target) > 0
+    dose = array(recalculate_dose(ct, plan, body, ct))
+    assert len(plan.gantry_angles_deg) == 7
+    assert dose[inside].mean() == pytest.approx(45.0, rel=1e-4)
+    assert np.percentile(dose[inside], 2) > 0.93 * 45
+    assert dose[inside].max() < 1.07 * 45
+    assert dose.max() < 1.1 * 45
+
+    denser = image_like(np.where(array(body) > 0, array(ct) + 30, -1000).astype(np.int16), ct)
+    lower = array(recalculate_dose(denser, plan, body, ct))
+    assert 0.96 < lower[inside].mean() / 45 < 0.99
+    np.testing.assert_array_equal(dose, array(recalculate_dose(ct, plan, body, ct)))
+
+
+def test_fields_follow_the_outline_of_the_target_from_every_side():
+    """A target without symmetry is covered; the same reflected in the isocentre is not."""
+    ct, body = cylinder()
+    x, y, z = coordinates(ct)
+    target = (np.abs(x) < 45) & (np.abs(y) < 45) & (np.abs(z) < 40)
+    target &= ((x > 20) | (y > 20)) & ((x < -20) | (z < 0))
+    isocentre = np.array(CENTRE) + [v[target].mean() for v in (x, y, z)]
+    around = 2 * (isocentre - np.array(CENTRE)) / SPACING
+    shift = [round(n) for n in around[::-1]]
+    mirrored = np.roll(target[::-1, ::-1, ::-1], shift, axis=(0, 1, 2)) & (array(body) > 0)
+    for gantry in (0.0, 51.4, 90.0, 205.7):
+        plan = plan_for_target(
+            image_like(target.astype(np.uint8), ct),
+            ct,
+            body,
+            gantry_angles_deg=(gantry,),
+            margin_mm=3,
+            grid=ct,
+        )
+        assert plan.isocentre_mm == pytest.approx(isocentre)
+        dose = array(recalculate_dose(ct, plan, body, ct))
+        assert (dose[target] > 0.45 * 45).all()
+        assert (dose[mirrored] < 0.3 * 45).mean() > 0.1
+
+
+def test_the_beams_eye_view_magnifies_what_lies_nearer_to_the_source():
+    """A point 100 mm before the isocentre is seen 1000/900 as large (source at 1000 mm)."""
+    for gantry, towards_source in ((0.0, (0, -1, 0)), (90.0, (1, 0, 0))):
+        side = np.cross((0, 0, 1), np.negative(towards_source)) * -1.0
+        points = np.array(CENTRE) + 100 * np.array(towards_source) + 9 * side + (0, 0, 18)
+        row, column = beams_eye_view(points[np.newaxis], CENTRE, gantry)[0]
+        assert (row, abs(column)) == pytest.approx((20, 10))
+
+
+def test_without_a_target_the_plan_says_that_it_took_a_sphere():
+    ct, body = cylinder()
+    plan = plan_for_target(None, ct, body, 20.0, gantry_angles_deg=(0.0, 180.0), grid=ct)
+    assert plan.isocentre_mm == pytest.approx(CENTRE, abs=0.1)
+    assert "sphere of 35 mm radius" in plan.description
+    line = describe(plan, ct)
+    for word in ("pydosert 1.", "TPR20,10 0.675", "gantry 0, 180", "20 Gy", "4 x 4 x 4 mm", "air"):
+        assert word in line
+    assert "\n" not in line
+
+
+def test_the_dose_grid_covers_the_body_with_a_margin():
+    _, body = cylinder()
+    grid = dose_grid(body, 3.0)
+    assert grid.GetSpacing() == (3.0, 3.0, 3.0)
+    placed = array(resample(body, grid, fill=0, nearest=True))
+    assert placed.sum() * 27 == pytest.approx(int(array(body).sum()) * SPACING**3, rel=0.03)
+    for axis in range(3):
+        assert not np.take(placed, [0, -1], axis=axis).any()
+
+
+def test_fine_voxels_are_averaged_and_not_skipped():
+    """A checkerboard of 1 mm voxels counts with its mean density, whatever the dose grid."""
+    coarse, body = cylinder()
+    fine = cubic_grid(96, 96, 56, 1.0)
+    k, j, i = np.indices(fine.GetSize()[::-1])
+    hu = np.where((i + j + k) % 2, 40, -40).astype(np.int16)
+    mean = float(electron_density(np.array([40, -40])).mean())
+    number = np.interp(mean, [1, 1.041], [0, 40]) if mean > 1 else (mean - 1) / 0.067 * 98
+    even = image_like(np.full(hu.shape, number, np.float32), fine)
+    placed = resample(body, fine, fill=0, nearest=True)
+    first = array(recalculate_dose(image_like(hu, fine), single(0), placed, coarse))
+    second = array(recalculate_dose(even, single(0), placed, coarse))
+    np.testing.assert_allclose(first, second, atol=2e-3 * second.max())
+
+
+def test_electron_density_knows_its_anchors():
+    hu = np.array([-3000, -1000, 0, 40, 1524, 9000])
+    np.testing.assert_allclose(
+        electron_density(hu), [0.001, 0.001, 1, 1.041, 1.781, 2.55], rtol=1e-6
+    )
+    assert (np.diff(electron_density(np.arange(-1000, 3072))) > 0).all()
+
+
+def test_progress_names_every_field():
+    seen = []
+
+    class Recorder(Progress):
+        def report(self, step, fraction, **details):
+            seen.append((step, round(fraction, 2)))
+
+    ct, body = cylinder(8.0)
+    plan = dataclasses.replace(
+        single(0),
+        gantry_angles_deg=(0.0, 90.0),
+        fluence=np.stack([open_field(40, 40)] * 2),
+        monitor_units=(50.0, 50.0),
+    )
+    recalculate_dose(ct, plan, body, ct, Recorder())
+    assert seen == [("dose", 0.5), ("dose", 1.0)]
+
+
+def test_bad_input_is_told_in_one_sentence():
+    ct, body, _ = elliptic_pelvis()
+    nothing = sitk.Image(body) * 0
+    with pytest.raises(SyntheticCTError, match="body is empty"):
+        dose_grid(nothing)
+    with pytest.raises(SyntheticCTError, match="target is empty"):
+        plan_for_target(nothing, ct, body)
+    outside = image_like(1 - array(body), body)
+    with pytest.raises(SyntheticCTError, match="outside the body"):
+        plan_for_target(outside, ct, body)
+    with pytest.raises(SyntheticCTError, match="fields miss the body"):
+        recalculate_dose(ct, single(0, at=(0, 0, 900)), body, ct)
+    wide = cubic_grid(240, 40, 40, 8.0)
+    everything = image_like(np.ones(wide.GetSize()[::-1], np.uint8), wide)
+    with pytest.raises(SyntheticCTError, match="field can open"):
+        plan_for_target(everything, image_like(array(everything) * 0, wide), everything)
+
+
+def test_the_working_grid_shares_the_voxels_of_the_dose_grid():
+    ct, body = cylinder()
+    work = recalculation._working_grid(body, ct, single(30))
+    offset = (np.array(work.GetOrigin()) - np.array(ct.GetOrigin())) / SPACING
+    np.testing.assert_allclose(offset, np.round(offset), atol=1e-6)
