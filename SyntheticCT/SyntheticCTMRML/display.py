@@ -1,0 +1,256 @@
+"""How volumes, masks and tables are shown: windows, colour tables, overlay, segmentation.
+
+Every function works on nodes of the scene that it is given, in Slicer or outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import vtk
+from vtk.util.numpy_support import vtk_to_numpy
+
+CT_WINDOW_HU = (-160.0, 240.0)
+"""Soft-tissue window of the pelvis, for CT and everything that stands in for it."""
+DIFFERENCE_WINDOW_HU = (-300.0, 300.0)
+NO_DIFFERENCE = -32768
+"""Marks voxels without a difference in int16; never shown."""
+GAMMA_WINDOW = (0.0, 2.0)
+"""Twice the tolerance, so that gamma = 1 is the middle of the colour table."""
+
+GREY = "vtkMRMLColorTableNodeGrey"
+_COLORS = 256
+
+# Colour tables as (position from 0 to 1, red, green, blue); a repeated position is a step.
+GAMMA_COLORS = (
+    "Gamma (pass up to 1, fail above)",
+    (
+        (0.0, 0.27, 0.00, 0.33),
+        (0.125, 0.23, 0.32, 0.55),
+        (0.25, 0.13, 0.57, 0.55),
+        (0.375, 0.37, 0.79, 0.38),
+        (0.5, 0.99, 0.91, 0.14),
+        (0.5, 0.83, 0.00, 0.42),
+        (1.0, 0.50, 0.00, 0.30),
+    ),
+)
+"""Dark to bright from 0 to 1, the range that the study shows; magenta where the dose fails."""
+DOSE_COLORS = (
+    "Dose (Gy)",
+    (
+        (0.0, 0.05, 0.05, 0.55),
+        (0.25, 0.00, 0.55, 1.00),
+        (0.5, 0.00, 0.80, 0.35),
+        (0.75, 1.00, 0.90, 0.00),
+        (1.0, 0.90, 0.05, 0.05),
+    ),
+)
+DIFFERENCE_COLORS = (
+    "Difference (HU)",
+    (
+        (0.0, 0.02, 0.19, 0.60),
+        (0.25, 0.26, 0.58, 0.90),
+        (0.5, 0.97, 0.97, 0.97),
+        (0.75, 0.94, 0.46, 0.30),
+        (1.0, 0.60, 0.00, 0.12),
+    ),
+)
+
+SEGMENT_COLORS = (
+    (1.0, 1.0, 1.0),
+    (0.30, 0.80, 1.0),
+    (1.0, 0.65, 0.20),
+    (0.90, 0.35, 0.75),
+    (0.45, 0.90, 0.45),
+    (1.0, 0.95, 0.40),
+    (0.65, 0.55, 1.0),
+    (0.55, 0.85, 0.80),
+)
+LINE_COLORS = ((0.12, 0.47, 0.71), (0.85, 0.37, 0.01), (0.46, 0.44, 0.70), (0.40, 0.65, 0.12))
+
+
+def color_table(scene: Any, colors: tuple[str, Sequence[tuple[float, ...]]]) -> Any:
+    """Return the colour table node of ``scene`` for one of the tables above, made if missing.
+
+    The node is saved with the scene, unlike Slicer's built-in tables.
+    """
+    name, points = colors
+    found = scene.GetFirstNode(name, "vtkMRMLColorTableNode", None, True)
+    if found is not None:
+        return found
+    node = scene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
+    node.SetTypeToUser()
+    node.SetHideFromEditors(False)
+    node.SetNumberOfColors(_COLORS)
+    position = np.linspace(0.0, 1.0, _COLORS)
+    stops = np.array(points)
+    # interp takes the later of two equal positions: a step belongs to the colours above it.
+    channels = [np.interp(position, stops[:, 0], stops[:, channel]) for channel in (1, 2, 3)]
+    for index, (red, green, blue) in enumerate(zip(*channels, strict=True)):
+        node.SetColor(index, f"{index}", red, green, blue, 1.0)
+    node.GetLookupTable().SetRange(0, _COLORS - 1)
+    # The table format that every Slicer reads; newer ones would write their own.
+    node.AddDefaultStorageNode()
+    node.GetStorageNode().SetDefaultWriteFileExtension("ctbl")
+    return node
+
+
+def show_volume(
+    node: Any,
+    window: tuple[float, float],
+    colors: str = GREY,
+    threshold: tuple[float, float] | None = None,
+    interpolate: bool = True,
+) -> Any:
+    """Set how a volume node is shown and return its display node.
+
+    Args:
+        node: scalar volume node in a scene.
+        window: lowest and highest value of the colour scale.
+        colors: ID of the colour node.
+        threshold: values outside it are transparent; None shows all.
+        interpolate: False shows each voxel as it is, needed where a value marks "none".
+    """
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.AutoWindowLevelOff()
+    display.SetWindowLevelMinMax(*window)
+    display.SetAndObserveColorNodeID(colors)
+    display.SetInterpolate(interpolate)
+    if threshold is None:
+        display.SetApplyThreshold(False)
+    else:
+        display.AutoThresholdOff()
+        display.SetThreshold(*threshold)
+        display.SetApplyThreshold(True)
+    return display
+
+
+def show_ct(node: Any) -> Any:
+    """Show a CT or what stands in for it in grey, in :data:`CT_WINDOW_HU`."""
+    return show_volume(node, CT_WINDOW_HU)
+
+
+def show_mr(node: Any) -> Any:
+    """Show an MR in grey, between its 1st and 99.5th percentile."""
+    values = vtk_to_numpy(node.GetImageData().GetPointData().GetScalars())
+    low, high = np.percentile(values[:: max(1, values.size // 1_000_000)], [1, 99.5])
+    return show_volume(node, (float(low), float(max(high, low + 1))))
+
+
+def show_difference(node: Any) -> Any:
+    """Show a difference of CT numbers from blue (too low) to red (too high).
+
+    Voxels of :data:`NO_DIFFERENCE` are transparent.
+    """
+    table = color_table(node.GetScene(), DIFFERENCE_COLORS)
+    shown = (NO_DIFFERENCE + 1, -NO_DIFFERENCE)
+    display = show_volume(node, DIFFERENCE_WINDOW_HU, table.GetID(), shown, interpolate=False)
+    add_legend(node, "Difference (HU)", "%.0f")
+    return display
+
+
+def show_dose(node: Any, maximum_gy: float) -> Any:
+    """Show a dose from 0 to ``maximum_gy``, transparent below a tenth of it."""
+    table = color_table(node.GetScene(), DOSE_COLORS)
+    highest = max(maximum_gy, node.GetImageData().GetScalarRange()[1])
+    display = show_volume(node, (0, maximum_gy), table.GetID(), (0.1 * maximum_gy, highest))
+    add_legend(node, "Dose (Gy)")
+    return display
+
+
+def show_gamma(node: Any, title: str = "Gamma") -> Any:
+    """Show a gamma map: -1 (not evaluated) transparent, a colour step at 1, a colour legend.
+
+    Not interpolated: between -1 and a high gamma an interpolated value would look like a pass.
+    """
+    table = color_table(node.GetScene(), GAMMA_COLORS)
+    highest = max(GAMMA_WINDOW[1], node.GetImageData().GetScalarRange()[1])
+    display = show_volume(node, GAMMA_WINDOW, table.GetID(), (0.0, highest), interpolate=False)
+    add_legend(node, title)
+    return display
+
+
+def add_legend(node: Any, title: str, number_format: str = "%.1f") -> Any:
+    """Give a volume node a colour legend with five labels and return its display node."""
+    import slicer
+
+    legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
+    if legend is None:
+        legend = slicer.vtkSlicerColorLogic.AddDefaultColorLegendDisplayNode(node)
+    legend.SetTitleText(title)
+    legend.SetLabelFormat(number_format)
+    legend.SetNumberOfLabels(5)
+    return legend
+
+
+def set_slice_layers(
+    scene: Any, background: Any, foreground: Any = None, opacity: float = 0.5
+) -> None:
+    """Show ``background``, and ``foreground`` over it, in every slice view of ``scene``."""
+    for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+        composite.SetBackgroundVolumeID(background.GetID())
+        composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+        composite.SetForegroundOpacity(opacity)
+        composite.SetLinkedControl(True)
+
+
+def center_slices(scene: Any, point: Sequence[float]) -> None:
+    """Move every slice view of ``scene`` so that a point (mm, LPS) is in its middle."""
+    for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
+        view.JumpSliceByCentering(-point[0], -point[1], point[2])
+
+
+def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
+    """Return the nodes of one class (and of classes derived from it) in ``scene``."""
+    count = scene.GetNumberOfNodesByClass(class_name)
+    return [scene.GetNthNodeByClass(index, class_name) for index in range(count)]
+
+
+def add_segmentation(scene: Any, name: str, masks: Mapping[str, sitk.Image], reference: Any) -> Any:
+    """Add a segmentation node with one outlined segment a mask.
+
+    Args:
+        masks: images of 0 and 1 by segment name; overlaps are kept.
+        reference: volume node whose geometry the segmentation takes.
+    """
+    import slicer
+
+    from .nodes import update_node_from_image
+
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    for index, (label, mask) in enumerate(masks.items()):
+        carrier = slicer.vtkMRMLLabelMapVolumeNode()
+        update_node_from_image(carrier, sitk.Cast(mask != 0, sitk.sitkUInt8))
+        labels = slicer.vtkOrientedImageData()
+        labels.ShallowCopy(carrier.GetImageData())
+        to_ras = vtk.vtkMatrix4x4()
+        carrier.GetIJKToRASMatrix(to_ras)
+        labels.SetGeometryFromImageToWorldMatrix(to_ras)
+        identifier = node.AddSegmentFromBinaryLabelmapRepresentation(
+            labels, label, SEGMENT_COLORS[index % len(SEGMENT_COLORS)], f"Segment_{index + 1}"
+        )
+        # The overlay below must be seen: outline only.
+        node.GetDisplayNode().SetSegmentVisibility2DFill(identifier, False)
+    return node
+
+
+def add_table(scene: Any, name: str, columns: Mapping[str, Sequence[str] | Sequence[float]]) -> Any:
+    """Add a table node; a column of numbers becomes a column of doubles, others of text."""
+    node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
+    for title, values in columns.items():
+        numeric = all(isinstance(value, (int, float)) for value in values)
+        column = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
+        column.SetName(title)
+        for value in values:
+            column.InsertNextValue(float(value) if numeric else str(value))
+        node.AddColumn(column)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetLocked(True)
+    return node

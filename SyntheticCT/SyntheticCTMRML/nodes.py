@@ -1,0 +1,166 @@
+"""Volume nodes to images and back, geometry included."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import vtk
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.resampling import grid_of, resample
+from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
+
+SYNTHETIC_MARKS = ("SyntheticCT", "SyntheticCTModel")
+"""Image metadata that mark a synthetic CT and name its model; node attributes of these names."""
+
+_RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
+
+
+def image_from_node(node: Any, what: str = "volume") -> sitk.Image:
+    """Return a copy of a scalar volume node's voxels where the user sees them.
+
+    Parent transforms are applied to the copy, the node stays as it is. A parent that moves,
+    turns, mirrors or scales along the axes changes the geometry only; any other one resamples
+    (linearly, label maps to the nearest), with the median of the eight corner voxels outside
+    the field of view.
+
+    Args:
+        node: vtkMRMLScalarVolumeNode (a label map is one, too).
+        what: the role that error sentences name ("MR", "CT", "dose").
+
+    Returns:
+        3D image of the node's pixel type, (i, j, k) as in the node; mm, LPS.
+
+    Raises:
+        SyntheticCTError: no node, a node without voxels, or more than one value a voxel.
+    """
+    if node is None:
+        raise SyntheticCTError(f"No {what} is selected: choose a volume.")
+    data = node.GetImageData()
+    if data is None or data.GetPointData().GetScalars() is None:
+        raise SyntheticCTError(f"The {what} {node.GetName()} holds no voxels: load it first.")
+    if data.GetNumberOfScalarComponents() != 1:
+        raise SyntheticCTError(
+            f"The {what} {node.GetName()} has {data.GetNumberOfScalarComponents()} values a "
+            "voxel: choose a volume with one value a voxel."
+        )
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return _image(node)
+    if parent.IsTransformToWorldLinear():
+        to_world = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToWorld(to_world)
+        return _moved(_image(node), _array(to_world), labels=node.IsA("vtkMRMLLabelMapVolumeNode"))
+    return _warped(node, parent)
+
+
+def update_node_from_image(node: Any, image: sitk.Image) -> Any:
+    """Give ``node`` the voxels (copied) and exactly the geometry of ``image``; return the node.
+
+    The image is in world coordinates, so that the node leaves its parent transform, if it has
+    one. :data:`SYNTHETIC_MARKS` become attributes of the node.
+    """
+    array = sitk.GetArrayViewFromImage(image)
+    data = vtk.vtkImageData()
+    data.SetDimensions(image.GetSize())
+    data.GetPointData().SetScalars(
+        numpy_to_vtk(array.ravel(), deep=True, array_type=get_vtk_array_type(array.dtype))
+    )
+    directions = _RAS_TO_LPS @ np.reshape(image.GetDirection(), (3, 3))
+    node.SetAndObserveTransformNodeID(None)
+    node.SetIJKToRASDirections(directions.tolist())
+    node.SetSpacing(image.GetSpacing())
+    node.SetOrigin((_RAS_TO_LPS @ image.GetOrigin()).tolist())
+    node.SetAndObserveImageData(data)
+    for mark in SYNTHETIC_MARKS:
+        node.SetAttribute(mark, image.GetMetaData(mark) if image.HasMetaDataKey(mark) else None)
+    return node
+
+
+def add_volume(scene: Any, image: sitk.Image, name: str) -> Any:
+    """Add a scalar volume node called ``name`` with the voxels of ``image`` to ``scene``."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    return update_node_from_image(node, image)
+
+
+def refuse_same_node(output: Any, inputs: list[Any]) -> None:
+    """Raise SyntheticCTError where the output node is one of the input nodes."""
+    for node in inputs:
+        if output is not None and node is output:
+            raise SyntheticCTError(
+                f"The output {output.GetName()} is also an input and would be overwritten: "
+                "choose or create another output."
+            )
+
+
+def _image(node: Any) -> sitk.Image:
+    """The node's voxels in its own coordinates, parent transforms left out."""
+    data = node.GetImageData()
+    shape = tuple(reversed(data.GetDimensions()))
+    image = sitk.GetImageFromArray(vtk_to_numpy(data.GetPointData().GetScalars()).reshape(shape))
+    directions = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(directions)
+    image.SetSpacing(node.GetSpacing())
+    image.SetOrigin((_RAS_TO_LPS @ node.GetOrigin()).tolist())
+    image.SetDirection((_RAS_TO_LPS @ _array(directions)[:3, :3]).ravel().tolist())
+    for mark in SYNTHETIC_MARKS:
+        if node.GetAttribute(mark):
+            image.SetMetaData(mark, node.GetAttribute(mark))
+    return image
+
+
+def _array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
+    return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+
+def _moved(image: sitk.Image, to_world_ras: np.ndarray, labels: bool) -> sitk.Image:
+    """Apply a linear transform (4 x 4, RAS): to the geometry, or by resampling where it shears."""
+    linear = _RAS_TO_LPS @ to_world_ras[:3, :3] @ _RAS_TO_LPS
+    offset = _RAS_TO_LPS @ to_world_ras[:3, 3]
+    axes = linear @ np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    spacing = np.linalg.norm(axes, axis=0)
+    direction = axes / spacing
+    moved = sitk.Image(image)
+    moved.SetOrigin((linear @ image.GetOrigin() + offset).tolist())
+    moved.SetSpacing(spacing.tolist())
+    moved.SetDirection(direction.ravel().tolist())
+    if np.allclose(direction.T @ direction, np.eye(3), atol=1e-6):
+        return moved
+    return resample(moved, _orthogonal_grid(moved), fill=_corner_median(image), nearest=labels)
+
+
+def _orthogonal_grid(sheared: sitk.Image) -> sitk.Image:
+    """The grid of right angles, closest in direction, that covers a sheared one."""
+    left, _, right = np.linalg.svd(np.reshape(sheared.GetDirection(), (3, 3)))
+    direction = left @ right
+    spacing = np.array(sheared.GetSpacing())
+    ends = [(0, n - 1) for n in sheared.GetSize()]
+    corners = np.array(
+        [
+            sheared.TransformIndexToPhysicalPoint((i, j, k))
+            for i in ends[0]
+            for j in ends[1]
+            for k in ends[2]
+        ]
+    )
+    along = corners @ direction
+    size = np.ceil((along.max(axis=0) - along.min(axis=0)) / spacing).astype(int) + 1
+    origin = direction @ along.min(axis=0)
+    return grid_of(size.tolist(), spacing.tolist(), origin.tolist(), direction.ravel().tolist())
+
+
+def _corner_median(image: sitk.Image) -> float:
+    values = sitk.GetArrayViewFromImage(image)[:: image.GetDepth() - 1 or 1]
+    return float(np.median(values[:, :: values.shape[1] - 1 or 1, :: values.shape[2] - 1 or 1]))
+
+
+def _warped(node: Any, parent: Any) -> sitk.Image:
+    """Harden a non-linear parent transform on a copy that is in no scene."""
+    copy = type(node)()
+    copy.CopyOrientation(node)
+    copy.SetAndObserveImageData(node.GetImageData())
+    to_world = vtk.vtkGeneralTransform()
+    parent.GetTransformToWorld(to_world)
+    copy.ApplyTransform(to_world)
+    return _image(copy)
