@@ -199,7 +199,7 @@ def describe(plan: Plan, grid: sitk.Image | None = None) -> str:
         f"between {table} (tissues of Schneider 2000); outside each volume's own body air and no "
         "dose; dose to water scaled by density along each beam, without the materials themselves "
         "and without lateral electron transport at gas and bone: within about 1 % of Monte Carlo "
-        "in soft tissue, 3.5 % high or low inside bone"
+        "in soft tissue, up to 3.5 % off inside bone"
     )
 
 
