@@ -1,0 +1,127 @@
+"""An evaluation as a Slicer scene in one file (.mrb), written without Slicer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.outputs import staged_file
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from .results import Evaluation
+
+LAYOUT_FOUR_UP_TABLE = 34
+LAYOUT_FOUR_UP_PLOT_TABLE = 38
+
+
+def write_scene(evaluation: Evaluation, path: str | os.PathLike) -> Path:
+    """Write ``evaluation`` as a scene that opens in Slicer, whole or not at all.
+
+    It opens with the CT in the background of the slice views, the first candidate's gamma map
+    half-transparent over it, outlined contours, the gamma histogram and the metrics table.
+
+    Args:
+        path: file name ending in .mrb.
+
+    Returns:
+        The path.
+
+    Raises:
+        SyntheticCTError: slicer-core is not installed, the name has another ending, or the
+            file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() != ".mrb":
+        raise SyntheticCTError(f"The scene {path} must have a name that ends in .mrb.")
+    scored = any(result.gamma is not None for result in evaluation.candidates.values())
+    layout = LAYOUT_FOUR_UP_PLOT_TABLE if scored else LAYOUT_FOUR_UP_TABLE
+    with open_scene(layout) as scene, staged_file(path) as stage:
+        _fill(scene, evaluation)
+        if not scene.WriteToMRB(str(stage)) or not stage.is_file():
+            raise SyntheticCTError(
+                f"The scene {path} cannot be written: make sure that there is room on the disk."
+            )
+    return path
+
+
+@contextlib.contextmanager
+def open_scene(layout: int | None = None) -> Iterator[Any]:
+    """Yield a new MRML scene with what Slicer's own start provides; it is emptied at the end.
+
+    Args:
+        layout: number of the view layout whose views the scene gets; None for no views.
+
+    Raises:
+        SyntheticCTError: there is no MRML here, because slicer-core is not installed.
+    """
+    try:
+        import slicer
+
+        scene = slicer.vtkMRMLScene()
+        application = slicer.vtkSlicerApplicationLogic()
+    except (ImportError, AttributeError) as error:
+        raise SyntheticCTError(
+            "A Slicer scene needs the package slicer-core, which is not installed: "
+            "pip install 'synthetic-ct[scene]'"
+        ) from error
+    application.SetMRMLScene(scene)
+    application.GetColorLogic().SetMRMLScene(scene)
+    application.GetColorLogic().AddDefaultColorNodes()
+    # A module's logic makes its node classes known to the scene.
+    modules = {
+        "Volumes": slicer.vtkSlicerVolumesLogic(),
+        "Segmentations": slicer.vtkSlicerSegmentationsModuleLogic(),
+        "SubjectHierarchy": slicer.vtkSlicerSubjectHierarchyModuleLogic(),
+    }
+    for name, module in modules.items():
+        module.SetMRMLApplicationLogic(application)
+        application.SetModuleLogic(name, module)
+        module.SetMRMLScene(scene)
+    # The colour module's logic would do this, but looks for Slicer's own colour files.
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
+    views = slicer.vtkMRMLLayoutLogic()
+    try:
+        if layout is not None:
+            views.SetMRMLScene(scene)
+            views.GetLayoutNode().SetViewArrangement(layout)
+        yield scene
+    finally:
+        # Emptying a scene under a layout logic crashes.
+        views.SetMRMLScene(None)
+        scene.Clear(True)
+
+
+def _fill(scene: Any, evaluation: Evaluation) -> None:
+    """Prepare the views, add the nodes, which then show themselves there, and the tables."""
+    import slicer
+    from SyntheticCTMRML.display import nodes_of_class
+
+    from .display import add_evaluation
+
+    for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
+        composite = slicer.vtkMRMLSliceCompositeNode()
+        composite.SetLayoutName(view.GetLayoutName())
+        scene.AddNode(composite)
+        width = _extent(evaluation.ct)
+        view.SetFieldOfView(width, width, view.GetFieldOfView()[2])
+    nodes = add_evaluation(scene, evaluation)
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    selection.SetActiveVolumeID(nodes.ct.GetID())
+    selection.SetActiveTableID(nodes.metrics.GetID())
+    for view in nodes_of_class(scene, "vtkMRMLTableViewNode"):
+        view.SetTableNodeID(nodes.metrics.GetID())
+    for view in nodes_of_class(scene, "vtkMRMLPlotViewNode"):
+        view.SetPlotChartNodeID(nodes.histogram.GetID())
+
+
+def _extent(image: sitk.Image) -> float:
+    """The longest edge of ``image`` with a margin of a tenth, in mm."""
+    edges = zip(image.GetSize(), image.GetSpacing(), strict=True)
+    return 1.1 * max(count * spacing for count, spacing in edges)
