@@ -52,7 +52,7 @@ def read_dose(path: str | os.PathLike, unit: str | None = None) -> sitk.Image:
     header = _dicom(path)
     if header is not None:
         return _read_rtdose(header, f"dose {path}", unit)
-    return _read_volume_dose(path, unit)
+    return in_gray(read_volume(path, "dose"), f"dose {path}", unit)
 
 
 def check_dose(image: sitk.Image, what: str) -> sitk.Image:
@@ -235,9 +235,18 @@ def _frame_distances(
     )
 
 
-def _read_volume_dose(path: Path, unit: str | None) -> sitk.Image:
-    what = f"dose {path}"
-    image = read_volume(path, "dose")
+def in_gray(image: sitk.Image, what: str, unit: str | None = None) -> sitk.Image:
+    """Return a volume of dose values in Gy (float32), as :func:`read_dose` does for files.
+
+    Args:
+        image: absorbed dose; its metadata may state the unit.
+        what: names the dose in error sentences.
+        unit: "Gy" or "cGy"; needed only where the metadata do not say and it is not Gy.
+
+    Raises:
+        SyntheticCTError: no dose, an unknown or contradictory unit, or no unit and a maximum
+            that cannot be gray.
+    """
     stated = next(
         (
             image.GetMetaData(key).strip()
