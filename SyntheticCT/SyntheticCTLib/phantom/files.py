@@ -1,0 +1,103 @@
+"""Phantoms and cohorts as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+from .. import __version__
+from ..outputs import staged_file, staged_folder
+from ..progress import SILENT, Progress
+from ..segmentation import write_segmentation
+from ..volumes import write_volume
+from .case import Phantom, make_phantom
+from .grid import CLINICAL, PhantomGrid
+from .tissues import STRUCTURE_NAMES, TISSUE_NAMES
+
+PRESCRIPTION_GY = 45.0
+_NOTE = "Digital phantom computed from a seed; no patient's data"
+_VOLUMES = {
+    "mr": "mr",
+    "ct": "ct",
+    "mdixon_in_phase": "in_phase",
+    "mdixon_water": "water",
+    "mdixon_fat": "fat",
+    "mrcat": "mrcat",
+    "deformation": "displacement",
+}
+
+
+def write_phantom(phantom: Phantom, folder: str | os.PathLike) -> dict[str, Path]:
+    """Write every image of ``phantom`` into ``folder`` and return the paths by name.
+
+    mr, ct, mdixon_in_phase, mdixon_water, mdixon_fat, mrcat, deformation (.nrrd), labels_mr,
+    labels_ct, structures_mr, structures_ct (.seg.nrrd), case (.json). All or nothing.
+    """
+    names = {name: f"{name}.nrrd" for name in _VOLUMES}
+    with staged_folder(folder) as stage:
+        for name, attribute in _VOLUMES.items():
+            write_volume(getattr(phantom, attribute), stage / names[name])
+        for kind, labels in (("labels", TISSUE_NAMES), ("structures", STRUCTURE_NAMES)):
+            for scan in ("mr", "ct"):
+                name = f"{kind}_{scan}"
+                names[name] = f"{name}.seg.nrrd"
+                write_segmentation(getattr(phantom, name), labels, stage / names[name])
+        names["case"] = "case.json"
+        case = {
+            "note": _NOTE,
+            "made_by": f"synthetic-ct {__version__}",
+            "seed": phantom.seed,
+            "prescription_gy": PRESCRIPTION_GY,
+            "grids": {
+                name: {
+                    "size": image.GetSize(),
+                    "spacing_mm": image.GetSpacing(),
+                    "origin_mm": image.GetOrigin(),
+                }
+                for name, image in (("mr", phantom.mr), ("ct", phantom.ct))
+            },
+            "deformation": "p + u(p) is the place in mr.nrrd of what lies at p in ct.nrrd; mm, LPS",
+            "tissues": TISSUE_NAMES,
+            "structures": STRUCTURE_NAMES,
+            "files": names,
+        }
+        (stage / names["case"]).write_text(json.dumps(case, indent=2) + "\n", encoding="utf-8")
+    return {name: Path(folder) / file for name, file in names.items()}
+
+
+def write_cohort(
+    seed: int,
+    count: int,
+    folder: str | os.PathLike,
+    grid: PhantomGrid = CLINICAL,
+    progress: Progress = SILENT,
+) -> Path:
+    """Write the phantoms of ``seed``, ``seed + 1``, ... and return the path of their manifest.
+
+    Each lies in ``phantom_<seed>``; manifest.csv has the columns patient, mr, ct, mrcat,
+    structures (relative paths) and prescription_gy.
+    """
+    folder = Path(folder)
+    rows = []
+    for n in range(count):
+        name = f"phantom_{seed + n}"
+        progress.report("cohort", n / count, patient=name)
+        files = write_phantom(make_phantom(seed + n, grid), folder / name)
+        row = {"patient": name}
+        for column, file in (
+            ("mr", "mr"),
+            ("ct", "ct"),
+            ("mrcat", "mrcat"),
+            ("structures", "structures_ct"),
+        ):
+            row[column] = files[file].relative_to(folder).as_posix()
+        rows.append(row | {"prescription_gy": f"{PRESCRIPTION_GY:g}"})
+    manifest = folder / "manifest.csv"
+    with staged_file(manifest) as stage, stage.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    progress.report("cohort", 1.0)
+    return manifest
