@@ -145,7 +145,7 @@ def compute_gamma(
         criteria = replace(criteria, normalization_gy=normalization)
     region = dose >= _threshold(criteria, min(criteria.cutoffs_percent), dose.dtype)
     if mask is not None:
-        region &= sitk.GetArrayViewFromImage(resample(mask, reference, fill=0, nearest=True)) != 0
+        region &= sitk.GetArrayFromImage(resample(mask, reference, fill=0, nearest=True)) != 0
     wanted = int(np.count_nonzero(region))
     if wanted == 0:
         raise SyntheticCTError(
