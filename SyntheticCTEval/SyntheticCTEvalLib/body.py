@@ -113,8 +113,10 @@ def _mr_body(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     """Body mask (k, j, i) of an MR in LPS orientation."""
     blocks = _Blocks(values.shape, spacing)
     signal = np.maximum(values, 0).astype(np.float32)
-    mean = blocks.share(signal)
-    level = _air_level(mean, np.sqrt(np.maximum(blocks.share(signal**2) - mean**2, 0)))
+    # At least 3 x 3 voxels, however large a voxel is, so that noise does not matter.
+    window = [1, *(max(3, f) for f in blocks.factor[1:])]
+    mean = blocks.share(ndimage.uniform_filter(signal, window))
+    level = _air_level(mean)
     if level is None:
         return np.ones(values.shape, dtype=bool)
     air = _outside(mean <= level, blocks.spacing, GAP_MR_MM, open_sides=False)
@@ -130,23 +132,24 @@ def _mr_body(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     return inside | ~blocks.enlarge(air)
 
 
-def _air_level(mean: np.ndarray, deviation: np.ndarray) -> float | None:
+def _air_level(mean: np.ndarray) -> float | None:
     """Signal below which a block is air; None where no air touches the sides of the image.
 
-    Air is told from dark tissue by its noise: the magnitude of pure noise is Rayleigh
-    distributed, with a deviation of 0.52 times its mean, or it was set to 0 by the scanner.
+    ``mean``: local means, which noise hardly spreads. Air is one narrow level, the lowest at
+    the sides, with little between it and the tissues; dark tissue has no such gap above it.
     """
     tissue = float(np.percentile(mean, 95))
     if tissue <= 0:
         return None
     sides = np.concatenate([a.ravel() for a in (mean[:, [0, -1]], mean[:, :, [0, -1]])])
-    noise = float(np.percentile(sides, 2))
-    candidates = mean <= max(2 * noise, 0.01 * tissue)
-    darkest = float(np.median(mean[candidates]))
-    ratio = float(np.median((deviation / np.maximum(mean, 1e-6))[candidates]))
-    if darkest > 0.02 * tissue and (ratio < 0.35 or darkest > 0.3 * tissue):
+    low = float(np.percentile(sides, 2))
+    if low <= 0.01 * tissue:  # set to 0 by the scanner, or almost free of noise
+        return 0.05 * tissue
+    level = np.count_nonzero((mean > low) & (mean <= 3 * low))
+    gap = np.count_nonzero((mean > 3 * low) & (mean <= 5 * low))
+    if low > 0.15 * tissue or gap > 0.3 * level:
         return None
-    return max(2.2 * darkest, 0.05 * tissue)
+    return max(3 * low, 0.05 * tissue)
 
 
 class _Blocks:

@@ -62,6 +62,10 @@ DEFINITIONS: dict[str, str] = {
         "true CT: air below -200 HU, fat -200 to -28.5, soft tissue -28.5 to 100, spongy bone "
         f"100 to 575, compact bone from 575 HU; {_FLOOR}."
     ),
+    "coverage_body_percent": (
+        "Part of the true CT's body contour, in percent, that all candidates cover; the figures "
+        "are taken over this part."
+    ),
 }
 """One line for each number, to be printed wherever the number is."""
 
