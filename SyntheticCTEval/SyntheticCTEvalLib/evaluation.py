@@ -154,7 +154,7 @@ def _place(
         progress.report(f"Register {name}", 1)
     volume = resample(sitk.Cast(candidate, sitk.sitkInt16), ct, transform, fill=HU_OUTSIDE)
     ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
-    coverage = _array(resample(ones, ct, transform, fill=0, nearest=True)) > 0
+    coverage = sitk.GetArrayFromImage(resample(ones, ct, transform, fill=0, nearest=True)) > 0
     if not coverage.any():
         raise SyntheticCTError(
             f"The candidate {name} and the CT do not overlap: check that they belong to the same "
@@ -204,8 +204,8 @@ def _recalculate(
         result.body,
         result.prescription_gy,
     )
-    result.definitions["dose"] = describe(plan)
     grid = dose_grid(result.body, settings.dose_spacing_mm)
+    result.definitions["dose"] = describe(plan, grid)
     progress.report("Dose on CT", 0)
     result.dose_ct = recalculate_dose(result.ct, plan, result.body, grid)
     progress.report("Dose on CT", 1)
