@@ -141,10 +141,7 @@ def colour_scale(name: str, low: float, high: float, over: str | None = None) ->
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    colours = colormaps[name].copy()
-    colours.set_bad(alpha=0)
-    if over is not None:
-        colours.set_over(over)
+    colours = colormaps[name].with_extremes(bad=(0, 0, 0, 0), over=over)
     return ScalarMappable(Normalize(low, high), colours)
 
 
