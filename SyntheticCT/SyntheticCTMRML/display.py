@@ -1,4 +1,4 @@
-"""How volumes, masks and tables are shown: windows, colour tables, overlay, segmentation.
+"""How volumes and tables are shown: windows, colour tables, overlay, legends.
 
 Every function works on nodes of the scene that it is given, in Slicer or outside.
 """
@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
@@ -59,16 +58,6 @@ DIFFERENCE_COLORS = (
     ),
 )
 
-SEGMENT_COLORS = (
-    (1.0, 1.0, 1.0),
-    (0.30, 0.80, 1.0),
-    (1.0, 0.65, 0.20),
-    (0.90, 0.35, 0.75),
-    (0.45, 0.90, 0.45),
-    (1.0, 0.95, 0.40),
-    (0.65, 0.55, 1.0),
-    (0.55, 0.85, 0.80),
-)
 LINE_COLORS = ((0.12, 0.47, 0.71), (0.85, 0.37, 0.01), (0.46, 0.44, 0.70), (0.40, 0.65, 0.12))
 
 
@@ -142,6 +131,12 @@ def show_mr(node: Any) -> Any:
     return show_volume(node, (float(low), float(max(high, low + 1))))
 
 
+def show_uncertainty(node: Any) -> Any:
+    """Show an uncertainty in HU in grey from 0 to 100; -1 (not known) is transparent."""
+    highest = max(100.0, node.GetImageData().GetScalarRange()[1])
+    return show_volume(node, (0, 100), threshold=(0, highest), interpolate=False)
+
+
 def show_difference(node: Any) -> Any:
     """Show a difference of CT numbers from blue (too low) to red (too high).
 
@@ -209,36 +204,6 @@ def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
     """Return the nodes of one class (and of classes derived from it) in ``scene``."""
     count = scene.GetNumberOfNodesByClass(class_name)
     return [scene.GetNthNodeByClass(index, class_name) for index in range(count)]
-
-
-def add_segmentation(scene: Any, name: str, masks: Mapping[str, sitk.Image], reference: Any) -> Any:
-    """Add a segmentation node with one outlined segment a mask.
-
-    Args:
-        masks: images of 0 and 1 by segment name; overlaps are kept.
-        reference: volume node whose geometry the segmentation takes.
-    """
-    import slicer
-
-    from .nodes import update_node_from_image
-
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-    for index, (label, mask) in enumerate(masks.items()):
-        carrier = slicer.vtkMRMLLabelMapVolumeNode()
-        update_node_from_image(carrier, sitk.Cast(mask != 0, sitk.sitkUInt8))
-        labels = slicer.vtkOrientedImageData()
-        labels.ShallowCopy(carrier.GetImageData())
-        to_ras = vtk.vtkMatrix4x4()
-        carrier.GetIJKToRASMatrix(to_ras)
-        labels.SetGeometryFromImageToWorldMatrix(to_ras)
-        identifier = node.AddSegmentFromBinaryLabelmapRepresentation(
-            labels, label, SEGMENT_COLORS[index % len(SEGMENT_COLORS)], f"Segment_{index + 1}"
-        )
-        # The overlay below must be seen: outline only.
-        node.GetDisplayNode().SetSegmentVisibility2DFill(identifier, False)
-    return node
 
 
 def add_table(scene: Any, name: str, columns: Mapping[str, Sequence[str] | Sequence[float]]) -> Any:

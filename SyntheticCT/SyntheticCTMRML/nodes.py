@@ -45,7 +45,14 @@ def image_from_node(node: Any, what: str = "volume") -> sitk.Image:
             f"The {what} {node.GetName()} has {data.GetNumberOfScalarComponents()} values a "
             "voxel: choose a volume with one value a voxel."
         )
-    parent = node.GetParentTransformNode()
+    return image_under(node, node.GetParentTransformNode())
+
+
+def image_under(node: Any, parent: Any) -> sitk.Image:
+    """Return a copy of a volume node's voxels with the transform node ``parent`` applied to it.
+
+    As :func:`image_from_node`, for a volume node that is in no scene; ``parent`` may be None.
+    """
     if parent is None:
         return _image(node)
     if parent.IsTransformToWorldLinear():

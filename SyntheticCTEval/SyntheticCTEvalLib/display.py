@@ -12,6 +12,7 @@ from SyntheticCTLib.resampling import resample
 from SyntheticCTLib.volumes import image_like
 from SyntheticCTMRML import display
 from SyntheticCTMRML.nodes import add_volume
+from SyntheticCTMRML.segments import add_segmentation
 
 if TYPE_CHECKING:
     from .results import Evaluation
@@ -214,7 +215,7 @@ def _add_contours(scene: Any, evaluation: Evaluation, ct_node: Any) -> Any:
         masks[f"Body ({name})"] = result.body
     for name, mask in evaluation.structures.items():
         masks[name] = resample(mask, evaluation.ct, fill=0, nearest=True)
-    return display.add_segmentation(scene, "Contours", masks, ct_node)
+    return add_segmentation(scene, "Contours", masks, ct_node)
 
 
 def _add_gamma_histogram(scene: Any, evaluation: Evaluation) -> Any:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -42,3 +46,43 @@ def read_bundle(scene: Any, path: Any, cache_folder: Any) -> None:
     scene.SetCacheManager(cache)
     scene.SetDataIOManager(transfers)
     assert scene.ReadFromMRB(str(path))
+
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class ScriptedLoadableModule:
+    """As much of Slicer's class of this name as the module files use."""
+
+    def __init__(self, parent: Any) -> None:
+        self.parent = parent
+        self.moduleName = type(self).__name__
+
+
+class ScriptedLoadableModuleLogic:
+    """As much of Slicer's class of this name as the module files use."""
+
+    def __init__(self, parent: Any = None) -> None:
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+
+
+def load_module(name: str, monkeypatch: Any) -> ModuleType:
+    """Return the unmodified file of a scripted module, loaded as Slicer does, with stand-ins
+    for the Python modules of Slicer that slicer-core has not."""
+    i18n = ModuleType("slicer.i18n")
+    i18n.tr = lambda text: text
+    i18n.translate = lambda _context, text: text
+    scripted = ModuleType("slicer.ScriptedLoadableModule")
+    scripted.ScriptedLoadableModule = ScriptedLoadableModule
+    scripted.ScriptedLoadableModuleLogic = ScriptedLoadableModuleLogic
+    for stand_in in (i18n, scripted):
+        monkeypatch.setitem(sys.modules, stand_in.__name__, stand_in)
+    spec = importlib.util.spec_from_file_location(name, REPOSITORY / name / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def module_parent() -> SimpleNamespace:
+    """What Slicer passes to a module class: it collects the metadata."""
+    return SimpleNamespace()

@@ -1,0 +1,88 @@
+"""Masks to the segments of a segmentation node and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import SimpleITK as sitk
+import vtk
+
+from .nodes import image_under, update_node_from_image
+
+_LABELMAP = "Binary labelmap"
+
+SEGMENT_COLORS = (
+    (1.0, 1.0, 1.0),
+    (0.30, 0.80, 1.0),
+    (1.0, 0.65, 0.20),
+    (0.90, 0.35, 0.75),
+    (0.45, 0.90, 0.45),
+    (1.0, 0.95, 0.40),
+    (0.65, 0.55, 1.0),
+    (0.55, 0.85, 0.80),
+)
+
+
+def add_segmentation(scene: Any, name: str, masks: Mapping[str, sitk.Image], reference: Any) -> Any:
+    """Add a segmentation node with one outlined segment a mask.
+
+    Args:
+        masks: images of 0 and 1 by segment name; overlaps are kept.
+        reference: volume node whose geometry the segmentation takes.
+    """
+    import slicer
+
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    for index, (label, mask) in enumerate(masks.items()):
+        carrier = slicer.vtkMRMLLabelMapVolumeNode()
+        update_node_from_image(carrier, sitk.Cast(mask != 0, sitk.sitkUInt8))
+        labels = slicer.vtkOrientedImageData()
+        labels.ShallowCopy(carrier.GetImageData())
+        to_ras = vtk.vtkMatrix4x4()
+        carrier.GetIJKToRASMatrix(to_ras)
+        labels.SetGeometryFromImageToWorldMatrix(to_ras)
+        color = SEGMENT_COLORS[index % len(SEGMENT_COLORS)]
+        identifier = node.AddSegmentFromBinaryLabelmapRepresentation(
+            labels, label, color, f"Segment_{index + 1}"
+        )
+        # The overlay below must be seen: outline only.
+        node.GetDisplayNode().SetSegmentVisibility2DFill(identifier, False)
+    return node
+
+
+def masks_from_segmentation(node: Any) -> dict[str, sitk.Image]:
+    """Return the segments of a segmentation node as masks (uint8, 0 or 1) by name.
+
+    Each mask covers its own segment only; parent transforms are applied as to volumes. Contours
+    and surfaces get a label map first. Segments without a voxel are left out.
+    """
+    import slicer
+
+    segmentation = node.GetSegmentation()
+    if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(_LABELMAP):
+        node.CreateBinaryLabelmapRepresentation()
+    masks = {}
+    for index in range(segmentation.GetNumberOfSegments()):
+        labels = slicer.vtkOrientedImageData()
+        found = node.GetBinaryLabelmapRepresentation(segmentation.GetNthSegmentID(index), labels)
+        if not found or labels.IsEmpty():
+            continue
+        to_ras = vtk.vtkMatrix4x4()
+        labels.GetImageToWorldMatrix(to_ras)
+        # Segments are cropped: their first voxel is the corner of their extent.
+        extent = labels.GetExtent()
+        first = to_ras.MultiplyPoint([*extent[::2], 1])
+        for row in range(3):
+            to_ras.SetElement(row, 3, first[row])
+        data = vtk.vtkImageData()
+        data.SetDimensions(labels.GetDimensions())
+        data.GetPointData().SetScalars(labels.GetPointData().GetScalars())
+        carrier = slicer.vtkMRMLLabelMapVolumeNode()
+        carrier.SetAndObserveImageData(data)
+        carrier.SetIJKToRASMatrix(to_ras)
+        mask = image_under(carrier, node.GetParentTransformNode()) != 0
+        masks[segmentation.GetNthSegment(index).GetName()] = mask
+    return masks
