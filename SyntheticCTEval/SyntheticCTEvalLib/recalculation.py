@@ -8,6 +8,7 @@ output factors, leakage) is left out: fields are flat, with a blurred edge and n
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 import math
@@ -265,12 +266,26 @@ def _engine_dose(
         gantry_angles=torch.deg2rad(torch.tensor([float(gantry_deg)])),
         collimator_angles=torch.zeros(1),
     )
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), torch.no_grad(), _one_thread():
         warnings.filterwarnings("ignore", message="In CPU autocast")
         dose = engine.compute_dose(
             beam, density_image=density, fluence_maps=torch.from_numpy(fluence[np.newaxis])
         )
     return dose[0].numpy()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread: the last bits of a dose then do not depend on the machine's cores, and the
+    many small transforms do not wait for each other."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @functools.cache

@@ -384,3 +384,19 @@ def test_the_working_grid_shares_the_voxels_of_the_dose_grid():
     work = recalculation._working_grid(body, ct, single(30))
     offset = (np.array(work.GetOrigin()) - np.array(ct.GetOrigin())) / SPACING
     np.testing.assert_allclose(offset, np.round(offset), atol=1e-6)
+
+
+def test_the_dose_does_not_depend_on_the_number_of_threads():
+    import torch
+
+    ct, body = cylinder()
+    before = torch.get_num_threads()
+    try:
+        doses = []
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            doses.append(array(recalculate_dose(ct, single(51.4), body, ct)).tobytes())
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert doses[0] == doses[1]
