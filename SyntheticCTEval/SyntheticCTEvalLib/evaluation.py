@@ -19,7 +19,7 @@ from SyntheticCTLib.volumes import image_like
 
 from .body import body_contour
 from .gamma import GammaCriteria, compute_gamma
-from .recalculation import Plan, describe, dose_grid, plan_for_target, recalculate_dose
+from .recalculation import describe, dose_grid, plan_for_target, recalculate_dose
 from .results import CandidateResult, Evaluation
 from .similarity import DEFINITIONS, compare_images
 
@@ -198,13 +198,16 @@ def _recalculate(
     """Compute dose on the true CT and on every candidate with one plan."""
     result.prescription_gy = settings.prescription_gy or DEFAULT_PRESCRIPTION_GY
     target = find_target(result.structures, settings.target)
-    plan: Plan = plan_for_target(
+    grid = dose_grid(result.body, settings.dose_spacing_mm)
+    progress.report("Plan", 0)
+    plan = plan_for_target(
         result.structures.get(target) if target else None,
         result.ct,
         result.body,
         result.prescription_gy,
+        grid=grid,
     )
-    grid = dose_grid(result.body, settings.dose_spacing_mm)
+    progress.report("Plan", 1)
     result.definitions["dose"] = describe(plan, grid)
     progress.report("Dose on CT", 0)
     result.dose_ct = recalculate_dose(result.ct, plan, result.body, grid)
