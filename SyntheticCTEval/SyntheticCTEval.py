@@ -87,7 +87,11 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             settings=settings,
             progress=progress or LOG,
         )
-        nodes = add_evaluation(ctNode.GetScene(), evaluation, ct_node=ctNode, mr_node=mrNode)
+        # Doses in another unit are shown anew, in Gy.
+        shown = {"": doseNode, **doseNodes} if (doseUnit or "Gy").lower() == "gy" else {}
+        nodes = add_evaluation(
+            ctNode.GetScene(), evaluation, ct_node=ctNode, mr_node=mrNode, dose_nodes=shown
+        )
         return evaluation, nodes
 
     def computeGamma(

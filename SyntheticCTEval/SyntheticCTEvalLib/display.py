@@ -80,19 +80,21 @@ def add_evaluation(
     Args:
         scene: vtkMRMLScene.
         ct_node, mr_node: the nodes that hold the true CT and the MR, where the scene has them.
-        dose_nodes: nodes that hold imported doses by candidate, "" for the one on the true CT.
+        dose_nodes: nodes that hold imported doses in Gy by candidate, "" for the one on the
+            true CT. Nodes that are given keep their display and their place in the tree.
     """
-    dose_nodes = dose_nodes or {}
-    nodes = EvaluationNodes(ct=ct_node or add_volume(scene, _compact(evaluation.ct), "CT"))
-    display.show_ct(nodes.ct)
-    if evaluation.mr is not None and mr_node is None:
-        mr_node = add_volume(scene, _compact(evaluation.mr), "MR (as acquired, not registered)")
-        display.show_mr(mr_node)
-    nodes.mr = mr_node
+    given = {"": None, **(dose_nodes or {})}
+    nodes = EvaluationNodes(ct=ct_node, mr=mr_node, dose_ct=given[""])
     highest = _dose_window(evaluation)
-    if evaluation.dose_ct is not None:
-        nodes.dose_ct = dose_nodes.get("") or _add_dose(scene, evaluation.dose_ct, "CT")
-        display.show_dose(nodes.dose_ct, highest)
+    if nodes.ct is None:
+        nodes.ct = add_volume(scene, _compact(evaluation.ct), "CT")
+    if nodes.ct.GetDisplayNode() is None:
+        display.show_ct(nodes.ct)
+    if nodes.mr is None and evaluation.mr is not None:
+        nodes.mr = add_volume(scene, _compact(evaluation.mr), "MR (as acquired, not registered)")
+        display.show_mr(nodes.mr)
+    if nodes.dose_ct is None and evaluation.dose_ct is not None:
+        nodes.dose_ct = _add_dose(scene, evaluation.dose_ct, "CT", highest)
     for name, result in evaluation.candidates.items():
         nodes.candidates[name] = add_volume(
             scene, _compact(result.volume), f"{name} (synthetic, research use)"
@@ -103,8 +105,8 @@ def add_evaluation(
         )
         display.show_difference(nodes.differences[name])
         if result.dose is not None:
-            nodes.doses[name] = dose_nodes.get(name) or _add_dose(scene, result.dose, name)
-            display.show_dose(nodes.doses[name], highest)
+            known = given.get(name)
+            nodes.doses[name] = known or _add_dose(scene, result.dose, name, highest)
         if result.gamma is not None:
             nodes.gammas[name] = add_volume(scene, result.gamma.gamma, f"Gamma {name}")
             display.show_gamma(nodes.gammas[name], f"Gamma {name}")
@@ -113,7 +115,7 @@ def add_evaluation(
     nodes.definitions = display.add_table(scene, "Definitions", definition_columns(evaluation))
     if nodes.gammas:
         nodes.histogram = _add_gamma_histogram(scene, evaluation)
-    _add_to_subject_hierarchy(scene, nodes)
+    _add_to_subject_hierarchy(scene, nodes, [ct_node, mr_node, *given.values()])
     show_evaluation(scene, nodes)
     display.center_slices(scene, center_of_interest(evaluation))
     return nodes
@@ -203,9 +205,10 @@ def _dose_window(evaluation: Evaluation) -> float:
     return float(sitk.GetArrayViewFromImage(evaluation.dose_ct).max())
 
 
-def _add_dose(scene: Any, dose: sitk.Image, name: str) -> Any:
+def _add_dose(scene: Any, dose: sitk.Image, name: str, highest_gy: float) -> Any:
     node = add_volume(scene, sitk.Cast(dose, sitk.sitkFloat32), f"Dose on {name} (Gy)")
     node.SetAttribute("DicomRtImport.DoseVolume", "1")  # how SlicerRT knows a dose
+    display.show_dose(node, highest_gy)
     return node
 
 
@@ -247,17 +250,20 @@ def _add_gamma_histogram(scene: Any, evaluation: Evaluation) -> Any:
     return chart
 
 
-def _add_to_subject_hierarchy(scene: Any, nodes: EvaluationNodes) -> None:
-    """Put the nodes into one folder; outside Slicer nobody else makes the items."""
-    tree = nodes.ct.GetScene().GetSubjectHierarchyNode()
-    if tree is None:
-        return
+def _add_to_subject_hierarchy(scene: Any, nodes: EvaluationNodes, given: list[Any]) -> None:
+    """Put the new nodes into one folder; outside Slicer nobody else makes the items."""
+    tree = scene.GetSubjectHierarchyNode()
     folder = tree.CreateFolderItem(tree.GetSceneItemID(), FOLDER)
-    owners = [("Volumes", nodes.volumes()), ("Segmentations", [nodes.contours])]
-    owners.append(("Tables", [nodes.metrics, nodes.definitions]))
-    owners.append(("Plots", [nodes.histogram] if nodes.histogram else []))
+    owners = (
+        ("Volumes", nodes.volumes()),
+        ("Segmentations", [nodes.contours]),
+        ("Tables", [nodes.metrics, nodes.definitions]),
+        ("Plots", [nodes.histogram] if nodes.histogram else []),
+    )
     for owner, members in owners:
         for node in members:
+            if any(node is other for other in given):
+                continue
             item = tree.GetItemByDataNode(node)
             if item == tree.GetInvalidItemID():
                 item = tree.CreateItem(folder, node)

@@ -236,11 +236,12 @@ def test_evaluate_shows_its_results_beside_the_nodes_it_was_given(scene, evaluat
 
     ct = add_volume(scene, ct_like(), "Planning CT")
     candidate = add_volume(scene, ct_like(30), "sCT of T2")
+    plan = add_volume(scene, box_dose(), "plan")
     settings = EvaluationSettings(prescription_gy=45, register=False)
     evaluation, nodes = evaluation_logic.evaluate(
         ct,
         {"sCT": candidate},
-        doseNode=add_volume(scene, box_dose(), "plan"),
+        doseNode=plan,
         candidateDoses={"sCT": add_volume(scene, box_dose(1.01), "plan on sCT")},
         settings=settings,
     )
@@ -254,6 +255,11 @@ def test_evaluate_shows_its_results_beside_the_nodes_it_was_given(scene, evaluat
     # As text, so that the NaN of a tissue without voxels equals itself.
     assert repr(evaluation.metrics()["candidates"]) == repr(expected.metrics()["candidates"])
     assert nodes.ct is ct
+    assert nodes.dose_ct is plan
+    tree = scene.GetSubjectHierarchyNode()
+    folder = tree.GetItemByName("Synthetic CT evaluation")
+    assert tree.GetItemParent(tree.GetItemByDataNode(nodes.gammas["sCT"])) == folder
+    assert tree.GetItemByDataNode(ct) == tree.GetInvalidItemID()  # stays where it was
     assert nodes.gammas["sCT"].GetName() == "Gamma sCT"
     assert nodes.metrics.GetTable().GetNumberOfRows() > 5
     assert len({node.GetID() for node in nodes.volumes()}) == len(nodes.volumes())
