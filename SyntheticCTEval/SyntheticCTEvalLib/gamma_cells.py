@@ -23,20 +23,24 @@ from itertools import product
 
 import numpy as np
 
-RELATIVE_TOLERANCE = 2e-4
-"""Relative error of gamma squared that is left unsearched: 1e-4 of gamma."""
+RELATIVE_TOLERANCE = 1e-3
+"""Relative error of gamma squared that is left unsearched, 5e-4 of gamma, but where gamma above 1
+might be at most 1."""
 ABSOLUTE_TOLERANCE = 1e-7
 """Gamma squared that counts as zero: 3e-4 of gamma."""
 
 _STEPS = 5
-_STEPS_IN_PART = 3
-_SPLITS = 7
-_LEAST_CURVATURE = np.float32(0.05)
+_STEPS_IN_PART = 2
+_SPLITS = 10
+LEAST_CURVATURE = np.float32(0.05)
 
 
 def worth_searching(bound: np.ndarray, best: np.ndarray) -> np.ndarray:
     """Whether a region of lower bound ``bound`` could still lower ``best`` (gamma squared)."""
-    return bound < best * np.float32(1 - RELATIVE_TOLERANCE) - np.float32(ABSOLUTE_TOLERANCE)
+    limit = best * np.float32(1 - RELATIVE_TOLERANCE)
+    np.maximum(limit, best > 1, out=limit)
+    limit -= np.float32(ABSOLUTE_TOLERANCE)
+    return bound < limit
 
 
 def cell_coefficients(
@@ -107,36 +111,85 @@ def _sum_over_axes(rows: np.ndarray) -> np.ndarray:
     return total
 
 
-def _step(
-    x: np.ndarray,
+def _step(t: np.ndarray, gradient: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """Return the y that makes ``|away + y|^2 + 2 t gradient y`` least."""
+    y = t * -gradient
+    y -= away
+    return y
+
+
+def _linear_minimum(
     value: np.ndarray,
     gradient: np.ndarray,
-    point: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
+    away: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
 ) -> np.ndarray:
-    """Return the minimum of ``|x - p|^2 + (f linearised at x)^2`` over the box.
+    """Return t (n) where ``|away + y|^2 + t^2`` with ``t = f + gradient y`` is least.
 
-    It is x = clip(p - t g) where t is the linearised f there: one equation in t, piecewise
-    linear, which two Newton steps solve but for rare cases that the next call repairs.
+    With y in the box from ``first`` to ``last`` it is y = clip(-away - t gradient): one equation
+    in t, piecewise linear, for which two Newton steps do in most cases.
     """
-    at_origin = value - _sum_over_axes(gradient * x)
     square = gradient * gradient
-    toward = gradient * point
-    t = (at_origin + _sum_over_axes(toward)) / (1 + _sum_over_axes(square))
-    for _ in range(2):
-        free = point - t * gradient
-        x = np.minimum(np.maximum(free, low), high)
-        inside = free == x
-        known = np.where(inside, toward, gradient * x)
-        t = (at_origin + _sum_over_axes(known)) / (1 + _sum_over_axes(square * inside))
-    return np.minimum(np.maximum(point - t * gradient, low), high)
+    t = (value - _sum_over_axes(gradient * away)) / (1 + _sum_over_axes(square))
+    free = _step(t, gradient, away)
+    y = np.minimum(np.maximum(free, first), last)
+    miss = t - value
+    miss -= _sum_over_axes(gradient * y)
+    square *= free == y
+    t -= miss / (1 + _sum_over_axes(square))
+    return t
+
+
+def _linear_minimum_always(
+    value: np.ndarray,
+    gradient: np.ndarray,
+    away: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+) -> np.ndarray:
+    """Return the t of :func:`_linear_minimum`, found between the corners of the equation."""
+    low, high = np.full_like(value, -np.inf), np.full_like(value, np.inf)
+    miss_low, miss_high = np.full_like(value, -1), np.full_like(value, 1)
+    steepness = np.where(gradient == 0, np.inf, gradient)
+    for corner in (*(-(away + first) / steepness), *(-(away + last) / steepness)):
+        y = np.minimum(np.maximum(_step(corner, gradient, away), first), last)
+        miss = corner - value - _sum_over_axes(gradient * y)
+        below = (miss <= 0) & (corner > low)
+        above = (miss > 0) & (corner < high)
+        low, miss_low = np.where(below, corner, low), np.where(below, miss, miss_low)
+        high, miss_high = np.where(above, corner, high), np.where(above, miss, miss_high)
+    # Beyond the outermost corners y is constant, so that the equation has slope 1.
+    low, miss_low = (
+        np.where(np.isinf(low), high - miss_high - 1, low),
+        np.where(np.isinf(low), -1, miss_low),
+    )
+    high, miss_high = (
+        np.where(np.isinf(high), low - miss_low + 1, high),
+        np.where(np.isinf(high), 1, miss_high),
+    )
+    return low - miss_low * (high - low) / (miss_high - miss_low)
+
+
+def _mixed(c: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Return for each axis the largest mixed slopes, along it and another, added (3, n)."""
+    xy, xz, yz = (
+        np.maximum(np.abs(c[row]), np.abs(c[row] + c[7] * width[other]))
+        for row, other in ((3, 2), (5, 1), (6, 0))
+    )
+    mixed = np.empty((3, xy.size), np.float32)
+    np.add(xy, xz, out=mixed[0])
+    np.add(xy, yz, out=mixed[1])
+    np.add(xz, yz, out=mixed[2])
+    return mixed
 
 
 def minimise_in_cells(
     coefficients: np.ndarray, point: np.ndarray, width: np.ndarray, best: np.ndarray
-) -> np.ndarray:
-    """Return the smaller of ``best`` and the smallest gamma squared in each of n cells.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``best`` lowered to the smallest gamma squared in each of n cells, and which are open.
+
+    The open cells (indices) are those that :func:`minimise_by_splitting` must search as well.
 
     Args:
         coefficients: (8, n) from :func:`cell_coefficients`.
@@ -145,65 +198,57 @@ def minimise_in_cells(
         best: (n) gamma squared known so far.
     """
     best = best.copy()
-    c, left = coefficients, None
-    low = np.zeros((3, 1), np.float32)
-    mixed = np.abs(c[3])
-    for row in (5, 6):
-        mixed += np.abs(c[row])
-    if width.min() > 0:
-        mixed += np.abs(c[7]) * width.min()
-    x = np.minimum(np.maximum(point, low), width)
-    for step in range(_STEPS):
+    c, mixed, left = coefficients, _mixed(coefficients, width), np.arange(best.size)
+    x = np.minimum(np.maximum(point, 0), width)
+    for _ in range(_STEPS):
         value, gradient = _value_and_gradient(c, x)
         away = x - point
-        here = _sum_over_axes(away * away)
-        here += value * value
-        if left is None:
-            np.minimum(best, here, out=best)
-            known = best
-        else:
-            known = np.minimum(best[left], here)
-            best[left] = known
-        slope = away
-        slope += value * gradient
-        curvature = 1 - np.abs(value) * mixed
-        y = slope / -np.maximum(curvature, _LEAST_CURVATURE)
-        y = np.minimum(np.maximum(y, -x), width - x)
+        bound = _sum_over_axes(away * away)
+        known = np.minimum(best[left], bound + value * value)
+        best[left] = known
+        first, last = -x, width - x
+        t = _linear_minimum(value, gradient, away, first, last)
+        x += np.minimum(np.maximum(_step(t, gradient, away), first), last)
+        curvature = 1 - np.abs(t) * mixed
+        slope = gradient
+        slope *= t
+        slope += away
+        y = slope / -np.maximum(curvature, LEAST_CURVATURE)
+        y = np.minimum(np.maximum(y, first), last)
         slope *= 2
         slope += curvature * y
         slope *= y
-        here += _sum_over_axes(slope)
-        open_ = worth_searching(here, known)
-        open_ |= (curvature < _LEAST_CURVATURE) & (known > ABSOLUTE_TOLERANCE)
-        keep = np.flatnonzero(open_)
-        if keep.size == 0:
-            return best
-        if keep.size < 0.9 * open_.size:
-            left = keep if left is None else left[keep]
-            c, x, gradient, point = (np.take(a, keep, axis=1) for a in (c, x, gradient, point))
-            value, mixed = value[keep], mixed[keep]
-        if step < _STEPS - 1:
-            x = _step(x, value, gradient, point, low, width)
-        elif keep.size < value.size:
-            left = keep if left is None else left[keep]
-            c, point, mixed = np.take(c, keep, axis=1), np.take(point, keep, axis=1), mixed[keep]
-    left = np.arange(best.size) if left is None else left
-    best[left] = _minimise_by_splitting(c, point, width, mixed, best[left])
-    return best
+        bound += _sum_over_axes(slope)
+        bound += t * (2 * value - t)
+        keep = worth_searching(bound, known)
+        keep |= (curvature.min(axis=0) < LEAST_CURVATURE) & (known > ABSOLUTE_TOLERANCE)
+        keep = np.flatnonzero(keep)
+        if keep.size < left.size:
+            left = left[keep]
+            c, x, point, mixed = (np.take(a, keep, axis=1) for a in (c, x, point, mixed))
+        if left.size == 0:
+            break
+    return best, left
 
 
-def _minimise_by_splitting(
-    c: np.ndarray, point: np.ndarray, width: np.ndarray, mixed: np.ndarray, best: np.ndarray
+def minimise_by_splitting(
+    coefficients: np.ndarray, point: np.ndarray, width: np.ndarray, best: np.ndarray
 ) -> np.ndarray:
-    """Return ``best`` lowered to the smallest gamma squared in cells far from convex."""
-    best = best.copy()
+    """Return ``best`` lowered to the smallest gamma squared in cells far from convex.
+
+    The arguments are those of :func:`minimise_in_cells`; time and memory a cell are much larger.
+    """
+    mixed = _mixed(coefficients, width)
+    c, point, width, mixed, best = (
+        a.astype(float) for a in (coefficients, point, width, mixed, best)
+    )
     owner = np.arange(best.size)
-    split = width[:, 0] > 0
     low = np.zeros_like(point)
-    high = np.broadcast_to(width, point.shape).astype(np.float32)
+    high = np.broadcast_to(width, point.shape).copy()
     # Which end of a box each of its eight parts has along each axis; of a flat box the parts
     # that coincide are left out.
-    ends = [e for e in product((False, True), repeat=3) if not (np.array(e) & ~split).any()]
+    flat = width[:, 0] == 0
+    ends = [e for e in product((False, True), repeat=3) if not (np.array(e) & flat).any()]
     for level in range(_SPLITS + 1):
         if level:
             middle = (low + high) / 2
@@ -253,31 +298,23 @@ def _search_parts(
     bound += np.maximum(np.maximum(smallest, -largest), 0) ** 2
     keep = np.flatnonzero(worth_searching(bound, best[owner]))
     owner, low, high, x = owner[keep], low[:, keep], high[:, keep], x[:, keep]
-    for step in range(_STEPS_IN_PART):
-        near = np.take(point, owner, axis=1)
+    for _ in range(_STEPS_IN_PART):
+        away = x - np.take(point, owner, axis=1)
         value, gradient = _value_and_gradient(np.take(c, owner, axis=1), x)
-        away = x - near
-        here = _sum_over_axes(away * away) + value * value
-        np.minimum.at(best, owner, here)
-        slope = 2 * (away + value * gradient)
-        curvature = 1 - np.abs(value) * mixed[owner]
-        convex = curvature > _LEAST_CURVATURE
-        curvature = np.where(convex, curvature, np.minimum(curvature, 0))
+        squared = _sum_over_axes(away * away)
+        np.minimum.at(best, owner, squared + value * value)
         first, last = low - x, high - x
-        vertex = slope / (-2 * np.maximum(curvature, _LEAST_CURVATURE))
+        t = _linear_minimum_always(value, gradient, away, first, last)
+        x += np.minimum(np.maximum(_step(t, gradient, away), first), last)
+        slope = 2 * (away + t * gradient)
+        curvature = 1 - np.abs(t) * np.take(mixed, owner, axis=1)
+        convex = curvature > LEAST_CURVATURE
+        curvature = np.where(convex, curvature, np.minimum(curvature, 0))
+        vertex = slope / (-2 * np.maximum(curvature, LEAST_CURVATURE))
         vertex = np.minimum(np.maximum(vertex, first), last)
         ends = np.minimum(first * (curvature * first + slope), last * (curvature * last + slope))
         drop = np.where(convex, vertex * (curvature * vertex + slope), ends)
-        keep = np.flatnonzero(worth_searching(here + _sum_over_axes(drop), best[owner]))
-        owner, low, high = owner[keep], low[:, keep], high[:, keep]
-        if keep.size == 0 or step == _STEPS_IN_PART - 1:
-            return owner, low, high
-        x = _step(
-            x[:, keep],
-            value[keep],
-            gradient[:, keep],
-            np.take(point, owner, axis=1),
-            low,
-            high,
-        )
+        bound = squared + _sum_over_axes(drop) + t * (2 * value - t)
+        keep = np.flatnonzero(worth_searching(bound, best[owner]))
+        owner, low, high, x = owner[keep], low[:, keep], high[:, keep], x[:, keep]
     return owner, low, high

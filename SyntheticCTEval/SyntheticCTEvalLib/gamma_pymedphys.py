@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.resampling import resample
 
-from .gamma_exact import index_map
+from .gamma_tiles import index_map
 
 _FAR_DOSE_GY = 1e9
 
