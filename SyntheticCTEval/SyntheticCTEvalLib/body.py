@@ -21,7 +21,7 @@ DEFINITIONS = {
     ),
     "body_mr": (
         "Body contour of MRs: everything that is not the air around the patient, found from its "
-        "signal; the edge lies at a third of the signal of the nearby tissue."
+        "signal; the edge lies at 0.45 of the signal of the nearby tissue."
     ),
     "dsc_body": (
         "Dice similarity coefficient of the body contours of candidate and true CT, "
@@ -33,6 +33,7 @@ COARSE_MM = 3.0  # in-plane size of the blocks on which patient and surroundings
 OPENING_MM = 7.0  # bridges thinner than twice this (couch sheets, clothes) are cut
 GAP_MM = 2.5  # air behind an opening narrower than twice this counts as inside the body
 GAP_MR_MM = 5.0  # wider, because cortical bone, tendons and skin are as dark as air on MR
+MR_EDGE = 0.45  # of the nearby tissue's signal; a little below half, as skin is darker than fat
 SMALLEST_PART = 0.01  # of the largest part; arms beside a pelvis hold more, debris less
 STEP_SHARE = 0.6  # of the slices show the couch top at one place
 COUCH_FIT_MM = 3.0  # by which the couch top may leave a flat or parabolic shape
@@ -121,13 +122,13 @@ def _mr_body(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
         return np.ones(values.shape, dtype=bool)
     air = _outside(mean <= level, blocks.spacing, GAP_MR_MM, open_sides=False)
     tissue = _largest_parts(_opened(~air, blocks.spacing, OPENING_MM), SMALLEST_PART)
-    # Near the skin, tissue is what has a third of the signal that tissue has thereabouts.
+    # The edge is where the signal falls to about half of what tissue has thereabouts.
     sigma = [10.0 / s for s in blocks.spacing]
     weight = ndimage.gaussian_filter(tissue.astype(np.float32), sigma)
     nearby = ndimage.gaussian_filter(mean * tissue, sigma) / np.maximum(weight, 1e-3)
-    edge = blocks.enlarge(np.maximum(nearby / 3, level))
+    edge = blocks.enlarge(np.maximum(MR_EDGE * nearby, level))
     smooth = ndimage.gaussian_filter(signal, [0, 0.6, 0.6])
-    reach = blocks.enlarge(_dilated(tissue, blocks.spacing, 1.5 * COARSE_MM))
+    reach = blocks.enlarge(_dilated(tissue, blocks.spacing, 3 * max(blocks.spacing[1:])))
     inside = _largest_parts((smooth > edge) & reach, SMALLEST_PART)
     return inside | ~blocks.enlarge(air)
 

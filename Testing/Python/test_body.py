@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from SyntheticCTEvalLib.body import body_contour, dice
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.phantom import TINY, make_phantom
 from SyntheticCTLib.volumes import read_volume
 
 SHAPE = (16, 100, 130)
@@ -154,6 +155,18 @@ def test_mr_scale_does_not_matter():
 def test_mr_without_air_is_body_all_over():
     _, signal = _mr()
     assert _mask(_image(signal[:, 25:75, 30:100]), "MR").all()
+
+
+def test_body_of_the_digital_phantom_on_ct_and_mr():
+    phantom = make_phantom(5, TINY)
+    for image, labels, modality, least in (
+        (phantom.ct, phantom.labels_ct, "CT", 0.997),
+        (phantom.mr, phantom.labels_mr, "MR", 0.993),
+        (phantom.in_phase, phantom.labels_mr, "MR", 0.993),
+        (phantom.mrcat, phantom.labels_mr, "CT", 0.985),
+    ):
+        truth = sitk.Cast(labels != 0, sitk.sitkUInt8)
+        assert dice(body_contour(image, modality), truth) > least
 
 
 def test_prostate_mr_that_shows_little_skin(real_data):
