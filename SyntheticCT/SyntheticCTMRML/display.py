@@ -27,16 +27,19 @@ _COLORS = 256
 GAMMA_COLORS = (
     "Gamma (pass up to 1, fail above)",
     (
-        (0.0, 0.27, 0.00, 0.33),
-        (0.125, 0.23, 0.32, 0.55),
-        (0.25, 0.13, 0.57, 0.55),
-        (0.375, 0.37, 0.79, 0.38),
+        (0.0, 0.24, 0.29, 0.54),
+        (0.17, 0.17, 0.44, 0.56),
+        (0.33, 0.15, 0.68, 0.50),
+        (0.42, 0.48, 0.82, 0.32),
         (0.5, 0.99, 0.91, 0.14),
         (0.5, 0.83, 0.00, 0.42),
-        (1.0, 0.50, 0.00, 0.30),
+        (1.0, 1.00, 0.15, 0.45),
     ),
 )
-"""Dark to bright from 0 to 1, the range that the study shows; magenta where the dose fails."""
+"""Blue to yellow from 0 to 1, the range that the study shows; magenta where the dose fails.
+
+No purple below 1: half transparent it would look like a failure.
+"""
 DOSE_COLORS = (
     "Dose (Gy)",
     (

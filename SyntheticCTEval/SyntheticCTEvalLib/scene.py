@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.outputs import staged_file
 
 if TYPE_CHECKING:
-    import SimpleITK as sitk
-
     from .results import Evaluation
 
 LAYOUT_FOUR_UP_TABLE = 34
@@ -105,11 +104,11 @@ def _fill(scene: Any, evaluation: Evaluation) -> None:
 
     from .display import add_evaluation
 
+    width = _extent(evaluation.body)
     for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
         composite = slicer.vtkMRMLSliceCompositeNode()
         composite.SetLayoutName(view.GetLayoutName())
         scene.AddNode(composite)
-        width = _extent(evaluation.ct)
         view.SetFieldOfView(width, width, view.GetFieldOfView()[2])
     nodes = add_evaluation(scene, evaluation)
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
@@ -121,7 +120,9 @@ def _fill(scene: Any, evaluation: Evaluation) -> None:
         view.SetPlotChartNodeID(nodes.histogram.GetID())
 
 
-def _extent(image: sitk.Image) -> float:
-    """The longest edge of ``image`` with a margin of a tenth, in mm."""
-    edges = zip(image.GetSize(), image.GetSpacing(), strict=True)
-    return 1.1 * max(count * spacing for count, spacing in edges)
+def _extent(mask: sitk.Image) -> float:
+    """The longest edge of what ``mask`` holds, or of its grid, with a tenth of margin, in mm."""
+    statistics = sitk.LabelShapeStatisticsImageFilter()
+    statistics.Execute(mask)
+    size = statistics.GetBoundingBox(1)[3:] if statistics.HasLabel(1) else mask.GetSize()
+    return 1.1 * max(count * mm for count, mm in zip(size, mask.GetSpacing(), strict=True))
