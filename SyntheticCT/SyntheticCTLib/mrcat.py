@@ -32,9 +32,9 @@ def bulk_from_ct(ct: sitk.Image) -> sitk.Image:
 def bulk_from_mdixon(in_phase: sitk.Image, water: sitk.Image, fat: sitk.Image) -> sitk.Image:
     """Return five bulk densities (int16 HU) on the grid of the mDixon images.
 
-    Marrow is what holds both fat and water in a compact region that a dark shell surrounds; a
-    watershed of the in-phase image grows it to the middle of the shell, and dark voxels that
-    touch it complete the bone. Its dark part is compact bone. Cavities without signal are air.
+    Marrow is what holds both fat and water in a compact region that a dark shell surrounds on
+    the in-phase image; the shell and what it encloses complete the bone, whose dark part is
+    compact bone. Cavities without signal are air.
 
     Args:
         in_phase, water, fat: images of one mDixon acquisition, any intensity scale.
@@ -61,8 +61,7 @@ def bulk_from_mdixon(in_phase: sitk.Image, water: sitk.Image, fat: sitk.Image) -
     bone = _bone(relative, fraction, body, spacing)
     bulk = np.where(fraction > 0.5, ADIPOSE, WATER_RICH).astype(np.int16)
     bulk[_cavities(relative, body, bone, spacing)] = AIR
-    marrow = ndimage.median_filter(relative, size=3)
-    compact = bone & (np.minimum(relative, marrow) < 0.52)
+    compact = bone & (relative < 0.52)
     bulk[bone] = SPONGY_BONE
     bulk[compact] = COMPACT_BONE
     bulk[~body] = AIR
@@ -115,14 +114,12 @@ def _deep(mask: np.ndarray, depth_mm: float, spacing: np.ndarray) -> np.ndarray:
 def _bone(
     relative: np.ndarray, fraction: np.ndarray, body: np.ndarray, spacing: np.ndarray
 ) -> np.ndarray:
-    from skimage.segmentation import watershed
-
     step = float(spacing[1:].max())
     dark = body & (relative < 0.55)
     bright = body & ~dark
     # Marrow: both fat and water, thicker than the seams of partial volume between the two.
-    mixed = bright & (fraction > 0.3) & (fraction < 0.9)
-    core = _deep(mixed, 1.2 * step if step < 4 else 0.0, spacing)
+    depth = 1.2 * step if step < 4 else 0.0
+    core = _deep(bright & (fraction > 0.3) & (fraction < 0.93), depth, spacing)
     labels, count = ndimage.label(core)
     if count:
         # Bone has a dark shell on much of its surface; other mixtures of fat and water do not.
@@ -131,24 +128,33 @@ def _bone(
         index = np.arange(1, count + 1)
         share = ndimage.mean(near_dark, np.where(rim, labels, 0), index)
         volume = np.bincount(labels.ravel(), minlength=count + 1)[1:] * spacing.prod()
-        keep = np.concatenate([[False], (volume > 150) & (share > 0.3)])
-        core = keep[labels]
-    markers = np.zeros(body.shape, np.int32)
-    smooth = ndimage.median_filter(fraction, size=3)
-    soft = bright & ((smooth < 0.22) | (smooth > 0.93))
-    markers[_deep(soft, 1.2 * step if step < 4 else 0.0, spacing)] = 1
-    markers[~body] = 1
-    markers[core] = 2
-    basins = watershed(-ndimage.gaussian_filter(relative, 0.5 * step / spacing), markers)
-    marrow = (basins == 2) & bright & (smooth > 0.25)
-    # The shell: dark voxels connected to marrow, up to the thickness of the femur's; what is
-    # dark for more than twice that is fluid.
-    fluid = ndimage.binary_dilation(_deep(dark, 4.5, spacing), iterations=max(1, round(6 / step)))
-    shell = dark & ~fluid
-    bone = ndimage.binary_dilation(marrow, iterations=max(1, round(6 / step)), mask=marrow | shell)
+        core = np.concatenate([[False], (volume > 150) & (share > 0.3)])[labels]
+    # From the cores along the shell, where marrow may be thin, and then out to its edge.
+    near = ndimage.binary_dilation(dark, iterations=max(1, round(3 / step)))
+    mixed = bright & (fraction > 0.25) & (fraction < 0.95)
+    marrow = ndimage.binary_propagation(core, mask=core | (mixed & near))
+    # The shell: what is dark around marrow, unless it is fluid, which has a little signal, all
+    # of it water.
+    watery = dark & (relative > 0.2) & (fraction < 0.2)
+    fluid = ndimage.binary_dilation(
+        _deep(watery, 1.8 * step, spacing), iterations=max(1, round(5 / step)), mask=watery
+    )
+    bone = ndimage.binary_dilation(
+        marrow, iterations=max(1, round(7 / step)), mask=marrow | (dark & ~fluid)
+    )
+    # Yellow marrow, which looks like fat, lies within.
+    bone = ndimage.binary_closing(bone, iterations=max(1, round(3 / step)))
     for k in range(len(bone)):
         bone[k] = ndimage.binary_fill_holes(bone[k])
-    return bone & body
+    return _large(bone & body, 1500, spacing)
+
+
+def _large(mask: np.ndarray, volume_mm3: float, spacing: np.ndarray) -> np.ndarray:
+    """The connected regions of ``mask`` that are larger than ``volume_mm3``."""
+    labels, count = ndimage.label(mask)
+    volume = np.bincount(labels.ravel(), minlength=count + 1) * spacing.prod()
+    volume[0] = 0
+    return (volume > volume_mm3)[labels]
 
 
 def _cavities(
@@ -156,7 +162,4 @@ def _cavities(
 ) -> np.ndarray:
     """Voxels without signal away from bone: gas."""
     empty = body & (relative < 0.25) & ~ndimage.binary_dilation(bone, iterations=2)
-    labels, count = ndimage.label(empty)
-    volume = np.bincount(labels.ravel(), minlength=count + 1) * spacing.prod()
-    volume[0] = 0
-    return (volume > 100)[labels]
+    return _large(empty, 100, spacing)

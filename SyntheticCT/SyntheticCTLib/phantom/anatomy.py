@@ -2,112 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import numpy as np
 
 from . import bones, muscles
+from .canvas import Canvas, Look
 from .noise import SmoothNoise
 from .organs import gas_pockets, make_organs
 from .patient import Patient, draw_patient
 from .shapes import Box, Ellipsoid, Loft, Points, Tube, Window, side_box, smooth_union
 from .tissues import Structure, Tissue
 
-Look = Callable[[Tissue, Points, np.ndarray], list]
-"""``look(tissue, points, marrow)``: one value or array a channel, at points in world mm;
-``marrow`` is :attr:`Canvas.marrow` there."""
-
 SKIN_MM = 2.2
-FAINT = 1e-3
-"""Coverage below this is nothing."""
-
-
-@dataclass
-class Canvas:
-    """How much of which tissue is at the points of one block.
-
-    Attributes:
-        world: the points in the coordinates of the MR (mm).
-        firm, soft: the same points in canonical mm, as bones and soft tissue see them.
-        ripple: small random offset of soft tissue surfaces (mm).
-        edge: half the width over which a surface blends (mm): the partial volume of a voxel.
-        coverage: for each tissue the share of the voxel it fills; they add up to one.
-        marrow: where there is spongy bone, how its CT number departs from the patient's (HU).
-        tissue, structure: uint8 label arrays.
-    """
-
-    world: Points
-    firm: Points
-    soft: Points
-    ripple: np.ndarray
-    edge: float
-
-    def __post_init__(self) -> None:
-        shape = self.world.x.shape
-        self.coverage = {Tissue.AIR: np.ones(shape, np.float32)}
-        self.marrow = np.zeros(shape, np.float32)
-        self.tissue = np.zeros(shape, np.uint8)
-        self.structure = np.zeros(shape, np.uint8)
-
-    def paint(
-        self,
-        window: Window,
-        distance: np.ndarray,
-        tissue: Tissue,
-        structure: Structure | None = None,
-        *,
-        avoid: tuple[Tissue, ...] = (),
-    ) -> None:
-        """Lay ``tissue`` over the window where ``distance`` (mm) is negative.
-
-        Args:
-            window: where ``distance`` lies in the block.
-            distance: signed distance to the surface.
-            tissue: what fills the inside.
-            structure: structure label of the inside; None leaves it as it is.
-            avoid: tissues that are not painted over.
-        """
-        inside = distance < self.edge
-        if not inside.any():
-            return
-        # Shrink to what is touched: the coverage of every tissue is updated there.
-        tight = []
-        for axes in ((1, 2), (0, 2), (0, 1)):
-            found = np.flatnonzero(inside.any(axis=axes))
-            tight.append(slice(int(found[0]), int(found[-1]) + 1))
-        distance = distance[tuple(tight)]
-        window = tuple(
-            slice(w.start + t.start, w.start + t.stop) for w, t in zip(window, tight, strict=True)
-        )
-        fraction = np.clip(0.5 - distance * np.float32(0.5 / self.edge), 0, 1)
-        for other in avoid:
-            if other in self.coverage:
-                fraction *= 1 - self.coverage[other][window]
-        rest = 1 - fraction
-        for part in self.coverage.values():
-            part[window] *= rest
-        if tissue not in self.coverage:
-            self.coverage[tissue] = np.zeros(self.world.x.shape, np.float32)
-        self.coverage[tissue][window] += fraction
-        inside = fraction > 0.5
-        self.tissue[window][inside] = tissue
-        if structure is not None:
-            self.structure[window][inside] = structure
-
-    def blend(self, look: Look, channels: int) -> list[np.ndarray]:
-        """Return what a scanner sees: the tissues' values weighted by their coverage."""
-        result = [np.zeros(self.world.x.shape, np.float32) for _ in range(channels)]
-        for tissue, coverage in self.coverage.items():
-            there = coverage > FAINT
-            share = coverage[there]
-            if not len(share):
-                continue
-            points = Points(*(q[there] for q in (self.world.x, self.world.y, self.world.z)))
-            values = look(tissue, points, self.marrow[there])
-            for channel, value in zip(result, values, strict=True):
-                channel[there] += share * value
-        return result
 
 
 class Anatomy:
@@ -127,8 +34,8 @@ class Anatomy:
         self._cortex = SmoothNoise(seed, "cortex", 14)
         self._gas = {scan: gas_pockets(self.patient, self.organs, scan) for scan in ("mr", "ct")}
 
-    def canonical(self, world: Points) -> tuple[Points, Points]:
-        """Return the points as bones and as soft tissue see them."""
+    def canonical(self, world: Points) -> tuple[Points, Points, np.ndarray]:
+        """Return the points as bones and as soft tissue see them, and the warp along x."""
         angle = np.deg2rad(self.patient.tilt_deg)
         cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
         sx, sy, sz = (np.float32(1 / s) for s in self.patient.scale)
@@ -138,6 +45,7 @@ class Anatomy:
         return (
             Points(*(p + np.float32(1.1) * w for p, w in zip(place, warp, strict=True))),
             Points(*(p + np.float32(2.6) * w for p, w in zip(place, warp, strict=True))),
+            warp[0],
         )
 
     def body_box(self) -> Box:
@@ -161,8 +69,8 @@ class Anatomy:
         # The cleft between the buttocks, and further down in front the one between the thighs.
         x = np.abs(p.x)
         for low, width in (
-            (np.clip((28 - p.z) / 60, 0, 1), np.clip((p.y - 88) * 0.14, 0, 5)),
-            (np.clip((-44 - p.z) / 30, 0, 1), np.clip((-44 - p.y) * 0.3, 0, 8)),
+            (np.clip((42 - p.z) / 110, 0, 1), np.clip((p.y - 90) * 0.14, 0, 5)),
+            (np.clip((-46 - p.z) / 60, 0, 1), np.clip((-54 - p.y) * 0.3, 0, 8)),
         ):
             width = low * width
             body = np.maximum(body, width - 3 * np.clip(1 - width, 0, 1) - x)
@@ -196,9 +104,9 @@ class Anatomy:
         return values, tissue, structure
 
     def _compose(self, world: Points, edge: float, scan: str) -> Canvas:
-        firm, soft = self.canonical(world)
+        firm, soft, drift = self.canonical(world)
         ripple = np.float32(0.8) * self._ripple.at(world.x, world.y, world.z)
-        canvas = Canvas(world, firm, soft, ripple, edge)
+        canvas = Canvas(world, firm, soft, ripple, drift, edge)
         everywhere = tuple(slice(0, n) for n in world.x.shape)
         envelope = muscles.ENVELOPE.distance(firm)
         body = self._body(firm, envelope)
@@ -243,8 +151,9 @@ class Anatomy:
             for window, p in _both_sides(canvas.soft, shape):
                 distance = shape.distance(p) + canvas.ripple[window]
                 distance = np.maximum(distance, fascia[window] + 1)
-                canvas.paint(window, distance - 0.4 * seam, Tissue.INNER_FAT)
-                canvas.paint(window, distance + 0.6 * seam, Tissue.MUSCLE)
+                width = seam * np.clip(0.8 + 0.9 * canvas.drift[window], 0, 2.4)
+                canvas.paint(window, distance - 0.4 * width, Tissue.INNER_FAT)
+                canvas.paint(window, distance + 0.6 * width, Tissue.MUSCLE)
 
     def _lay_vessels(self, canvas: Canvas) -> None:
         for shapes, tissue in (
@@ -351,8 +260,12 @@ class Anatomy:
         thickness: np.ndarray | float,
         offset: np.ndarray | float,
         structure: Structure,
+        yellow: np.ndarray | float = 0.0,
     ) -> None:
-        """A compact shell of ``thickness`` mm around spongy bone of ``offset`` HU."""
+        """A compact shell of ``thickness`` mm around spongy bone.
+
+        ``offset`` (HU) and ``yellow`` (fat fraction) are how that departs from the patient's.
+        """
         inside = distance < canvas.edge
         if not inside.any():
             return
@@ -364,7 +277,8 @@ class Anatomy:
         canvas.paint(window, distance, Tissue.COMPACT_BONE, structure)
         # Trabeculae are denser towards the shell.
         offset = offset + 70 * np.exp(np.clip(distance + shell, -30, 0) / 3)
-        canvas.marrow[window][inside] = offset[inside]
+        canvas.marrow[0][window][inside] = offset[inside]
+        canvas.marrow[1][window][inside] = np.broadcast_to(yellow, distance.shape)[inside]
         canvas.paint(window, distance + shell, Tissue.SPONGY_BONE, structure)
 
     def _lay_hip(self, canvas: Canvas, window: Window, sign: int) -> None:
@@ -384,7 +298,9 @@ class Anatomy:
         thickness = self.patient.cortex * (1.25 + 4.2 * shaft)
         neck = np.clip((head - 20) / 20, 0, 1)
         offset = 130 * np.exp(-((head / 20) ** 2)) + 20 - 90 * neck - 120 * shaft
-        self._lay_bone(canvas, window, distance, thickness, offset, Structure.BONES)
+        # The marrow of the head and of the shaft is yellow early in life.
+        yellow = 0.22 - 0.12 * np.exp(-(((head - 38) / 14) ** 2))
+        self._lay_bone(canvas, window, distance, thickness, offset, Structure.BONES, yellow)
         name = Structure.FEMORAL_HEAD_LEFT if sign > 0 else Structure.FEMORAL_HEAD_RIGHT
         near = (distance < 0) & (head < bones.HEAD_RADIUS + 12) & (p.z > -26)
         canvas.structure[window][near] = name

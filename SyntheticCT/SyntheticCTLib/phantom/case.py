@@ -12,7 +12,8 @@ from ..mrcat import bulk_from_mdixon
 from ..progress import SILENT, Progress
 from ..resampling import grid_of
 from ..volumes import image_like, label_synthetic
-from .anatomy import Anatomy, Look
+from .anatomy import Anatomy
+from .canvas import Look
 from .ct import add_couch, ct_look, finish_ct
 from .deformation import Deformation
 from .grid import CLINICAL, PhantomGrid
@@ -120,7 +121,7 @@ def _edge(spacing: tuple[float, float, float]) -> float:
 
 
 def _joined(*looks: Look) -> Look:
-    return lambda tissue, p, extra: [v for look in looks for v in look(tissue, p, extra)]
+    return lambda tissue, p, marrow: [v for look in looks for v in look(tissue, p, marrow)]
 
 
 def _scan_mr(anatomy: Anatomy, grid: PhantomGrid, progress: Progress) -> list[sitk.Image]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .anatomy import Look
+from .canvas import Look
 from .noise import stream
 from .patient import Patient
 from .shapes import Points
@@ -32,12 +32,12 @@ _GRAIN_HU = {
 def ct_look(patient: Patient, texture: Texture) -> Look:
     """Return the CT numbers of the tissues as a look of one channel."""
 
-    def look(tissue: Tissue, p: Points, extra: np.ndarray | None) -> list:
+    def look(tissue: Tissue, p: Points, marrow: np.ndarray) -> list:
         if tissue is Tissue.AIR:
             return [-1000.0]
         mean = APPEARANCE[tissue].hu + patient.hu_shift[tissue]
         if tissue is Tissue.SPONGY_BONE:
-            return [texture.trabeculae(p, extra)[0]]
+            return [texture.trabeculae(p, marrow)[0]]
         if tissue is Tissue.COMPACT_BONE:
             return [mean * (0.85 + 0.15 * patient.cortex) + 110 * texture.grain(p)]
         if tissue is Tissue.BOWEL_CONTENT:

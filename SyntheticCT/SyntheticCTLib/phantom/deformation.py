@@ -113,7 +113,7 @@ def _soft_shift(anatomy: Anatomy, p: Points) -> tuple[np.ndarray, np.ndarray]:
     """Return how free the tissue is at ``p`` (0 in bone, 1 beyond) and its shift (3, k, j, i)."""
     patient, seed = anatomy.patient, anatomy.seed
     rng = stream(seed, "filling")
-    firm, soft = anatomy.canonical(p)
+    firm, soft, _ = anatomy.canonical(p)
     free = np.clip((any_bone(firm) - 3) / 14, 0, 1)
     free = free * free * (3 - 2 * free)
     shift = np.zeros((3, *p.x.shape), np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import Look
+from .canvas import Look
 from .mr import rician
 from .noise import stream
 from .patient import Patient
@@ -16,12 +16,12 @@ from .tissues import APPEARANCE, Tissue
 def dixon_look(patient: Patient, texture: Texture) -> Look:
     """Return the water and fat signal of the tissues as a look of two channels."""
 
-    def look(tissue: Tissue, p: Points, extra: np.ndarray | None) -> list:
+    def look(tissue: Tissue, p: Points, marrow: np.ndarray) -> list:
         if tissue is Tissue.AIR:
             return [0.0, 0.0]
         mean = APPEARANCE[tissue]
         if tissue is Tissue.SPONGY_BONE:
-            hu, fat = texture.trabeculae(p, extra)
+            hu, fat = texture.trabeculae(p, marrow)
             # The gradient echo loses more signal between trabeculae than the spin echo.
             signal = 1 - 0.45 * np.clip(hu / 400, 0, 1)
             return [0.55 * (1 - fat) * signal, fat * signal]

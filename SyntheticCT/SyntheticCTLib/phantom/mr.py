@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import Look
+from .canvas import Look
 from .noise import stream
 from .patient import Patient
 from .shapes import Points
@@ -26,12 +26,12 @@ _GRAIN = {
 def t2_look(patient: Patient, texture: Texture) -> Look:
     """Return the T2-weighted signal of the tissues as a look of one channel."""
 
-    def look(tissue: Tissue, p: Points, extra: np.ndarray | None) -> list:
+    def look(tissue: Tissue, p: Points, marrow: np.ndarray) -> list:
         if tissue is Tissue.AIR:
             return [0.0]
         mean = APPEARANCE[tissue].t2 * (1 + patient.t2_shift[tissue])
         if tissue is Tissue.SPONGY_BONE:
-            hu, fat = texture.trabeculae(p, extra)
+            hu, fat = texture.trabeculae(p, marrow)
             # Trabeculae hold no signal and dephase what lies between them.
             return [(0.20 + 0.52 * fat) * (1 - 0.28 * np.clip(hu / 400, 0, 1))]
         if tissue is Tissue.BOWEL_CONTENT:

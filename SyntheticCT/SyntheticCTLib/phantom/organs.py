@@ -98,12 +98,14 @@ def _rectum(patient: Patient, rng: np.random.Generator) -> list[Hollow]:
 def _small_bowel(patient: Patient, rng: np.random.Generator) -> list[Hollow]:
     """Loops that wander through the front of the cavity above bladder and uterus."""
     loops = []
-    for n in range(15):
-        top = 48 + 9.5 * n + rng.uniform(-6, 6)
-        width = 62 if top < 70 else 88
-        position = np.array([rng.uniform(-width, width), rng.uniform(-76, -8), top])
+    for n in range(28):
+        top = 46 + 4.3 * n + rng.uniform(-4, 4)
+        width = 58 if top < 66 else 92
+        # Left, middle and right in turn, so that no part of the cavity stays empty.
+        third = (n % 3 - 1) * width * 0.6
+        position = np.array([third + rng.uniform(-18, 18), rng.uniform(-78, -10), top])
         heading = rng.normal(size=3) * (1, 0.8, 0.35)
-        radius = rng.uniform(8.5, 13)
+        radius = rng.uniform(9, 13.5)
         nodes = []
         for _ in range(int(rng.integers(5, 9))):
             nodes.append((*position, radius * rng.uniform(0.8, 1.15)))
@@ -113,7 +115,7 @@ def _small_bowel(patient: Patient, rng: np.random.Generator) -> list[Hollow]:
                 0.3,
             )
             position = position + heading / np.linalg.norm(heading) * rng.uniform(15, 22)
-            position = np.clip(position, (-width, -78, 44), (width, 2, 200))
+            position = np.clip(position, (-width, -80, 42), (width, 0, 200))
         loops.append(Hollow(Tube(nodes), 2.4, Structure.BOWEL, 0.4))
     return loops
 

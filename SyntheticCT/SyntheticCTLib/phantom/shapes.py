@@ -111,7 +111,7 @@ class Tube:
             a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
             d = b[:3] - a[:3]
             x, y, z = p.x - a[0], p.y - a[1], p.z - a[2]
-            h = np.clip((x * d[0] + y * d[1] + z * d[2]) / np.float32(d @ d), 0, 1)
+            h = np.clip((x * d[0] + y * d[1] + z * d[2]) / np.float32(d @ d + 1e-6), 0, 1)
             x, y, z = x - h * d[0], y - h * d[1], z - h * d[2]
             piece = np.sqrt(x * x + y * y + z * z) - (a[3] + h * (b[3] - a[3]))
             result = piece if result is None else np.minimum(result, piece)

@@ -31,18 +31,19 @@ class Texture:
         self._strands_now = SmoothNoise(seed, f"strands {scan}", (8, 8, 12))
         self._stool_now = SmoothNoise(seed, f"stool {scan}", 7)
 
-    def trabeculae(self, p: Points, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return CT number (HU) and fat fraction of spongy bone.
+    def trabeculae(self, p: Points, marrow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return CT number (HU) and fat fraction of spongy bone; ``marrow`` as in Canvas.
 
         Dense trabeculae leave less room for fat and go with redder marrow, so that the fat
         fraction, which MR shows, carries part of the CT number.
         """
         dense = 38 * self._marrow_broad.at(p.x, p.y, p.z)
         dense += 26 * self._marrow_fine.at(p.x, p.y, p.z)
+        offset, yellow = marrow
         hu = np.maximum(self.patient.marrow_hu + offset + dense, -40)
-        fat = self.patient.marrow_fat - 0.0022 * dense - 0.0004 * offset
+        fat = self.patient.marrow_fat + yellow - 0.0022 * dense - 0.0002 * offset
         fat += 0.05 * self._yellow.at(p.x, p.y, p.z)
-        return hu, np.clip(fat, 0.15, 0.95)
+        return hu, np.clip(fat, 0.15, 0.92)
 
     def streaks(self, p: Points) -> np.ndarray:
         """Share of fat between the fibres of a muscle (0 to about 0.6)."""
