@@ -180,7 +180,7 @@ def box_dose(factor=1.0) -> sitk.Image:
 
 def test_register_puts_the_moving_volume_onto_the_fixed_grid(scene, logic):
     fixed, moving = ct_like(), ct_like()
-    moving.SetOrigin(np.add(moving.GetOrigin(), (6.0, -4.0, 0)).tolist())
+    moving.SetOrigin(np.add(moving.GetOrigin(), (7.3, -5.1, 2.2)).tolist())
     node = add_volume(scene, moving, "moving")
     output = empty(scene)
     logic.register(add_volume(scene, fixed, "fixed"), node, output, metric="mse", fill=-1024)
