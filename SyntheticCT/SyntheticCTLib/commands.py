@@ -128,12 +128,11 @@ def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.evaluation import EvaluationSettings
     from SyntheticCTEvalLib.evaluation import evaluate as run
     from SyntheticCTEvalLib.files import write_evaluation
+    from SyntheticCTEvalLib.histograms import histogram_set
 
     from .bundle import demo_bundle_folder, load_bundle
-    from SyntheticCTEvalLib.histograms import histogram_set
     from .inference import generate as synthesize
-    from .phantom import CLINICAL, COARSE, STRUCTURES, make_phantom
-    from .segmentation import masks_of
+    from .phantom import CLINICAL, COARSE, STRUCTURE_NAMES, make_phantom
 
     bundle = load_bundle(options.model or demo_bundle_folder())
     require_writable_folder(options.output)
@@ -142,7 +141,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
     evaluation = run(
         case.ct,
         {"sCT": generated.sct, "MRCAT": case.mrcat},
-        structures=masks_of(case.structures_ct, STRUCTURES),
+        structures={name: case.structures_ct == label for label, name in STRUCTURE_NAMES.items()},
         mr=case.mr,
         histograms=histogram_set(case.mr, generated.normalized, bundle.record),
         settings=EvaluationSettings(prescription_gy=45.0),

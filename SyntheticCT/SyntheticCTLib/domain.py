@@ -9,9 +9,7 @@ import SimpleITK as sitk
 
 from .bundle import Domain
 from .normalization import SCALE_RANGE
-
-PHANTOM_KEY = "SyntheticCTPhantom"
-"""Metadata key by which the digital phantom's images are known."""
+from .volumes import PHANTOM_KEY
 
 BINS = 64
 TOLERANCE = 1.5

@@ -96,7 +96,7 @@ class SlabBlend:
     def __init__(self, shape: tuple[int, int, int]) -> None:
         self._sum = np.zeros(shape, np.float32)
         self._squares = np.zeros(shape, np.float32)
-        self._count = np.zeros(shape[0], np.int32)
+        self._count = np.zeros(shape[0], np.float32)
 
     def add(self, first_slice: int, slab: np.ndarray) -> None:
         """Add one predicted slab (slices, j, i), whose first slice is ``first_slice``."""

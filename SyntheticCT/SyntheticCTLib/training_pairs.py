@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .domain import PHANTOM_KEY, normalized_histogram, smallest_fov_mm
+from .body import body_contour
+from .domain import normalized_histogram, smallest_fov_mm
 from .errors import SyntheticCTError
 from .manifest import read_manifest, resolve
 from .normalization import NyulStandard, foreground_mask
@@ -23,7 +24,7 @@ from .outputs import require_writable_folder, staged_folder
 from .progress import SILENT, Progress
 from .resampling import HU_OUTSIDE, resample
 from .slabs import network_grid
-from .volumes import image_like, read_volume
+from .volumes import PHANTOM_KEY, image_like, read_volume
 
 HU_AIR = -1000
 RAW_BINS = 64
@@ -227,8 +228,6 @@ def _save_pair(
     source: PairSource,
     spacing: tuple[float, float, float],
 ) -> None:
-    from SyntheticCTEvalLib.body import body_contour
-
     outside = float(sitk.GetArrayViewFromImage(mr).min())
     transform = None
     if not source.registered:

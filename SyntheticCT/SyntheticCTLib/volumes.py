@@ -14,6 +14,9 @@ from .outputs import staged_file
 SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical device"
 """Label that every synthetic CT carries, in files, scenes and reports."""
 
+PHANTOM_KEY = "SyntheticCTPhantom"
+"""Metadata key, with the seed, by which the digital phantom's images are known."""
+
 
 def read_volume(path: str | os.PathLike, what: str = "image") -> sitk.Image:
     """Read a 3D scalar volume from a file (NRRD, NIfTI, MHA, ...) or a folder of one DICOM series.
