@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..mrcat import bulk_from_mdixon
 from ..progress import SILENT, Progress
 from ..resampling import grid_of
-from ..volumes import image_like, label_synthetic
+from ..volumes import PHANTOM_KEY, image_like, label_synthetic
 from .anatomy import Anatomy
 from .canvas import Look
 from .ct import add_couch, ct_look, finish_ct
@@ -70,6 +70,8 @@ def make_phantom(seed: int, grid: PhantomGrid = CLINICAL, progress: Progress = S
     mrcat = label_synthetic(bulk_from_mdixon(in_phase, water, fat))
     progress.report("phantom", 0.5)
     ct, labels_ct, structures_ct, displacement = _scan_ct(anatomy, grid, progress)
+    for image in (mr, in_phase, water, fat, mrcat, ct):
+        image.SetMetaData(PHANTOM_KEY, str(seed))
     progress.report("phantom", 1.0)
     return Phantom(
         seed=seed,
