@@ -81,6 +81,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.evaluation import EvaluationSettings
     from SyntheticCTEvalLib.evaluation import evaluate as run
     from SyntheticCTEvalLib.files import write_evaluation
+    from SyntheticCTEvalLib.scene import require_mrml
 
     from .segmentation import read_segmentation
 
@@ -98,6 +99,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
         raise SyntheticCTError(
             "--dose-ct needs the dose on a candidate as well: give --dose NAME=DOSE."
         )
+    require_mrml()
     others = (options.mr, options.dose_ct, options.structures, options.region)
     inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
     require_writable_folder(options.output)
@@ -129,11 +131,13 @@ def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.evaluation import evaluate as run
     from SyntheticCTEvalLib.files import write_evaluation
     from SyntheticCTEvalLib.histograms import histogram_set
+    from SyntheticCTEvalLib.scene import require_mrml
 
     from .bundle import demo_bundle_folder, load_bundle
     from .inference import generate as synthesize
     from .phantom import CLINICAL, COARSE, STRUCTURE_NAMES, make_phantom
 
+    require_mrml()
     bundle = load_bundle(options.model or demo_bundle_folder())
     require_writable_folder(options.output)
     case = make_phantom(options.seed, CLINICAL if options.full else COARSE, progress)

@@ -49,6 +49,21 @@ def write_scene(evaluation: Evaluation, path: str | os.PathLike) -> Path:
     return path
 
 
+def require_mrml() -> None:
+    """Raise SyntheticCTError where there is no MRML, because slicer-core is not installed."""
+    try:
+        import slicer
+    except ImportError:
+        found = False
+    else:
+        found = hasattr(slicer, "vtkMRMLScene")
+    if not found:
+        raise SyntheticCTError(
+            "A Slicer scene needs the package slicer-core, which is not installed: "
+            "pip install 'synthetic-ct[scene]'"
+        )
+
+
 @contextlib.contextmanager
 def open_scene(layout: int | None = None) -> Iterator[Any]:
     """Yield a new MRML scene with what Slicer's own start provides; it is emptied at the end.
@@ -59,16 +74,11 @@ def open_scene(layout: int | None = None) -> Iterator[Any]:
     Raises:
         SyntheticCTError: there is no MRML here, because slicer-core is not installed.
     """
-    try:
-        import slicer
+    require_mrml()
+    import slicer
 
-        scene = slicer.vtkMRMLScene()
-        application = slicer.vtkSlicerApplicationLogic()
-    except (ImportError, AttributeError) as error:
-        raise SyntheticCTError(
-            "A Slicer scene needs the package slicer-core, which is not installed: "
-            "pip install 'synthetic-ct[scene]'"
-        ) from error
+    scene = slicer.vtkMRMLScene()
+    application = slicer.vtkSlicerApplicationLogic()
     application.SetMRMLScene(scene)
     application.GetColorLogic().SetMRMLScene(scene)
     application.GetColorLogic().AddDefaultColorNodes()
