@@ -14,7 +14,7 @@ def resample(
     reference: sitk.Image,
     transform: sitk.Transform | None = None,
     *,
-    fill: float,
+    fill: float | None,
     nearest: bool = False,
     antialias: bool = False,
 ) -> sitk.Image:
@@ -27,7 +27,8 @@ def resample(
             (millimetres, LPS), the direction in which registrations return it; identity
             when None.
         fill: value outside the field of view of ``image``; :data:`HU_OUTSIDE` for CT, 0 for
-            MR and dose. There is no default, because the wrong one goes unseen.
+            MR and dose; None repeats the outermost voxels. There is no default, because the
+            wrong one goes unseen.
         nearest: nearest neighbour, for labels; otherwise linear.
         antialias: blur along each axis on which ``reference`` is coarser, so that what lies
             between its voxel centres is averaged rather than skipped.
@@ -36,6 +37,17 @@ def resample(
         if same_grid(image, reference):
             return sitk.Image(image)
         transform = sitk.Transform(3, sitk.sitkIdentity)
+    pixel = image.GetPixelID()
+    if not nearest and pixel not in (sitk.sitkFloat32, sitk.sitkFloat64):
+        # ITK cuts interpolated values off at the point where it should round them.
+        exact = resample(
+            sitk.Cast(image, sitk.sitkFloat32),
+            reference,
+            transform,
+            fill=fill,
+            antialias=antialias,
+        )
+        return sitk.Cast(sitk.Round(exact), pixel)
     if antialias:
         image = _blurred_to(image, reference)
     return sitk.Resample(
@@ -43,8 +55,9 @@ def resample(
         reference,
         transform,
         sitk.sitkNearestNeighbor if nearest else sitk.sitkLinear,
-        fill,
-        image.GetPixelID(),
+        0.0 if fill is None else fill,
+        pixel,
+        fill is None,
     )
 
 

@@ -117,7 +117,7 @@ def evaluate(
         + f": {share:.1f} % of the body on the true CT."
     )
     for name, volume in placed.items():
-        candidate_body = body_contour(volume, "CT")
+        candidate_body = body_contour(_completed(volume, ct, covered), "CT")
         result.candidates[name] = CandidateResult(
             name=name,
             volume=volume,
@@ -166,6 +166,13 @@ def _place(
     return volume, coverage
 
 
+def _completed(volume: sitk.Image, ct: sitk.Image, covered: np.ndarray) -> sitk.Image:
+    """Return ``volume`` with the true CT where it was not ``covered``."""
+    if covered.all():
+        return volume
+    return image_like(np.where(covered, _array(volume), _array(ct)).astype(np.int16), ct)
+
+
 def _marked_difference(volume: sitk.Image, ct: sitk.Image, covered: np.ndarray) -> sitk.Image:
     difference = _array(volume).astype(np.float32) - _array(ct)
     difference[~covered] = np.nan
@@ -212,19 +219,16 @@ def _recalculate(
     progress.report("Dose on CT", 0)
     result.dose_ct = recalculate_dose(result.ct, plan, result.body, grid)
     progress.report("Dose on CT", 1)
-    filled = _array(evaluated) == 0
-    if (filled & (_array(result.body) > 0)).any():
+    covered = _array(evaluated) > 0
+    if (~covered & (_array(result.body) > 0)).any():
         result.notes.append(
             "The candidates do not cover the whole body on the CT; for dose, the true CT was "
             "taken where they do not, and gamma leaves those voxels out."
         )
     for name, candidate in result.candidates.items():
         progress.report(f"Dose on {name}", 0)
-        volume = np.where(filled, _array(result.ct), _array(candidate.volume)).astype(np.int16)
-        body = np.where(filled, _array(result.body), _array(candidate.body))
-        candidate.dose = recalculate_dose(
-            image_like(volume, result.ct), plan, image_like(body, result.ct), grid
-        )
+        completed = _completed(candidate.volume, result.ct, covered)
+        candidate.dose = recalculate_dose(completed, plan, candidate.body, grid)
         progress.report(f"Dose on {name}", 1)
 
 

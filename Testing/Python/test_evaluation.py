@@ -1,0 +1,180 @@
+"""The evaluation as a whole: on a phantom, on doses of known difference, on real files."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate, find_target
+from SyntheticCTLib.cli import main
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.mrcat import bulk_from_ct
+from SyntheticCTLib.phantom import STRUCTURE_NAMES, TINY, make_phantom
+from SyntheticCTLib.resampling import grid_of
+from SyntheticCTLib.volumes import image_like, read_volume, write_volume
+
+# A coarse dose grid and few voxels: what is tested is the chain, not the dose.
+PLACED = EvaluationSettings(register=False, dose_spacing_mm=6.0)
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return make_phantom(3, TINY)
+
+
+def changed(ct: sitk.Image, by: float) -> sitk.Image:
+    """Return the CT with every voxel above -300 HU changed by ``by``."""
+    values = sitk.GetArrayFromImage(ct)
+    values[values > -300] += int(by)
+    return image_like(values, ct)
+
+
+def test_the_true_ct_itself_is_a_perfect_candidate(phantom):
+    structures = {name: phantom.structures_ct == n for n, name in STRUCTURE_NAMES.items()}
+    result = evaluate(phantom.ct, {"self": phantom.ct}, structures=structures, settings=PLACED)
+    metrics = result.candidates["self"].metrics
+    assert metrics["mae_image"] == metrics["mae_body"] == 0
+    assert metrics["ssim"] == metrics["dsc_body"] == 1
+    assert metrics["gpr"] == {"10": 100, "60": 100}
+    assert result.prescription_gy == 45
+    dose = sitk.GetArrayFromImage(result.dose_ct)
+    assert 45 < dose.max() < 60
+
+
+def test_a_denser_candidate_has_its_error_in_image_and_dose(phantom):
+    result = evaluate(phantom.ct, {"dense": changed(phantom.ct, 100)}, settings=PLACED)
+    metrics = result.candidates["dense"].metrics
+    assert metrics["me_body"] == pytest.approx(metrics["mae_body"], rel=0.02)
+    assert 80 < metrics["mae_body"] <= 100
+    assert metrics["gpr"]["60"] < 50
+    reference = sitk.GetArrayViewFromImage(result.dose_ct)
+    found = sitk.GetArrayViewFromImage(result.candidates["dense"].dose)
+    high = reference > 40
+    assert found[high].mean() < 0.97 * reference[high].mean()
+
+
+def test_every_number_has_its_definition_and_gamma_marks_what_it_left_out(phantom):
+    result = evaluate(phantom.ct, {"bulk": bulk_from_ct(phantom.ct)}, settings=PLACED)
+    metrics = result.candidates["bulk"].metrics
+    assert set(metrics) <= set(result.definitions)
+    gamma = sitk.GetArrayViewFromImage(result.candidates["bulk"].gamma.gamma)
+    evaluated = sitk.GetArrayViewFromImage(result.candidates["bulk"].gamma.evaluated)
+    assert (gamma[evaluated == 0] == -1).all()
+    assert (gamma[evaluated == 1] >= 0).all()
+
+
+def test_figures_are_limited_to_what_the_candidates_cover_and_to_the_region(phantom):
+    ct = phantom.ct
+    half = ct[:, :, : ct.GetSize()[2] // 2]
+    result = evaluate(ct, {"half": half}, settings=PLACED)
+    metrics = result.candidates["half"].metrics
+    assert metrics["mae_body"] == 0
+    assert 20 < metrics["coverage_body_percent"] < 80
+    assert metrics["gpr"]["10"] == 100
+    assert any("do not cover the whole body" in note for note in result.notes)
+    spoiled = sitk.GetArrayFromImage(ct)
+    spoiled[: spoiled.shape[0] // 2] += 50
+    region = np.zeros(spoiled.shape, np.uint8)
+    region[spoiled.shape[0] // 2 :] = 1
+    limited = evaluate(
+        ct,
+        {"spoiled": image_like(spoiled, ct)},
+        region=image_like(region, ct),
+        settings=EvaluationSettings(register=False, dose=False),
+    )
+    assert limited.candidates["spoiled"].metrics["mae_body"] == 0
+
+
+def test_registration_brings_a_moved_candidate_back(phantom):
+    moved = sitk.Image(phantom.ct)
+    moved.SetOrigin([o + d for o, d in zip(moved.GetOrigin(), (9, -7, 6), strict=True)])
+    settings = EvaluationSettings(dose=False)
+    registered = evaluate(phantom.ct, {"moved": moved}, settings=settings)
+    left = evaluate(
+        phantom.ct, {"moved": moved}, settings=EvaluationSettings(dose=False, register=False)
+    )
+    assert (
+        registered.candidates["moved"].metrics["mae_body"]
+        < 0.4 * left.candidates["moved"].metrics["mae_body"]
+    )
+
+
+def test_target_is_found_by_name_or_named(phantom):
+    names = {"bladder": phantom.ct, "PTV 45": phantom.ct, "gtv": phantom.ct}
+    assert find_target(names, None) == "PTV 45"
+    assert find_target(names, "bladder") == "bladder"
+    assert find_target({"bladder": phantom.ct}, None) is None
+    with pytest.raises(SyntheticCTError, match="no 'kidney'"):
+        find_target(names, "kidney")
+
+
+@pytest.fixture
+def dose_files(tmp_path, phantom):
+    ct = write_volume(phantom.ct, tmp_path / "ct.nrrd")
+    grid = grid_of((20, 20, 20), (3.0, 3.0, 3.0), (-30.0, -30.0, -30.0))
+    dose = np.full((20, 20, 20), 10.0, np.float32)
+    dose[4:16, 4:16, 4:16] = 50
+    write_volume(image_like(dose, grid), tmp_path / "dose.nrrd")
+    write_volume(image_like(dose * 1.05, grid), tmp_path / "hot.nrrd")
+    return ct, tmp_path / "dose.nrrd", tmp_path / "hot.nrrd"
+
+
+def run(*arguments) -> dict:
+    assert main(["evaluate", *map(str, arguments)]) == 0
+    folder = arguments[arguments.index("--output") + 1]
+    return json.loads((folder / "metrics.json").read_text())
+
+
+def test_imported_doses_are_compared_and_all_files_written(dose_files, tmp_path):
+    ct, dose, hot = dose_files
+    out = tmp_path / "out"
+    metrics = run(
+        "--ct", ct, "--candidate", f"same={ct}", "--candidate", f"hot={ct}",
+        "--no-registration", "--dose-ct", dose, "--dose", f"same={dose}", "--dose", f"hot={hot}",
+        "--prescription", 50, "--output", out,
+    )  # fmt: skip
+    assert metrics["candidates"]["same"]["gpr"] == {"10": 100, "60": 100}
+    # The surface of the cube passes, because the dose changes there within 1 mm.
+    inner = 100 * (1 - 10**3 / 12**3)
+    assert metrics["candidates"]["hot"]["gpr"]["60"] == pytest.approx(inner)
+    assert "50 Gy" in metrics["definitions"]["gpr"]
+    assert {p.name for p in out.iterdir()} == {
+        "metrics.json", "report.html", "scene.mrb", "dose_CT.nrrd",
+        "registered_same.nrrd", "dose_same.nrrd", "gamma_same.nrrd",
+        "registered_hot.nrrd", "dose_hot.nrrd", "gamma_hot.nrrd",
+    }  # fmt: skip
+    before = ct.read_bytes()
+    again = main([
+        "evaluate", "--ct", str(out / "registered_same.nrrd"), "--candidate", f"same={ct}",
+        "--no-registration", "--no-dose", "--output", str(out),
+    ])  # fmt: skip
+    assert again == 2
+    assert ct.read_bytes() == before
+    assert not list(out.glob(".partial*"))
+
+
+def test_real_ct_against_its_bulk_density_volume(real_data, tmp_path):
+    path = real_data / "ct_pelvis" / "ct.nrrd"
+    bulk = write_volume(bulk_from_ct(read_volume(path, "CT")), tmp_path / "bulk.nrrd")
+    metrics = run(
+        "--ct", path, "--candidate", f"bulk={bulk}", "--no-registration",
+        "--output", tmp_path / "out",
+    )["candidates"]["bulk"]  # fmt: skip
+    assert 15 < metrics["mae_body"] < 80
+    assert metrics["dsc_body"] > 0.97
+    assert 60 < metrics["gpr"]["10"] <= 100
+    assert not math.isnan(metrics["ssim"])
+
+
+def test_real_rtdose_against_itself_passes_everywhere(real_data, tmp_path):
+    ct = real_data / "ct_pelvis" / "ct.nrrd"
+    dose = real_data / "rt_dicom" / "rtdose.dcm"
+    metrics = run(
+        "--ct", ct, "--candidate", f"same={ct}", "--no-registration", "--dose-ct", dose,
+        "--dose", f"same={dose}", "--output", tmp_path / "out",
+    )  # fmt: skip
+    assert metrics["candidates"]["same"]["gpr"] == {"10": 100, "60": 100}
+    assert metrics["prescription_gy"] == pytest.approx(14.68, abs=0.005)
