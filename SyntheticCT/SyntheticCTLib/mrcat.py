@@ -111,39 +111,43 @@ def _deep(mask: np.ndarray, depth_mm: float, spacing: np.ndarray) -> np.ndarray:
     return ndimage.distance_transform_edt(mask, sampling=spacing) > depth_mm
 
 
+def _near(mask: np.ndarray, reach_mm: float, spacing: np.ndarray) -> np.ndarray:
+    """Voxels within ``reach_mm`` of ``mask``, itself included."""
+    if not mask.any():
+        return mask
+    return ndimage.distance_transform_edt(~mask, sampling=spacing) <= reach_mm
+
+
 def _bone(
     relative: np.ndarray, fraction: np.ndarray, body: np.ndarray, spacing: np.ndarray
 ) -> np.ndarray:
     step = float(spacing[1:].max())
     dark = body & (relative < 0.55)
     bright = body & ~dark
+    to_dark = ndimage.distance_transform_edt(~dark, sampling=spacing)
     # Marrow: both fat and water, thicker than the seams of partial volume between the two.
-    depth = 1.2 * step if step < 4 else 0.0
+    depth = min(max(2.2, 1.2 * step), 3.0)
     core = _deep(bright & (fraction > 0.3) & (fraction < 0.93), depth, spacing)
     labels, count = ndimage.label(core)
     if count:
         # Bone has a dark shell on much of its surface; other mixtures of fat and water do not.
-        near_dark = ndimage.binary_dilation(dark, iterations=2 if step < 4 else 1)
         rim = core & ~ndimage.binary_erosion(core)
         index = np.arange(1, count + 1)
-        share = ndimage.mean(near_dark, np.where(rim, labels, 0), index)
+        share = ndimage.mean(to_dark < depth + 1.1 * step, np.where(rim, labels, 0), index)
         volume = np.bincount(labels.ravel(), minlength=count + 1)[1:] * spacing.prod()
         core = np.concatenate([[False], (volume > 150) & (share > 0.3)])[labels]
-    # From the cores along the shell, where marrow may be thin, and then out to its edge.
-    near = ndimage.binary_dilation(dark, iterations=max(1, round(3 / step)))
+    # From the cores along the shell, where marrow may be thin.
     mixed = bright & (fraction > 0.25) & (fraction < 0.95)
-    marrow = ndimage.binary_propagation(core, mask=core | (mixed & near))
+    marrow = ndimage.binary_propagation(core, mask=core | (mixed & (to_dark < max(2.95, 1.1 * step))))
     # The shell: what is dark around marrow, unless it is fluid, which has a little signal, all
-    # of it water.
+    # of it water, or gas, which has none and no marrow on its other side.
     watery = dark & (relative > 0.2) & (fraction < 0.2)
-    fluid = ndimage.binary_dilation(
-        _deep(watery, 1.8 * step, spacing), iterations=max(1, round(5 / step)), mask=watery
-    )
-    bone = ndimage.binary_dilation(
-        marrow, iterations=max(1, round(7 / step)), mask=marrow | (dark & ~fluid)
-    )
+    fluid = dark & _near(_deep(watery, 1.8 * step, spacing), 4.0, spacing)
+    bone = marrow | (dark & ~fluid & _near(marrow, 6.0, spacing))
+    bone = ndimage.binary_propagation(marrow, mask=bone)
     # Yellow marrow, which looks like fat, lies within.
-    bone = ndimage.binary_closing(bone, iterations=max(1, round(3 / step)))
+    disc = ndimage.generate_binary_structure(2, 1)[None]
+    bone = ndimage.binary_closing(bone, disc, iterations=max(1, round(3 / step)))
     for k in range(len(bone)):
         bone[k] = ndimage.binary_fill_holes(bone[k])
     return _large(bone & body, 1500, spacing)
@@ -161,5 +165,5 @@ def _cavities(
     relative: np.ndarray, body: np.ndarray, bone: np.ndarray, spacing: np.ndarray
 ) -> np.ndarray:
     """Voxels without signal away from bone: gas."""
-    empty = body & (relative < 0.25) & ~ndimage.binary_dilation(bone, iterations=2)
+    empty = body & (relative < 0.25) & ~_near(bone, 4.0, spacing)
     return _large(empty, 100, spacing)

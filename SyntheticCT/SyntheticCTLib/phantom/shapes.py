@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import CubicSpline, PchipInterpolator
 
 Box = tuple[tuple[float, float, float], tuple[float, float, float]]
 Window = tuple[slice, slice, slice]
@@ -122,14 +122,24 @@ class Loft:
     """A shape given by axial levels: z -> nodes (x, y, radius) of a rounded polyline.
 
     Between the levels the nodes follow a monotone cubic; a radius below zero at the first and
-    last level closes the shape there. The distance is taken in the axial plane.
+    last level closes the shape there. The distance is taken in the axial plane. ``rounded``
+    bends the polyline smoothly at its nodes.
     """
 
     STEP = 3.0
 
-    def __init__(self, levels: Mapping[float, Sequence[tuple[float, float, float]]]) -> None:
+    def __init__(
+        self,
+        levels: Mapping[float, Sequence[tuple[float, float, float]]],
+        rounded: bool = False,
+    ) -> None:
         z = np.asarray(sorted(levels), dtype=float)
         table = np.asarray([levels[key] for key in sorted(levels)], dtype=float)
+        if rounded:
+            # One node more between each two, on a curve through all of them.
+            count = table.shape[1]
+            between = np.arange(2 * count - 1) / 2
+            table = CubicSpline(np.arange(count), table, axis=1)(between)
         self.low, self.high = float(z[0]), float(z[-1])
         count = int(np.ceil((self.high - self.low) / self.STEP)) + 2
         fine = np.minimum(self.low + self.STEP * np.arange(count), self.high)

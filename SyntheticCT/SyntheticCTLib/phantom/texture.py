@@ -48,7 +48,7 @@ class Texture:
     def streaks(self, p: Points) -> np.ndarray:
         """Share of fat between the fibres of a muscle (0 to about 0.6)."""
         share = np.abs(self._streaks.at(p.x, p.y, p.z))
-        return np.clip(1 - share / 0.2, 0, 1) * np.float32(0.30 - 0.07 * self.patient.muscle)
+        return np.clip(1 - share / 0.2, 0, 1) * np.float32(0.20 - 0.06 * self.patient.muscle)
 
     def septa(self, p: Points) -> np.ndarray:
         """Share of connective tissue in subcutaneous fat (0 to 0.3)."""
