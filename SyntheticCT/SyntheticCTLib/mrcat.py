@@ -135,16 +135,18 @@ def _bone(
         index = np.arange(1, count + 1)
         share = ndimage.mean(to_dark < depth + 1.1 * step, np.where(rim, labels, 0), index)
         volume = np.bincount(labels.ravel(), minlength=count + 1)[1:] * spacing.prod()
-        core = np.concatenate([[False], (volume > 150) & (share > 0.3)])[labels]
+        core = np.concatenate([[False], (volume > 600) & (share > 0.3)])[labels]
     # From the cores along the shell, where marrow may be thin.
     mixed = bright & (fraction > 0.25) & (fraction < 0.95)
-    marrow = ndimage.binary_propagation(core, mask=core | (mixed & (to_dark < max(2.95, 1.1 * step))))
+    marrow = ndimage.binary_propagation(
+        core, mask=core | (mixed & (to_dark < max(2.95, 1.1 * step)))
+    )
     # The shell: what is dark around marrow, unless it is fluid, which has a little signal, all
-    # of it water, or gas, which has none and no marrow on its other side.
+    # of it water.
     watery = dark & (relative > 0.2) & (fraction < 0.2)
     fluid = dark & _near(_deep(watery, 1.8 * step, spacing), 4.0, spacing)
-    bone = marrow | (dark & ~fluid & _near(marrow, 6.0, spacing))
-    bone = ndimage.binary_propagation(marrow, mask=bone)
+    shell = dark & ~fluid & _near(marrow, 6.0, spacing)
+    bone = ndimage.binary_propagation(marrow, mask=marrow | shell)
     # Yellow marrow, which looks like fat, lies within.
     disc = ndimage.generate_binary_structure(2, 1)[None]
     bone = ndimage.binary_closing(bone, disc, iterations=max(1, round(3 / step)))
