@@ -185,6 +185,9 @@ def _add_evaluate(command: Callable) -> None:
         help="volume to judge; may be given several times",
     )
     sub.add_argument("--mr", help="the MR, shown in the report")
+    sub.add_argument(
+        "--model", metavar="BUNDLE", help="with --mr: shows its histogram among the model's scans"
+    )
     sub.add_argument("--dose-ct", metavar="DOSE", help="dose on the true CT (RTDOSE or volume)")
     sub.add_argument(
         "--dose",

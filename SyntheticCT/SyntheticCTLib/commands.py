@@ -81,8 +81,10 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.evaluation import EvaluationSettings
     from SyntheticCTEvalLib.evaluation import evaluate as run
     from SyntheticCTEvalLib.files import write_evaluation
+    from SyntheticCTEvalLib.histograms import histogram_set
     from SyntheticCTEvalLib.scene import require_mrml
 
+    from .bundle import load_bundle
     from .segmentation import read_segmentation
 
     candidates = _unique(options.candidate, "--candidate")
@@ -99,10 +101,14 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
         raise SyntheticCTError(
             "--dose-ct needs the dose on a candidate as well: give --dose NAME=DOSE."
         )
+    if options.model and not options.mr:
+        raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
     require_mrml()
-    others = (options.mr, options.dose_ct, options.structures, options.region)
+    others = (options.mr, options.model, options.dose_ct, options.structures, options.region)
     inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
     require_writable_folder(options.output)
+    mr = read_volume(options.mr, "MR") if options.mr else None
+    bundle = load_bundle(options.model) if options.model else None
     evaluation = run(
         read_volume(options.ct, "CT"),
         {name: read_volume(path, f"candidate {name}") for name, path in candidates.items()},
@@ -110,7 +116,8 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
         doses={name: read_dose(path, options.dose_unit) for name, path in doses.items()},
         structures=read_segmentation(options.structures) if options.structures else {},
         region=read_volume(options.region, "region") if options.region else None,
-        mr=read_volume(options.mr, "MR") if options.mr else None,
+        mr=mr,
+        histograms=histogram_set(mr, bundle) if bundle else None,
         settings=EvaluationSettings(
             prescription_gy=options.prescription,
             register=not options.no_registration,
@@ -147,7 +154,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
         {"sCT": generated.sct, "MRCAT": case.mrcat},
         structures={name: case.structures_ct == label for label, name in STRUCTURE_NAMES.items()},
         mr=case.mr,
-        histograms=histogram_set(case.mr, generated.normalized, bundle.record),
+        histograms=histogram_set(case.mr, bundle),
         settings=EvaluationSettings(prescription_gy=45.0),
         progress=progress,
     )

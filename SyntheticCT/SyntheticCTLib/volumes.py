@@ -47,6 +47,9 @@ def read_volume(path: str | os.PathLike, what: str = "image") -> sitk.Image:
                 f"The {what} {path} cannot be read as an image: give a NRRD, NIfTI or MetaImage "
                 "file or a DICOM folder that is complete."
             ) from error
+        for key in image.GetMetaDataKeys():
+            if key.startswith("0010|"):
+                image.EraseMetaData(key)  # the patient module must not travel on unseen
     return check_volume(image, f"{what} {path}")
 
 

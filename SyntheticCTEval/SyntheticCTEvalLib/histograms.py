@@ -6,23 +6,19 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.bundle import ModelBundle
 from SyntheticCTLib.domain import histogram_edges, normalized_histogram
 from SyntheticCTLib.normalization import foreground_mask
 
 from .results import HistogramSet
 
 
-def histogram_set(mr: sitk.Image, normalized: sitk.Image, record: dict[str, Any]) -> HistogramSet:
-    """Return the histograms of the paper's Figure 3.
-
-    Args:
-        mr: the scan as it was read.
-        normalized: the same on the standard scale.
-        record: training record of the model, which holds the histograms of its scans.
-    """
+def histogram_set(mr: sitk.Image, bundle: ModelBundle) -> HistogramSet:
+    """Return the histograms of the paper's Figure 3: ``mr`` among the model's training scans."""
     foreground = foreground_mask(mr)
     values = sitk.GetArrayViewFromImage(mr)[foreground]
-    scans = record.get("raw_histograms", [])
+    normalized = bundle.nyul.apply(mr, foreground)
+    scans = bundle.record.get("raw_histograms", [])
     bins = len(scans[0]["fractions"]) if scans else 64
     own_largest = float(np.percentile(values, 99.5))
     largest = max([own_largest, *(scan["largest"] for scan in scans)])
@@ -33,7 +29,7 @@ def histogram_set(mr: sitk.Image, normalized: sitk.Image, record: dict[str, Any]
         normalized_edges=histogram_edges().tolist(),
         raw=[*(_rebinned(scan, edges) for scan in scans), own.tolist()],
         normalized=[
-            *record.get("normalized_histograms", []),
+            *bundle.record.get("normalized_histograms", []),
             normalized_histogram(sitk.GetArrayViewFromImage(normalized)[foreground]).tolist(),
         ],
     )
