@@ -196,13 +196,16 @@ def compute_gamma(
         )
         progress.warn(f"{missing}: compare doses that cover the same region.")
         note = f"{note}; {missing}"
+    pass_rates = {
+        cutoff: _pass_rate(gamma, dose, _threshold(criteria, cutoff, dose.dtype))
+        for cutoff in criteria.cutoffs_percent
+    }
+    image = image_like(gamma, reference)
+    del gamma
     return GammaResult(
-        gamma=image_like(gamma, reference),
-        evaluated=image_like(region.astype(np.uint8), reference),
-        pass_rates={
-            cutoff: _pass_rate(gamma, dose, _threshold(criteria, cutoff, dose.dtype))
-            for cutoff in criteria.cutoffs_percent
-        },
+        gamma=image,
+        evaluated=image_like(region.view(np.uint8), reference),
+        pass_rates=pass_rates,
         criteria=criteria,
         engine=engine,
         definition=_definition(criteria, engine, count, mask is not None) + note,

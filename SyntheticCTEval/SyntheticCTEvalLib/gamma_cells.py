@@ -23,23 +23,23 @@ from itertools import product
 
 import numpy as np
 
-RELATIVE_TOLERANCE = 1e-3
-"""Relative error of gamma squared that is left unsearched, 5e-4 of gamma, but where gamma above 1
-might be at most 1."""
-ABSOLUTE_TOLERANCE = 1e-7
-"""Gamma squared that counts as zero: 3e-4 of gamma."""
+TOLERANCE = 5e-4
+"""Gamma is searched to this accuracy, and farther where gamma above 1 might be at most 1."""
+LEAST_CURVATURE = np.float32(0.05)
 
+_ONE = np.float32(1 + 1e-6)
 _STEPS = 5
 _STEPS_IN_PART = 2
 _SPLITS = 10
-LEAST_CURVATURE = np.float32(0.05)
 
 
 def worth_searching(bound: np.ndarray, best: np.ndarray) -> np.ndarray:
     """Whether a region of lower bound ``bound`` could still lower ``best`` (gamma squared)."""
-    limit = best * np.float32(1 - RELATIVE_TOLERANCE)
-    np.maximum(limit, best > 1, out=limit)
-    limit -= np.float32(ABSOLUTE_TOLERANCE)
+    limit = np.sqrt(best)
+    limit -= np.float32(TOLERANCE)
+    np.maximum(limit, 0, out=limit)
+    limit *= limit
+    np.maximum(limit, best > _ONE, out=limit)
     return bound < limit
 
 
@@ -171,17 +171,42 @@ def _linear_minimum_always(
     return low - miss_low * (high - low) / (miss_high - miss_low)
 
 
-def _mixed(c: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Return for each axis the largest mixed slopes, along it and another, added (3, n)."""
-    xy, xz, yz = (
-        np.maximum(np.abs(c[row]), np.abs(c[row] + c[7] * width[other]))
-        for row, other in ((3, 2), (5, 1), (6, 0))
-    )
-    mixed = np.empty((3, xy.size), np.float32)
-    np.add(xy, xz, out=mixed[0])
-    np.add(xy, yz, out=mixed[1])
-    np.add(xz, yz, out=mixed[2])
+def _mixed_slopes(c: np.ndarray, width: np.ndarray) -> np.ndarray:
+    """Return the largest absolute mixed slopes in xy, xz and yz over each cell (3, n)."""
+    mixed = np.empty((3, c.shape[1]), c.dtype)
+    for row, (both, other) in enumerate(((3, 2), (5, 1), (6, 0))):
+        np.maximum(np.abs(c[both]), np.abs(c[both] + c[7] * width[other]), out=mixed[row])
     return mixed
+
+
+def _axis_sums(pairs: np.ndarray, x=1, y=1, z=1) -> np.ndarray:
+    """Return for each axis the two of (xy, xz, yz) it is part of, weighted and added (3, n)."""
+    xy, xz, yz = pairs
+    return np.stack((xy * y + xz * z, xy * x + yz * z, xz * x + yz * y))
+
+
+def _least_drop(
+    t: np.ndarray, slope: np.ndarray, mixed: np.ndarray, first: np.ndarray, last: np.ndarray
+) -> np.ndarray:
+    """Return a bound from below of ``|y|^2 + 2 slope y + 2 t r(y)`` in boxes around y = 0.
+
+    The mixed terms r are at most the ``mixed`` slopes times the products of two y. An axis whose
+    slope holds y at an end of the box against all of them takes no part.
+    """
+    t = np.abs(t)
+    free = np.abs(slope) < t * _axis_sums(mixed, *(last - first))
+    free |= ~(((slope > 0) & (first >= 0)) | ((slope < 0) & (last <= 0)))
+    x, y, z = free
+    curvature = 1 - t * _axis_sums(mixed * np.stack((x & y, x & z, y & z)))
+    convex = curvature > LEAST_CURVATURE
+    # Parabolas that are almost flat lie above straight lines, which have their least at an end.
+    curvature = np.where(convex, curvature, np.minimum(curvature, 0))
+    vertex = np.where(convex, slope / -np.maximum(curvature, LEAST_CURVATURE), first)
+    vertex = np.minimum(np.maximum(vertex, first), last)
+    slope = 2 * slope
+    least = vertex * (curvature * vertex + slope)
+    ends = np.minimum(least, last * (curvature * last + slope))
+    return _sum_over_axes(np.where(convex, least, ends) * free)
 
 
 def minimise_in_cells(
@@ -198,7 +223,7 @@ def minimise_in_cells(
         best: (n) gamma squared known so far.
     """
     best = best.copy()
-    c, mixed, left = coefficients, _mixed(coefficients, width), np.arange(best.size)
+    c, mixed, left = coefficients, _mixed_slopes(coefficients, width), np.arange(best.size)
     x = np.minimum(np.maximum(point, 0), width)
     for _ in range(_STEPS):
         value, gradient = _value_and_gradient(c, x)
@@ -208,20 +233,31 @@ def minimise_in_cells(
         best[left] = known
         first, last = -x, width - x
         t = _linear_minimum(value, gradient, away, first, last)
-        x += np.minimum(np.maximum(_step(t, gradient, away), first), last)
-        curvature = 1 - np.abs(t) * mixed
+        x += _step(t, gradient, away)
+        x = np.minimum(np.maximum(x, 0), width)
+        bound += t * (2 * value - t)
         slope = gradient
         slope *= t
         slope += away
+        curvature = 1 - np.abs(t) * (_sum_over_axes(mixed) - mixed.min(axis=0))
         y = slope / -np.maximum(curvature, LEAST_CURVATURE)
         y = np.minimum(np.maximum(y, first), last)
-        slope *= 2
-        slope += curvature * y
-        slope *= y
-        bound += _sum_over_axes(slope)
-        bound += t * (2 * value - t)
-        keep = worth_searching(bound, known)
-        keep |= (curvature.min(axis=0) < LEAST_CURVATURE) & (known > ABSOLUTE_TOLERANCE)
+        drop = curvature * y
+        drop += slope
+        drop += slope
+        drop *= y
+        keep = worth_searching(bound + _sum_over_axes(drop), known)
+        bent = np.flatnonzero((curvature < LEAST_CURVATURE) & (known > TOLERANCE**2))
+        if bent.size:
+            first, last, away, slope, pairs = (
+                np.take(a, bent, axis=1) for a in (first, last, away, slope, mixed)
+            )
+            reach = np.sqrt(known[bent])
+            np.maximum(first, -away - reach, out=first)
+            np.minimum(last, reach - away, out=last)
+            drop = _least_drop(t[bent], slope, pairs, first, last)
+            keep[bent] = worth_searching(bound[bent] + drop, known[bent])
+            keep[bent] &= (first <= last).all(axis=0)
         keep = np.flatnonzero(keep)
         if keep.size < left.size:
             left = left[keep]
@@ -238,7 +274,7 @@ def minimise_by_splitting(
 
     The arguments are those of :func:`minimise_in_cells`; time and memory a cell are much larger.
     """
-    mixed = _mixed(coefficients, width)
+    mixed = _mixed_slopes(coefficients, width)
     c, point, width, mixed, best = (
         a.astype(float) for a in (coefficients, point, width, mixed, best)
     )
@@ -305,16 +341,9 @@ def _search_parts(
         np.minimum.at(best, owner, squared + value * value)
         first, last = low - x, high - x
         t = _linear_minimum_always(value, gradient, away, first, last)
-        x += np.minimum(np.maximum(_step(t, gradient, away), first), last)
-        slope = 2 * (away + t * gradient)
-        curvature = 1 - np.abs(t) * np.take(mixed, owner, axis=1)
-        convex = curvature > LEAST_CURVATURE
-        curvature = np.where(convex, curvature, np.minimum(curvature, 0))
-        vertex = slope / (-2 * np.maximum(curvature, LEAST_CURVATURE))
-        vertex = np.minimum(np.maximum(vertex, first), last)
-        ends = np.minimum(first * (curvature * first + slope), last * (curvature * last + slope))
-        drop = np.where(convex, vertex * (curvature * vertex + slope), ends)
-        bound = squared + _sum_over_axes(drop) + t * (2 * value - t)
+        drop = _least_drop(t, away + t * gradient, np.take(mixed, owner, axis=1), first, last)
+        bound = squared + drop + t * (2 * value - t)
+        x = np.minimum(np.maximum(x + _step(t, gradient, away), low), high)
         keep = np.flatnonzero(worth_searching(bound, best[owner]))
         owner, low, high, x = owner[keep], low[:, keep], high[:, keep], x[:, keep]
     return owner, low, high

@@ -14,8 +14,8 @@ import SimpleITK as sitk
 from SyntheticCTLib.progress import SILENT, Progress
 
 from .gamma_cells import (
-    ABSOLUTE_TOLERANCE,
     LEAST_CURVATURE,
+    TOLERANCE,
     cell_coefficients,
     minimise_by_splitting,
     minimise_in_cells,
@@ -116,7 +116,7 @@ class _Points:
             value, steepness = self._towards_reference()
             home -= (home == 0) & (steepness[1] > steepness[0])
         self._search(np.arange(self.best.size), self.cell + self.tile.steps @ home, home)
-        active = np.flatnonzero(reached & (self.best > ABSOLUTE_TOLERANCE))
+        active = np.flatnonzero(reached & (self.best > TOLERANCE**2))
         if at_nodes:
             self._search_at_nodes(active, home, value, steepness)
         self._search_around(active, home, at_nodes)
