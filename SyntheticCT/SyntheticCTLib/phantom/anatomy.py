@@ -276,7 +276,7 @@ class Anatomy:
         shell[inside] = np.clip(thickness * (1 + np.float32(0.22) * uneven), 0.6, 12)
         canvas.paint(window, distance, Tissue.COMPACT_BONE, structure)
         # Trabeculae are denser towards the shell.
-        offset = offset + 70 * np.exp(np.clip(distance + shell, -30, 0) / 3)
+        offset = offset + 55 * np.exp(np.clip(distance + shell, -30, 0) / 3)
         canvas.marrow[0][window][inside] = offset[inside]
         canvas.marrow[1][window][inside] = np.broadcast_to(yellow, distance.shape)[inside]
         canvas.paint(window, distance + shell, Tissue.SPONGY_BONE, structure)

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from .. import __version__
+from ..errors import SyntheticCTError
 from ..outputs import staged_file, staged_folder
 from ..progress import SILENT, Progress
 from ..segmentation import write_segmentation
@@ -78,7 +79,12 @@ def write_cohort(
 
     Each lies in ``phantom_<seed>``; manifest.csv has the columns patient, mr, ct, mrcat,
     structures (relative paths) and prescription_gy.
+
+    Raises:
+        SyntheticCTError: ``count`` is below one, or the folder is not writable.
     """
+    if count < 1:
+        raise SyntheticCTError(f"A cohort of {count} patients is empty: ask for at least one.")
     folder = Path(folder)
     rows = []
     for n in range(count):

@@ -64,19 +64,22 @@ def draw_patient(seed: int) -> Patient:
         normal(-22, 8, -36, -8) if anteverted else normal(30, 5, 20, 38),
         normal(58, 7, 44, 72),
     )
+    width = float(np.clip(size * normal(1.03, 0.02, 0.99, 1.07), 0.95, 1.07))
+    # No wider than the CT's field of view.
+    side = min(17 + 5 * adiposity + rng.normal(0, 1.5), 179 / width - 157)
     return Patient(
         seed=seed,
         scale=(
-            size * normal(1.03, 0.02, 0.99, 1.07),
+            width,
             size * normal(1.0, 0.025, 0.95, 1.05),
             size * normal(0.95, 0.025, 0.90, 1.0),
         ),
         tilt_deg=normal(0, 3.5, -7, 7),
         fat_front=float(np.exp(np.log(22) + 0.35 * adiposity + rng.normal(0, 0.08))),
-        fat_side=float(np.clip(17 + 5 * adiposity + rng.normal(0, 1.5), 9, 25)),
+        fat_side=float(max(side, 9)),
         fat_back=float(np.clip(22 + 6 * adiposity + rng.normal(0, 2), 11, 36)),
         muscle=normal(-0.5, 0.8, -2.0, 1.0),
-        marrow_hu=170 + 40 * density,
+        marrow_hu=150 + 38 * density,
         cortex=float(np.clip(1 + 0.13 * density + rng.normal(0, 0.06), 0.7, 1.35)),
         marrow_fat=float(np.clip(0.60 - 0.06 * density + rng.normal(0, 0.03), 0.42, 0.78)),
         bladder=(34 * filling, 25 * filling, 21 * filling),
