@@ -305,3 +305,15 @@ def test_empty_cohort_is_refused(tmp_path):
     with pytest.raises(SyntheticCTError, match="at least one"):
         write_cohort(1, 0, tmp_path / "cohort", TINY)
     assert not (tmp_path / "cohort").exists()
+
+
+def test_patient_lies_on_a_flat_couch_and_apart_from_it(small):
+    ct, labels = array(small.ct).astype(float), array(small.labels_ct)
+    last = np.flatnonzero((labels > 0).any(axis=(0, 2)))[-1]
+    below = ct[:, last + 1 : last + 12, 40:-40].mean(axis=(0, 2))
+    # A denser skin around foam, neither as dense as tissue.
+    assert -800 < below.max() < -350
+    assert -990 < np.median(below[2:7]) < -900
+    regions = sitk.ConnectedComponent(small.ct > -300)
+    largest = array(sitk.RelabelComponent(regions)) == 1
+    assert not largest[:, last + 2 :].any()

@@ -71,13 +71,13 @@ def add_couch(hu: np.ndarray, x: np.ndarray, y: np.ndarray, top: float, edge: fl
         away = np.maximum(np.maximum(y0 - y, y - y1)[:, None], np.abs(x)[None, :] - half)
         return np.clip(0.5 - away / (2 * edge), 0, 1)
 
+    outside = hu < -900
+    outside[:, y < top - 2] = False
     for fraction, value in (
         (slab(top, top + 24, 250.0), -420.0),
         (slab(top + 1.6, top + 22.4, 248.0), -945.0),
     ):
-        outside = hu < -900
-        mixed = hu + fraction * (value - hu)
-        hu[...] = np.where(outside, mixed, hu)
+        hu[outside] += (fraction * (value - hu))[outside]
 
 
 def finish_ct(
