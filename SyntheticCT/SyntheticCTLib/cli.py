@@ -145,6 +145,7 @@ def _add_train(command: Callable) -> None:
     )
     sub.add_argument("--seed", type=int, default=0, help="of weights and order (%(default)s)")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    sub.add_argument("--workers", type=int, default=1, help="pairs registered at once (1)")
     sub.add_argument("--domain", default="", help="what the model is for, in words")
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 

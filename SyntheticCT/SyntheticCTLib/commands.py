@@ -53,7 +53,14 @@ def train(options: argparse.Namespace, progress: Progress) -> Outputs:
         domain=options.domain,
     )
     sources = read_sources(options.manifest)
-    run(sources, options.output, settings, resume=options.resume, progress=progress)
+    run(
+        sources,
+        options.output,
+        settings,
+        resume=options.resume,
+        workers=max(1, options.workers),
+        progress=progress,
+    )
     return {"model": Path(options.output)}
 
 

@@ -85,6 +85,7 @@ def train(
     settings: TrainingSettings,
     *,
     resume: bool = False,
+    workers: int = 1,
     progress: Progress = SILENT,
 ) -> ModelBundle:
     """Train a model and write its bundle.
@@ -95,6 +96,7 @@ def train(
         sources: the patients, from :func:`training_pairs.read_sources`.
         output: folder of the bundle.
         resume: go on from the checkpoint; the result equals that of a run without the break.
+        workers: pairs registered at the same time.
 
     Raises:
         SyntheticCTError: settings, data, nothing to resume, or a training is there already.
@@ -114,7 +116,11 @@ def train(
     require_writable_folder(output.parent)
     device = choose_device(settings.device)
     pairs = prepare_pairs(
-        sources, work / "pairs", spacing_mm=settings.spacing_mm, progress=progress
+        sources,
+        work / "pairs",
+        spacing_mm=settings.spacing_mm,
+        workers=workers,
+        progress=progress,
     )
     state = TrainingState(settings, device)
     if resume:

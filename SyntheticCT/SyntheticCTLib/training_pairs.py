@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,6 +135,7 @@ def prepare_pairs(
     folder: Path,
     *,
     spacing_mm: float | None = None,
+    workers: int = 1,
     progress: Progress = SILENT,
 ) -> Pairs:
     """Normalize, register and resample the pairs into ``folder``, or return those kept there.
@@ -142,6 +144,7 @@ def prepare_pairs(
         sources: the patients.
         folder: where the pairs are kept; they are made anew when a source changed.
         spacing_mm: in-plane network grid; the first CT's own when None.
+        workers: pairs registered at the same time.
 
     Raises:
         SyntheticCTError: a volume cannot be used, or MR and CT do not overlap.
@@ -160,24 +163,22 @@ def prepare_pairs(
     own = sitk.DICOMOrient(ct, "LPS").GetSpacing()
     spacing = (spacing_mm or own[0], spacing_mm or own[1], own[2])
 
-    limits, facts = [], {"fovs_mm": [], "histograms": [], "raw_histograms": [], "phantom": []}
     with staged_folder(folder) as stage:
-        for number, source in enumerate(sources):
-            progress.report("Register pairs", number / len(sources), patient=number + 1)
-            mr = read_volume(source.mr, "MR")
-            foreground = foreground_mask(mr)
-            normalized = nyul.apply(mr, foreground)
-            _save_pair(stage, number, normalized, read_volume(source.ct, "CT"), source, spacing)
-            if source.validation:
-                continue
-            values = sitk.GetArrayViewFromImage(normalized)
-            limits.append(np.percentile(values, (0.1, 99.9)))
-            raw = sitk.GetArrayViewFromImage(mr)[foreground]
-            facts["histograms"].append(normalized_histogram(values[foreground]).tolist())
-            facts["raw_histograms"].append(_raw_histogram(raw))
-            facts["fovs_mm"].append(smallest_fov_mm(mr))
-            facts["phantom"].append(mr.HasMetaDataKey(PHANTOM_KEY))
-        progress.report("Register pairs", 1)
+
+        def prepare(number: int) -> dict:
+            return _prepare_pair(stage, number, sources[number], nyul, spacing)
+
+        found = []
+        # The registration program runs outside the interpreter, so threads are enough.
+        with ThreadPoolExecutor(workers) as pool:
+            for facts in pool.map(prepare, range(len(sources))):
+                found.append(facts)
+                progress.report("Register pairs", len(found) / len(sources), patients=len(found))
+        found = [
+            facts for source, facts in zip(sources, found, strict=True) if not source.validation
+        ]
+        facts = {name: [scan[name] for scan in found] for name in found[0]}
+        limits = facts.pop("limits")
         low, high = np.mean(limits, axis=0)
         content = {
             "fingerprint": mark,
@@ -217,6 +218,28 @@ def _raw_histogram(values: np.ndarray) -> dict:
     return {
         "largest": float(edges[-1]),
         "fractions": [round(float(v), 6) for v in counts / max(counts.sum(), 1)],
+    }
+
+
+def _prepare_pair(
+    folder: Path,
+    number: int,
+    source: PairSource,
+    nyul: NyulStandard,
+    spacing: tuple[float, float, float],
+) -> dict:
+    """Write the arrays of one pair and return what the model's domain needs to know of its MR."""
+    mr = read_volume(source.mr, "MR")
+    foreground = foreground_mask(mr)
+    normalized = nyul.apply(mr, foreground)
+    _save_pair(folder, number, normalized, read_volume(source.ct, "CT"), source, spacing)
+    values = sitk.GetArrayViewFromImage(normalized)
+    return {
+        "limits": np.percentile(values, (0.1, 99.9)).tolist(),
+        "histograms": normalized_histogram(values[foreground]).tolist(),
+        "raw_histograms": _raw_histogram(sitk.GetArrayViewFromImage(mr)[foreground]),
+        "fovs_mm": smallest_fov_mm(mr),
+        "phantom": mr.HasMetaDataKey(PHANTOM_KEY),
     }
 
 
