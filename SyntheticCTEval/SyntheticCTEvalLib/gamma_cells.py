@@ -57,9 +57,19 @@ def cell_coefficients(
         per_dose: one over the dose criterion, 1/Gy, a number or n of them.
         per_length: distance criterion over voxel spacing along each axis.
     """
-    e0, e1, e2, e3, e4, e5, e6, e7 = corners
     out = np.empty((8, dose.size), np.float32)
-    # Doses are subtracted before they are scaled, so that equal doses give exactly zero.
+    _differences(corners, dose, out)
+    x, y, z = per_length
+    scale = np.array([1, x, y, x * y, z, x * z, y * z, x * y * z], np.float32)[:, None]
+    out *= scale * per_dose if np.ndim(per_dose) == 0 else scale
+    if np.ndim(per_dose):
+        out *= per_dose
+    return out
+
+
+def _differences(corners: list[np.ndarray], dose: np.ndarray | float, out: np.ndarray) -> None:
+    """Store the coefficients of cells of edges 1; equal doses give exactly zero."""
+    e0, e1, e2, e3, e4, e5, e6, e7 = corners
     np.subtract(e0, dose, out=out[0])
     np.subtract(e1, e0, out=out[1])
     np.subtract(e2, e0, out=out[2])
@@ -73,12 +83,6 @@ def cell_coefficients(
     np.subtract(e7, e6, out=out[7])
     out[7] -= along
     out[7] -= out[3]
-    x, y, z = per_length
-    scale = np.array([1, x, y, x * y, z, x * z, y * z, x * y * z], np.float32)[:, None]
-    out *= scale * per_dose if np.ndim(per_dose) == 0 else scale
-    if np.ndim(per_dose):
-        out *= per_dose
-    return out
 
 
 def _value_and_gradient(c: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -171,12 +175,12 @@ def _linear_minimum_always(
     return low - miss_low * (high - low) / (miss_high - miss_low)
 
 
-def _mixed_slopes(c: np.ndarray, width: np.ndarray) -> np.ndarray:
-    """Return the largest absolute mixed slopes in xy, xz and yz over each cell (3, n)."""
-    mixed = np.empty((3, c.shape[1]), c.dtype)
-    for row, (both, other) in enumerate(((3, 2), (5, 1), (6, 0))):
-        np.maximum(np.abs(c[both]), np.abs(c[both] + c[7] * width[other]), out=mixed[row])
-    return mixed
+def _mixed_slopes(c: np.ndarray, width: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the smallest and largest mixed slope in xy, xz and yz over each cell (3, n)."""
+    one = c[[3, 5, 6]]
+    other = c[7] * width[::-1]
+    other += one
+    return np.minimum(one, other), np.maximum(one, other)
 
 
 def _axis_sums(pairs: np.ndarray, x=1, y=1, z=1) -> np.ndarray:
@@ -186,18 +190,30 @@ def _axis_sums(pairs: np.ndarray, x=1, y=1, z=1) -> np.ndarray:
 
 
 def _least_drop(
-    t: np.ndarray, slope: np.ndarray, mixed: np.ndarray, first: np.ndarray, last: np.ndarray
+    t: np.ndarray,
+    slope: np.ndarray,
+    mixed: tuple[np.ndarray, np.ndarray],
+    first: np.ndarray,
+    last: np.ndarray,
 ) -> np.ndarray:
     """Return a bound from below of ``|y|^2 + 2 slope y + 2 t r(y)`` in boxes around y = 0.
 
-    The mixed terms r are at most the ``mixed`` slopes times the products of two y. An axis whose
-    slope holds y at an end of the box against all of them takes no part.
+    The mixed terms r are the ``mixed`` slopes times the products of two y. A product that cannot
+    be negative counts only with slopes that can, and so on. An axis whose slope holds y at an end
+    of the box against all of them takes no part.
     """
-    t = np.abs(t)
-    free = np.abs(slope) < t * _axis_sums(mixed, *(last - first))
-    free |= ~(((slope > 0) & (first >= 0)) | ((slope < 0) & (last <= 0)))
-    x, y, z = free
-    curvature = 1 - t * _axis_sums(mixed * np.stack((x & y, x & z, y & z)))
+    low, high = (t * mixed[0], t * mixed[1])
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    above, below = first >= 0, last <= 0
+    i, j = [0, 0, 1], [1, 2, 2]
+    positive = (above[i] & above[j]) | (below[i] & below[j])
+    negative = (above[i] & below[j]) | (below[i] & above[j])
+    pairs = np.maximum(np.where(positive, 0, high), np.where(negative, 0, -low))
+    np.maximum(pairs, 0, out=pairs)
+    free = np.abs(slope) < _axis_sums(pairs, *(last - first))
+    free |= ~(((slope > 0) & above) | ((slope < 0) & below))
+    pairs *= free[i] & free[j]
+    curvature = 1 - _axis_sums(pairs)
     convex = curvature > LEAST_CURVATURE
     # Parabolas that are almost flat lie above straight lines, which have their least at an end.
     curvature = np.where(convex, curvature, np.minimum(curvature, 0))
@@ -210,7 +226,11 @@ def _least_drop(
 
 
 def minimise_in_cells(
-    coefficients: np.ndarray, point: np.ndarray, width: np.ndarray, best: np.ndarray
+    coefficients: np.ndarray,
+    point: np.ndarray,
+    width: np.ndarray,
+    best: np.ndarray,
+    thorough: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ``best`` lowered to the smallest gamma squared in each of n cells, and which are open.
 
@@ -219,27 +239,32 @@ def minimise_in_cells(
     Args:
         coefficients: (8, n) from :func:`cell_coefficients`.
         point: reference voxel centre from the cell's first corner (3, n), inside or outside it.
-        width: (3, 1) edges of the cells, which begin at 0; an edge of 0 makes the cell flat.
+        width: (3, 1) or (3, n) edges of the cells, which begin at 0; flat where an edge is 0.
         best: (n) gamma squared known so far.
+        thorough: whether each linearisation is solved in all cases, not in most of them.
     """
     best = best.copy()
-    c, mixed, left = coefficients, _mixed_slopes(coefficients, width), np.arange(best.size)
+    c, left = coefficients, np.arange(best.size)
+    mixed = _mixed_slopes(c, width)
+    bend = np.maximum(-mixed[0], mixed[1])
+    bend = _sum_over_axes(bend) - bend.min(axis=0)
     x = np.minimum(np.maximum(point, 0), width)
-    for _ in range(_STEPS):
+    linear_minimum = _linear_minimum_always if thorough else _linear_minimum
+    for _ in range(_STEPS_IN_PART if thorough else _STEPS):
         value, gradient = _value_and_gradient(c, x)
         away = x - point
         bound = _sum_over_axes(away * away)
         known = np.minimum(best[left], bound + value * value)
         best[left] = known
         first, last = -x, width - x
-        t = _linear_minimum(value, gradient, away, first, last)
+        t = linear_minimum(value, gradient, away, first, last)
         x += _step(t, gradient, away)
         x = np.minimum(np.maximum(x, 0), width)
         bound += t * (2 * value - t)
         slope = gradient
         slope *= t
         slope += away
-        curvature = 1 - np.abs(t) * (_sum_over_axes(mixed) - mixed.min(axis=0))
+        curvature = 1 - np.abs(t) * bend
         y = slope / -np.maximum(curvature, LEAST_CURVATURE)
         y = np.minimum(np.maximum(y, first), last)
         drop = curvature * y
@@ -247,21 +272,23 @@ def minimise_in_cells(
         drop += slope
         drop *= y
         keep = worth_searching(bound + _sum_over_axes(drop), known)
-        bent = np.flatnonzero((curvature < LEAST_CURVATURE) & (known > TOLERANCE**2))
-        if bent.size:
-            first, last, away, slope, pairs = (
-                np.take(a, bent, axis=1) for a in (first, last, away, slope, mixed)
+        curved = np.flatnonzero((curvature < LEAST_CURVATURE) & (known > TOLERANCE**2))
+        if curved.size:
+            first, last, away, slope, *pairs = (
+                np.take(a, curved, axis=1) for a in (first, last, away, slope, *mixed)
             )
-            reach = np.sqrt(known[bent])
+            reach = np.sqrt(known[curved])
             np.maximum(first, -away - reach, out=first)
             np.minimum(last, reach - away, out=last)
-            drop = _least_drop(t[bent], slope, pairs, first, last)
-            keep[bent] = worth_searching(bound[bent] + drop, known[bent])
-            keep[bent] &= (first <= last).all(axis=0)
+            drop = _least_drop(t[curved], slope, pairs, first, last)
+            keep[curved] = worth_searching(bound[curved] + drop, known[curved])
+            keep[curved] &= (first <= last).all(axis=0)
         keep = np.flatnonzero(keep)
         if keep.size < left.size:
-            left = left[keep]
-            c, x, point, mixed = (np.take(a, keep, axis=1) for a in (c, x, point, mixed))
+            left, bend = left[keep], bend[keep]
+            c, x, point, *mixed = (np.take(a, keep, axis=1) for a in (c, x, point, *mixed))
+            if width.shape[1] > 1:
+                width = np.take(width, keep, axis=1)
         if left.size == 0:
             break
     return best, left
@@ -274,76 +301,77 @@ def minimise_by_splitting(
 
     The arguments are those of :func:`minimise_in_cells`; time and memory a cell are much larger.
     """
-    mixed = _mixed_slopes(coefficients, width)
-    c, point, width, mixed, best = (
-        a.astype(float) for a in (coefficients, point, width, mixed, best)
-    )
-    owner = np.arange(best.size)
-    low = np.zeros_like(point)
-    high = np.broadcast_to(width, point.shape).copy()
-    # Which end of a box each of its eight parts has along each axis; of a flat box the parts
-    # that coincide are left out.
+    c, point, best = (a.astype(float) for a in (coefficients, point, best))
+    reach = np.sqrt(best)
+    low, high = np.maximum(point - reach, 0), np.minimum(point + reach, width)
+    values = np.empty((8, best.size))
+    for corner, (z, y, x) in enumerate(product((low, high), repeat=3)):
+        values[corner] = _value_and_gradient(c, np.stack((x[0], y[1], z[2])))[0]
+    away = np.maximum(np.maximum(low - point, point - high), 0)
+    bound = np.maximum(np.maximum(values.min(axis=0), -values.max(axis=0)), 0) ** 2
+    bound += _sum_over_axes(away * away)
+    owner = np.flatnonzero(worth_searching(bound, best) & (low <= high).all(axis=0))
+    low, high, values = low[:, owner], high[:, owner], values[:, owner]
     flat = width[:, 0] == 0
-    ends = [e for e in product((False, True), repeat=3) if not (np.array(e) & flat).any()]
-    for level in range(_SPLITS + 1):
-        if level:
-            middle = (low + high) / 2
-            halves = [np.array(end)[:, None] for end in ends]
-            low, high = (
-                np.concatenate([np.where(half, middle, low) for half in halves], axis=1),
-                np.concatenate([np.where(half, high, middle) for half in halves], axis=1),
-            )
-            owner = np.tile(owner, len(ends))
-        owner, low, high = _search_parts(c, point, mixed, best, owner, low, high)
+    for _ in range(_SPLITS):
+        # An edge of no length has no slope along it.
+        size = high - low
+        per_length = 1 / np.where(size > 0, size, np.inf)
+        x, y, z = per_length
+        local = np.empty_like(values)
+        _differences(values, 0.0, local)
+        local *= np.stack((np.ones_like(x), x, y, x * y, z, x * z, y * z, x * y * z))
+        near = np.take(point, owner, axis=1) - low
+        found, left = minimise_in_cells(local, near, size, best[owner], thorough=True)
+        np.minimum.at(best, owner, found)
+        if left.size == 0:
+            break
+        owner, values, low, high = _parts(
+            owner[left], values[:, left], low[:, left], high[:, left], point, best, flat
+        )
         if owner.size == 0:
             break
     return best
 
 
-def _range_in_box(
-    c: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the smallest and largest f in boxes, which it takes at corners."""
-    values = []
-    for x in (low[0], high[0]):
-        d0, d2, d3, d23 = c[0] + c[1] * x, c[2] + c[3] * x, c[4] + c[5] * x, c[6] + c[7] * x
-        for y in (low[1], high[1]):
-            e0, e3 = d0 + d2 * y, d3 + d23 * y
-            values += [e0 + e3 * low[2], e0 + e3 * high[2]]
-    return np.minimum.reduce(values), np.maximum.reduce(values)
-
-
-def _search_parts(
-    c: np.ndarray,
-    point: np.ndarray,
-    mixed: np.ndarray,
-    best: np.ndarray,
+def _parts(
     owner: np.ndarray,
+    values: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Lower ``best`` in place by a search in each box; return the boxes that are still open."""
+    point: np.ndarray,
+    best: np.ndarray,
+    flat: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Halve boxes along each axis that is not flat; return the parts that can lower ``best``.
+
+    Args:
+        owner: place of the box's point (n) in ``point`` and ``best``.
+        values: f at the corners (8, n), between which it is linear along the edges.
+        low, high: ends of the box (3, n).
+    """
+    nodes = np.empty((3, 3, 3, owner.size))
+    nodes[::2, ::2, ::2] = values.reshape(2, 2, 2, -1)
+    nodes[::2, ::2, 1] = (nodes[::2, ::2, 0] + nodes[::2, ::2, 2]) / 2
+    nodes[::2, 1] = (nodes[::2, 0] + nodes[::2, 2]) / 2
+    nodes[1] = (nodes[0] + nodes[2]) / 2
+    smallest, largest = nodes, nodes
+    for axis in range(3):
+        ends = [(slice(None),) * axis + (part,) for part in (slice(0, 2), slice(1, 3))]
+        smallest = np.minimum(*(smallest[end] for end in ends))
+        largest = np.maximum(*(largest[end] for end in ends))
+    bound = np.maximum(np.maximum(smallest, -largest), 0) ** 2
     near = np.take(point, owner, axis=1)
-    reach = np.sqrt(best[owner])
-    low, high = np.maximum(low, near - reach), np.minimum(high, near + reach)
-    x = np.minimum(np.maximum(near, low), high)
-    bound = _sum_over_axes((x - near) ** 2)
-    keep = np.flatnonzero((low <= high).all(axis=0) & worth_searching(bound, best[owner]))
-    owner, low, high, x, bound = owner[keep], low[:, keep], high[:, keep], x[:, keep], bound[keep]
-    smallest, largest = _range_in_box(np.take(c, owner, axis=1), low, high)
-    bound += np.maximum(np.maximum(smallest, -largest), 0) ** 2
-    keep = np.flatnonzero(worth_searching(bound, best[owner]))
-    owner, low, high, x = owner[keep], low[:, keep], high[:, keep], x[:, keep]
-    for _ in range(_STEPS_IN_PART):
-        away = x - np.take(point, owner, axis=1)
-        value, gradient = _value_and_gradient(np.take(c, owner, axis=1), x)
-        squared = _sum_over_axes(away * away)
-        np.minimum.at(best, owner, squared + value * value)
-        first, last = low - x, high - x
-        t = _linear_minimum_always(value, gradient, away, first, last)
-        drop = _least_drop(t, away + t * gradient, np.take(mixed, owner, axis=1), first, last)
-        bound = squared + drop + t * (2 * value - t)
-        x = np.minimum(np.maximum(x + _step(t, gradient, away), low), high)
-        keep = np.flatnonzero(worth_searching(bound, best[owner]))
-        owner, low, high, x = owner[keep], low[:, keep], high[:, keep], x[:, keep]
-    return owner, low, high
+    middle = (low + high) / 2
+    for axis in range(3):
+        ends = np.stack((low[axis], middle[axis], high[axis]))
+        short = np.maximum(np.maximum(ends[:2] - near[axis], near[axis] - ends[1:]), 0)
+        bound += np.expand_dims(short**2, tuple(2 - a for a in range(3) if a != axis))
+    keep = worth_searching(bound, best[owner])
+    for axis in np.flatnonzero(flat):
+        np.moveaxis(keep, 2 - axis, 0)[1] = False
+    z, y, x, box = np.nonzero(keep)
+    values = np.stack([nodes[z + c, y + b, x + a, box] for c, b, a in product((0, 1), repeat=3)])
+    upper = np.stack((x, y, z)).astype(bool)
+    low, middle, high = (np.take(a, box, axis=1) for a in (low, middle, high))
+    return owner[box], values, np.where(upper, middle, low), np.where(upper, high, middle)

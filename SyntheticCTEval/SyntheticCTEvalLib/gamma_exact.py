@@ -115,8 +115,11 @@ class _Points:
         if at_nodes:
             value, steepness = self._towards_reference()
             home -= (home == 0) & (steepness[1] > steepness[0])
-        self._search(np.arange(self.best.size), self.cell + self.tile.steps @ home, home)
+            np.minimum(self.best, value * value, out=self.best)
         active = np.flatnonzero(reached & (self.best > TOLERANCE**2))
+        first = home[:, active]
+        self._search(active, self.cell[active] + self.tile.steps @ first, first)
+        active = active[self.best[active] > TOLERANCE**2]
         if at_nodes:
             self._search_at_nodes(active, home, value, steepness)
         self._search_around(active, home, at_nodes)
