@@ -1,0 +1,180 @@
+"""The plastimatch program (PyPI package of the same name): its command files, runs and results."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import SyntheticCTError
+
+LAST_LINES = 8
+"""Lines of the program's output that an error sentence quotes."""
+
+_BAD_OUTPUT = re.compile(
+    r"exception caught|itk error|failed with too few samples|couldn.t|error:", re.IGNORECASE
+)
+_STAGE = "Doing registration stage"
+_EVALUATION = re.compile(r"^\[ *\d+, *(\d+)\] SCORE|^M\w+ +\[ *(\d+), *\d+,")
+_SCORE = re.compile(r"^\[ *\d+, *\d+\] SCORE +(-?[\d.eE+-]+)|^M\w+ +\[[^\]]*\] +(-?[\d.eE+-]+)")
+
+
+def find_plastimatch() -> Path:
+    """Return the program: beside this Python first (its pinned version), then on the PATH.
+
+    Raises:
+        SyntheticCTError: it is in neither place.
+    """
+    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = shutil.which("plastimatch", path=beside)
+    if found is None:
+        raise SyntheticCTError(
+            "The program plastimatch, which registers images, is not installed: "
+            "install it with 'pip install plastimatch'."
+        )
+    return Path(found)
+
+
+def command_file(everywhere: Mapping[str, object], stages: Sequence[Mapping[str, object]]) -> str:
+    """Return the text of a command file: one [GLOBAL] section, one [STAGE] section a stage."""
+    blocks = [("GLOBAL", everywhere), *(("STAGE", stage) for stage in stages)]
+    lines = []
+    for name, keys in blocks:
+        lines += [f"[{name}]", *(f"{key}={value}" for key, value in keys.items())]
+    return "\n".join(lines) + "\n"
+
+
+def run_register(
+    text: str,
+    folder: Path,
+    expected: Sequence[str],
+    tell: Callable[[int, int], None] | None = None,
+) -> tuple[list[str], float | None]:
+    """Run ``plastimatch register`` on a command file in ``folder``.
+
+    Args:
+        text: the command file, its paths relative to ``folder``.
+        expected: files that the program must have written when it ends.
+        tell: called as it runs with the number of the stage (0, 1, ...) and of evaluations of
+            the metric in that stage.
+
+    Returns:
+        The last lines of its output, and the last value of the metric that it printed.
+
+    Raises:
+        SyntheticCTError: the program is absent, ended with an error, told of one while ending
+            well (it does), or did not write its results; with its last lines.
+    """
+    program = find_plastimatch()
+    (folder / "register.txt").write_text(text, encoding="utf-8")
+    for name in expected:
+        (folder / name).unlink(missing_ok=True)
+    tail: deque[str] = deque(maxlen=LAST_LINES)
+    complaint, stage, score = None, -1, None
+    with subprocess.Popen(
+        [str(program), "register", "register.txt"],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                line = line.rstrip()
+                if line:
+                    tail.append(line)
+                if _BAD_OUTPUT.search(line):
+                    complaint = complaint or line.strip()
+                if line.startswith(_STAGE):
+                    stage += 1
+                if found := _SCORE.match(line):
+                    score = float(found[1] or found[2])
+                if tell and (found := _EVALUATION.match(line)):
+                    tell(max(stage, 0), int(found[1] or found[2]))
+        except BaseException:
+            process.kill()
+            raise
+        status = process.wait()
+    missing = [name for name in expected if not (folder / name).is_file()]
+    if status or complaint or missing:
+        reason = (
+            f"ended with status {status}"
+            if status
+            else f"said '{complaint}'"
+            if complaint
+            else f"did not write {', '.join(missing)}"
+        )
+        raise SyntheticCTError(
+            f"The registration failed, plastimatch {reason}: check that the two images show the "
+            f"same part of one patient; its last lines: {' | '.join(tail)}"
+        )
+    return list(tail), score
+
+
+def read_bspline(path: Path) -> sitk.BSplineTransform:
+    """Read the B-spline that plastimatch wrote, as exactly the same transform in SimpleITK.
+
+    Both are uniform cubic B-splines with one more knot before the image and two behind it, so
+    that the coefficients (x of all knots, then y, then z; i fastest) are taken over.
+
+    Raises:
+        SyntheticCTError: the file is not such a B-spline, or holds NaN.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    header = {}
+    while len(header) < len(lines) - 1 and "=" in lines[len(header) + 1]:
+        key, _, value = lines[len(header) + 1].partition("=")
+        header[key.strip()] = np.array([float(v) for v in value.split()])
+    try:
+        values = np.array(" ".join(lines[len(header) + 1 :]).split(), dtype=float)
+        regions = 1 + (header["roi_dim"].astype(int) - 1) // header["vox_per_rgn"].astype(int)
+        knot_mm = header["img_spacing"] * header["vox_per_rgn"]
+        origin, axes = header["img_origin"], header["direction_cosines"]
+    except (KeyError, ValueError) as error:
+        raise SyntheticCTError(
+            f"The transform that plastimatch wrote cannot be read ({error}): "
+            "install the version of plastimatch that this project names."
+        ) from error
+    if values.size != 3 * np.prod(regions + 3) or not np.isfinite(values).all():
+        raise SyntheticCTError(
+            "The transform that plastimatch wrote is incomplete or not finite: check that the "
+            "two images show the same part of one patient."
+        )
+    spline = sitk.BSplineTransform(3, 3)
+    spline.SetTransformDomainOrigin(origin.tolist())
+    spline.SetTransformDomainDirection(axes.tolist())
+    spline.SetTransformDomainPhysicalDimensions((regions * knot_mm).tolist())
+    spline.SetTransformDomainMeshSize([int(n) for n in regions])
+    spline.SetParameters(values.tolist())
+    return spline
+
+
+def extended(
+    spline: sitk.BSplineTransform, low: np.ndarray, high: np.ndarray
+) -> sitk.BSplineTransform:
+    """Return ``spline`` over the box from ``low`` to ``high``, its outermost knots repeated."""
+    mesh = np.array(spline.GetTransformDomainMeshSize())
+    origin = np.array(spline.GetTransformDomainOrigin())
+    knot = np.array(spline.GetTransformDomainPhysicalDimensions()) / mesh
+    before = np.maximum(np.ceil((origin - low) / knot + 0.1), 0).astype(int)
+    behind = np.maximum(np.ceil((high - origin) / knot + 0.1) - mesh, 0).astype(int)
+    values = np.reshape(spline.GetParameters(), (3, *(mesh + 3)[::-1]))
+    pad = [(0, 0), *zip(before[::-1], behind[::-1], strict=True)]
+    mesh = mesh + before + behind
+    wide = sitk.BSplineTransform(3, 3)
+    wide.SetTransformDomainOrigin((origin - before * knot).tolist())
+    wide.SetTransformDomainDirection(spline.GetTransformDomainDirection())
+    wide.SetTransformDomainPhysicalDimensions((mesh * knot).tolist())
+    wide.SetTransformDomainMeshSize([int(n) for n in mesh])
+    wide.SetParameters(np.pad(values, pad, mode="edge").ravel().tolist())
+    return wide
