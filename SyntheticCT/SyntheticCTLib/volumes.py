@@ -40,17 +40,23 @@ def read_volume(path: str | os.PathLike, what: str = "image") -> sitk.Image:
 
         image = read_dicom_folder(path, what)
     else:
-        try:
-            image = sitk.ReadImage(str(path))
-        except RuntimeError as error:
-            raise SyntheticCTError(
-                f"The {what} {path} cannot be read as an image: give a NRRD, NIfTI or MetaImage "
-                "file or a DICOM folder that is complete."
-            ) from error
-        for key in image.GetMetaDataKeys():
-            if key.startswith("0010|"):
-                image.EraseMetaData(key)  # the patient module must not travel on unseen
+        image = read_image_file(path, what)
     return check_volume(image, f"{what} {path}")
+
+
+def read_image_file(path: Path, what: str) -> sitk.Image:
+    """Read an image file as it is, without the patient module that DICOM carries."""
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise SyntheticCTError(
+            f"The {what} {path} cannot be read as an image: give a NRRD, NIfTI or MetaImage file "
+            "or a DICOM folder that is complete."
+        ) from error
+    for key in image.GetMetaDataKeys():
+        if key.startswith("0010|"):
+            image.EraseMetaData(key)
+    return image
 
 
 def check_volume(image: sitk.Image, what: str) -> sitk.Image:
