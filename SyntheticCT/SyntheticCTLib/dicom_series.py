@@ -1,142 +1,234 @@
-"""Reading a folder that holds one DICOM image series, with its geometry from the positions."""
+"""Reading a folder that holds one DICOM series of slices; geometry comes from their positions."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from .errors import SyntheticCTError
 
-_TAGS = [
-    "SOPClassUID",
-    "SeriesInstanceUID",
-    "SeriesDescription",
-    "Modality",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "Rows",
-    "Columns",
-]
-
 SPACING_TOLERANCE = 0.02
-"""Part of the slice distance by which a slice may lie off its place."""
+"""Share of the slice spacing by which gaps between slices may differ."""
+SHIFT_TOLERANCE_MM = 0.1
+"""By how much slices may lie beside the line along the normal (a tilted gantry shifts them)."""
+DIRECTION_TOLERANCE = 1e-3
 
 
-def read_dicom_folder(folder: Path, what: str = "image") -> sitk.Image:
-    """Read the one image series in ``folder`` (not its subfolders) as a volume.
+@dataclass(frozen=True)
+class _Slice:
+    path: Path
+    series: str
+    description: str
+    modality: str
+    orientation: tuple[float, ...] | None
+    position: tuple[float, ...] | None
+    layout: tuple[int, int, float, float] | None  # rows, columns, row and column spacing
+    rescale: tuple[float, float]  # slope, intercept
+    frames: int
 
-    Files that are not DICOM, and DICOM objects without slices (RTSTRUCT, RTPLAN, RTDOSE), are
-    passed over. Slices are ordered by their positions along the normal, and the slice distance
-    comes from the positions, never from SliceThickness. Rescale slope and intercept are applied.
+
+def read_dicom_folder(folder: Path, what: str) -> sitk.Image:
+    """Read the one series of image slices in ``folder``.
+
+    Files that are no DICOM are passed over, and so are DICOM files without slices (RTSTRUCT,
+    RTPLAN) and RTDOSE beside an image series. Subfolders are searched only where the folder
+    itself holds no DICOM file and one subfolder does.
+
+    Args:
+        folder: the folder.
+        what: the role that error sentences name ("MR", "CT").
 
     Returns:
-        The volume, mm, LPS.
+        The volume with rescale slope and intercept applied, slices in the order of their
+        positions along the normal of the image plane; mm, LPS.
 
     Raises:
-        SyntheticCTError: no slices, several series, slices of different size or direction, two
-            slices at one place, or non-uniform slice spacing. Patients are never named.
+        SyntheticCTError: no slices; several series; slices that differ in size, pixel spacing
+            or orientation, lie on one another, beside one another or at unequal distances.
     """
-    slices = _slices(folder)
-    if not slices:
-        raise SyntheticCTError(
-            f"The folder {folder} holds no DICOM slices of the {what}: give the folder in which "
-            "the slices themselves lie."
+    slices, others = _headers(folder)
+    if not slices and not others:
+        found = [s for s in sorted(folder.iterdir()) if s.is_dir() and any(_headers(s))]
+        if len(found) == 1:
+            return read_dicom_folder(found[0], what)
+        hint = (
+            f"choose one of its subfolders {', '.join(s.name for s in found)}"
+            if found
+            else "choose the folder that holds the slices"
         )
-    _require_one_series(slices, folder)
-    headers = list(slices.values())
-    _require_alike(headers, folder)
-    normal = np.cross(*np.reshape(np.array(headers[0].ImageOrientationPatient, float), (2, 3)))
-    depth = {path: float(normal @ np.array(h.ImagePositionPatient)) for path, h in slices.items()}
-    ordered = sorted(slices, key=depth.__getitem__)
-    step = _slice_distance(np.array([depth[path] for path in ordered]), folder)
+        raise SyntheticCTError(f"The {what} folder {folder} holds no DICOM file: {hint}.")
+    if not slices:
+        kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(Counter(others).items()))
+        raise SyntheticCTError(
+            f"The {what} folder {folder} holds no image slices, only {kinds}: "
+            "choose the folder that holds the slices."
+        )
+    _require_one_series(slices, folder, what)
+    if len(slices) == 1:
+        raise SyntheticCTError(
+            f"The {what} folder {folder} holds a single slice: give the whole series."
+        )
+    ordered, step = _in_order(slices, folder, what)
+    return _read_pixels(ordered, step, folder, what)
+
+
+def _headers(folder: Path) -> tuple[list[_Slice], list[str]]:
+    """Return the image slices in ``folder`` and the modalities of its other DICOM files."""
+    from pydicom import dcmread
+    from pydicom.errors import InvalidDicomError
+
+    tags = [
+        "SeriesInstanceUID",
+        "SeriesDescription",
+        "Modality",
+        "ImageOrientationPatient",
+        "ImagePositionPatient",
+        "PixelSpacing",
+        "Rows",
+        "Columns",
+        "NumberOfFrames",
+        "RescaleSlope",
+        "RescaleIntercept",
+    ]
+    slices, others = [], []
+    for path in sorted(p for p in folder.iterdir() if p.is_file()):
+        try:
+            header = dcmread(path, stop_before_pixels=True, specific_tags=tags)
+        except (InvalidDicomError, EOFError, OSError, ValueError):
+            continue
+        modality = str(header.get("Modality", "DICOM"))
+        if path.name.upper() == "DICOMDIR" or "Rows" not in header or modality.startswith("RT"):
+            others.append(modality)
+            continue
+        orientation, position, spacing = (
+            tuple(float(v) for v in header[tag].value) if header.get(tag) else None
+            for tag in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing")
+        )
+        slices.append(
+            _Slice(
+                path=path,
+                series=str(header.get("SeriesInstanceUID", "")),
+                description=str(header.get("SeriesDescription", "")) or "no description",
+                modality=modality,
+                orientation=orientation,
+                position=position,
+                layout=(int(header.Rows), int(header.Columns), *spacing) if spacing else None,
+                rescale=(
+                    float(header.get("RescaleSlope") or 1),
+                    float(header.get("RescaleIntercept") or 0),
+                ),
+                frames=int(header.get("NumberOfFrames") or 1),
+            )
+        )
+    return slices, others
+
+
+def _require_one_series(slices: list[_Slice], folder: Path, what: str) -> None:
+    counts = Counter((s.series, s.modality, s.description) for s in slices)
+    if len({series for series, _, _ in counts}) > 1:
+        names = ", ".join(
+            f"{modality} '{description}' ({n} slices)"
+            for (_, modality, description), n in sorted(counts.items(), key=lambda c: -c[1])
+        )
+        raise SyntheticCTError(
+            f"The {what} folder {folder} holds several series, {names}: "
+            "put the one to be used into a folder of its own."
+        )
+    if any(s.frames > 1 for s in slices):
+        raise SyntheticCTError(
+            f"The {what} folder {folder} holds a multi-frame file: give that file itself."
+        )
+    if any(s.orientation is None or s.position is None or s.layout is None for s in slices):
+        lacking = next(s for s in slices if None in (s.orientation, s.position, s.layout))
+        raise SyntheticCTError(
+            f"The {what} slice {lacking.path} does not say where it lies (position, orientation "
+            "or pixel spacing is missing): export the series again as original slices."
+        )
+
+
+def _in_order(slices: list[_Slice], folder: Path, what: str) -> tuple[list[_Slice], np.ndarray]:
+    """Return the slices along their normal, and the step (mm) from one to the next."""
+    first = slices[0]
+    for other in slices[1:]:
+        if other.layout[:2] != first.layout[:2]:
+            raise SyntheticCTError(
+                f"The {what} slices in {folder} differ in size ({first.layout[1]} x "
+                f"{first.layout[0]} and {other.layout[1]} x {other.layout[0]} pixels): "
+                "give one series."
+            )
+        if not np.allclose(other.layout[2:], first.layout[2:], rtol=1e-3):
+            raise SyntheticCTError(
+                f"The {what} slices in {folder} differ in pixel spacing: give one series."
+            )
+        if not np.allclose(other.orientation, first.orientation, atol=DIRECTION_TOLERANCE):
+            raise SyntheticCTError(
+                f"The {what} slices in {folder} differ in orientation (a localizer or several "
+                "stacks): give one series of parallel slices."
+            )
+    normal = np.cross(first.orientation[:3], first.orientation[3:])
+    ordered = sorted(slices, key=lambda s: float(np.dot(normal, s.position)))
+    positions = np.array([s.position for s in ordered])
+    along = positions @ normal
+    gaps = np.diff(along)
+    usual = float(np.median(gaps))
+    at = int(np.argmin(gaps))
+    if gaps[at] < 0.05 * max(usual, 0.1):
+        raise SyntheticCTError(
+            f"The {what} folder {folder} holds slices on one another at {along[at]:.1f} mm along "
+            f"their normal ({ordered[at].path.name} and {ordered[at + 1].path.name}): "
+            "keep one of them, or give one phase or echo only."
+        )
+    wrong = np.abs(gaps - usual) > max(SPACING_TOLERANCE * usual, 0.01)
+    if wrong.any():
+        at = int(np.argmax(np.abs(gaps - usual)))
+        missing = round(gaps[at] / usual) - 1
+        reason = (
+            f"{missing} slice{'s are' if missing > 1 else ' is'} missing"
+            if missing >= 1 and abs(gaps[at] - (missing + 1) * usual) < 0.1 * usual
+            else "the slice spacing is not uniform"
+        )
+        raise SyntheticCTError(
+            f"In the {what} folder {folder} {reason}: the gap after {ordered[at].path.name} at "
+            f"{along[at]:.1f} mm is {gaps[at]:.2f} mm, others are {usual:.2f} mm; "
+            "give a complete series of equally spaced slices."
+        )
+    step = (positions[-1] - positions[0]) / (len(ordered) - 1)
+    beside = step - np.dot(step, normal) * normal
+    if np.linalg.norm(beside) * (len(ordered) - 1) > SHIFT_TOLERANCE_MM:
+        raise SyntheticCTError(
+            f"The {what} slices in {folder} are shifted against one another (a tilted gantry, by "
+            f"{np.linalg.norm(beside):.2f} mm a slice): give a series that was resampled."
+        )
+    return ordered, step
+
+
+def _read_pixels(slices: list[_Slice], step: np.ndarray, folder: Path, what: str) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
-    reader.SetFileNames([str(path) for path in ordered])
+    reader.SetFileNames([str(s.path) for s in slices])
+    rescale = {s.rescale for s in slices}
+    if len(rescale) > 1 or any(not value.is_integer() for pair in rescale for value in pair):
+        # The pixel type of the first slice may not hold the values of the others.
+        reader.SetOutputPixelType(sitk.sitkFloat32)
     try:
         image = reader.Execute()
     except RuntimeError as error:
         raise SyntheticCTError(
-            f"The DICOM slices in {folder} cannot be read: copy or export the series again."
+            f"The {what} slices in {folder} cannot be read: copy the series again, "
+            "it may be incomplete or compressed in an unusual way."
         ) from error
-    first = slices[ordered[0]]
-    across, down = np.reshape(np.array(first.ImageOrientationPatient, float), (2, 3))
-    image.SetOrigin([float(v) for v in first.ImagePositionPatient])
-    image.SetSpacing((float(first.PixelSpacing[1]), float(first.PixelSpacing[0]), step))
-    image.SetDirection(np.stack([across, down, normal / np.linalg.norm(normal)], axis=1).ravel())
+    first = slices[0]
+    row_mm, column_mm = first.layout[2:]
+    along_row, along_column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
+    along_row = along_row / np.linalg.norm(along_row)
+    along_column = along_column - np.dot(along_column, along_row) * along_row
+    along_column = along_column / np.linalg.norm(along_column)
+    # Slices are ordered along this normal, so that the third direction completes a right hand.
+    normal = np.cross(along_row, along_column)
+    image.SetOrigin(first.position)
+    image.SetSpacing((column_mm, row_mm, float(np.dot(step, normal))))
+    image.SetDirection(np.stack([along_row, along_column, normal], axis=1).ravel().tolist())
     return image
-
-
-def _slices(folder: Path) -> dict[Path, Dataset]:
-    """Return the headers of the single slices in ``folder``."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if not path.is_file():
-            continue
-        try:
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS)
-        except (InvalidDicomError, OSError, EOFError):
-            continue
-        if {"ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"} <= set(
-            header.dir()
-        ) and header.get("Modality") != "RTDOSE":
-            found[path] = header
-    return found
-
-
-def _require_one_series(slices: dict[Path, Dataset], folder: Path) -> None:
-    series: dict[str, list[Dataset]] = {}
-    for header in slices.values():
-        series.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(header)
-    if len(series) > 1:
-        listed = ", ".join(
-            f"{headers[0].get('Modality', 'unknown')} of {len(headers)} slices"
-            for headers in series.values()
-        )
-        raise SyntheticCTError(
-            f"The folder {folder} holds {len(series)} series ({listed}): put each series into a "
-            "folder of its own."
-        )
-
-
-def _require_alike(headers: list[Dataset], folder: Path) -> None:
-    first = headers[0]
-    for header in headers[1:]:
-        if (header.Rows, header.Columns) != (first.Rows, first.Columns):
-            raise SyntheticCTError(
-                f"The slices in {folder} differ in size: give a folder with one volume."
-            )
-        for name, tolerance in (("ImageOrientationPatient", 1e-3), ("PixelSpacing", 1e-3)):
-            if not np.allclose(header[name].value, first[name].value, atol=tolerance):
-                raise SyntheticCTError(
-                    f"The slices in {folder} differ in direction or pixel size: a localizer may "
-                    "be among them; give a folder with one volume."
-                )
-
-
-def _slice_distance(depths: np.ndarray, folder: Path) -> float:
-    """Return the distance of the ordered slices in mm."""
-    if depths.size < 2:
-        raise SyntheticCTError(
-            f"The folder {folder} holds a single slice: give all slices of the volume."
-        )
-    steps = np.diff(depths)
-    typical = float(np.median(steps))
-    if steps.min() <= 1e-3:
-        raise SyntheticCTError(
-            f"The folder {folder} holds two slices at the same place: several phases or echoes "
-            "may be mixed; give a folder with one volume."
-        )
-    off = np.abs(steps - typical)
-    if off.max() > SPACING_TOLERANCE * typical:
-        worst = int(off.argmax())
-        raise SyntheticCTError(
-            f"The slice spacing in {folder} is not uniform ({steps[worst]:.2f} mm between slices "
-            f"{worst + 1} and {worst + 2}, {typical:.2f} mm elsewhere): a slice may be missing; "
-            "export the series again."
-        )
-    return float((depths[-1] - depths[0]) / (depths.size - 1))
