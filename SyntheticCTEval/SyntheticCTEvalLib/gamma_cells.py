@@ -6,15 +6,16 @@ and f is the evaluated minus the reference dose. Inside a cell
 
     f(x) = c0 + c1 x + c2 y + c3 z + c12 xy + c13 xz + c23 yz + c123 xyz
 
-which is neither linear nor convex. Steps that linearise f and solve the remaining box-constrained
-least squares problem find a minimum; that no smaller one lies in the cell is shown by a bound.
-With H half the gradient of gamma squared at x and S the sum of the absolute mixed coefficients,
+which is neither linear nor convex. Steps that linearise f and solve the box-constrained least
+squares problem that remains find a minimum; that no smaller one lies in the cell is shown by a
+bound. With value f and gradient g at x, a = x - p and any number t,
 
-    gamma^2(x + y) >= gamma^2(x) + sum over axes of (1 - |f| S) y^2 + 2 H y
+    gamma^2(x + y) >= |a + y|^2 + 2 t (f + g y + r(y)) - t^2
 
-because (f + a)^2 >= f^2 + 2 f a and |y1 y2| <= (y1^2 + y2^2) / 2. The right side separates by
-axis and its minimum over a box is closed. Where it stays below the best value known, the box is
-split and both are repeated in its parts.
+because f^2 >= 2 t f - t^2; t is the f at the minimum of the linear problem, which makes the bound
+tight there. The mixed terms r(y) are at most half the mixed slopes times the squares of y, so that
+the right side separates by axis and its minimum over a box is closed. Where the bound stays below
+the best value known, the box is split and both are repeated in its parts.
 """
 
 from __future__ import annotations

@@ -156,28 +156,24 @@ class _Points:
 
         The bound is that of ``gamma_cells`` at the node, with t the f at the linear minimum.
         """
-        bend = self.tile.bend[self.cell]
-        bend *= self.per_dose
+        home, value = home[:, active], value[active]
+        ahead, behind = steepness[:, :, active]
+        scale = self._per_dose(active)
         flat = ~self.grid.solid
-        for offset in product((0, -1), repeat=3):
-            if (flat & np.array(offset, bool)).any():
+        for offset in (np.array(sides) for sides in product((0, -1), repeat=3)):
+            if (flat & (offset != 0)).any():
                 continue
-            slope = steepness[-offset[0], 0] + steepness[-offset[1], 1]
-            slope += steepness[-offset[2], 2]
+            slope = sum((behind if offset[a] else ahead)[a] for a in range(3))
             t = value / (1 + slope)
-            curvature = 1 - t * bend
+            bend = self.tile.bend[self.cell[active] + int(self.tile.steps @ offset)]
+            curvature = 1 - t * bend * scale
             bound = t * (2 * value - t)
-            t *= t
-            t *= slope
-            t /= np.maximum(curvature, LEAST_CURVATURE)
-            bound -= t
-            search = worth_searching(bound, self.best)
+            bound -= t * t * slope / np.maximum(curvature, LEAST_CURVATURE)
+            search = worth_searching(bound, self.best[active])
             search |= curvature < LEAST_CURVATURE
-            chosen = active[search[active]]
-            same = (home[:, chosen] == np.array(offset)[:, None]).all(axis=0)
-            self._search_where_doses_allow(
-                chosen[~same], np.zeros(chosen.size - same.sum(), np.float32), np.array(offset)
-            )
+            search &= (home != offset[:, None]).any(axis=0)
+            chosen = active[search]
+            self._search_where_doses_allow(chosen, np.zeros(chosen.size, np.float32), offset)
 
     def _search_around(self, active: np.ndarray, home: np.ndarray, at_nodes: bool) -> None:
         """Search the cells around that can lower gamma of the active points."""

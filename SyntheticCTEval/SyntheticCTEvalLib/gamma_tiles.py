@@ -143,8 +143,8 @@ class TileDoses:
     Attributes:
         dose: in Gy at the nodes.
         smallest, largest: dose in Gy over the cell.
-        bend: largest absolute mixed slopes along one axis and the two others, added, in Gy over
-            squared distance criteria, of the eight cells around the node.
+        bend: largest absolute mixed slopes over the cell along one axis and the two others, added,
+            in Gy over squared distance criteria.
         window: smallest and largest dose within the grid's reach of a cell, None where the
             reach is a few cells.
     """
@@ -176,11 +176,7 @@ class TileDoses:
         smallest = filled(_of_corners(block, np.minimum), cells, np.inf)
         largest = filled(_of_corners(block, np.maximum), cells, -np.inf)
         self.smallest, self.largest = smallest.ravel(), largest.ravel()
-        bend = filled(_bend(block, grid), cells, 0)
-        for axis in range(3):
-            along = np.moveaxis(bend, axis, 0)
-            np.maximum(along[1:], along[:-1], out=along[1:])
-        self.bend = bend.ravel()
+        self.bend = filled(_bend(block, grid), cells, 0).ravel()
         self.window = None
         if np.prod(2 * grid.reach + 1) > _WINDOW_FROM_CELLS:
             reach = grid.reach[::-1]
