@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import math
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +50,9 @@ def read_volume(path: str | os.PathLike, what: str = "image") -> sitk.Image:
 def read_image_file(path: Path, what: str) -> sitk.Image:
     """Read an image file as it is, without the patient module that DICOM carries."""
     try:
+        _require_whole_nifti(path)
         image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, EOFError, OSError, zlib.error) as error:
         raise SyntheticCTError(
             f"The {what} {path} cannot be read as an image: give a NRRD, NIfTI or MetaImage file "
             "or a DICOM folder that is complete."
@@ -57,6 +61,23 @@ def read_image_file(path: Path, what: str) -> sitk.Image:
         if key.startswith("0010|"):
             image.EraseMetaData(key)
     return image
+
+
+def _require_whole_nifti(path: Path) -> None:
+    """Raise EOFError for a truncated NIfTI file, whose missing voxels ITK would read as 0."""
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        return
+    header = sitk.ImageFileReader()
+    header.SetFileName(str(path))
+    header.ReadImageInformation()
+    sizes = [max(1, int(header.GetMetaData(f"dim[{axis}]"))) for axis in range(1, 8)]
+    needed = float(header.GetMetaData("vox_offset")) + math.prod(sizes) * (
+        int(header.GetMetaData("bitpix")) // 8
+    )
+    with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as stream:
+        there = sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
+    if there < needed:
+        raise EOFError(f"{there} of {needed:.0f} bytes")
 
 
 def check_volume(image: sitk.Image, what: str) -> sitk.Image:
