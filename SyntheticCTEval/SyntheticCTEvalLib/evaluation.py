@@ -94,8 +94,9 @@ def evaluate(
     )
     result.definitions.update(DEFINITIONS)
     result.definitions["registration"] = (
-        "Candidates registered onto the true CT with plastimatch: rigid, then B-spline in three "
-        "resolution stages, mean squared error; fill -1024 HU."
+        "Candidates registered onto the true CT: rigid (Mattes mutual information, SimpleITK), "
+        "then B-spline in three resolution stages (mean squared error, plastimatch); linear "
+        "interpolation once, -1024 HU outside the candidate."
         if settings.register
         else "None: the candidates were taken to lie on the true CT already."
     )
