@@ -9,13 +9,20 @@ from SyntheticCTLib.body import body_contour
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.resampling import same_grid
 
-__all__ = ["DEFINITIONS", "body_contour", "dice"]
+from .surfaces import SURFACE_DEFINITION, surface_distances
+
+__all__ = ["DEFINITIONS", "body_contour", "dice", "hd95"]
 
 DEFINITIONS = {
     **body.DEFINITIONS,
     "dsc_body": (
         "Dice similarity coefficient of the body contours of candidate and true CT, "
         "2 |A and B| / (|A| + |B|); NaN where both are empty."
+    ),
+    "hd95_body": (
+        "95 % Hausdorff distance in mm of the body contours of candidate and true CT: the larger "
+        "of the 95th percentiles of the distances from either surface to the other; "
+        f"{SURFACE_DEFINITION}."
     ),
 }
 
@@ -37,3 +44,14 @@ def dice(first: sitk.Image, second: sitk.Image) -> float:
     b = sitk.GetArrayViewFromImage(second) != 0
     total = np.count_nonzero(a) + np.count_nonzero(b)
     return 2.0 * np.count_nonzero(a & b) / total if total else float("nan")
+
+
+def hd95(first: sitk.Image, second: sitk.Image, region: sitk.Image | None = None) -> float:
+    """Return the 95 % Hausdorff distance in mm of two masks on one grid, within ``region``.
+
+    NaN where one of them has no surface, as ``DEFINITIONS["hd95_body"]`` says.
+
+    Raises:
+        SyntheticCTError: the masks lie on different grids.
+    """
+    return surface_distances(first, second, region).hd95

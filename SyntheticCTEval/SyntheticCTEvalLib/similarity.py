@@ -1,4 +1,4 @@
-"""How like the true CT a candidate is, voxel by voxel: MAE, ME, RMSE, PSNR, SSIM, Dice."""
+"""How like the true CT a candidate is: MAE, ME, RMSE, PSNR, SSIM, MS-SSIM, bones, HU histogram."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from SyntheticCTLib.resampling import HU_OUTSIDE, same_grid
 from SyntheticCTLib.volumes import image_like
 
 from . import body as body_contours
+from .ms_ssim import K1, K2, WEIGHTS, WINDOW, StructuralSimilarity, structural_similarity_3d
+from .surfaces import SURFACE_DEFINITION, surface_distances
 
 HU_RANGE = (-1024, 3071)
 """CT numbers of a 12-bit scanner, the range that SynthRAD evaluates with."""
@@ -30,32 +32,87 @@ TISSUES: dict[str, tuple[float, float]] = {
 The thresholds are those published for building an MRCAT look-alike from CT.
 """
 
+BONE_HU = 150.0
+"""Above this CT number a voxel of the body counts as bone.
+
+It lies between the values that MRCAT gives to water-rich tissue (42 HU) and to spongy bone
+(198 HU), so that bulk values are held against the true CT by their geometry.
+"""
+
+HISTOGRAM_EDGES = tuple(range(HU_RANGE[0], HU_RANGE[1] + 33, 32))
+"""Edges in HU of the 128 bins of the HU histograms."""
+
 _BODY = "over the voxels inside the body contour of the true CT"
+_IMAGE = "over every voxel of the true CT's grid, the air and the couch around the patient included"
 _FLOOR = f"values below {HU_OUTSIDE} HU count as {HU_OUTSIDE} HU"
+_CLIPPED = f"both images clipped to {HU_RANGE[0]} to {HU_RANGE[1]} HU"
+_SSIM_3D = (
+    f"uniform window of {WINDOW} x {WINDOW} x {WINDOW} voxels, mirrored at the image's edges, "
+    f"{_CLIPPED} and counted from {HU_RANGE[0]} HU, data range {HU_RANGE[1] - HU_RANGE[0]} HU, "
+    f"K1 = {K1}, K2 = {K2}"
+)
+_BONE = f"bone: voxels of the body contour above {BONE_HU:g} HU, the body that of the same image"
 
 DEFINITIONS: dict[str, str] = {
-    "mae_image": (
-        "Mean absolute error in HU, |candidate - true CT|, over every voxel of the true CT's "
-        f"grid, the air and the couch around the patient included; {_FLOOR}."
-    ),
+    "mae_image": f"Mean absolute error in HU, |candidate - true CT|, {_IMAGE}; {_FLOOR}.",
     "mae_body": f"Mean absolute error in HU, |candidate - true CT|, {_BODY}; {_FLOOR}.",
+    "me_image": (
+        f"Mean error in HU, candidate - true CT, {_IMAGE}: above 0 the candidate is too dense; "
+        f"{_FLOOR}."
+    ),
     "me_body": (
         f"Mean error in HU, candidate - true CT, {_BODY}: above 0 the candidate is too dense; "
         f"{_FLOOR}."
     ),
+    "rmse_image": f"Root of the mean squared error in HU {_IMAGE}; {_FLOOR}.",
     "rmse_body": f"Root of the mean squared error in HU {_BODY}; {_FLOOR}.",
-    "psnr": (
-        f"Peak signal-to-noise ratio in dB, 20 log10(4095 HU / RMSE), {_BODY}; both images "
-        f"clipped to {HU_RANGE[0]} to {HU_RANGE[1]} HU."
+    "psnr_image": (
+        f"Peak signal-to-noise ratio in dB, 20 log10(4095 HU / RMSE), {_IMAGE}; {_CLIPPED}."
     ),
+    "psnr": f"Peak signal-to-noise ratio in dB, 20 log10(4095 HU / RMSE), {_BODY}; {_CLIPPED}.",
     "ssim": (
-        "Structural similarity (Wang 2004, by scikit-image) of both images clipped to "
-        f"{HU_RANGE[0]} to {HU_RANGE[1]} HU: 2D, slice by slice, Gaussian window of "
-        f"{SSIM_WINDOW} x {SSIM_WINDOW} voxels (sigma {SSIM_SIGMA} voxels), data range 4095 HU, "
-        "K1 = 0.01, K2 = 0.03; mean over the whole image but the 5 voxels at the slices' edges."
+        f"Structural similarity (Wang 2004, by scikit-image), {_CLIPPED}: 2D, slice by slice, "
+        f"Gaussian window of {SSIM_WINDOW} x {SSIM_WINDOW} voxels (sigma {SSIM_SIGMA} voxels), "
+        "data range 4095 HU, K1 = 0.01, K2 = 0.03; mean over the whole image but the 5 voxels at "
+        "the slices' edges."
     ),
     "ssim_body": f"Mean of the same SSIM map (see ssim) {_BODY}.",
+    "ssim_3d": f"Structural similarity (Wang 2004) in 3D, mean {_IMAGE}; {_SSIM_3D}.",
+    "ssim_3d_body": (
+        f"Structural similarity (Wang 2004) in 3D, mean {_BODY}, everything outside set to "
+        f"{HU_RANGE[0]} HU in both; {_SSIM_3D}."
+    ),
+    "ms_ssim": (
+        "Multi-scale structural similarity (Wang 2003) in 3D over five scales, each of half the "
+        "resolution (means of 2 x 2 x 2 voxels), contrast and structure weighted "
+        f"{', '.join(map(str, WEIGHTS))}, luminance at the coarsest scale, mean {_IMAGE}; "
+        f"{_SSIM_3D}."
+    ),
+    "ms_ssim_body": (
+        "Multi-scale structural similarity by SynthRAD2025's definition: the same (see ms_ssim) "
+        f"{_BODY} (not dilated), everything outside set to {HU_RANGE[0]} HU in both; at a coarser "
+        "scale the voxels of which at least half lies inside count; n/a where none is left."
+    ),
     "dsc_body": body_contours.DEFINITIONS["dsc_body"],
+    "hd95_body": body_contours.DEFINITIONS["hd95_body"],
+    "dsc_bone": (
+        "Dice similarity coefficient of the bones of candidate and true CT, "
+        f"2 |A and B| / (|A| + |B|); {_BONE}; n/a where neither has bone."
+    ),
+    "msd_bone": (
+        "Mean surface distance in mm of the bones of candidate and true CT: the mean of the "
+        "distances of all points of either surface to the other; "
+        f"{_BONE}; {SURFACE_DEFINITION}."
+    ),
+    "hd95_bone": (
+        "95 % Hausdorff distance in mm of the bones of candidate and true CT: the larger of the "
+        "95th percentiles of the distances from either surface to the other; "
+        f"{_BONE}; {SURFACE_DEFINITION}."
+    ),
+    "hu_histogram": (
+        f"Fractions of the voxels in bins of 32 HU (edges_hu, lower edge included) {_BODY}, for "
+        f"true CT and candidate; {_CLIPPED}."
+    ),
     "body": body_contours.DEFINITIONS["body_ct"],
     "tissue_mae": (
         "Mean absolute error in HU by tissue, inside the body contour, the tissue taken from the "
@@ -153,6 +210,39 @@ def ssim(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) 
     return _map_mean(ssim_map(ct, candidate), mask)
 
 
+def ssim_3d(
+    ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None
+) -> StructuralSimilarity:
+    """Return SSIM in 3D and MS-SSIM over the whole image, or inside ``mask``.
+
+    As ``DEFINITIONS["ssim_3d"]`` to ``DEFINITIONS["ms_ssim_body"]`` say; with a mask everything
+    outside is -1024 HU in both images.
+
+    Raises:
+        SyntheticCTError: the grids differ.
+    """
+    _require_same_grid(ct, candidate, "candidate")
+    if mask is not None:
+        _require_same_grid(ct, mask, "mask")
+    inside = None if mask is None else _view(mask)
+    return structural_similarity_3d(_view(ct), _view(candidate), HU_RANGE, inside)
+
+
+def bone_mask(image: sitk.Image, body: sitk.Image, threshold: float = BONE_HU) -> sitk.Image:
+    """Return the voxels of ``body`` above ``threshold`` HU (uint8, 0 or 1)."""
+    return sitk.And(sitk.Cast(image > threshold, sitk.sitkUInt8), body != 0)
+
+
+def hu_histogram(image: sitk.Image, mask: sitk.Image) -> list[float]:
+    """Return the fractions of the voxels of ``mask`` in the bins of :data:`HISTOGRAM_EDGES`.
+
+    Values beyond :data:`HU_RANGE` count in the first and the last bin.
+    """
+    values = np.clip(_view(image)[_view(mask) != 0], *HU_RANGE)
+    counts = np.histogram(values, HISTOGRAM_EDGES)[0]
+    return (counts / max(values.size, 1)).tolist()
+
+
 def compare_images(
     ct: sitk.Image,
     candidate: sitk.Image,
@@ -169,8 +259,10 @@ def compare_images(
         region: mask on that grid to which every figure is limited.
 
     Returns:
-        mae_image, mae_body, me_body, rmse_body (HU), psnr (dB), ssim, ssim_body, dsc_body and
-        tissue_mae (HU by the names of :data:`TISSUES`); NaN where a tissue has no voxel.
+        mae, me, rmse (HU) with _image and _body; psnr_image, psnr (in the body, dB); ssim,
+        ssim_3d, ms_ssim of the image and with _body; dsc_body, dsc_bone; hd95_body, msd_bone,
+        hd95_bone (mm); tissue_mae (HU by the names of :data:`TISSUES`; NaN where a tissue has no
+        voxel); hu_histogram (edges_hu, true_ct, candidate: lists).
 
     Raises:
         SyntheticCTError: the grids differ, or no voxel is left to be compared.
@@ -189,16 +281,35 @@ def compare_images(
             "shows the patient, and that the region lies inside."
         )
     similarity = ssim_map(ct, candidate)
+    image_3d, body_3d = ssim_3d(ct, candidate, region), ssim_3d(ct, candidate, body)
+    bone = bone_mask(ct, body), bone_mask(candidate, found_body)
+    bone_distances = surface_distances(*bone, region)
     return {
         "mae_image": mae(ct, candidate, region),
         "mae_body": mae(ct, candidate, body),
+        "me_image": me(ct, candidate, region),
         "me_body": me(ct, candidate, body),
+        "rmse_image": rmse(ct, candidate, region),
         "rmse_body": rmse(ct, candidate, body),
+        "psnr_image": psnr(ct, candidate, region),
         "psnr": psnr(ct, candidate, body),
         "ssim": _map_mean(similarity, region),
         "ssim_body": _map_mean(similarity, body),
+        "ssim_3d": image_3d.ssim,
+        "ssim_3d_body": body_3d.ssim,
+        "ms_ssim": image_3d.ms_ssim,
+        "ms_ssim_body": body_3d.ms_ssim,
         "dsc_body": body_contours.dice(body, found_body),
+        "hd95_body": body_contours.hd95(body, found_body, region),
+        "dsc_bone": body_contours.dice(*bone),
+        "msd_bone": bone_distances.mean,
+        "hd95_bone": bone_distances.hd95,
         "tissue_mae": _tissue_mae(ct, candidate, body),
+        "hu_histogram": {
+            "edges_hu": list(HISTOGRAM_EDGES),
+            "true_ct": hu_histogram(ct, body),
+            "candidate": hu_histogram(candidate, body),
+        },
     }
 
 

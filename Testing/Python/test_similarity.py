@@ -87,6 +87,77 @@ def test_ssim_is_wangs_formula_slice_by_slice():
     assert inside == pytest.approx(plain[mask].mean(), abs=1e-4)
 
 
+def _plain_ms_ssim(a, b, mask):
+    """Wang's formulas in 3D, window by window, over five scales, in double precision."""
+    a, b = (np.where(mask, np.clip(x, -1024.0, 3071.0) + 1024, 0) for x in (a, b))
+    c1, c2 = (0.01 * 4095) ** 2, (0.03 * 4095) ** 2
+    product, first = 1.0, None
+    for scale, weight in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        if scale:
+            a, b, share = (_plain_halves(x) for x in (a, b, mask.astype(float)))
+            mask = share >= 0.5
+        windows = [
+            np.lib.stride_tricks.sliding_window_view(np.pad(x, 3, mode="symmetric"), (7, 7, 7))
+            for x in (a, b)
+        ]
+        x, y = (w.reshape(*a.shape, -1) for w in windows)
+        mx, my = x.mean(-1), y.mean(-1)
+        covariance = ((x - mx[..., None]) * (y - my[..., None])).mean(-1)
+        contrast = (2 * covariance + c2) / (x.var(-1) + y.var(-1) + c2)
+        whole = (2 * mx * my + c1) / (mx**2 + my**2 + c1) * contrast
+        first = whole[mask].mean() if scale == 0 else first
+        product *= max((whole if scale == 4 else contrast)[mask].mean(), 0) ** weight
+    return first, product
+
+
+def _plain_halves(values):
+    for axis, size in enumerate(values.shape):
+        if size > 1:
+            values = np.pad(values, [(0, size % 2 if a == axis else 0) for a in range(3)], "edge")
+            parts = np.split(values, values.shape[axis] // 2, axis=axis)
+            values = np.concatenate([p.mean(axis=axis, keepdims=True) for p in parts], axis=axis)
+    return values
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_ms_ssim_is_wangs_formula_in_3d(masked):
+    ct, candidate, _ = _pair(shape=(37, 21, 18))
+    candidate = (0.7 * candidate + 0.3 * candidate[::-1] - 150).astype(np.int16)
+    mask = np.ones(ct.shape, np.uint8)
+    if masked:
+        mask[:3], mask[:, :4], mask[:, :, 15:] = 0, 0, 0
+    found = similarity.ssim_3d(_image(ct), _image(candidate), _image(mask) if masked else None)
+    single, multiple = _plain_ms_ssim(ct, candidate, mask > 0)
+    assert 0.2 < single < 0.95
+    assert found.ssim == pytest.approx(single, abs=1e-4)
+    assert found.ms_ssim == pytest.approx(multiple, abs=1e-4)
+
+
+def test_ms_ssim_does_not_see_what_lies_outside_the_mask():
+    ct, candidate, _ = _pair(shape=(12, 24, 20))
+    mask = np.zeros(ct.shape, np.uint8)
+    mask[2:10, 5:19, 4:16] = 1
+    worse = np.where(mask, candidate, 2500).astype(np.int16)
+    one, other = (
+        similarity.ssim_3d(_image(ct), _image(c), _image(mask)) for c in (candidate, worse)
+    )
+    assert one == other
+    empty = similarity.ssim_3d(_image(ct), _image(ct), _image(mask * 0))
+    assert math.isnan(empty.ssim) and math.isnan(empty.ms_ssim)
+
+
+def test_histogram_holds_every_voxel_of_the_body_once():
+    values = np.array([-3000, -1024, -993, -992, 0, 31, 32, 3071, 9000, 500], np.int16)
+    ct = _image(values.reshape(1, 2, 5))
+    inside = np.ones((1, 2, 5), np.uint8)
+    inside[0, 1, 4] = 0
+    found = np.array(similarity.hu_histogram(ct, _image(inside))) * 9
+    assert found.sum() == pytest.approx(9)
+    edges = similarity.HISTOGRAM_EDGES
+    held = {edges[n]: round(found[n]) for n in np.flatnonzero(found)}
+    assert held == {-1024: 3, -992: 1, 0: 2, 32: 1, 3040: 2}
+
+
 def _bodies(shape, cut=0):
     body = np.zeros(shape, np.uint8)
     body[:, 4:-4, 4 : -4 - cut] = 1
@@ -99,7 +170,13 @@ def test_comparison_of_an_image_with_itself_is_perfect():
     result = compare_images(_image(ct), _image(ct), body, body)
     assert result["mae_image"] == result["mae_body"] == result["rmse_body"] == 0
     assert result["ssim"] == result["ssim_body"] == result["dsc_body"] == 1
-    assert result["psnr"] == math.inf
+    assert result["psnr"] == result["psnr_image"] == math.inf
+    for key in ("ssim_3d", "ssim_3d_body", "ms_ssim", "ms_ssim_body", "dsc_bone"):
+        assert result[key] == 1, key
+    for key in ("me_image", "rmse_image", "hd95_body", "msd_bone", "hd95_bone"):
+        assert result[key] == 0, key
+    histogram = result["hu_histogram"]
+    assert histogram["true_ct"] == histogram["candidate"]
 
 
 def test_comparison_holds_every_figure_and_each_has_a_definition():
@@ -115,6 +192,17 @@ def test_comparison_holds_every_figure_and_each_has_a_definition():
     assert result["mae_image"] == pytest.approx(error.mean())
     assert result["mae_body"] == pytest.approx(error[body].mean())
     assert result["dsc_body"] == pytest.approx(2 * 9 / (9 + 12))
+    # three of twelve columns are cut off the body: 3 voxels of 1.2 mm at that side
+    assert result["hd95_body"] == pytest.approx(3.6)
+    signed = np.maximum(candidate, -1024.0) - ct
+    assert result["me_image"] == pytest.approx(signed.mean(), abs=1e-4)
+    assert result["rmse_image"] == pytest.approx(np.sqrt((signed**2).mean()))
+    found_body = body.copy()
+    found_body[:, :, -7:] = False
+    bones = (ct > 150) & body, (candidate > 150) & found_body
+    assert result["dsc_bone"] == pytest.approx(
+        2 * (bones[0] & bones[1]).sum() / (bones[0].sum() + bones[1].sum())
+    )
     classes = {"air": ct < -200, "fat": (ct >= -200) & (ct < -28.5)}
     for name, chosen in classes.items():
         assert result["tissue_mae"][name] == pytest.approx(error[body & chosen].mean())
