@@ -1,0 +1,240 @@
+"""Structures: contours of known area become masks of known volume and place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from SyntheticCTEvalLib.structures import read_structures
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.progress import Progress
+from SyntheticCTLib.resampling import grid_of
+from SyntheticCTLib.segmentation import write_segmentation
+
+CT = grid_of((60, 60, 40), (2.0, 2.0, 3.0), (-60.0, -60.0, -60.0))
+PATIENT = "Doe^Jane"
+
+
+class Warnings(Progress):
+    def __init__(self):
+        self.told = []
+
+    def warn(self, message):
+        self.told.append(message)
+
+
+def square(z, half=10.0, centre=(0.0, 0.0)):
+    corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+    return [(centre[0] + half * x, centre[1] + half * y, z) for x, y in corners]
+
+
+def circle(z, radius, count=180):
+    angles = 2 * np.pi * np.arange(count) / count
+    return np.stack([radius * np.cos(angles), radius * np.sin(angles), np.full(count, z)], 1)
+
+
+def rtstruct(path, rois, kind="CLOSED_PLANAR", modality="RTSTRUCT"):
+    """Write a structure set with ``rois``: name -> contours (n, 3)."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+    meta.MediaStorageSOPInstanceUID = generate_uid()
+    dataset = pydicom.FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
+    dataset.SOPClassUID = meta.MediaStorageSOPClassUID
+    dataset.Modality, dataset.PatientName = modality, PATIENT
+    dataset.StructureSetROISequence = Sequence()
+    dataset.ROIContourSequence = Sequence()
+    for number, (name, contours) in enumerate(rois.items(), 5):
+        roi, drawn = Dataset(), Dataset()
+        roi.ROINumber, roi.ROIName = number, name
+        roi.ReferencedFrameOfReferenceUID = "1.2.3"
+        drawn.ReferencedROINumber = number
+        drawn.ContourSequence = Sequence()
+        for points in contours:
+            contour = Dataset()
+            contour.ContourGeometricType = kind
+            contour.NumberOfContourPoints = len(points)
+            contour.ContourData = [f"{v:.4f}" for v in np.ravel(points)]
+            drawn.ContourSequence.append(contour)
+        dataset.StructureSetROISequence.append(roi)
+        dataset.ROIContourSequence.append(drawn)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def read(tmp_path, contours, **options):
+    progress = Warnings()
+    masks = read_structures(
+        rtstruct(tmp_path / "s.dcm", {"PTV": contours}), CT, progress, **options
+    )
+    return masks["PTV"], progress.told
+
+
+def volume(mask):
+    return sitk.GetArrayViewFromImage(mask).sum(dtype=float) * np.prod(mask.GetSpacing())
+
+
+def inside(mask, point):
+    index = mask.TransformPhysicalPointToIndex([float(p) for p in point])
+    within = all(0 <= i < n for i, n in zip(index, mask.GetSize(), strict=True))
+    return bool(within and mask[index])
+
+
+def centroid(mask):
+    found = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1].mean(axis=0)
+    return np.array(mask.TransformContinuousIndexToPhysicalPoint(found.tolist()))
+
+
+def test_a_cylinder_has_its_volume_and_place(tmp_path):
+    contours = [circle(z, 15.0) + np.array([7, -4, 0]) for z in (0.0, 3.0, 6.0, 9.0)]
+    mask, told = read(tmp_path, contours)
+    assert volume(mask) == pytest.approx(np.pi * 15**2 * 12, rel=0.01)
+    assert centroid(mask) == pytest.approx((7, -4, 4.5), abs=0.05)
+    assert max(mask.GetSpacing()[:2]) <= 1
+    assert told == []
+
+
+def test_a_small_structure_is_drawn_on_small_pixels(tmp_path):
+    mask, _ = read(tmp_path, [circle(z, 2.0) for z in (0.0, 3.0)])
+    assert volume(mask) == pytest.approx(np.pi * 4 * 6, rel=0.01)
+
+
+def test_holes_and_islands_and_several_parts(tmp_path):
+    rings = []
+    for z in (0.0, 3.0):
+        rings += [square(z, 20), square(z, 12), square(z, 5), square(z, 4, (40, 0))]
+    mask, _ = read(tmp_path, rings)
+    assert volume(mask) == pytest.approx((40**2 - 24**2 + 10**2 + 8**2) * 6, rel=0.01)
+    assert [inside(mask, (x, 0, 1)) for x in (0, 8, 16, 30, 40)] == [True, False, True, False, True]
+
+
+def test_a_keyhole_is_a_hole(tmp_path):
+    outer, inner = square(0.0, 20), square(0.0, 10)[::-1]
+    keyhole = [*outer, outer[0], inner[-1], *inner, outer[0]]
+    mask, _ = read(tmp_path, [keyhole, [(x, y, 3.0) for x, y, _ in keyhole]])
+    assert volume(mask) == pytest.approx((40**2 - 20**2) * 6, rel=0.01)
+    assert not inside(mask, (0, 0, 1))
+
+
+def test_a_contour_stored_twice_counts_once(tmp_path):
+    mask, _ = read(tmp_path, [square(0.0), square(0.0), square(3.0)])
+    assert volume(mask) == pytest.approx(400 * 6, rel=0.01)
+
+
+def test_planes_between_ct_slices_and_at_odd_distances_reach_half_way(tmp_path):
+    mask, told = read(tmp_path, [square(0.7), square(3.7, 5), square(7.9), square(10.9)])
+    assert told == []
+    expected = 400 * 3.0 + 100 * (1.5 + 2.1) + 400 * (2.1 + 1.5) + 400 * 3.0
+    expected -= 400 * 1.5 - 400 * 1.5
+    assert volume(mask) == pytest.approx(expected, rel=0.04)
+    assert [inside(mask, (8, 0, z)) for z in (-1.1, -0.5, 2, 2.5, 5.5, 6.1, 12.0, 12.7)] == [
+        False, True, True, False, False, True, True, False,
+    ]  # fmt: skip
+
+
+def test_a_gap_is_told_and_not_filled(tmp_path):
+    mask, told = read(tmp_path, [square(z) for z in (0.0, 3.0, 6.0, 18.0, 21.0)])
+    assert volume(mask) == pytest.approx(400 * 15, rel=0.01)
+    assert [inside(mask, (0, 0, z)) for z in (7, 9, 12, 15, 17)] == [True, *[False] * 3, True]
+    assert len(told) == 1 and "PTV" in told[0]
+
+
+def test_one_plane_is_as_thick_as_a_slice_of_the_ct(tmp_path):
+    mask, _ = read(tmp_path, [square(0.0)])
+    assert volume(mask) == pytest.approx(400 * 3, rel=0.01)
+
+
+def test_without_end_caps_a_structure_ends_at_its_last_contours(tmp_path):
+    mask, _ = read(tmp_path, [square(z) for z in (0.0, 3.0, 6.0)], end_caps=False)
+    assert volume(mask) == pytest.approx(400 * 6, rel=0.01)
+    assert centroid(mask) == pytest.approx((0, 0, 3), abs=0.05)
+
+
+@pytest.mark.parametrize("normal", [(1, 0, 0), (0, -1, 0), (0.3, -0.5, 0.8)])
+def test_contours_of_any_orientation(tmp_path, normal):
+    normal = np.array(normal) / np.linalg.norm(normal)
+    first = np.cross(normal, (0.1, 0.2, 0.9))
+    first /= np.linalg.norm(first)
+    second = np.cross(normal, first)
+    centre = np.array([5.0, -3.0, 8.0])
+    contours = [
+        [centre + 12 * a * first + 6 * b * second + h * normal
+         for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
+        for h in (-3.0, 0.0, 3.0)
+    ]  # fmt: skip
+    mask, _ = read(tmp_path, contours)
+    assert volume(mask) == pytest.approx(24 * 12 * 9, rel=0.04)
+    assert centroid(mask) == pytest.approx(centre, abs=0.3)
+    for a, b, h in ((0.8, 0.8, 1), (-0.8, 0.8, -1), (0.8, -0.8, 1.3)):
+        point = centre + 12 * a * first + 6 * b * second + 3 * h * normal
+        assert inside(mask, point)
+    for a, b, h in ((1.2, 0, 0), (0, 1.2, 0), (0, 0, 1.7)):
+        point = centre + 12 * a * first + 6 * b * second + 3 * h * normal
+        assert not inside(mask, point)
+
+
+def test_what_is_left_out_is_named(tmp_path):
+    path = rtstruct(tmp_path / "s.dcm", {"PTV": [square(0.0)], "empty": []})
+    dataset = pydicom.dcmread(path)
+    point = Dataset()
+    point.ContourGeometricType, point.ContourData = "POINT", [0, 0, 0]
+    drawn = Dataset()
+    drawn.ReferencedROINumber, drawn.ContourSequence = 6, Sequence([point])
+    dataset.ROIContourSequence[1] = drawn
+    dataset.save_as(path)
+    progress = Warnings()
+    assert list(read_structures(tmp_path, CT, progress)) == ["PTV"]
+    assert len(progress.told) == 1 and "empty" in progress.told[0] and "POINT" in progress.told[0]
+
+
+def test_a_label_map_keeps_its_grid_and_names(tmp_path):
+    labels = np.zeros((40, 60, 60), np.uint8)
+    labels[10:20, 10:20, 10:20] = 4
+    image = sitk.GetImageFromArray(labels)
+    image.CopyInformation(CT)
+    path = write_segmentation(image, {4: "bladder"}, tmp_path / "s.seg.nrrd")
+    masks = read_structures(path, CT)
+    assert list(masks) == ["bladder"]
+    assert masks["bladder"].GetOrigin() == CT.GetOrigin()
+    assert volume(masks["bladder"]) == pytest.approx(1000 * 12)
+
+
+def test_bad_files_are_told_in_a_sentence_without_the_patient(tmp_path):
+    cases = {
+        "does not exist|do not exist": tmp_path / "none.dcm",
+        "not RTSTRUCT": rtstruct(tmp_path / "a.dcm", {"PTV": [square(0)]}, modality="RTPLAN"),
+        "no closed contour": rtstruct(tmp_path / "b.dcm", {"PTV": [square(0)]}, kind="POINT"),
+        "inside the CT": rtstruct(tmp_path / "c.dcm", {"PTV": [square(900.0)]}),
+        "cannot be read": tmp_path / "d.dcm",
+        "holds 3 DICOM": tmp_path,
+    }
+    (tmp_path / "d.dcm").write_bytes(b"x" * 300)
+    rtstruct(tmp_path / "e.dcm", {"PTV": [square(0)]})
+    for sentence, path in cases.items():
+        with pytest.raises(SyntheticCTError, match=sentence) as error:
+            read_structures(path, CT)
+        assert "Doe" not in str(error.value)
+
+
+def test_another_frame_of_reference_is_told(tmp_path):
+    path = rtstruct(tmp_path / "s.dcm", {"PTV": [square(0.0)]})
+    for frame, count in (("1.2.3", 0), ("9.9", 1)):
+        ct, progress = sitk.Image(CT), Warnings()
+        ct.SetMetaData("FrameOfReferenceUID", frame)
+        read_structures(path, ct, progress)
+        assert len(progress.told) == count
+
+
+def test_real_structures_have_the_volume_of_their_contours(real_data):
+    path = real_data / "rt_dicom" / "rtss.dcm"
+    reference = grid_of((97, 65, 49), (5.0, 5.0, 6.0), (-228.7, -419.2, -122.4))
+    masks = read_structures(path, reference)
+    # Polygon areas times 3 mm in cubic centimetres, of structures without overlapping contours.
+    expected = {"Heart": 439.7, "Tumor Bed": 13.17, "Tumor Bed Block": 63.84, "Breast": 400.05}
+    for name, cubic_centimetres in expected.items():
+        assert volume(masks[name]) / 1000 == pytest.approx(cubic_centimetres, rel=0.003)
+    assert "Areola" not in masks
