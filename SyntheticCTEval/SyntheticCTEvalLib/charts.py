@@ -1,4 +1,4 @@
-"""The report's charts: errors and gamma by candidate, MR histograms before and after Nyul."""
+"""The report's charts: errors, CT numbers and gamma by candidate, MR before and after Nyul."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ CANDIDATE_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E6
 
 LINE_STYLES = ("-", "--", "-.", ":")
 ERROR_HU = 500
+HU_SHOWN = 1600
 GAMMA_TOP = 2.0
 
 
@@ -49,6 +50,40 @@ def error_chart(evaluation: Evaluation) -> Picture:
         "Distribution of candidate minus true CT over the voxels inside the body contour of the "
         f"true CT; the outermost bins hold all errors beyond {ERROR_HU} HU. Logarithmic scale.",
         f"Histogram of CT number errors for {', '.join(evaluation.candidates)}.",
+        figure_png(figure),
+    )
+
+
+def hu_chart(evaluation: Evaluation) -> Picture | None:
+    """Return the HU histograms of true CT and candidates; None where none was computed."""
+    measured = {
+        name: result.metrics["hu_histogram"]
+        for name, result in evaluation.candidates.items()
+        if "hu_histogram" in result.metrics
+    }
+    if not measured:
+        return None
+    figure = new_figure(3.4)
+    axes = figure.add_axes((0.07, 0.17, 0.7, 0.76))
+    histogram = next(iter(measured.values()))
+    edges = np.asarray(histogram["edges_hu"], dtype=float)
+    true = np.asarray(histogram["true_ct"]) * 100
+    axes.stairs(true, edges, fill=True, color="#BBBBBB", label="true CT")
+    for index, (name, colour) in enumerate(candidate_colours(evaluation).items()):
+        if name in measured:
+            share = np.asarray(measured[name]["candidate"])
+            _steps(axes, share, edges, short(name), colour, index)
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=1e-3)
+    axes.set_xlim(edges[0], HU_SHOWN)
+    _label(axes, "CT number in HU", f"Voxels in % per {edges[1] - edges[0]:g} HU")
+    _legend(axes)
+    return Picture(
+        "CT numbers",
+        "Histogram of the CT numbers inside the body contour of the true CT, of the true CT and "
+        f"of every candidate there, shown to {HU_SHOWN} HU (metrics.json holds all of it). "
+        "Logarithmic scale.",
+        f"Histogram of CT numbers of the true CT and of {', '.join(measured)}.",
         figure_png(figure),
     )
 

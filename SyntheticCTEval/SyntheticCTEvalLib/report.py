@@ -25,11 +25,22 @@ _FIGURES: tuple[tuple[str, str, str, int, str], ...] = (
     ("mae_body", "MAE in the body", "HU", 1, LOWER),
     ("mae_image", "MAE of the whole image", "HU", 1, LOWER),
     ("me_body", "Mean error in the body", "HU", 1, ZERO),
+    ("me_image", "Mean error of the whole image", "HU", 1, ZERO),
     ("rmse_body", "RMSE in the body", "HU", 1, LOWER),
+    ("rmse_image", "RMSE of the whole image", "HU", 1, LOWER),
     ("psnr", "PSNR in the body", "dB", 2, HIGHER),
+    ("psnr_image", "PSNR of the whole image", "dB", 2, HIGHER),
     ("ssim", "SSIM of the whole image", "", 4, HIGHER),
     ("ssim_body", "SSIM in the body", "", 4, HIGHER),
+    ("ssim_3d", "SSIM in 3D of the whole image", "", 4, HIGHER),
+    ("ssim_3d_body", "SSIM in 3D in the body", "", 4, HIGHER),
+    ("ms_ssim", "MS-SSIM of the whole image", "", 4, HIGHER),
+    ("ms_ssim_body", "MS-SSIM in the body", "", 4, HIGHER),
     ("dsc_body", "Dice of the body contour", "", 4, HIGHER),
+    ("hd95_body", "95 % Hausdorff distance of the body contour", "mm", 1, LOWER),
+    ("dsc_bone", "Dice of the bones", "", 4, HIGHER),
+    ("msd_bone", "Mean surface distance of the bones", "mm", 2, LOWER),
+    ("hd95_bone", "95 % Hausdorff distance of the bones", "mm", 1, LOWER),
     ("tissue_mae", "MAE in", "HU", 1, LOWER),
     ("gpr", "Gamma pass rate", "%", 2, HIGHER),
     ("coverage_body_percent", "Part of the body that was compared", "%", 1, ""),
@@ -114,6 +125,8 @@ def write_metrics_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:
         writer.writerow(["candidate", "metric", "value"])
         for name, candidate in evaluation.candidates.items():
             for (key, part), value in _flat(candidate.metrics).items():
+                if isinstance(value, list | tuple):
+                    continue  # histograms are in metrics.json
                 exists = not isinstance(value, float) or math.isfinite(value)
                 writer.writerow([name, f"{key}.{part}" if part else key, value if exists else ""])
     return path
@@ -240,6 +253,7 @@ def _sections(evaluation: Evaluation) -> list[planes.Picture]:
     found: list[planes.Picture | None] = [pictures.anatomy_picture(evaluation, cuts)]
     if evaluation.candidates:
         found += [pictures.difference_picture(evaluation, cuts), charts.error_chart(evaluation)]
+        found.append(charts.hu_chart(evaluation))
     found += [
         pictures.dose_picture(evaluation, cuts),
         pictures.dose_difference_picture(evaluation, cuts),

@@ -39,8 +39,8 @@ It lies between the values that MRCAT gives to water-rich tissue (42 HU) and to 
 (198 HU), so that bulk values are held against the true CT by their geometry.
 """
 
-HISTOGRAM_EDGES = tuple(range(HU_RANGE[0], HU_RANGE[1] + 33, 32))
-"""Edges in HU of the 128 bins of the HU histograms."""
+HISTOGRAM_EDGES = tuple(range(HU_RANGE[0], HU_RANGE[1] + 17, 16))
+"""Edges in HU of the 256 bins of the HU histograms."""
 
 _BODY = "over the voxels inside the body contour of the true CT"
 _IMAGE = "over every voxel of the true CT's grid, the air and the couch around the patient included"
@@ -110,7 +110,7 @@ DEFINITIONS: dict[str, str] = {
         f"{_BONE}; {SURFACE_DEFINITION}."
     ),
     "hu_histogram": (
-        f"Fractions of the voxels in bins of 32 HU (edges_hu, lower edge included) {_BODY}, for "
+        f"Fractions of the voxels in bins of 16 HU (edges_hu, lower edge included) {_BODY}, for "
         f"true CT and candidate; {_CLIPPED}."
     ),
     "body": body_contours.DEFINITIONS["body_ct"],

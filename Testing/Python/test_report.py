@@ -19,6 +19,7 @@ from SyntheticCTEvalLib.gamma import GammaCriteria, GammaResult
 from SyntheticCTEvalLib.pictures import FAILS_COLOUR, gamma_picture
 from SyntheticCTEvalLib.planes import planes_of
 from SyntheticCTEvalLib.report import (
+    definitions_of,
     summary_rows,
     write_metrics,
     write_metrics_csv,
@@ -133,7 +134,7 @@ def test_report_is_one_page_with_every_picture_and_definition_inside(tmp_path):
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert not [a for _, attrs in page.tags for a in attrs.values() if "://" in str(a)[:20]]
     pictures = page.all("img")
-    assert len(pictures) == 8
+    assert len(pictures) == 9
     for attrs in pictures:
         assert len(attrs["alt"]) > 20
         image = _decode(attrs)
@@ -148,8 +149,8 @@ def test_report_is_one_page_with_every_picture_and_definition_inside(tmp_path):
 @pytest.mark.parametrize(
     ("given", "pictures"),
     [
-        ({"names": ("sCT",), "dose": False, "mr": False, "structures": False}, 3),
-        ({"names": ("a", "b", "c"), "dose": True, "mr": False, "structures": False}, 7),
+        ({"names": ("sCT",), "dose": False, "mr": False, "structures": False}, 4),
+        ({"names": ("a", "b", "c"), "dose": True, "mr": False, "structures": False}, 8),
         ({"names": (), "dose": True, "mr": True, "structures": True}, 3),
     ],
 )
@@ -167,6 +168,15 @@ def test_names_are_shown_and_never_run(tmp_path):
     assert not page.all("script")
     assert page.text.count(HOSTILE) >= 4
     assert all("onerror" not in attrs for _, attrs in page.tags)
+
+
+def test_every_image_figure_has_a_name_a_definition_and_a_better_side():
+    evaluation = _evaluation(dose=False, mr=False)
+    rows = summary_rows(evaluation)
+    figures = set(evaluation.candidates["sCT"].metrics) - {"hu_histogram"}
+    assert {row.key for row in rows} == figures
+    assert all(row.better and row.label != row.key.replace("_", " ") for row in rows)
+    assert {row.key for row in rows} <= set(dict(definitions_of(evaluation, rows)))
 
 
 def test_best_value_is_marked_as_printed():
@@ -201,10 +211,12 @@ def test_metrics_are_strict_json_with_null_for_what_does_not_exist(tmp_path):
     assert entry["tissue_mae"]["fat"] is None
     assert entry["ssim"] == 0.5
     assert entry["gpr"] == {"10": 98.123, "60": 91.5}
+    assert sum(entry["hu_histogram"]["candidate"]) == pytest.approx(1)
     assert found["definitions"] == evaluation.definitions
     rows = list(csv.reader(write_metrics_csv(evaluation, tmp_path / "m.csv").open()))
     assert ["sCT", "gpr.60", "91.5"] in rows
     assert ["sCT", "psnr", ""] in rows
+    assert not any("histogram" in row[1] for row in rows)
 
 
 def test_planes_lie_along_the_patient_whatever_the_grid():
