@@ -90,9 +90,9 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.files import write_evaluation
     from SyntheticCTEvalLib.histograms import histogram_set
     from SyntheticCTEvalLib.scene import require_mrml
+    from SyntheticCTEvalLib.structures import read_structures
 
     from .bundle import load_bundle
-    from .segmentation import read_segmentation
 
     candidates = _unique(options.candidate, "--candidate")
     doses = _unique(options.dose, "--dose")
@@ -116,12 +116,15 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
     require_writable_folder(options.output)
     mr = read_volume(options.mr, "MR") if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
+    ct = read_volume(options.ct, "CT")
     evaluation = run(
-        read_volume(options.ct, "CT"),
+        ct,
         {name: read_volume(path, f"candidate {name}") for name, path in candidates.items()},
         dose_ct=read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None,
         doses={name: read_dose(path, options.dose_unit) for name, path in doses.items()},
-        structures=read_segmentation(options.structures) if options.structures else {},
+        structures=(
+            read_structures(options.structures, ct, progress) if options.structures else {}
+        ),
         region=read_volume(options.region, "region") if options.region else None,
         mr=mr,
         histograms=histogram_set(mr, bundle) if bundle else None,

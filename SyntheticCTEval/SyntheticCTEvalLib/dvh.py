@@ -33,24 +33,23 @@ DVH_DEFINITIONS = {
         "fills; dose is interpolated trilinearly at one point in each. Contours are filled to "
         "half a contour spacing beyond the last; voxels of a mask count as boxes."
     ),
-    "dvh D98, D95, D50, D2": (
-        "Gy. The least dose that 98, 95, 50 and 2 % of the structure's volume receive "
-        "(ICRU 83: near-minimum D98, median D50, near-maximum D2)."
+    "dvh_doses": (
+        "D98, D95, D50, D2: the least dose in Gy that 98, 95, 50 and 2 % of the structure's "
+        "volume receive (ICRU 83: near-minimum D98, median D50, near-maximum D2). "
+        "Dmean, Dmin, Dmax: mean, lowest and highest dose of the samples in Gy."
     ),
-    "dvh Dmean, Dmin, Dmax": "Gy. Mean, lowest and highest dose over the samples.",
-    "dvh V50%, V95%, V107%": (
-        "Percent of the structure's volume that receives at least 50, 95 and 107 % of the "
-        "prescription."
+    "dvh_volumes": (
+        "V50%, V95%, V107%: percent of the structure's volume that receives at least 50, 95 and "
+        "107 % of the prescription. volume_cm3: volume of the whole structure."
     ),
-    "dvh difference": (
-        "Keys that end in _difference: candidate minus true CT; for doses in percent of the "
-        "prescription, for volumes in percentage points."
+    "dvh_outside": (
+        "outside_percent: part of the structure's volume that lies outside the dose grid (more "
+        "than half a voxel beyond its outermost voxel centres). Dose is not known there; the "
+        "other figures are of the part inside."
     ),
-    "dvh volume_cm3": "Volume of the whole structure in cubic centimetres.",
-    "dvh outside_percent": (
-        "Part of the structure's volume that lies outside the dose grid (more than half a voxel "
-        "beyond its outermost voxel centres). Dose is not known there; the other figures are of "
-        "the part inside."
+    "dvh_differences": (
+        "Figures that end in _difference: candidate minus true CT; doses in percent of the "
+        "prescription, volumes in percentage points."
     ),
     "dvh_ct": "The same figures for the dose on the true CT.",
 }

@@ -1,4 +1,4 @@
-"""Evaluation of candidates against the true CT: registration, image, dose, gamma.
+"""Evaluation of candidates against the true CT: registration, image, dose, gamma, DVH.
 
 Source: paper, "Evaluation and implementation" and Figure 5: every candidate is registered onto
 the true CT first, so that the comparison is of CT numbers and not of registrations.
@@ -18,6 +18,7 @@ from SyntheticCTLib.resampling import HU_OUTSIDE, resample, same_grid
 from SyntheticCTLib.volumes import image_like
 
 from .body import body_contour
+from .dvh import DVH_DEFINITIONS, compare_dvhs, dvh_metrics
 from .gamma import GammaCriteria, compute_gamma
 from .recalculation import describe, dose_grid, plan_for_target, recalculate_dose
 from .results import CandidateResult, Evaluation
@@ -77,7 +78,8 @@ def evaluate(
         candidates: volumes in HU by name, on any grid.
         dose_ct, doses: imported doses in Gy on any grids; without ``dose_ct`` the dose is
             recalculated on every volume with one plan (see ``settings.dose``).
-        structures: masks by name in the CT's frame; one of them is the target.
+        structures: masks by name in the CT's frame, on any grids; one of them is the target.
+            Every one gets dose-volume histograms.
         region: mask that limits every figure.
         mr, histograms: shown in report and scene, not evaluated.
 
@@ -133,6 +135,8 @@ def evaluate(
         else:
             _import(result, dose_ct, dict(doses or {}), settings)
         _gamma(result, region if dose_ct is not None else evaluated, settings, progress)
+        if result.structures:
+            _dose_volumes(result, progress)
     else:
         result.notes.append("Dose was not evaluated, as asked for.")
     return result
@@ -283,6 +287,24 @@ def _gamma(
         candidate.metrics["gpr"] = {
             f"{cutoff:g}": rate for cutoff, rate in candidate.gamma.pass_rates.items()
         }
+
+
+def _dose_volumes(result: Evaluation, progress: Progress) -> None:
+    """Compute the dose-volume histograms of every structure, on CT and candidates."""
+    progress.report("Dose-volume histograms", 0)
+    doses = {name: c.dose for name, c in result.candidates.items() if c.dose is not None}
+    found, notes = compare_dvhs(result.dose_ct, doses, result.structures)
+    result.notes += notes
+    result.definitions.update(DVH_DEFINITIONS)
+    result.dvh_ct = {structure: dvhs[""] for structure, dvhs in found.items()}
+    for name in doses:
+        candidate = result.candidates[name]
+        candidate.dvh = {structure: dvhs[name] for structure, dvhs in found.items()}
+        candidate.metrics["dvh"] = {
+            structure: dvh_metrics(dvh, result.dvh_ct[structure], result.prescription_gy)
+            for structure, dvh in candidate.dvh.items()
+        }
+    progress.report("Dose-volume histograms", 1)
 
 
 def _mask_on(mask: sitk.Image | None, reference: sitk.Image, what: str) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+    from .dvh import Dvh
     from .gamma import GammaResult
 
 
@@ -23,6 +24,7 @@ class CandidateResult:
         dose: dose in Gy on its own grid; None where no dose was evaluated.
         gamma: gamma of ``dose`` against the dose on the true CT; None without dose.
         metrics: this candidate's entry of metrics.json.
+        dvh: dose-volume histograms of ``dose`` by structure; empty without dose or structures.
     """
 
     name: str
@@ -32,6 +34,7 @@ class CandidateResult:
     dose: sitk.Image | None = None
     gamma: GammaResult | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
+    dvh: dict[str, Dvh] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,6 +65,7 @@ class Evaluation:
         mr: the MR that the synthetic CT was made of, on its own grid, where it is known.
         histograms: MR histograms before and after Nyul, where they are known.
         structures: masks (uint8) by name, on any grid.
+        dvh_ct: dose-volume histograms of ``dose_ct`` by structure.
         prescription_gy: prescription dose in Gy.
         definitions: one line a number: region, window, normalisation, cutoff, interpolation.
         notes: what the reader must know (warnings, parts that were skipped and why).
@@ -74,6 +78,7 @@ class Evaluation:
     mr: sitk.Image | None = None
     histograms: HistogramSet | None = None
     structures: dict[str, sitk.Image] = field(default_factory=dict)
+    dvh_ct: dict[str, Dvh] = field(default_factory=dict)
     prescription_gy: float | None = None
     definitions: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -83,6 +88,11 @@ class Evaluation:
         return {
             "definitions": self.definitions,
             "candidates": {name: result.metrics for name, result in self.candidates.items()},
+            "dvh_ct": {
+                name: dvh.figures(self.prescription_gy)
+                for name, dvh in self.dvh_ct.items()
+                if self.prescription_gy
+            },
             "prescription_gy": self.prescription_gy,
             "notes": self.notes,
         }

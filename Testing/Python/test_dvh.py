@@ -18,6 +18,7 @@ from SyntheticCTEvalLib.dvh import (
     dvh_metrics,
     structure_samples,
 )
+from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate
 from SyntheticCTEvalLib.structures import read_structures
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.resampling import grid_of
@@ -175,7 +176,7 @@ def test_differences_are_in_percent_of_the_prescription():
     # 107 % of 40 Gy: from 22.2 to 24.2 Gy below the highest dose of 65 and 67 Gy.
     assert metrics["V107%"] == pytest.approx(100 * (67 - 42.8) / 30, abs=0.1)
     assert metrics["V107%_difference"] == pytest.approx(100 * 2 / 30, abs=0.1)
-    described = " ".join(DVH_DEFINITIONS)
+    described = " ".join(DVH_DEFINITIONS.values())
     assert all(key.removesuffix("_difference") in described for key in metrics)
 
 
@@ -202,3 +203,25 @@ def test_real_dose_and_structures_agree_with_the_planning_system(real_data):
             # Eclipse interpolates the shape between contours: 0.35 % of 14 Gy in the penumbra.
             assert dvh.dose_at(percent) == pytest.approx(theirs, abs=0.05)
         assert dvh.mean_gy == pytest.approx(float(item.DVHMeanDose) * 0.14, abs=0.01)
+
+
+def test_an_evaluation_has_figures_of_every_structure_and_their_definitions():
+    ct = image_like(
+        np.where(sitk.GetArrayViewFromImage(sphere(25.0)), 20, -1000).astype(np.int16), MASK
+    )
+    result = evaluate(
+        ct,
+        {"sCT": ct, "undosed": ct},
+        dose_ct=ramp(slope=(0, 0, 0.5)),
+        doses={"sCT": ramp(slope=(0, 0, 0.5), offset=50.9)},
+        structures={"PTV": sphere(12.0), "rectum": sphere(5.0)},
+        settings=EvaluationSettings(register=False, prescription_gy=45.0),
+    )
+    metrics = result.metrics()
+    assert list(metrics["dvh_ct"]) == list(metrics["candidates"]["sCT"]["dvh"]) == ["PTV", "rectum"]
+    assert metrics["dvh_ct"]["PTV"]["D50"] == pytest.approx(50, abs=0.05)
+    figures = metrics["candidates"]["sCT"]["dvh"]["PTV"]
+    assert figures["D50"] == pytest.approx(50.9, abs=0.05)
+    assert figures["D50_difference"] == pytest.approx(2.0, abs=0.001)
+    assert "dvh" not in metrics["candidates"]["undosed"]
+    assert set(metrics["candidates"]["sCT"]) | {"dvh_ct"} <= set(result.definitions)
