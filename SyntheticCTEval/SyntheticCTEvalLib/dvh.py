@@ -15,7 +15,7 @@ from scipy import ndimage
 from SyntheticCTLib.errors import SyntheticCTError
 
 FEWEST_SAMPLES = 10_000
-MOST_SAMPLES = 2_000_000
+MOST_SAMPLES = 500_000
 SPREAD = 1.2207440846057596 ** -np.arange(1.0, 4.0)
 
 DOSE_PERCENTS = (98, 95, 50, 2)
@@ -27,11 +27,11 @@ DIFFERENCE = "_difference"
 
 DVH_DEFINITIONS = {
     "dvh": (
-        "Dose-volume figures of every structure. The structure is cut into samples at most half "
-        "a voxel of the dose grid wide (10 000 samples at least; wider only where there "
-        "would be more than 2 million), each weighted with the part of it that the structure "
-        "fills; dose is interpolated trilinearly at one point in each. Contours are filled to "
-        "half a contour spacing beyond the last; voxels of a mask count as boxes."
+        "Dose-volume figures of every structure. The structure is cut into samples about half a "
+        "voxel of the dose grid wide (10 000 samples at least; wider only where there would be "
+        "more than 500 000), each weighted with the part of it that the structure fills; dose is "
+        "interpolated trilinearly at one point in each. Contours are filled to half a contour "
+        "spacing beyond the last; voxels of a mask count as boxes."
     ),
     "dvh_doses": (
         "D98, D95, D50, D2: the least dose in Gy that 98, 95, 50 and 2 % of the structure's "
@@ -122,7 +122,7 @@ class Dvh:
 
 
 def structure_samples(mask: sitk.Image, doses: list[sitk.Image]) -> Samples:
-    """Cut a structure into samples at most half a voxel of the finest of ``doses`` apart.
+    """Cut a structure into samples about half a voxel of the finest of ``doses`` wide.
 
     Args:
         mask: 3D, any grid; voxels other than 0 belong to the structure, as boxes.
@@ -137,7 +137,7 @@ def structure_samples(mask: sitk.Image, doses: list[sitk.Image]) -> Samples:
     limit = np.min([_spacing_along(dose, directions) for dose in doses], axis=0) / 2
     # Whole voxels are joined where they are finer than needed, and cut where they are coarser.
     joined = np.maximum(np.floor(limit / spacing + 1e-6), 1).astype(int)
-    cuts = np.maximum(np.ceil(spacing / limit - 1e-6), 1).astype(int)
+    cuts = np.maximum(np.ceil(spacing / limit - 0.25), 1).astype(int)
     voxels = int(np.count_nonzero(array))
     while voxels * cuts.prod() / joined.prod() > MOST_SAMPLES:
         axis = int((spacing * joined / cuts / limit).argmin())

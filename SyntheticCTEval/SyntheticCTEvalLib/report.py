@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.outputs import staged_file
 from SyntheticCTLib.volumes import SYNTHETIC_NOTE
 
-from . import charts, pictures, planes
+from . import charts, dvh_report, pictures, planes
 from .results import Evaluation
 from .similarity import DEFINITIONS, TISSUES
 
@@ -93,6 +93,8 @@ def write_report(
         notes=list(dict.fromkeys(evaluation.notes)),
         definitions=dict(definitions_of(evaluation, rows)),
         sections=_sections(evaluation),
+        dvh_columns=dvh_report.COLUMNS,
+        dvh_rows=dvh_report.dvh_rows(evaluation),
     )
     path = Path(path)
     with staged_file(path) as stage:
@@ -125,6 +127,11 @@ def write_metrics_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:
         writer.writerow(["candidate", "metric", "value"])
         for name, candidate in evaluation.candidates.items():
             for (key, part), value in _flat(candidate.metrics).items():
+                if isinstance(value, dict):
+                    for inner, number in _finite(value).items():
+                        empty = number is None
+                        writer.writerow([name, f"{key}.{part}.{inner}", "" if empty else number])
+                    continue
                 if isinstance(value, list | tuple):
                     continue  # histograms are in metrics.json
                 exists = not isinstance(value, float) or math.isfinite(value)
@@ -259,6 +266,7 @@ def _sections(evaluation: Evaluation) -> list[planes.Picture]:
         pictures.dose_difference_picture(evaluation, cuts),
         pictures.gamma_picture(evaluation, cuts),
         charts.gamma_chart(evaluation),
+        dvh_report.dvh_chart(evaluation),
         charts.mr_chart(evaluation.histograms),
     ]
     return [picture for picture in found if picture is not None]

@@ -18,7 +18,9 @@ from SyntheticCTEvalLib.dvh import (
     dvh_metrics,
     structure_samples,
 )
+from SyntheticCTEvalLib.dvh_report import COLUMNS, dvh_chart, dvh_rows
 from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate
+from SyntheticCTEvalLib.report import write_metrics_csv, write_report
 from SyntheticCTEvalLib.structures import read_structures
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.resampling import grid_of
@@ -205,7 +207,7 @@ def test_real_dose_and_structures_agree_with_the_planning_system(real_data):
         assert dvh.mean_gy == pytest.approx(float(item.DVHMeanDose) * 0.14, abs=0.01)
 
 
-def test_an_evaluation_has_figures_of_every_structure_and_their_definitions():
+def test_an_evaluation_has_figures_of_every_structure_and_shows_them(tmp_path):
     ct = image_like(
         np.where(sitk.GetArrayViewFromImage(sphere(25.0)), 20, -1000).astype(np.int16), MASK
     )
@@ -214,14 +216,28 @@ def test_an_evaluation_has_figures_of_every_structure_and_their_definitions():
         {"sCT": ct, "undosed": ct},
         dose_ct=ramp(slope=(0, 0, 0.5)),
         doses={"sCT": ramp(slope=(0, 0, 0.5), offset=50.9)},
-        structures={"PTV": sphere(12.0), "rectum": sphere(5.0)},
+        structures={"rectum": sphere(5.0), "<PTV>": sphere(12.0)},
         settings=EvaluationSettings(register=False, prescription_gy=45.0),
     )
     metrics = result.metrics()
-    assert list(metrics["dvh_ct"]) == list(metrics["candidates"]["sCT"]["dvh"]) == ["PTV", "rectum"]
-    assert metrics["dvh_ct"]["PTV"]["D50"] == pytest.approx(50, abs=0.05)
-    figures = metrics["candidates"]["sCT"]["dvh"]["PTV"]
+    assert (
+        list(metrics["dvh_ct"]) == list(metrics["candidates"]["sCT"]["dvh"]) == ["rectum", "<PTV>"]
+    )
+    assert metrics["dvh_ct"]["<PTV>"]["D50"] == pytest.approx(50, abs=0.05)
+    figures = metrics["candidates"]["sCT"]["dvh"]["<PTV>"]
     assert figures["D50"] == pytest.approx(50.9, abs=0.05)
     assert figures["D50_difference"] == pytest.approx(2.0, abs=0.001)
     assert "dvh" not in metrics["candidates"]["undosed"]
     assert set(metrics["candidates"]["sCT"]) | {"dvh_ct"} <= set(result.definitions)
+    rows = dvh_rows(result)
+    assert [(row.structure, row.name) for row in rows] == [
+        ("<PTV>", "true CT"), ("<PTV>", "sCT"), ("rectum", "true CT"), ("rectum", "sCT"),
+    ]  # fmt: skip
+    assert rows[1].differences[COLUMNS.index("D50")] == "+2.00"
+    assert float(rows[1].values[COLUMNS.index("D50")]) == pytest.approx(50.9, abs=0.05)
+    assert dvh_chart(result).title == "Dose-volume histograms"
+    html = write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert html.count("&lt;PTV&gt;") >= 2 and "<PTV>" not in html
+    assert "(+2.00)" in html
+    table = write_metrics_csv(result, tmp_path / "m.csv").read_text()
+    assert "sCT,dvh.rectum.D50_difference," in table and "{" not in table
