@@ -130,6 +130,12 @@ def _add_train(command: Callable) -> None:
     sub.add_argument("--size", type=int, default=512, help="pixels of a slab (%(default)s)")
     sub.add_argument("--batch", type=int, default=3, help="slabs a step (%(default)s)")
     sub.add_argument("--learning-rate", type=float, default=2e-4, help="of Adam (%(default)s)")
+    sub.add_argument(
+        "--decay-epochs",
+        type=int,
+        default=0,
+        help="last epochs over which the learning rate falls towards 0 (%(default)s)",
+    )
     sub.add_argument("--l1-weight", type=float, default=1.0, help="of the L1 loss (%(default)s)")
     sub.add_argument(
         "--adversarial-weight", type=float, default=1.0, help="of the other loss (%(default)s)"

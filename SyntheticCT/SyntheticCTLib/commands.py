@@ -44,6 +44,7 @@ def train(options: argparse.Namespace, progress: Progress) -> Outputs:
         size=options.size,
         batch=options.batch,
         learning_rate=options.learning_rate,
+        decay_epochs=options.decay_epochs,
         l1_weight=options.l1_weight,
         adversarial_weight=options.adversarial_weight,
         spacing_mm=options.spacing,

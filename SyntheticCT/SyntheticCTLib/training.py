@@ -40,6 +40,8 @@ class TrainingSettings:
             smaller ones padded.
         batch: slabs a step.
         learning_rate: of both Adam optimizers.
+        decay_epochs: over the last epochs, so many, the learning rate falls linearly towards 0,
+            which takes the noise out of the last weights; the paper has none.
         l1_weight, adversarial_weight: of the generator's loss; at adversarial weight 0 no
             discriminator is trained.
         spacing_mm: in-plane network grid; the CT's own when None.
@@ -56,6 +58,7 @@ class TrainingSettings:
     size: int = 512
     batch: int = 3
     learning_rate: float = 2e-4
+    decay_epochs: int = 0
     l1_weight: float = 1.0
     adversarial_weight: float = 1.0
     spacing_mm: float | None = None
@@ -68,6 +71,8 @@ class TrainingSettings:
         """Raise SyntheticCTError with one sentence where a setting makes no sense."""
         if min(self.epochs, self.width, self.depth, self.batch) < 1 or self.blocks < 0:
             raise SyntheticCTError("Epochs, width, depth and batch must be at least 1.")
+        if not 0 <= self.decay_epochs <= self.epochs:
+            raise SyntheticCTError("The decay must take between 0 and all of the epochs.")
         if self.size < 32 or self.size % 2**self.depth:
             raise SyntheticCTError(
                 f"The size {self.size} does not fit: it must be at least 32 and a multiple of "
@@ -196,12 +201,14 @@ class TrainingState:
                 f"The checkpoint {path} is truncated or altered: remove its folder and train anew."
             ) from error
         changed = sorted(
-            key for key, value in self._fixed_settings().items() if facts["settings"][key] != value
+            key
+            for key, value in self._fixed_settings().items()
+            if facts["settings"].get(key) != value
         )
         if changed:
             raise SyntheticCTError(
                 f"The checkpoint {path} was trained with another {', '.join(changed)}: resume "
-                "with the same settings (only the number of epochs may grow)."
+                "with the same settings (only the number of epochs may grow, without a decay)."
             )
         for name, part in self._parts.items():
             part.load_state_dict({key: tensors[f"{name}.{key}"] for key in part.state_dict()})
@@ -213,10 +220,19 @@ class TrainingState:
             self.optimizers[name].load_state_dict(optimizer)
         self.history = facts["history"]
 
+    def start_epoch(self) -> None:
+        """Set the learning rate of the epoch that comes next."""
+        left = self.settings.epochs - len(self.history)
+        share = min(1.0, left / (self.settings.decay_epochs + 1))
+        for optimizer in self.optimizers.values():
+            optimizer.param_groups[0]["lr"] = share * self.settings.learning_rate
+
     def _fixed_settings(self) -> dict:
         fixed = asdict(self.settings)
-        for name in ("epochs", "device", "domain"):
+        for name in ("device", "domain"):
             del fixed[name]
+        if not self.settings.decay_epochs:
+            del fixed["epochs"]  # without a decay, more epochs only add to those done
         fixed["hu_range"] = list(fixed["hu_range"])
         return fixed
 
@@ -279,6 +295,7 @@ def _run_epoch(
     from torch.nn.functional import binary_cross_entropy
 
     state.generator.train()
+    state.start_epoch()
     epoch = len(state.history)
     half = (settings.hu_range[1] - settings.hu_range[0]) / 2
     adversarial = settings.adversarial_weight > 0

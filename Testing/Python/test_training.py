@@ -12,6 +12,7 @@ import torch
 from models import blob_mr
 from SyntheticCTLib.bundle import load_bundle
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.progress import Progress
 from SyntheticCTLib.training import CHECKPOINT, TrainingSettings, train
 from SyntheticCTLib.training_pairs import HU_AIR, prepare_pairs, read_sources
 from SyntheticCTLib.volumes import image_like, write_volume
@@ -42,14 +43,36 @@ def manifest(tmp_path):
     return path
 
 
-def test_resumed_training_equals_one_without_a_break(manifest, tmp_path):
-    sources = read_sources(manifest)
-    whole = train(sources, tmp_path / "whole", SMALL)
-    train(sources, tmp_path / "broken", replace(SMALL, epochs=1))
-    resumed = train(sources, tmp_path / "broken", SMALL, resume=True)
+class Break(Progress):
+    """Interrupts a training when its second epoch begins."""
+
+    def report(self, step, fraction, **details):
+        if details.get("epoch") == 2:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("decay", [0, 1])
+def test_resumed_training_equals_one_without_a_break(manifest, tmp_path, decay):
+    sources, settings = read_sources(manifest), replace(SMALL, decay_epochs=decay)
+    whole = train(sources, tmp_path / "whole", settings)
+    with pytest.raises(KeyboardInterrupt):
+        train(sources, tmp_path / "broken", settings, progress=Break())
+    assert not (tmp_path / "broken").exists()
+    resumed = train(sources, tmp_path / "broken", settings, resume=True)
     assert resumed.record["history"] == whole.record["history"]
     for name, tensor in whole.weights.items():
         assert torch.equal(tensor, resumed.weights[name]), name
+
+
+def test_more_epochs_may_follow_unless_the_learning_rate_has_decayed(manifest, tmp_path):
+    sources = read_sources(manifest)
+    train(sources, tmp_path / "model", replace(SMALL, epochs=1))
+    more = train(sources, tmp_path / "model", SMALL, resume=True)
+    assert len(more.record["history"]) == 2
+    decayed = replace(SMALL, epochs=1, decay_epochs=1)
+    train(sources, tmp_path / "decayed", decayed)
+    with pytest.raises(SyntheticCTError, match="another epochs"):
+        train(sources, tmp_path / "decayed", replace(decayed, epochs=2), resume=True)
 
 
 def test_training_lowers_the_error_and_records_what_it_did(manifest, tmp_path):
