@@ -14,8 +14,9 @@ import SimpleITK as sitk
 from scipy import ndimage
 from SyntheticCTLib.errors import SyntheticCTError
 
-FEWEST_SAMPLES = 10_000
+FEWEST_SAMPLES = 50_000
 MOST_SAMPLES = 500_000
+GOLDEN = 0.6180339887498949
 SPREAD = 1.2207440846057596 ** -np.arange(1.0, 4.0)
 
 DOSE_PERCENTS = (98, 95, 50, 2)
@@ -27,11 +28,10 @@ DIFFERENCE = "_difference"
 
 DVH_DEFINITIONS = {
     "dvh": (
-        "Dose-volume figures of every structure. The structure is cut into samples about half a "
-        "voxel of the dose grid wide (10 000 samples at least; wider only where there would be "
-        "more than 500 000), each weighted with the part of it that the structure fills; dose is "
-        "interpolated trilinearly at one point in each. Contours are filled to half a contour "
-        "spacing beyond the last; voxels of a mask count as boxes."
+        "Dose-volume figures of every structure. Dose is interpolated trilinearly at points spread "
+        "evenly over the structure, one to a cube of half a voxel of the dose grid (50 000 points "
+        "at least, 500 000 at most). Contours are filled to half a contour spacing beyond the "
+        "last; voxels of a mask count as boxes."
     ),
     "dvh_doses": (
         "D98, D95, D50, D2: the least dose in Gy that 98, 95, 50 and 2 % of the structure's "
@@ -60,12 +60,12 @@ class Samples:
     """Points that stand for a structure.
 
     Attributes:
-        points: (n, 3) in mm, LPS.
-        weights_mm3: (n,) volume that each stands for.
+        points: (n, 3) in mm, LPS; each stands for the same volume.
+        volume_mm3: volume of the structure.
     """
 
     points: np.ndarray
-    weights_mm3: np.ndarray
+    volume_mm3: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ class Dvh:
 
 
 def structure_samples(mask: sitk.Image, doses: list[sitk.Image]) -> Samples:
-    """Cut a structure into samples about half a voxel of the finest of ``doses`` wide.
+    """Spread samples evenly over a structure, about half a voxel of the finest dose apart.
 
     Args:
         mask: 3D, any grid; voxels other than 0 belong to the structure, as boxes.
@@ -135,30 +135,23 @@ def structure_samples(mask: sitk.Image, doses: list[sitk.Image]) -> Samples:
     spacing = np.array(mask.GetSpacing())
     directions = np.reshape(mask.GetDirection(), (3, 3))
     limit = np.min([_spacing_along(dose, directions) for dose in doses], axis=0) / 2
-    # Whole voxels are joined where they are finer than needed, and cut where they are coarser.
-    joined = np.maximum(np.floor(limit / spacing + 1e-6), 1).astype(int)
+    voxels = np.flatnonzero(array)
+    volume = float(len(voxels) * spacing.prod())
+    count = int(np.clip(volume / limit.prod(), FEWEST_SAMPLES, MOST_SAMPLES))
+    # Voxels are cut into parts until there are enough to choose the samples' places from.
     cuts = np.maximum(np.ceil(spacing / limit - 0.25), 1).astype(int)
-    voxels = int(np.count_nonzero(array))
-    while voxels * cuts.prod() / joined.prod() > MOST_SAMPLES:
-        axis = int((spacing * joined / cuts / limit).argmin())
-        joined[axis] += int(cuts[axis] == 1)
-        cuts[axis] = max(1, cuts[axis] - 1)
-    while voxels * cuts.prod() / joined.prod() < FEWEST_SAMPLES:
-        axis = int((spacing * joined / cuts).argmax())
-        cuts[axis] += int(joined[axis] == 1)
-        joined[axis] = max(1, joined[axis] - 1)
-    filled = _joined(array, joined)
-    found = np.nonzero(filled)
-    weights = filled[found].astype(np.float64) * spacing.prod() * joined.prod() / cuts.prod()
-    corners = np.stack(found[::-1], axis=1) * joined + corner - 0.5
-    parts = np.stack(np.meshgrid(*map(np.arange, cuts), indexing="ij"), axis=-1).reshape(-1, 3)
-    indices = np.concatenate([corners + part * joined / cuts for part in parts])
-    # Samples in rows would share doses and make steps of the histogram where dose rises along
-    # an axis; each lies elsewhere in its part (R3 sequence, Roberts 2018), always the same.
-    number = np.arange(1, len(indices) + 1)[:, None]
-    indices += np.modf(number * SPREAD)[0] * joined / cuts
-    points = indices @ (directions * spacing).T + mask.GetOrigin()
-    return Samples(points, np.tile(weights, len(parts)))
+    while len(voxels) * cuts.prod() < count:
+        cuts[(spacing / cuts).argmax()] += 1
+    # One part of each run of parts, and one place in each part: samples in rows would share
+    # doses and make steps of the histogram (R3 sequence, Roberts 2018; always the same).
+    number = np.arange(count)
+    runs = (number + np.modf((number + 1) * GOLDEN)[0]) * (len(voxels) * cuts.prod() / count)
+    voxel, part = np.divmod(runs.astype(np.int64), cuts.prod())
+    first = np.stack(np.unravel_index(voxels[voxel], array.shape)[::-1], axis=1)
+    within = np.stack(np.unravel_index(part, cuts), axis=1)
+    places = (within + np.modf((number[:, None] + 1) * SPREAD)[0]) / cuts
+    points = (first + corner + places - 0.5) @ (directions * spacing).T + mask.GetOrigin()
+    return Samples(points, volume)
 
 
 def dose_volume_histogram(
@@ -179,12 +172,11 @@ def dose_volume_histogram(
     indices = (samples.points - dose.GetOrigin()) @ np.linalg.inv(own).T
     size = np.array(dose.GetSize())
     inside = ((indices >= -0.5 - 1e-6) & (indices <= size - 0.5 + 1e-6)).all(axis=1)
-    total = samples.weights_mm3.sum()
-    weights = samples.weights_mm3[inside]
-    outside = 100 * (1 - weights.sum() / total) if not inside.all() else 0.0
-    if not inside.any():
+    count = int(inside.sum())
+    volume = samples.volume_mm3 / 1000
+    if not count:
         nan, none = float("nan"), np.empty(0, np.float32)
-        return Dvh(total / 1000, 100.0, nan, nan, nan, none, none)
+        return Dvh(volume, 100.0, nan, nan, nan, none, none)
     values = ndimage.map_coordinates(
         sitk.GetArrayViewFromImage(dose),
         indices[inside][:, ::-1].T,
@@ -192,17 +184,15 @@ def dose_volume_histogram(
         order=1,
         mode="nearest",
     )
-    order = np.argsort(-values, kind="stable")
-    weights, ordered = weights[order], values[order]
-    reached = np.cumsum(weights)
+    ordered = np.sort(values)[::-1]
     return Dvh(
-        volume_cm3=float(total / 1000),
-        outside_percent=float(outside),
-        mean_gy=float(np.average(ordered.astype(np.float64), weights=weights)),
+        volume_cm3=volume,
+        outside_percent=100 * (1 - count / len(inside)),
+        mean_gy=float(ordered.mean(dtype=np.float64)),
         min_gy=float(ordered[-1]),
         max_gy=float(ordered[0]),
         doses_gy=ordered,
-        volumes_percent=(100 * (reached - weights / 2) / reached[-1]).astype(np.float32),
+        volumes_percent=100 * (np.arange(count, dtype=np.float32) + np.float32(0.5)) / count,
     )
 
 
@@ -274,15 +264,3 @@ def _spacing_along(dose: sitk.Image, directions: np.ndarray) -> np.ndarray:
     """Spacing of the dose grid along the axes of a mask: that of the axis nearest to each."""
     nearest = np.abs(np.reshape(dose.GetDirection(), (3, 3)).T @ directions).argmax(axis=0)
     return np.array(dose.GetSpacing())[nearest]
-
-
-def _joined(array: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-    """The filled part of each block of voxels; ``blocks`` in (i, j, k) order."""
-    if (blocks == 1).all():
-        return array
-    steps = blocks[::-1]
-    padded = np.pad(array, [(0, -n % step) for n, step in zip(array.shape, steps, strict=True)])
-    k, j, i = (n // step for n, step in zip(padded.shape, steps, strict=True))
-    return padded.reshape(k, steps[0], j, steps[1], i, steps[2]).mean(
-        axis=(1, 3, 5), dtype=np.float32
-    )
