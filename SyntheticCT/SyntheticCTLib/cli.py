@@ -213,7 +213,7 @@ def _add_evaluate(command: Callable) -> None:
         help="prescription dose: gamma's percentages and cutoffs refer to it "
         "(45 when dose is recalculated, the largest reference dose when it is imported)",
     )
-    sub.add_argument("--structures", metavar="FILE", help="label map or .seg.nrrd with a target")
+    sub.add_argument("--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map")
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
     sub.add_argument(
