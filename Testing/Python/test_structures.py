@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pydicom
 import pytest
@@ -10,10 +12,12 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from SyntheticCTEvalLib.structures import read_structures
+from SyntheticCTLib.cli import main
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.progress import Progress
 from SyntheticCTLib.resampling import grid_of
 from SyntheticCTLib.segmentation import write_segmentation
+from SyntheticCTLib.volumes import image_like, write_volume
 
 CT = grid_of((60, 60, 40), (2.0, 2.0, 3.0), (-60.0, -60.0, -60.0))
 PATIENT = "Doe^Jane"
@@ -238,3 +242,29 @@ def test_real_structures_have_the_volume_of_their_contours(real_data):
     for name, cubic_centimetres in expected.items():
         assert volume(masks[name]) / 1000 == pytest.approx(cubic_centimetres, rel=0.003)
     assert "Areola" not in masks
+
+
+def test_a_structure_set_on_the_command_line_gives_dose_volume_figures(tmp_path):
+    k, j, i = np.indices((40, 60, 60))
+    inside = (i - 30) ** 2 + (j - 30) ** 2 < 25**2
+    ct = write_volume(
+        image_like(np.where(inside, 20, -1000).astype(np.int16), CT), tmp_path / "ct.nrrd"
+    )
+    # 1 Gy a millimetre towards the head, 60 Gy at z = 0.
+    dose = image_like((k * 3.0).astype(np.float32), CT)
+    path = write_volume(dose, tmp_path / "dose.nrrd")
+    structures = rtstruct(tmp_path / "s.dcm", {"PTV": [square(z) for z in (-3.0, 0.0, 3.0)]})
+    out = tmp_path / "out"
+    arguments = [
+        "evaluate", "--ct", ct, "--candidate", f"same={ct}", "--no-registration",
+        "--dose-ct", path, "--dose", f"same={path}", "--structures", structures,
+        "--prescription", 60, "--output", out,
+    ]  # fmt: skip
+    assert main([str(a) for a in arguments]) == 0
+    text = (out / "metrics.json").read_text()
+    figures = json.loads(text)["dvh_ct"]["PTV"]
+    assert figures["D50"] == pytest.approx(60, abs=0.05)
+    assert figures["D98"] == pytest.approx(60 - 4.5 + 0.02 * 9, abs=0.05)
+    assert figures["volume_cm3"] == pytest.approx(3.6, rel=0.01)
+    assert json.loads(text)["candidates"]["same"]["dvh"]["PTV"]["D98_difference"] == 0
+    assert PATIENT not in text + (out / "report.html").read_text()
