@@ -7,27 +7,28 @@ a few millimetres a voxel (:mod:`working_copies`); the moving image itself is re
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from .errors import SyntheticCTError
+from .first_shift import first_shift, mutual_information
 from .plastimatch import command_file, extended, read_bspline, run_register
 from .progress import SILENT, Progress
 from .resampling import grid_of, resample
-from .volumes import check_volume, image_like
+from .volumes import check_volume
 from .working_copies import (
     SKIN_MM,
     Frame,
     WorkingCopy,
     blurred,
-    coarser_grid,
     cropped,
     working_copy,
 )
@@ -36,19 +37,27 @@ FINEST_MM = 2.5
 """Voxel size of the finest stage, or the image's own where that is larger."""
 STAGES_MM = (10.0, 5.0, FINEST_MM)
 KNOTS_MM = (60.0, 40.0, 30.0)
-EVALUATIONS = (30, 25, 15)
+EVALUATIONS = {"mse": (40, 40, 30), "mi": (30, 25, 15)}
 """Voxel size, knot spacing and most evaluations of the metric in the three B-spline stages."""
-STIFFNESS = {"mse": 5e-5, "mi": 1e-4}
+CONVERGED = {"mse": 1e-5, "mi": 1e-4}
+"""Gain of the metric in a step below which a stage ends."""
+STIFFNESS = {"mse": 1e-5, "mi": 1e-4}
 """Weight of the bending energy at :data:`FINEST_MM`, where it left the smallest target
 registration error on phantoms; the mean square is in units of the fixed image's variance."""
 SOFTEST_JACOBIAN = 0.05
-"""A B-spline that compresses more than this (volume ratio) is repeated ten times stiffer."""
-ATTEMPTS = 4
+"""A B-spline that compresses more than this (volume ratio), or makes the images less alike, is
+repeated ten times stiffer."""
+ATTEMPTS = 3
 RIGID_STAGES_MM = (10.0, 5.0)
-RIGID_ITERATIONS = 80
+RIGID_ITERATIONS = 150
 HISTOGRAM_BINS = 32
 DENSER = 0.52
 """Voxel size of the moving copy in voxels of the fixed one; see :func:`_around`."""
+_ITK_THREADS = threading.Lock()
+RIGID_ONLY = (
+    "The deformable registration made the images less alike and was left out: the rigid one is "
+    "used; look at both images, one may lack whole tissues."
+)
 
 
 @dataclass
@@ -58,11 +67,12 @@ class Registration:
     Attributes:
         transform: maps points of the fixed image to points of the moving image (mm, LPS), as
             :func:`resampling.resample` takes it: a displacement field, then a rigid transform
-            (a rigid transform alone where nothing was deformed).
+            (the rigid transform alone where nothing was deformed).
         warped: the moving image on the grid of the fixed one, ``fill`` outside its field.
         rigid: the rigid part of ``transform``.
         metric_value: last value of the metric that the program told: minus the mutual
             information in nats, or the mean square in variances of the fixed image.
+        deformed: whether a B-spline is part of ``transform``.
         min_jacobian: smallest Jacobian determinant of the deformation; 1 where it is rigid.
         log: last lines that the program printed.
     """
@@ -71,6 +81,7 @@ class Registration:
     warped: sitk.Image
     rigid: sitk.Transform
     metric_value: float | None
+    deformed: bool
     min_jacobian: float
     log: list[str] = field(default_factory=list)
 
@@ -104,8 +115,10 @@ def register(
             around it by default.
 
     Raises:
-        SyntheticCTError: the images do not overlap, the program is absent or fails, or no
-            B-spline without folds is found.
+        SyntheticCTError: the images do not overlap, or the program is absent or fails.
+
+    Where no B-spline brings the images closer without folds, the result is rigid and
+    ``progress`` is warned.
     """
     if metric not in STIFFNESS:
         raise SyntheticCTError(f"The metric {metric} is unknown: give mse or mi.")
@@ -120,16 +133,21 @@ def register(
     with tempfile.TemporaryDirectory(prefix="registration-") as name:
         turn, value = _rigid(still, loose, progress)
         rigid = frame.rigid_to_world(turn)
-        transform, lowest, log = sitk.Transform(rigid), 1.0, []
+        transform, vectors, lowest, log = sitk.Transform(rigid), None, 1.0, []
         if deformable:
             bending = _Bending(Path(name), still, loose, turn, metric)
-            vectors, lowest, value, log = bending.run(frame.own(fixed), progress)
-            transform = sitk.CompositeTransform([rigid, frame.field_to_world(vectors)])
+            vectors, lowest, bent, log = bending.run(frame.own(fixed), progress)
+            if vectors is None:
+                progress.warn(RIGID_ONLY)
+            else:
+                transform = sitk.CompositeTransform([rigid, frame.field_to_world(vectors)])
+                value = bent
     return Registration(
         transform=transform,
         warped=resample(moving, fixed, transform, fill=fill),
         rigid=rigid,
         metric_value=value,
+        deformed=vectors is not None,
         min_jacobian=lowest,
         log=log,
     )
@@ -172,6 +190,18 @@ def _teller(progress: Progress, step: str, totals: Sequence[int]) -> Callable[[i
     return tell
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let ITK's metrics sum in one order; they heed the setting of the whole process only."""
+    with _ITK_THREADS:
+        before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+        try:
+            yield
+        finally:
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
 def _rigid(
     still: WorkingCopy, loose: WorkingCopy, progress: Progress
 ) -> tuple[sitk.VersorRigid3DTransform, float]:
@@ -186,8 +216,9 @@ def _rigid(
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=3.0,
-        minStep=0.003,
+        minStep=0.005,
         numberOfIterations=RIGID_ITERATIONS,
+        relaxationFactor=0.8,  # at the usual 0.5 it stops before the flattest direction is done
         gradientMagnitudeTolerance=1e-7,
     )
     # A versor is half an angle, and turning by an angle moves the body by about 100 mm times it.
@@ -197,10 +228,8 @@ def _rigid(
     method.SetSmoothingSigmasPerLevel([0.4 * mm for mm in RIGID_STAGES_MM])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
     start = sitk.VersorRigid3DTransform()
-    start.SetTranslation(_first_shift(still, loose).tolist())
+    start.SetTranslation(first_shift(still, loose).tolist())
     method.SetInitialTransform(start, inPlace=True)
-    # With one thread, sums are the same on every machine.
-    method.SetNumberOfThreads(1)
 
     def tell() -> None:
         done = method.GetCurrentLevel() + method.GetOptimizerIteration() / RIGID_ITERATIONS
@@ -208,65 +237,15 @@ def _rigid(
 
     method.AddCommand(sitk.sitkIterationEvent, tell)
     try:
-        method.Execute(still.image, loose.image)
+        with _one_thread():
+            method.Execute(still.image, loose.image)
     except RuntimeError as error:
         raise SyntheticCTError(
             "The rigid registration failed: check that the two images overlap and show the same "
             f"part of one patient ({str(error).strip().splitlines()[-1]})."
         ) from error
     progress.report(step, 1.0)
-    # The last of its 15 figures still depends on the order of sums in the metric.
-    start.SetParameters([round(value, 9) for value in start.GetParameters()])
     return start, method.GetMetricValue()
-
-
-def _first_shift(still: WorkingCopy, loose: WorkingCopy) -> np.ndarray:
-    """Return a translation (mm) to start from: none, or centre onto centre, moved along axes.
-
-    Scanners that share no frame leave shifts of centimetres, most often along the table.
-    """
-    grid = coarser_grid(still.image, 10.0)
-    fixed = sitk.GetArrayFromImage(resample(still.image, grid, fill=0, antialias=True))
-    region = sitk.GetArrayFromImage(resample(still.region, grid, fill=0, nearest=True)) > 0
-    moving = resample(loose.image, coarser_grid(loose.image, 10.0), fill=None, antialias=True)
-    inside = image_like(np.ones(moving.GetSize()[::-1], np.uint8), moving)
-    moving_mm3 = np.count_nonzero(sitk.GetArrayViewFromImage(loose.region)) * np.prod(
-        loose.region.GetSpacing()
-    )
-    enough = 0.4 * min(np.count_nonzero(region), moving_mm3 / np.prod(grid.GetSpacing()))
-
-    def score(shift: np.ndarray) -> float:
-        there = sitk.TranslationTransform(3, shift.tolist())
-        valid = sitk.GetArrayFromImage(resample(inside, grid, there, fill=0, nearest=True)) > 0
-        both = valid & region
-        if np.count_nonzero(both) < enough:
-            return -np.inf
-        values = sitk.GetArrayFromImage(resample(moving, grid, there, fill=0))
-        return _mutual_information(fixed[both], values[both])
-
-    found = []
-    for shift in (np.zeros(3), _centre(loose.body) - _centre(still.body)):
-        best = score(shift)
-        for axis in (2, 1, 0, 2):
-            tries = [shift + mm * np.eye(3)[axis] for mm in range(-60, 61, 12) if mm]
-            scores = [score(one) for one in tries]
-            if max(scores) > best:
-                best, shift = max(scores), tries[int(np.argmax(scores))]
-        found.append((best, shift))
-    return max(found, key=lambda pair: pair[0])[1]
-
-
-def _centre(mask: sitk.Image) -> np.ndarray:
-    k, j, i = ndimage.center_of_mass(sitk.GetArrayViewFromImage(mask))
-    return np.array(mask.TransformContinuousIndexToPhysicalPoint((i, j, k)))
-
-
-def _mutual_information(first: np.ndarray, second: np.ndarray) -> float:
-    joint, _, _ = np.histogram2d(first, second, bins=24)
-    joint /= joint.sum()
-    apart = joint.sum(axis=1, keepdims=True) * joint.sum(axis=0, keepdims=True)
-    seen = joint > 0
-    return float(np.sum(joint[seen] * np.log(joint[seen] / apart[seen])))
 
 
 class _Bending:
@@ -284,8 +263,8 @@ class _Bending:
         self.fixed = cropped(still.image, still.region, SKIN_MM)
         region = cropped(still.region, still.region, SKIN_MM)
         region = region * resample(loose.region, region, rigid, fill=0, nearest=True)
-        counted = sitk.GetArrayFromImage(region) > 0
-        if not counted.any():
+        self.counted = sitk.GetArrayFromImage(region) > 0
+        if not self.counted.any():
             raise SyntheticCTError(
                 "The parts of the two images that count do not overlap after the rigid "
                 "registration: check that they show the same part of one patient."
@@ -294,7 +273,7 @@ class _Bending:
         # it not counted, the metric would jump, and the optimizer would stick at the jumps.
         self.moving = resample(loose.image, _around(self.fixed, 30.0), rigid, fill=None)
         if metric == "mse":
-            unit = float(sitk.GetArrayFromImage(self.fixed)[counted].std()) or 1.0
+            unit = float(sitk.GetArrayFromImage(self.fixed)[self.counted].std()) or 1.0
             self.fixed, self.moving = self.fixed / unit, self.moving / unit
         # Linear interpolation between voxels that are not blurred makes the metric rough.
         sigma = tuple(0.7 * s for s in self.fixed.GetSpacing())
@@ -307,8 +286,14 @@ class _Bending:
 
     def run(
         self, whole: sitk.Image, progress: Progress
-    ) -> tuple[sitk.Image, float, float | None, list[str]]:
-        """Return displacements (mm) over ``whole``, their least Jacobian, the metric, the log."""
+    ) -> tuple[sitk.Image | None, float, float | None, list[str]]:
+        """Return displacements (mm) over ``whole``, their least Jacobian, the metric, the log.
+
+        The displacements are None where every B-spline folds or lowers the mutual information
+        that the rigid registration reached: a candidate that lacks bones, say, has its least
+        mean square far from where it belongs.
+        """
+        rigid = self._likeness(None)
         for attempt in range(ATTEMPTS):
             step = "deformable registration" + (f", stiffer {attempt}" if attempt else "")
             progress.report(step, 0.0)
@@ -316,17 +301,21 @@ class _Bending:
                 self.commands(self.stiffness * 10**attempt),
                 self.folder,
                 ["bspline.txt"],
-                _teller(progress, step, EVALUATIONS),
+                _teller(progress, step, EVALUATIONS[self.metric]),
             )
             vectors = _sampled(read_bspline(self.folder / "bspline.txt"), whole)
             jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(vectors))
             progress.report(step, 1.0)
-            if jacobian.min() > SOFTEST_JACOBIAN:
+            if jacobian.min() > SOFTEST_JACOBIAN and self._likeness(vectors) > rigid:
                 return vectors, float(jacobian.min()), value, log
-        raise SyntheticCTError(
-            "The deformable registration folds space however stiff it is made: check that the "
-            "two images show the same part of one patient, or register them rigidly only."
-        )
+        return None, 1.0, value, log
+
+    def _likeness(self, vectors: sitk.Image | None) -> float:
+        """Return the mutual information of the two working copies under displacements."""
+        there = vectors and sitk.DisplacementFieldTransform(sitk.Image(vectors))
+        values = sitk.GetArrayFromImage(resample(self.moving, self.fixed, there, fill=None))
+        fixed = sitk.GetArrayFromImage(self.fixed)
+        return mutual_information(fixed[self.counted], values[self.counted])
 
     def commands(self, stiffness: float) -> str:
         everywhere = {
@@ -348,11 +337,11 @@ class _Bending:
                 "regularization_lambda": f"{stiffness:.6g}",
                 "max_its": evaluations,
                 "min_its": 5,
-                "convergence_tol": 1e-4,
+                "convergence_tol": CONVERGED[self.metric],
                 "pgtol": 1e-9,  # its default ends stages early, as the metrics are below 1
             }
             for voxel_mm, knots_mm, evaluations in zip(
-                STAGES_MM, KNOTS_MM, EVALUATIONS, strict=True
+                STAGES_MM, KNOTS_MM, EVALUATIONS[self.metric], strict=True
             )
         ]
         return command_file(everywhere, stages)

@@ -1,0 +1,386 @@
+"""Registration: the direction of its transforms, its accuracy on a known deformation, failures."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from SyntheticCTLib import plastimatch
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.mrcat import bulk_from_ct
+from SyntheticCTLib.phantom import Phantom, PhantomGrid, make_phantom
+from SyntheticCTLib.plastimatch import (
+    command_file,
+    extended,
+    find_plastimatch,
+    read_bspline,
+    run_register,
+)
+from SyntheticCTLib.progress import Progress
+from SyntheticCTLib.registration import register
+from SyntheticCTLib.resampling import HU_OUTSIDE, grid_of, resample, same_grid
+from SyntheticCTLib.volumes import image_like
+
+SMALL = PhantomGrid(
+    name="small",
+    mr_size=(106, 106, 48),
+    mr_spacing=(3.8, 3.8, 4.0),
+    mr_low=-75.0,
+    ct_size=(116, 116, 42),
+    ct_spacing=(3.35, 3.35, 4.0),
+    ct_low=-62.0,
+)
+
+
+class Told(Progress):
+    def __init__(self) -> None:
+        self.events: list[tuple[str, float]] = []
+        self.warnings: list[str] = []
+
+    def report(self, step: str, fraction: float, **details: object) -> None:
+        self.events.append((step, fraction))
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    return make_phantom(5, SMALL)
+
+
+def blobs(
+    grid: sitk.Image, shift: tuple[float, ...] = (0, 0, 0), organs: float = 1.0
+) -> sitk.Image:
+    """A smooth CT-like body with organs, defined at every physical point."""
+    k, j, i = np.indices(grid.GetSize()[::-1]).reshape(3, -1)
+    index = np.stack([i, j, k]) * np.array(grid.GetSpacing())[:, None]
+    points = np.reshape(grid.GetDirection(), (3, 3)) @ index + np.array(grid.GetOrigin())[:, None]
+    x, y, z = points - np.array(shift)[:, None]
+    body = 1 / (1 + np.exp((np.hypot(x / 75, y / 55) - 1) * 12))
+    values = -1000 + 1000 * body
+    for cx, cy, cz, radius, hu in (
+        (-35, 5, -10, 14, 700),
+        (38, -8, 12, 12, 600),
+        (0, 25, 20, 15, 300),
+        (5, -25, -25, 18, -120),
+        (-10, 0, 30, 10, 250),
+    ):
+        values += organs * hu * np.exp(-((x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2) / radius**2)
+    return image_like(values.reshape(grid.GetSize()[::-1]).astype(np.float32), grid)
+
+
+BLOB_GRID = grid_of((48, 40, 24), (4.0, 4.0, 5.0), (-94, -78, -57.5))
+
+
+def rotation(*angles: float) -> np.ndarray:
+    turn = sitk.Euler3DTransform()
+    turn.SetRotation(*angles)
+    return np.reshape(turn.GetMatrix(), (3, 3))
+
+
+def bend(largest_mm: float) -> sitk.BSplineTransform:
+    """A smooth deformation around the origin, the same every time."""
+    spline = sitk.BSplineTransform(3, 3)
+    spline.SetTransformDomainOrigin((-250.0, -250.0, -200.0))
+    spline.SetTransformDomainPhysicalDimensions((500.0, 500.0, 400.0))
+    spline.SetTransformDomainMeshSize((8, 8, 7))
+    knots = np.random.default_rng(2).uniform(-1, 1, len(spline.GetParameters()))
+    spline.SetParameters((largest_mm * knots).tolist())
+    return spline
+
+
+def error_mm(phantom: Phantom, transform: sitk.Transform) -> float:
+    """Mean target registration error over the body of the phantom's CT."""
+    labels = sitk.GetArrayViewFromImage(phantom.labels_ct)
+    truth = sitk.GetArrayViewFromImage(phantom.displacement)
+    places = np.argwhere(labels > 0)
+    picked = places[np.random.default_rng(0).choice(len(places), 4000, replace=False)]
+    errors = []
+    for k, j, i in picked.tolist():
+        point = np.array(phantom.ct.TransformIndexToPhysicalPoint((i, j, k)))
+        there = np.array(transform.TransformPoint(point.tolist()))
+        errors.append(np.linalg.norm(there - point - truth[k, j, i]))
+    return float(np.mean(errors))
+
+
+def test_mr_is_brought_onto_ct_within_2_mm_without_folds(phantom):
+    told = Told()
+    result = register(phantom.ct, phantom.mr, metric="mi", fill=0, progress=told)
+    before = error_mm(phantom, sitk.Transform(3, sitk.sitkIdentity))
+    rigid, deformed = error_mm(phantom, result.rigid), error_mm(phantom, result.transform)
+    assert before > 4
+    assert rigid < 0.6 * before
+    assert deformed < 2.0
+    assert deformed < 0.85 * rigid
+    field = sitk.TransformToDisplacementField(
+        result.transform,
+        sitk.sitkVectorFloat64,
+        phantom.ct.GetSize(),
+        phantom.ct.GetOrigin(),
+        phantom.ct.GetSpacing(),
+        phantom.ct.GetDirection(),
+    )
+    jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(field))
+    assert jacobian.min() > 0
+    assert 0 < result.min_jacobian < 1
+    assert same_grid(result.warped, phantom.ct, 0)
+    assert result.warped.GetPixelID() == phantom.mr.GetPixelID()
+    steps = list(dict.fromkeys(step for step, _ in told.events))
+    assert steps[:2] == ["rigid registration", "deformable registration"]
+    for step in steps:
+        fractions = [f for s, f in told.events if s == step]
+        assert fractions == sorted(fractions) and fractions[0] == 0 and fractions[-1] == 1
+        assert len(fractions) > 10
+
+
+def test_bulk_densities_are_brought_onto_ct_by_mean_square(phantom):
+    away = bend(7.0)
+    moving = resample(bulk_from_ct(phantom.ct), phantom.ct, away, fill=HU_OUTSIDE)
+    result = register(phantom.ct, moving, metric="mse", fill=HU_OUTSIDE)
+    labels = sitk.GetArrayViewFromImage(phantom.labels_ct)
+    places = np.argwhere(labels > 0)[::997, ::-1].tolist()
+    points = [phantom.ct.TransformIndexToPhysicalPoint(place) for place in places]
+
+    def miss(transform: sitk.Transform) -> float:
+        back = [away.TransformPoint(transform.TransformPoint(point)) for point in points]
+        return float(np.linalg.norm(np.subtract(back, points), axis=1).mean())
+
+    assert miss(result.rigid) > 1.5
+    assert miss(result.transform) < 1.4
+    assert miss(result.transform) < 0.7 * miss(result.rigid)
+    assert result.deformed and result.min_jacobian > 0
+
+
+def test_a_deformation_that_makes_images_less_alike_is_left_out_with_a_warning():
+    told = Told()
+    # Where one image is bright the other is dark: the mean square pushes the bright spots out.
+    result = register(
+        blobs(BLOB_GRID),
+        blobs(BLOB_GRID, organs=-0.4),
+        metric="mse",
+        fill=HU_OUTSIDE,
+        progress=told,
+    )
+    assert not result.deformed and result.min_jacobian == 1
+    point = (20.0, -10.0, 5.0)
+    assert result.transform.TransformPoint(point) == result.rigid.TransformPoint(point)
+    assert len(told.warnings) == 1 and "left out" in told.warnings[0]
+
+
+def test_the_transform_is_the_one_the_program_warps_with(tmp_path):
+    fixed = blobs(BLOB_GRID)
+    moving = blobs(BLOB_GRID, (4.0, -5.0, 3.0))
+    sitk.WriteImage(fixed, str(tmp_path / "fixed.mha"))
+    sitk.WriteImage(moving, str(tmp_path / "moving.mha"))
+    everywhere = {
+        "fixed": "fixed.mha",
+        "moving": "moving.mha",
+        "xform_out": "bspline.txt",
+        "img_out": "warped.mha",
+        "default_value": HU_OUTSIDE,
+    }
+    stage = {
+        "xform": "bspline",
+        "impl": "plastimatch",
+        "optim": "lbfgsb",
+        "metric": "mse",
+        "regularization_lambda": 0.1,
+        "res_vox": "2 2 2",
+        "grid_spac": "40 40 40",
+        "max_its": 15,
+    }
+    run_register(command_file(everywhere, [stage]), tmp_path, ["bspline.txt", "warped.mha"])
+    low = np.array(BLOB_GRID.GetOrigin())
+    spline = extended(
+        read_bspline(tmp_path / "bspline.txt"), low - 10, low + np.array((200, 170, 130))
+    )
+    ours = sitk.GetArrayFromImage(resample(moving, fixed, spline, fill=HU_OUTSIDE))
+    theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "warped.mha")))
+    inside = (slice(3, -3),) * 3  # at the border the two take different voxels for outside
+    np.testing.assert_allclose(ours[inside], theirs[inside], atol=0.1)
+    before = np.abs(sitk.GetArrayFromImage(moving - fixed))[inside].mean()
+    assert np.abs(ours - sitk.GetArrayFromImage(fixed))[inside].mean() < 0.3 * before
+
+
+@pytest.mark.parametrize("flips", [(1, 1, 1), (-1, 1, -1), (1, 1, -1)])
+def test_a_shift_is_found_on_oblique_and_flipped_grids(flips):
+    shift = (9.0, -7.0, 6.0)
+    axes = rotation(0.3, -0.2, 0.4) @ np.diag(flips)
+    centre = axes @ (np.array((47, 39, 23)) * (4.0, 4.0, 5.0) / 2)
+    grid = grid_of(
+        (48, 40, 24), (4.0, 4.0, 5.0), tuple((-centre).tolist()), tuple(axes.ravel().tolist())
+    )
+    other = rotation(-0.1, 0.15, 0.05).ravel().tolist()
+    there = grid_of((54, 46, 40), (3.7, 4.2, 4.5), (-110, -95, -85), tuple(other))
+    result = register(
+        blobs(grid), blobs(there, shift), metric="mi", fill=HU_OUTSIDE, deformable=False
+    )
+    for point in ((0.0, 0.0, 0.0), (50.0, -30.0, 20.0), (-40.0, 35.0, -25.0)):
+        np.testing.assert_allclose(
+            result.transform.TransformPoint(point), np.add(point, shift), atol=0.6
+        )
+    assert result.min_jacobian == 1
+    assert same_grid(result.warped, grid, 0)
+
+
+def test_a_turn_is_found_from_an_unknown_frame():
+    truth = sitk.Euler3DTransform()
+    truth.SetRotation(0.05, -0.04, 0.08)
+    truth.SetTranslation((60.0, -30.0, 70.0))
+    fixed = blobs(BLOB_GRID)
+    far = grid_of((52, 44, 28), (4.0, 4.0, 5.0), (-50, -120, 0))
+    moving = resample(
+        blobs(grid_of((96, 80, 60), (2.0, 2.0, 2.5), (-95, -79, -73.75))),
+        far,
+        truth.GetInverse(),
+        fill=-1000,
+    )
+    result = register(fixed, moving, metric="mse", fill=HU_OUTSIDE, deformable=False)
+    for point in ((0.0, 0.0, 0.0), (50.0, -30.0, 20.0), (-40.0, 35.0, -25.0)):
+        np.testing.assert_allclose(
+            result.transform.TransformPoint(point), truth.TransformPoint(point), atol=0.6
+        )
+
+
+def test_the_same_images_give_the_same_result_on_an_oblique_grid_and_leave_no_files(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    axes = rotation(0.3, -0.2, 0.4)
+    grid = grid_of(
+        (48, 40, 24),
+        (4.0, 4.0, 5.0),
+        tuple((-axes @ (np.array((47, 39, 23)) * (4.0, 4.0, 5.0) / 2)).tolist()),
+        tuple(axes.ravel().tolist()),
+    )
+    source = blobs(grid_of((120, 100, 75), (2.0, 2.0, 2.5), (-119, -99, -92.5)))
+    fixed, moving = resample(source, grid, bend(9.0), fill=-1000), source
+    first, second = (register(fixed, moving, metric="mse", fill=HU_OUTSIDE) for _ in range(2))
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(first.warped), sitk.GetArrayFromImage(second.warped)
+    )
+
+    assert list(tmp_path.iterdir()) == []
+
+    def miss(image: sitk.Image) -> float:
+        both = np.clip([sitk.GetArrayFromImage(image), sitk.GetArrayFromImage(fixed)], -300, 600)
+        return float(np.abs(both[0] - both[1]).mean())
+
+    rigid = resample(moving, fixed, first.rigid, fill=HU_OUTSIDE)
+    assert miss(first.warped) < 0.5 * miss(rigid)
+
+
+def test_masks_leave_out_what_they_do_not_hold():
+    fixed, moving = blobs(BLOB_GRID), blobs(BLOB_GRID, (8.0, 0.0, 0.0))
+    # One half of the moving image is turned into something else; the mask takes the other.
+    x = np.arange(48) * 4.0 - 94
+    values = sitk.GetArrayFromImage(moving)
+    values[:, :, x > 12] = blobs_array((-18.0, 0.0, 0.0))[:, :, x > 12]
+    mask = image_like(np.broadcast_to(x < 0, values.shape).astype(np.uint8), BLOB_GRID)
+    result = register(
+        fixed,
+        image_like(values, BLOB_GRID),
+        metric="mi",
+        fill=HU_OUTSIDE,
+        deformable=False,
+        fixed_mask=mask,
+        moving_mask=mask,
+    )
+    point = (-40.0, 0.0, 0.0)
+    np.testing.assert_allclose(result.transform.TransformPoint(point), (-32.0, 0, 0), atol=1.0)
+
+
+def blobs_array(shift: tuple[float, ...]) -> np.ndarray:
+    return sitk.GetArrayFromImage(blobs(BLOB_GRID, shift))
+
+
+def test_outside_the_moving_field_lies_the_fill_value():
+    narrow = grid_of((48, 40, 12), (4.0, 4.0, 5.0), (-94, -78, -27.5))
+    result = register(blobs(BLOB_GRID), blobs(narrow), metric="mse", fill=-777, deformable=False)
+    values = sitk.GetArrayFromImage(result.warped)
+    assert (values[0] == -777).all() and (values[-1] == -777).all()
+    assert (values[11] != -777).any()
+
+
+def test_images_apart_from_one_another_are_refused_before_the_program_runs(monkeypatch):
+    monkeypatch.setattr(plastimatch, "find_plastimatch", lambda: pytest.fail("was asked"))
+    away = blobs(BLOB_GRID)
+    away.SetOrigin((400.0, 0.0, 0.0))
+    with pytest.raises(SyntheticCTError, match=r"^MR and CT do not overlap in space: check"):
+        register(blobs(BLOB_GRID), away, metric="mi", fill=0)
+
+
+def test_an_empty_mask_and_an_unknown_metric_are_refused():
+    image = blobs(BLOB_GRID)
+    with pytest.raises(SyntheticCTError, match="mask given for registration is empty"):
+        register(image, image, metric="mi", fill=0, fixed_mask=BLOB_GRID)
+    with pytest.raises(SyntheticCTError, match="metric ssd is unknown: give mse or mi"):
+        register(image, image, metric="ssd", fill=0)
+
+
+def test_absent_program_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(
+        SyntheticCTError, match=r"plastimatch, .* is not installed: install it with"
+    ):
+        find_plastimatch()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[GLOBAL]\nfixed=none.mha\nmoving=none.mha\n[STAGE]\nxform=rigid\n", "ended with status"),
+        ("[GLOBAL]\nnonsense=1\n", "nonsense"),
+    ],
+)
+def test_failure_of_the_program_is_told_with_its_last_lines(text, reason, tmp_path):
+    with pytest.raises(
+        SyntheticCTError, match=r"registration failed, plastimatch .*last lines: ."
+    ) as e:
+        run_register(text, tmp_path, ["out.txt"])
+    assert reason in str(e.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("echo fine", "did not write out.txt"),
+        (
+            "echo working; echo 'ITK failed with too few samples.'; touch out.txt",
+            "said 'ITK failed",
+        ),
+        ("touch out.txt; exit 3", "ended with status 3"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="stands in for the program with a shell script")
+def test_a_program_that_ends_well_without_results_is_a_failure(
+    script, reason, tmp_path, monkeypatch
+):
+    program = tmp_path / "plastimatch"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(plastimatch, "find_plastimatch", lambda: program)
+    with pytest.raises(SyntheticCTError, match=f"plastimatch {reason}"):
+        run_register("", tmp_path, ["out.txt"])
+
+
+def test_a_transform_that_is_incomplete_or_not_finite_is_refused(tmp_path):
+    header = (
+        "MGH_GPUIT_BSP <experimental>\nimg_origin = 0 0 0\nimg_spacing = 1 1 1\n"
+        "img_dim = 4 4 4\nroi_offset = 0 0 0\nroi_dim = 4 4 4\nvox_per_rgn = 4 4 4\n"
+        "direction_cosines = 1 0 0 0 1 0 0 0 1\n"
+    )
+    path = tmp_path / "bspline.txt"
+    path.write_text(header + "0.5\n" * 192)
+    assert read_bspline(path).TransformPoint((2.0, 2.0, 2.0)) == pytest.approx((2.5,) * 3)
+    for values in ("0.5\n" * 191, "0.5\n" * 191 + "nan\n"):
+        path.write_text(header + values)
+        with pytest.raises(SyntheticCTError, match="incomplete or not finite"):
+            read_bspline(path)
+    path.write_text("something else")
+    with pytest.raises(SyntheticCTError, match="cannot be read"):
+        read_bspline(path)
