@@ -209,7 +209,7 @@ def test_real_dose_and_structures_agree_with_the_planning_system(real_data):
 
 def test_an_evaluation_has_figures_of_every_structure_and_shows_them(tmp_path):
     ct = image_like(
-        np.where(sitk.GetArrayViewFromImage(sphere(25.0)), 20, -1000).astype(np.int16), MASK
+        np.where(sitk.GetArrayFromImage(sphere(25.0)), 20, -1000).astype(np.int16), MASK
     )
     result = evaluate(
         ct,
