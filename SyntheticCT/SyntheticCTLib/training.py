@@ -392,5 +392,9 @@ def _bundle(
             },
             "device": device,
         },
-        weights={k: v.detach().cpu().clone() for k, v in state.generator.state_dict().items()},
+        # Half precision moves the result by far less than 1 HU and halves the file.
+        weights={
+            key: value.detach().cpu().half() if value.ndim == 4 else value.detach().cpu().clone()
+            for key, value in state.generator.state_dict().items()
+        },
     )

@@ -1,0 +1,65 @@
+"""The main job as a user runs it: the demo, and the demo model on a real scan."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from SyntheticCTLib.bundle import demo_bundle_folder
+from SyntheticCTLib.cli import main
+from SyntheticCTLib.volumes import SYNTHETIC_NOTE, read_volume
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    assert main(["demo", "--output", str(folder), "--progress", "json"]) == 0
+    return folder
+
+
+def test_demo_leaves_everything_it_promises(demo):
+    promised = {"report.html", "scene.mrb", "metrics.json", "sct.nrrd", "mrcat.nrrd"}
+    promised |= {"gamma_sCT.nrrd", "gamma_MRCAT.nrrd"}
+    assert promised <= {path.name for path in demo.iterdir()}
+    assert not list(demo.glob(".partial*"))
+    report = (demo / "report.html").read_text(encoding="utf-8")
+    assert SYNTHETIC_NOTE in report
+    assert "https://" not in report
+    sct, mr = (sitk.ReadImage(str(demo / name)) for name in ("sct.nrrd", "mr.nrrd"))
+    assert sct.GetPixelID() == sitk.sitkInt16
+    assert sct.GetSize() == mr.GetSize()
+    assert sct.GetOrigin() == mr.GetOrigin()
+
+
+def test_synthetic_ct_of_an_unseen_patient_beats_bulk_densities(demo):
+    candidates = json.loads((demo / "metrics.json").read_text())["candidates"]
+    sct, mrcat = candidates["sCT"], candidates["MRCAT"]
+    assert sct["mae_body"] < mrcat["mae_body"]
+    assert sct["ssim"] > mrcat["ssim"]
+    for cutoff in ("10", "60"):
+        assert sct["gpr"][cutoff] > mrcat["gpr"][cutoff]
+
+
+def test_gamma_maps_mark_what_was_not_evaluated(demo):
+    for name in ("sCT", "MRCAT"):
+        gamma = sitk.GetArrayFromImage(sitk.ReadImage(str(demo / f"gamma_{name}.nrrd")))
+        dose = sitk.GetArrayFromImage(sitk.ReadImage(str(demo / "dose_CT.nrrd")))
+        assert (gamma[dose < 4.5] == -1).all()
+        assert (gamma >= 0).mean() > 0.05
+
+
+def test_real_mr_gets_a_result_on_its_grid_and_a_warning(real_data, tmp_path, capsys):
+    folder, output = real_data / "mr_t2_prostate_dicom", tmp_path / "sct.nrrd"
+    arguments = ["generate", folder, "--model", demo_bundle_folder(), "--output", output]
+    assert main([*map(str, arguments), "--progress", "json"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    warnings = " ".join(e["message"] for e in events if e["event"] == "warning")
+    assert "digital phantom only" in warnings
+    assert "field of view" in warnings
+    mr, sct = read_volume(folder, "MR"), sitk.ReadImage(str(output))
+    assert sct.GetSize() == mr.GetSize()
+    np.testing.assert_allclose(sct.GetOrigin(), mr.GetOrigin(), atol=1e-9)
+    np.testing.assert_allclose(sct.GetDirection(), mr.GetDirection(), atol=1e-12)
+    np.testing.assert_allclose(sct.GetSpacing(), mr.GetSpacing(), atol=1e-12)
