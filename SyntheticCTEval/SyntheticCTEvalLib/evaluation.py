@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.progress import SILENT, Progress
 from SyntheticCTLib.registration import register
-from SyntheticCTLib.resampling import HU_OUTSIDE, resample, same_grid
+from SyntheticCTLib.resampling import HU_OUTSIDE, resample
 from SyntheticCTLib.volumes import image_like
 
 from .body import body_contour
@@ -311,9 +311,7 @@ def _mask_on(mask: sitk.Image | None, reference: sitk.Image, what: str) -> np.nd
     if mask is None:
         return np.ones(reference.GetSize()[::-1], bool)
     binary = sitk.Cast(mask != 0, sitk.sitkUInt8)
-    placed = (
-        binary if same_grid(mask, reference) else resample(binary, reference, fill=0, nearest=True)
-    )
+    placed = resample(binary, reference, fill=0, nearest=True)
     array = _array(placed) > 0
     if not array.any():
         raise SyntheticCTError(f"The {what} holds no voxel of the CT: check its frame.")
