@@ -83,6 +83,9 @@ def _require_whole_nifti(path: Path) -> None:
 def check_volume(image: sitk.Image, what: str) -> sitk.Image:
     """Return ``image`` when it is a finite, non-constant 3D scalar volume.
 
+    Direction cosines below 1e-100 come back as 0: ITK cannot invert a matrix that holds such
+    numbers, and would silently find every point outside the image.
+
     Raises:
         SyntheticCTError: with ``what`` naming the image.
     """
@@ -108,6 +111,10 @@ def check_volume(image: sitk.Image, what: str) -> sitk.Image:
         raise SyntheticCTError(
             f"The {what} is empty: every voxel is {values.flat[0]:g}; give the right volume."
         )
+    cosines = np.array(image.GetDirection())
+    if ((cosines != 0) & (np.abs(cosines) < 1e-100)).any():
+        image = sitk.Image(image)
+        image.SetDirection(np.where(np.abs(cosines) < 1e-100, 0.0, cosines).tolist())
     return image
 
 

@@ -123,3 +123,10 @@ def test_a_single_nan_or_infinite_voxel(value):
     values[2, 3, 1] = value
     with pytest.raises(SyntheticCTError, match="holds NaN or infinite voxels: replace them"):
         check_volume(sitk.GetImageFromArray(values), "MR")
+
+
+def test_cosines_too_small_for_itk_do_not_lose_the_volume(image):
+    image.SetDirection((1.0, -1e-300, 0.0, 1e-300, 1.0, 0.0, 0.0, 0.0, 1.0))
+    checked = check_volume(image, "MR")
+    place = checked.TransformIndexToPhysicalPoint((2, 3, 4))
+    assert checked.TransformPhysicalPointToContinuousIndex(place) == pytest.approx((2, 3, 4))
