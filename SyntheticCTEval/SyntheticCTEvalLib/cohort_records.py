@@ -1,0 +1,118 @@
+"""What a cohort keeps of every patient: the figures, and the slices for the cohort's pictures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+METRICS, PICTURES = "metrics.json", "cohort.npz"
+
+
+@dataclass
+class CohortPictures:
+    """Slices of one patient, sampled along the patient's axes at ``step_mm`` (row 0 on top).
+
+    The axial ones are seen from the feet, the coronal ones from the front; all axial slices of
+    a patient have one shape, and so have all coronal ones. NaN where there is nothing to show.
+
+    Attributes:
+        step_mm: side of a pixel.
+        axial_ct: true CT in HU through the middle of the target, else of the body.
+        axial_before, axial_after: candidates there in HU, as they came and registered.
+        axial_mr: the MR there, as acquired; None without MR.
+        coronal_ct, coronal_dose: true CT in HU and the dose on it in Gy; None without dose.
+        coronal_gamma: gamma by candidate; NaN where it was not evaluated.
+        mr_axial: MR on the axial plane of its own grid (paper, Figure 6); None without MR.
+        mr_candidates: candidates on that plane in HU, before any registration.
+        raw_edges, raw, normalized_edges, normalized: histograms of the MR's foreground before
+            and after Nyul (paper, Figure 3), as in results.HistogramSet, of this scan alone;
+            empty where no model was given.
+    """
+
+    step_mm: float
+    axial_ct: np.ndarray
+    axial_before: dict[str, np.ndarray]
+    axial_after: dict[str, np.ndarray]
+    axial_mr: np.ndarray | None = None
+    coronal_ct: np.ndarray | None = None
+    coronal_dose: np.ndarray | None = None
+    coronal_gamma: dict[str, np.ndarray] = field(default_factory=dict)
+    mr_axial: np.ndarray | None = None
+    mr_candidates: dict[str, np.ndarray] = field(default_factory=dict)
+    raw_edges: np.ndarray = field(default_factory=lambda: np.empty(0))
+    raw: np.ndarray = field(default_factory=lambda: np.empty(0))
+    normalized_edges: np.ndarray = field(default_factory=lambda: np.empty(0))
+    normalized: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def write(self, path: Path) -> None:
+        """Write to a compressed .npz file without pickle."""
+        arrays: dict[str, Any] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, dict):
+                arrays |= {f"{name}/{candidate}": array for candidate, array in value.items()}
+            elif value is not None:
+                arrays[name] = value
+        with path.open("wb") as stream:
+            np.savez_compressed(stream, **arrays)
+
+    @classmethod
+    def read(cls, path: Path) -> CohortPictures:
+        """Read what :meth:`write` wrote."""
+        values: dict[str, Any] = {"axial_before": {}, "axial_after": {}}
+        with np.load(path, allow_pickle=False) as arrays:
+            for key in arrays.files:
+                name, separator, candidate = key.partition("/")
+                if separator:
+                    values.setdefault(name, {})[candidate] = arrays[key]
+                else:
+                    values[name] = arrays[key]
+        values["step_mm"] = float(values["step_mm"])
+        return cls(**values)
+
+
+@dataclass
+class PatientRecord:
+    """One evaluated patient of a cohort.
+
+    Attributes:
+        patient: name in the manifest.
+        folder: folder of the patient's results (report.html, maps, metrics.json, cohort.npz).
+        metrics: content of metrics.json. Besides results.Evaluation.metrics(), where the
+            manifest has an MR, every candidate has "ssim_mr" and "dsc_body_mr": against the MR
+            without registration (paper, Table 3).
+    """
+
+    patient: str
+    folder: Path
+    metrics: dict[str, Any]
+
+    @classmethod
+    def read(cls, patient: str, folder: Path) -> PatientRecord:
+        """Read the record that lies in ``folder``."""
+        return cls(patient, folder, json.loads((folder / METRICS).read_text(encoding="utf-8")))
+
+    def pictures(self) -> CohortPictures:
+        """Return the slices for the cohort's pictures."""
+        return CohortPictures.read(self.folder / PICTURES)
+
+
+@dataclass
+class Cohort:
+    """An evaluated cohort, from which tables, figures and report are made.
+
+    Attributes:
+        patients: those evaluated, in the manifest's order.
+        failed: one sentence by patient that could not be evaluated.
+        notes: parts that were skipped for want of a column, and why; warnings.
+        baseline: candidate that the others are compared with ("MRCAT" where there is one,
+            else the last).
+    """
+
+    patients: list[PatientRecord]
+    failed: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    baseline: str = ""
