@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -24,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     130: interrupted. After anything but 0 nothing half-written is left.
     """
     options = build_parser().parse_args(arguments)
+    if threading.current_thread() is threading.main_thread():
+        # Asked to end by another program, it tidies up as after Ctrl-C.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress: Progress = JsonProgress() if options.progress == "json" else TerminalProgress()
     try:
         outputs = options.run(options, progress)

@@ -1,0 +1,162 @@
+"""A stage of a job that runs the command line in a child process."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from SyntheticCTLib.errors import SyntheticCTError
+
+from .jobs import GRACE_S, Job, Stage
+
+_BOOTSTRAP = "import sys; sys.path[:0] = {paths!r}; from SyntheticCTLib.cli import main; "
+_BOOTSTRAP += "sys.exit(main())"
+
+
+class CommandLine(Stage):
+    """``synthetic-ct`` in a child process, with progress, log and an end that is checked.
+
+    Args:
+        arguments: of the command line, or a function of the job that returns them.
+    """
+
+    def __init__(self, arguments: Sequence[str] | Callable[[Job], Sequence[str]]) -> None:
+        self._arguments = arguments
+        self._process: subprocess.Popen | None = None
+        self._read = {"out": 0, "err": 0}
+        self._cancelled_at = 0.0
+
+    def start(self, job: Job) -> None:
+        arguments = self._arguments(job) if callable(self._arguments) else self._arguments
+        command = [*python_command(), *map(str, arguments), "--progress", "json"]
+        with self._file(job, "out").open("wb") as out, self._file(job, "err").open("wb") as err:
+            try:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=err,
+                    env=_environment(),
+                    **_OWN_GROUP,
+                )
+            except OSError as error:
+                raise SyntheticCTError(
+                    f"Python cannot be started ({error.strerror}): check that {command[0]} exists."
+                ) from error
+
+    def done(self, job: Job) -> bool:
+        code = self._process.poll()
+        for line in self._lines(job, "out", code is not None):
+            self._event(job, line)
+        errors = self._lines(job, "err", code is not None)
+        job.log += errors
+        if code is None:
+            return False
+        if code != 0:
+            raise SyntheticCTError(_reason(code, job.log))
+        return True
+
+    def cancel(self) -> None:
+        self._cancelled_at = time.monotonic()
+        if self._process is not None:
+            _end_group(self._process, kill=False)
+
+    def cancelled(self) -> bool:
+        if self._process is None:
+            return True
+        if self._process.poll() is None:
+            if time.monotonic() - self._cancelled_at > GRACE_S:
+                _end_group(self._process, kill=True)
+            return self._process.poll() is not None
+        _end_group(self._process, kill=True)  # what the child itself had started
+        return True
+
+    def _file(self, job: Job, stream: str) -> Path:
+        return job.folder / f"{id(self)}.{stream}"
+
+    def _lines(self, job: Job, stream: str, ended: bool) -> list[str]:
+        """Complete lines that are new in a stream; at the end the last one, too."""
+        with self._file(job, stream).open("rb") as file:
+            file.seek(self._read[stream])
+            data = file.read()
+        if not ended:
+            data = data[: data.rfind(b"\n") + 1]
+        self._read[stream] += len(data)
+        return data.decode("utf-8", errors="replace").splitlines()
+
+    @staticmethod
+    def _event(job: Job, line: str) -> None:
+        try:
+            event = json.loads(line)
+            kind = event.pop("event")
+        except (ValueError, AttributeError, KeyError):
+            job.log.append(line)
+            return
+        if kind == "progress":
+            job.report(event.pop("step"), event.pop("fraction"), **event)
+        elif kind == "warning":
+            job.warn(event["message"])
+
+
+def python_command() -> list[str]:
+    """Return the command that runs the command line in a Python like this one.
+
+    The libraries are found where they are here, whether the extension is installed or its
+    modules come from folders of a developer.
+    """
+    import SyntheticCTLib
+
+    places = [Path(next(iter(SyntheticCTLib.__path__))).parent]
+    try:
+        import SyntheticCTEvalLib
+
+        places.append(Path(next(iter(SyntheticCTEvalLib.__path__))).parent)
+    except ImportError:
+        pass
+    paths = list(dict.fromkeys(str(place) for place in places))
+    return [shutil.which("PythonSlicer") or sys.executable, "-c", _BOOTSTRAP.format(paths=paths)]
+
+
+def _environment() -> dict[str, str]:
+    # ITK would look there for Slicer's own readers, which do not load outside Slicer.
+    return {**os.environ, "ITK_AUTOLOAD_PATH": "", "PYTHONUNBUFFERED": "1"}
+
+
+_OWN_GROUP: dict[str, Any] = (
+    {"creationflags": subprocess.CREATE_NO_WINDOW}
+    if sys.platform == "win32"
+    else {"start_new_session": True}
+)
+
+
+def _end_group(process: subprocess.Popen, kill: bool) -> None:
+    """End a child and everything that it has started."""
+    if sys.platform == "win32":
+        subprocess.run(
+            ["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False
+        )
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+
+
+def _reason(code: int, log: Sequence[str]) -> str:
+    """The sentence for a child that failed: its own, if it said one."""
+    for line in reversed(log):
+        if line.startswith("synthetic-ct"):
+            return line.partition(": ")[2].removeprefix("error: ")
+    if code < 0:
+        return (
+            f"The child process was ended by signal {-code}, for instance for want of memory; "
+            "the log holds what it printed."
+        )
+    return f"The child process ended with exit code {code}; the log holds what it printed."

@@ -1,0 +1,195 @@
+"""Long work that does not stop the window: stages run one after the other from the event loop.
+
+A stage is a child process that runs the command line, a command line module of Slicer, or a
+short piece of work on nodes. The window lives on between and during them.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from SyntheticCTLib.errors import SyntheticCTError
+
+POLL_MS = 50
+GRACE_S = 1.0
+"""A cancelled child has this long to tidy up before it is killed."""
+
+
+class JobListener:
+    """Is told what happens to a job; this base class does nothing with it."""
+
+    def onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
+        """``step`` is done to ``fraction`` (0 to 1)."""
+
+    def onWarning(self, message: str) -> None:
+        """One sentence that must reach the user."""
+
+    def onEnd(self, job: Job) -> None:
+        """The job has ended; ``job.state`` says how."""
+
+
+class Job:
+    """Stages that run one after the other without stopping Slicer.
+
+    Attributes:
+        state: "ready", "running", "finished", "failed" or "cancelled".
+        error: one sentence that says why it failed.
+        log: everything that the stages printed or warned of.
+        result: what the last :class:`Turn` that returned something returned.
+        folder: working folder, which exists while the job runs.
+    """
+
+    def __init__(self, stages: Sequence[Stage], listener: JobListener | None = None) -> None:
+        self.state = "ready"
+        self.error = ""
+        self.log: list[str] = []
+        self.result: Any = None
+        self.folder = Path()
+        self._stages = list(stages)
+        self._listener = listener or JobListener()
+        self._timer: Any = None
+        self._stage: Stage | None = None
+        self._cancelling = False
+        self._turning = False
+
+    def start(self) -> Job:
+        """Begin, and return the job at once."""
+        import qt
+
+        self.folder = Path(tempfile.mkdtemp(prefix="SyntheticCT-"))
+        self.state = "running"
+        self._timer = qt.QTimer()
+        self._timer.connect("timeout()", self._turn)
+        self._timer.start(0)
+        return self
+
+    def wait(self) -> Any:
+        """Wait until the job has ended, with the window alive, and return its result.
+
+        Raises:
+            SyntheticCTError: it failed or was cancelled.
+        """
+        import slicer
+
+        while self.state == "running":
+            slicer.app.processEvents()
+            time.sleep(0.005)
+        if self.state == "finished":
+            return self.result
+        raise SyntheticCTError(self.error or "The work was cancelled.")
+
+    def cancel(self, wait: bool = False) -> None:
+        """End the job; its child is gone within two seconds. ``wait`` returns only then."""
+        if self.state != "running" or self._cancelling:
+            return
+        self._cancelling = True
+        if self._stage is not None:
+            self._stage.cancel()
+        self._timer.start(0)
+        deadline = time.monotonic() + 2 * GRACE_S
+        while wait and self.state == "running" and time.monotonic() < deadline:
+            self._turn()
+            time.sleep(0.01)
+
+    def add(self, stages: Sequence[Stage]) -> None:
+        """Have ``stages`` run next, before those that remain."""
+        self._stages[:0] = stages
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        """Pass progress on to the listener (the interface of SyntheticCTLib.progress)."""
+        self._listener.onProgress(step, fraction, details)
+
+    def warn(self, message: str) -> None:
+        """Pass a warning on to the listener and keep it in the log."""
+        self.log.append(message)
+        logging.warning(message)
+        self._listener.onWarning(message)
+
+    def _turn(self) -> None:
+        # A stage may let the event loop run, which comes back here.
+        if self.state != "running" or self._turning:
+            return
+        self._turning = True
+        try:
+            if self._cancelling:
+                self._finish_cancel()
+            elif self._stage is not None or self._stages:
+                self._advance()
+            else:
+                self._end("finished")
+        except SyntheticCTError as error:
+            self._fail(str(error))
+        except Exception as error:
+            logging.exception("A stage of a job failed")
+            self._fail(f"The work failed ({type(error).__name__}: {error}); see the log.")
+        finally:
+            self._turning = False
+
+    def _advance(self) -> None:
+        if self._stage is None:
+            self._stage = self._stages.pop(0)
+            self._stage.start(self)
+        ended = self._stage.done(self)
+        if ended:
+            self._stage = None
+        self._timer.start(0 if ended else POLL_MS)
+
+    def _finish_cancel(self) -> None:
+        if self._stage is None or self._stage.cancelled():
+            self._end("cancelled")
+        else:
+            self._timer.start(POLL_MS)
+
+    def _fail(self, sentence: str) -> None:
+        self.error = sentence
+        self.log.append(sentence)
+        if self._stage is not None:
+            self._stage.cancel()
+        self._end("failed")
+
+    def _end(self, state: str) -> None:
+        if self._timer is not None:
+            self._timer.stop()
+        self.state = state
+        self._stages, self._stage = [], None
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._listener.onEnd(self)
+
+
+class Stage:
+    """One stage of a job."""
+
+    def start(self, job: Job) -> None:
+        """Begin."""
+
+    def done(self, job: Job) -> bool:
+        """Whether the stage has ended well; raises SyntheticCTError where it failed."""
+        return True
+
+    def cancel(self) -> None:
+        """Ask the stage to end."""
+
+    def cancelled(self) -> bool:
+        """Whether the stage has ended after :meth:`cancel`."""
+        return True
+
+
+class Turn(Stage):
+    """A short piece of work in Slicer itself, in one turn of the event loop.
+
+    One volume a turn: the window is not answered while the function runs.
+    """
+
+    def __init__(self, function: Callable[[Job], Any]) -> None:
+        self._function = function
+
+    def start(self, job: Job) -> None:
+        result = self._function(job)
+        if result is not None:
+            job.result = result
