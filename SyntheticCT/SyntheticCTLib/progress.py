@@ -91,4 +91,24 @@ class TerminalProgress(Progress):
         self._bars.stop()
 
 
+class NotedProgress(Progress):
+    """Passes everything on, and keeps the warnings for a report.
+
+    Attributes:
+        warnings: every warning once, in order.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self.warnings: list[str] = []
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        self._progress.report(step, fraction, **details)
+
+    def warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+        self._progress.warn(message)
+
+
 SILENT = Progress()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import SILENT, Progress
+from SyntheticCTLib.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.registration import register
 from SyntheticCTLib.resampling import HU_OUTSIDE, resample
 from SyntheticCTLib.volumes import image_like
@@ -87,6 +87,7 @@ def evaluate(
         SyntheticCTError: no overlap, an unknown target, an empty region.
     """
     settings = settings or EvaluationSettings()
+    progress = NotedProgress(progress)
     structures = dict(structures or {})
     progress.report("Body contour", 0)
     body = body_contour(ct, "CT")
@@ -139,6 +140,7 @@ def evaluate(
             _dose_volumes(result, progress)
     else:
         result.notes.append("Dose was not evaluated, as asked for.")
+    result.notes += [warning for warning in progress.warnings if warning not in result.notes]
     return result
 
 
@@ -153,9 +155,10 @@ def _place(
     transform = None
     if settings.register:
         progress.report(f"Register {name}", 0)
-        transform = register(
-            ct, candidate, metric="mse", fill=HU_OUTSIDE, progress=progress
-        ).transform
+        found = register(ct, candidate, metric="mse", fill=HU_OUTSIDE, progress=progress)
+        transform = found.transform
+        if not found.deformed:
+            progress.warn(f"{name} was registered onto the CT rigidly only.")
         progress.report(f"Register {name}", 1)
     volume = resample(sitk.Cast(candidate, sitk.sitkInt16), ct, transform, fill=HU_OUTSIDE)
     ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
@@ -211,19 +214,16 @@ def _recalculate(
     result.prescription_gy = settings.prescription_gy or DEFAULT_PRESCRIPTION_GY
     target = find_target(result.structures, settings.target)
     grid = dose_grid(result.body, settings.dose_spacing_mm)
-    progress.report("Plan", 0)
-    plan = plan_for_target(
+    progress.report("Plan and dose on CT", 0)
+    plan, result.dose_ct = plan_for_target(
         result.structures.get(target) if target else None,
         result.ct,
         result.body,
         result.prescription_gy,
         grid=grid,
     )
-    progress.report("Plan", 1)
+    progress.report("Plan and dose on CT", 1)
     result.definitions["dose"] = describe(plan, grid)
-    progress.report("Dose on CT", 0)
-    result.dose_ct = recalculate_dose(result.ct, plan, result.body, grid)
-    progress.report("Dose on CT", 1)
     covered = _array(evaluated) > 0
     if (~covered & (_array(result.body) > 0)).any():
         result.notes.append(

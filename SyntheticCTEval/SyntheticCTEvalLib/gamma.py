@@ -138,6 +138,7 @@ def compute_gamma(
         )
     _check_dose(reference, "reference")
     _check_dose(evaluated, "evaluated")
+    _compare_frames(reference, evaluated, progress)
     dose = sitk.GetArrayViewFromImage(reference)
     normalization = criteria.normalization_gy
     if normalization is None:
@@ -155,31 +156,22 @@ def compute_gamma(
         )
 
     note = ""
+    comparison = (
+        reference,
+        evaluated,
+        region,
+        criteria.dose_percent,
+        criteria.distance_mm,
+        normalization,
+        criteria.local,
+        criteria.cap,
+    )
     if engine == "exact":
-        gamma = exact_gamma(
-            reference,
-            evaluated,
-            region,
-            criteria.dose_percent,
-            criteria.distance_mm,
-            normalization,
-            criteria.local,
-            criteria.cap,
-            progress,
-        )
+        gamma = exact_gamma(*comparison, progress)
     else:
         from .gamma_pymedphys import pymedphys_gamma
 
-        gamma, note = pymedphys_gamma(
-            reference,
-            evaluated,
-            region,
-            criteria.dose_percent,
-            criteria.distance_mm,
-            normalization,
-            criteria.local,
-            criteria.cap,
-        )
+        gamma, note = pymedphys_gamma(*comparison)
     for plane, planned in zip(gamma, region, strict=True):
         plane[np.abs(plane - 1) < _ROUNDING] = 1
         np.logical_and(planned, plane >= 0, out=planned)
@@ -239,6 +231,18 @@ def _check_dose(image: sitk.Image, what: str) -> None:
         raise SyntheticCTError(
             f"The {what} dose is negative, {low:g} Gy in places: give a dose in Gy, not a "
             "difference of doses."
+        )
+
+
+def _compare_frames(reference: sitk.Image, evaluated: sitk.Image, progress: Progress) -> None:
+    key = "FrameOfReferenceUID"  # kept by read_dose
+    named = [
+        image.GetMetaData(key) for image in (reference, evaluated) if image.HasMetaDataKey(key)
+    ]
+    if len(set(named)) > 1:
+        progress.warn(
+            "The two doses name different frames of reference: make sure that they lie in the "
+            "same coordinates before their gamma is believed."
         )
 
 

@@ -13,7 +13,7 @@ import functools
 import importlib.metadata
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,8 +86,10 @@ def plan_for_target(
     margin_mm: float = FIELD_MARGIN_MM,
     grid: sitk.Image | None = None,
     progress: Progress = SILENT,
-) -> Plan:
-    """Return a plan whose target gets ``prescription_gy`` in the mean on ``ct``.
+) -> tuple[Plan, sitk.Image]:
+    """Return a plan whose target gets ``prescription_gy`` in the mean on ``ct``, and its dose.
+
+    The dose is that of :func:`recalculate_dose` on ``ct``, which making the plan takes anyway.
 
     Fields are conformal to the target, the isocentre is its centroid, and every field gives
     the same mean dose to the target, so that their depth-dose slopes cancel. The monitor units
@@ -129,13 +131,14 @@ def plan_for_target(
         monitor_units=(1.0,) * len(gantry_angles_deg),
         prescription_gy=prescription_gy,
     )
-    means = [float(dose[scored].mean()) for dose in _field_doses(ct, plan, body, grid, progress)]
+    doses = list(_field_doses(ct, plan, body, grid, progress))
+    means = [float(dose[scored].mean()) for dose in doses]
     if min(means) <= 0:
         raise SyntheticCTError(
             "A field gives no dose to the target: check that target, body and CT belong together."
         )
     share = prescription_gy / len(means)
-    return Plan(
+    plan = Plan(
         isocentre_mm=plan.isocentre_mm,
         gantry_angles_deg=plan.gantry_angles_deg,
         fluence=plan.fluence,
@@ -147,6 +150,7 @@ def plan_for_target(
             f"fixed so that the mean dose of the target on the true CT is {prescription_gy:g} Gy"
         ),
     )
+    return plan, _total(doses, plan, body, grid)
 
 
 def recalculate_dose(
@@ -171,8 +175,14 @@ def recalculate_dose(
     Raises:
         SyntheticCTError: the body is empty, or the fields miss it.
     """
+    return _total(_field_doses(ct, plan, body, grid, progress), plan, body, grid)
+
+
+def _total(
+    doses: Iterable[np.ndarray], plan: Plan, body: sitk.Image, grid: sitk.Image
+) -> sitk.Image:
+    """The fields' doses of 1 MU, weighted by their monitor units, inside the body."""
     total = np.zeros(grid.GetSize()[::-1], dtype=np.float32)
-    doses = _field_doses(ct, plan, body, grid, progress)
     for units, dose in zip(plan.monitor_units, doses, strict=True):
         total += np.float32(units) * dose
     total[sitk.GetArrayFromImage(resample(body, grid, fill=0, nearest=True)) == 0] = 0

@@ -56,6 +56,22 @@ def test_a_denser_candidate_has_its_error_in_image_and_dose(phantom):
     assert found[high].mean() < 0.97 * reference[high].mean()
 
 
+def test_doses_of_different_frames_of_reference_are_warned_about_in_the_report(phantom):
+    dose = image_like(np.full(phantom.ct.GetSize()[::-1], 2, np.float32), phantom.ct)
+    other = sitk.Image(dose)
+    dose.SetMetaData("FrameOfReferenceUID", "1.2.3")
+    for frame, warned in (("1.2.3", False), ("1.2.4", True)):
+        other.SetMetaData("FrameOfReferenceUID", frame)
+        result = evaluate(
+            phantom.ct,
+            {"self": phantom.ct},
+            dose_ct=dose,
+            doses={"self": other},
+            settings=PLACED,
+        )
+        assert any("different frames of reference" in note for note in result.notes) is warned
+
+
 def test_every_number_has_its_definition_and_gamma_marks_what_it_left_out(phantom):
     result = evaluate(phantom.ct, {"bulk": bulk_from_ct(phantom.ct)}, settings=PLACED)
     metrics = result.candidates["bulk"].metrics
