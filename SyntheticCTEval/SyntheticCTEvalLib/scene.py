@@ -42,7 +42,8 @@ def write_scene(evaluation: Evaluation, path: str | os.PathLike) -> Path:
     layout = LAYOUT_FOUR_UP_PLOT_TABLE if scored else LAYOUT_FOUR_UP_TABLE
     with open_scene(layout) as scene, staged_file(path) as stage:
         _fill(scene, evaluation)
-        if not scene.WriteToMRB(str(stage)) or not stage.is_file():
+        # MRML writes to full paths only.
+        if not scene.WriteToMRB(str(stage.absolute())) or not stage.is_file():
             raise SyntheticCTError(
                 f"The scene {path} cannot be written: make sure that there is room on the disk."
             )

@@ -290,6 +290,12 @@ def test_without_dose_the_candidate_lies_over_the_ct(tmp_path):
         assert composite.GetForegroundOpacity() == 0
 
 
+def test_a_scene_can_be_written_to_a_relative_path(tmp_path, evaluation, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_scene(evaluation, "scene.mrb")
+    assert (tmp_path / "scene.mrb").is_file()
+
+
 def test_bad_places_get_one_sentence_and_leave_nothing(tmp_path, evaluation):
     with pytest.raises(SyntheticCTError, match=r"ends in \.mrb"):
         write_scene(evaluation, tmp_path / "scene.zip")
