@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
-import sys
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -28,13 +28,16 @@ _SCORE = re.compile(r"^\[ *\d+, *\d+\] SCORE +(-?[\d.eE+-]+)|^M\w+ +\[[^\]]*\] +
 
 
 def find_plastimatch() -> Path:
-    """Return the program: beside this Python first (its pinned version), then on the PATH.
+    """Return the program: that of the PyPI package first (a pinned version), then on the PATH.
 
     Raises:
         SyntheticCTError: it is in neither place.
     """
-    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    found = shutil.which("plastimatch", path=beside)
+    package = importlib.util.find_spec("plastimatch")
+    folders = (package and package.submodule_search_locations) or []
+    inside = [str(Path(folder) / "bin") for folder in folders]
+    places = os.pathsep.join([*inside, os.environ.get("PATH", "")])
+    found = shutil.which("plastimatch", path=places)
     if found is None:
         raise SyntheticCTError(
             "The program plastimatch, which registers images, is not installed: "

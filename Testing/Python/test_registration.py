@@ -323,7 +323,7 @@ def test_an_empty_mask_and_an_unknown_metric_are_refused():
 
 def test_absent_program_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(
         SyntheticCTError, match=r"plastimatch, .* is not installed: install it with"
     ):
