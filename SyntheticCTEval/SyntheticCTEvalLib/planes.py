@@ -76,17 +76,20 @@ class Plane:
 
 def target_of(evaluation: Evaluation) -> tuple[str, sitk.Image] | None:
     """Return name and mask (float32, 0 or 1) of the target structure, if there is one."""
-    name = find_target(evaluation.structures, None)
+    name = find_target(evaluation.structures, evaluation.target)
     if name is None or not sitk.GetArrayViewFromImage(evaluation.structures[name]).any():
         return None
     return name, sitk.Cast(evaluation.structures[name] != 0, sitk.sitkFloat32)
 
 
-def planes_of(evaluation: Evaluation, margin_mm: float = 12.0) -> list[Plane]:
+def planes_of(
+    evaluation: Evaluation, margin_mm: float = 12.0, step_mm: float | None = None
+) -> list[Plane]:
     """Return the axial, coronal and sagittal plane through the target, else the body.
 
     Each shows the body with a margin: the axial one seen from the feet, the coronal one from
-    the front, the sagittal one from the patient's left.
+    the front, the sagittal one from the patient's left. ``step_mm`` is the
+    side of a pixel, fit for a report when None.
     """
     target = target_of(evaluation)
     body = evaluation.body
@@ -96,7 +99,7 @@ def planes_of(evaluation: Evaluation, margin_mm: float = 12.0) -> list[Plane]:
     _, low, high = _place_of(body)
     low, high = low - margin_mm, high + margin_mm
     centre = np.clip(centre, low, high)
-    step = max(0.75, float(max(high - low)) / 420)
+    step = step_mm or max(0.75, float(max(high - low)) / 420)
     left, back, down = np.array((1, 0, 0)), np.array((0, 1, 0)), np.array((0, 0, -1))
 
     def plane(

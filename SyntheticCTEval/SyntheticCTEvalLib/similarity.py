@@ -175,27 +175,40 @@ def ssim_map(ct: sitk.Image, candidate: sitk.Image) -> sitk.Image:
     Raises:
         SyntheticCTError: the grids differ, or the slices are smaller than the window.
     """
+    _require_same_grid(ct, candidate, "candidate")
+    clipped = (np.clip(_view(image), *HU_RANGE).astype(np.float32) for image in (ct, candidate))
+    return image_like(slice_ssim(*clipped, HU_RANGE[1] - HU_RANGE[0]), ct)
+
+
+def slice_ssim(first: np.ndarray, second: np.ndarray, data_range: float) -> np.ndarray:
+    """Return scikit-image's structural similarity at every voxel (float32), slice by slice.
+
+    Args:
+        first, second: volumes (k, j, i), float32.
+        data_range: distance between the smallest and the largest value that there can be.
+
+    Raises:
+        SyntheticCTError: the slices are smaller than the window.
+    """
     from skimage.metrics import structural_similarity
 
-    _require_same_grid(ct, candidate, "candidate")
-    if min(ct.GetSize()[:2]) < SSIM_WINDOW:
+    if min(first.shape[1:]) < SSIM_WINDOW:
         raise SyntheticCTError(
             f"SSIM needs slices of at least {SSIM_WINDOW} x {SSIM_WINDOW} voxels and these are "
-            f"{ct.GetSize()[0]} x {ct.GetSize()[1]}: give images of the whole patient."
+            f"{first.shape[2]} x {first.shape[1]}: give images of the whole patient."
         )
-    values = np.empty(ct.GetSize()[::-1], dtype=np.float32)
-    pairs = zip(_view(ct), _view(candidate), values, strict=True)
-    for true, found, result in pairs:
+    values = np.empty(first.shape, dtype=np.float32)
+    for one, other, result in zip(first, second, values, strict=True):
         _, result[:] = structural_similarity(
-            np.clip(true, *HU_RANGE).astype(np.float32),
-            np.clip(found, *HU_RANGE).astype(np.float32),
-            data_range=HU_RANGE[1] - HU_RANGE[0],
+            one,
+            other,
+            data_range=data_range,
             gaussian_weights=True,
             sigma=SSIM_SIGMA,
             use_sample_covariance=False,
             full=True,
         )
-    return image_like(values, ct)
+    return values
 
 
 def ssim(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) -> float:

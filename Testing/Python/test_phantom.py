@@ -297,7 +297,7 @@ def test_cohort_has_a_manifest_of_relative_paths(tmp_path):
     assert [row["patient"] for row in rows] == ["phantom_20", "phantom_21"]
     for row in rows:
         assert row["prescription_gy"] == "45"
-        for column in ("mr", "ct", "mrcat", "structures"):
+        for column in ("mr", "ct", "candidate_MRCAT", "structures"):
             assert (manifest.parent / row[column]).is_file()
 
 

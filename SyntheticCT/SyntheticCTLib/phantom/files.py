@@ -77,8 +77,8 @@ def write_cohort(
 ) -> Path:
     """Write the phantoms of ``seed``, ``seed + 1``, ... and return the path of their manifest.
 
-    Each lies in ``phantom_<seed>``; manifest.csv has the columns patient, mr, ct, mrcat,
-    structures (relative paths) and prescription_gy.
+    Each lies in ``phantom_<seed>``; manifest.csv has the columns patient, mr, ct,
+    candidate_MRCAT, structures (relative paths) and prescription_gy.
 
     Raises:
         SyntheticCTError: ``count`` is below one, or the folder is not writable.
@@ -95,7 +95,7 @@ def write_cohort(
         for column, file in (
             ("mr", "mr"),
             ("ct", "ct"),
-            ("mrcat", "mrcat"),
+            ("candidate_MRCAT", "mrcat"),
             ("structures", "structures_ct"),
         ):
             row[column] = files[file].relative_to(folder).as_posix()
