@@ -9,10 +9,11 @@ import SimpleITK as sitk
 import vtk
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.resampling import grid_of, resample
+from SyntheticCTLib.volumes import PHANTOM_KEY
 from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
-SYNTHETIC_MARKS = ("SyntheticCT", "SyntheticCTModel")
-"""Image metadata that mark a synthetic CT and name its model; node attributes of these names."""
+MARKS = ("SyntheticCT", "SyntheticCTModel", PHANTOM_KEY)
+"""Image metadata that mark a synthetic CT, its model and the digital phantom; node attributes."""
 
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
@@ -66,7 +67,7 @@ def update_node_from_image(node: Any, image: sitk.Image) -> Any:
     """Give ``node`` the voxels (copied) and exactly the geometry of ``image``; return the node.
 
     The image is in world coordinates, so that the node leaves its parent transform, if it has
-    one. :data:`SYNTHETIC_MARKS` become attributes of the node.
+    one. :data:`MARKS` become attributes of the node.
     """
     array = sitk.GetArrayViewFromImage(image)
     data = vtk.vtkImageData()
@@ -80,7 +81,7 @@ def update_node_from_image(node: Any, image: sitk.Image) -> Any:
     node.SetSpacing(image.GetSpacing())
     node.SetOrigin((_RAS_TO_LPS @ image.GetOrigin()).tolist())
     node.SetAndObserveImageData(data)
-    for mark in SYNTHETIC_MARKS:
+    for mark in MARKS:
         node.SetAttribute(mark, image.GetMetaData(mark) if image.HasMetaDataKey(mark) else None)
     return node
 
@@ -111,7 +112,7 @@ def _image(node: Any) -> sitk.Image:
     image.SetSpacing(node.GetSpacing())
     image.SetOrigin((_RAS_TO_LPS @ node.GetOrigin()).tolist())
     image.SetDirection((_RAS_TO_LPS @ _array(directions)[:3, :3]).ravel().tolist())
-    for mark in SYNTHETIC_MARKS:
+    for mark in MARKS:
         if node.GetAttribute(mark):
             image.SetMetaData(mark, node.GetAttribute(mark))
     return image
