@@ -1,0 +1,176 @@
+"""Progress, Cancel, log and error sentence of the job that a panel has running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import ctk
+import qt
+import slicer
+from slicer.i18n import tr as _
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTMRML.jobs import Job, JobListener
+
+_ERROR_STYLE = "color: #c62828; font-weight: bold;"
+_STEPS = 1000
+
+
+class JobPanel(JobListener):
+    """Runs one job at a time and shows what it does.
+
+    Attributes:
+        widget: to be put into the layout of a panel.
+        busyChanged: called with True when a job has begun and with False when it has ended;
+            a panel disables its buttons there.
+    """
+
+    def __init__(self) -> None:
+        self.busyChanged: Callable[[bool], None] = lambda busy: None
+        self._job: Job | None = None
+        self._onDone: Callable[[Any], None] | None = None
+        self._onProgress: Callable[[str, float, dict[str, Any]], None] | None = None
+        self._shown = 0
+        self._build()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a job is running."""
+        return self._job is not None
+
+    def run(
+        self,
+        start: Callable[[JobListener], Job],
+        onDone: Callable[[Any], None] | None = None,
+        onProgress: Callable[[str, float, dict[str, Any]], None] | None = None,
+    ) -> None:
+        """Run the job that ``start(listener)`` returns, unless one is running.
+
+        :param start: call of a logic's start... method; what it refuses is shown as one sentence.
+        :param onDone: called with the job's result when it has finished well.
+        :param onProgress: called with step, fraction and details, besides what is shown here.
+        """
+        if self.busy:
+            return
+        self._onDone, self._onProgress, self._shown = onDone, onProgress, 0
+        self.log.clear()
+        self._say("")
+        try:
+            self._job = start(self)
+        except SyntheticCTError as error:
+            self.showError(str(error))
+            return
+        self._show(_("Starting..."), 0.0)
+        self.progressRow.visible = True
+        self.cancelButton.enabled = True
+        self.busyChanged(True)
+
+    def cancel(self, wait: bool = False) -> None:
+        """Cancel the running job, if there is one; ``wait`` returns only when it has ended."""
+        if self._job is None:
+            return
+        self.cancelButton.enabled = False
+        self.stepLabel.text = _("Cancelling...")
+        self._job.cancel(wait)
+
+    def showError(self, sentence: str, log: str = "") -> None:
+        """Show a sentence in the panel and in a dialog, which has the log behind a button."""
+        self._say(sentence, error=True)
+        details = {"detailedText": log} if log else {}
+        slicer.util.errorDisplay(sentence, **details)
+
+    def onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
+        self._show(step, fraction)
+        self._showLog()
+        if self._onProgress is not None:
+            self._onProgress(step, fraction, details)
+
+    def onWarning(self, message: str) -> None:
+        if message not in self.messageLabel.text:
+            self._say("\n".join(filter(None, (self.messageLabel.text, message))))
+        self._showLog()
+
+    def onEnd(self, job: Job) -> None:
+        self._showLog()
+        self._job = None
+        self.progressRow.visible = False
+        self.busyChanged(False)
+        if job.state == "finished":
+            if self._onDone is not None:
+                self._onDone(job.result)
+        elif job.state == "cancelled":
+            self._say(_("Cancelled; nothing was changed."))
+        else:
+            self.logBox.collapsed = False
+            self.showError(job.error, "\n".join(job.log))
+
+    def _show(self, step: str, fraction: float) -> None:
+        self.stepLabel.text = step
+        self.progressBar.value = round(_STEPS * min(max(fraction, 0.0), 1.0))
+
+    def _showLog(self) -> None:
+        if self._job is None:
+            return
+        lines = self._job.log[self._shown :]
+        self._shown += len(lines)
+        if lines:
+            self.log.appendPlainText("\n".join(lines))
+            self.logBox.visible = True
+
+    def _say(self, text: str, error: bool = False) -> None:
+        self.messageLabel.text = text
+        self.messageLabel.styleSheet = _ERROR_STYLE if error else ""
+        self.messageLabel.visible = bool(text)
+
+    def _build(self) -> None:
+        self.widget = qt.QWidget()
+        self.widget.objectName = "JobPanel"
+        column = qt.QVBoxLayout(self.widget)
+        column.setContentsMargins(0, 0, 0, 0)
+
+        self.progressRow = qt.QWidget()
+        grid = qt.QGridLayout(self.progressRow)
+        grid.setContentsMargins(0, 0, 0, 0)
+        self.stepLabel = qt.QLabel()
+        self.stepLabel.objectName = "JobStepLabel"
+        self.progressBar = qt.QProgressBar()
+        self.progressBar.objectName = "JobProgressBar"
+        self.progressBar.setRange(0, _STEPS)
+        self.progressBar.toolTip = _("How much of the current step is done")
+        self.progressBar.accessibleName = _("Progress of the current step")
+        self.cancelButton = qt.QPushButton(_("Cancel"))
+        self.cancelButton.objectName = "JobCancelButton"
+        self.cancelButton.toolTip = _("End the running work; nothing in the scene is changed")
+        self.cancelButton.connect("clicked()", self._onCancel)
+        grid.addWidget(self.stepLabel, 0, 0)
+        grid.addWidget(self.progressBar, 1, 0)
+        grid.addWidget(self.cancelButton, 1, 1)
+        self.progressRow.visible = False
+        column.addWidget(self.progressRow)
+
+        self.messageLabel = qt.QLabel()
+        self.messageLabel.objectName = "JobMessageLabel"
+        self.messageLabel.wordWrap = True
+        self.messageLabel.setTextFormat(qt.Qt.PlainText)
+        self.messageLabel.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
+        self.messageLabel.visible = False
+        column.addWidget(self.messageLabel)
+
+        self.logBox = ctk.ctkCollapsibleGroupBox()
+        self.logBox.objectName = "JobLogBox"
+        self.logBox.title = _("Log")
+        box = qt.QVBoxLayout(self.logBox)
+        self.log = qt.QPlainTextEdit()
+        self.log.objectName = "JobLog"
+        self.log.readOnly = True
+        self.log.maximumBlockCount = 2000
+        self.log.setFixedHeight(120)
+        self.log.toolTip = _("What the running work printed and warned of")
+        self.log.accessibleName = _("Log of the work")
+        box.addWidget(self.log)
+        self.logBox.collapsed = True
+        self.logBox.visible = False
+        column.addWidget(self.logBox)
+
+    def _onCancel(self) -> None:
+        self.cancel()
