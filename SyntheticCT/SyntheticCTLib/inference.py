@@ -12,7 +12,15 @@ from .domain import normalized_histogram, outside_domain
 from .errors import SyntheticCTError
 from .normalization import foreground_mask
 from .progress import SILENT, Progress
-from .slabs import Padding, SlabBlend, from_network, network_grid, to_network
+from .slabs import (
+    NO_SPREAD,
+    SLAB,
+    Padding,
+    SlabBlend,
+    from_network,
+    network_grid,
+    to_network,
+)
 from .volumes import label_synthetic
 
 BATCH = 4
@@ -65,7 +73,7 @@ def generate(
 
     grid = network_grid(mr, bundle.spacing_mm)
     slices = scale_to_network(to_network(normalized, grid, bundle.mr_range[0]), bundle.mr_range)
-    padding = Padding.to_multiple(slices.shape, 2 ** bundle.network["depth"], 3)
+    padding = Padding.to_multiple(slices.shape, 2 ** bundle.network["depth"], SLAB)
     device = choose_device(device)
     mean, spread = predict(
         bundle.generator(device), padding.add(slices, -1), device=device, progress=progress
@@ -76,9 +84,12 @@ def generate(
     hu = (mean + 1) * half + bundle.hu_range[0]
     sct = sitk.Cast(sitk.Round(from_network(hu, grid, mr)), sitk.sitkInt16)
     spread[spread > 0] *= half
+    uncertainty = from_network(spread, grid, mr, fill=NO_SPREAD)
+    # Between a slice with a spread and one without there is none.
+    uncertainty = sitk.Mask(uncertainty, uncertainty >= 0, outsideValue=NO_SPREAD)
     return Generated(
         sct=label_synthetic(sct, bundle.sha256),
-        uncertainty=from_network(spread, grid, mr),
+        uncertainty=uncertainty,
         normalized=normalized,
         warnings=warnings,
         device=device,
@@ -91,7 +102,7 @@ def predict(
     """Run the generator over all slabs of a volume and blend them.
 
     Args:
-        generator: network that maps (batch, 3, j, i) to the same shape.
+        generator: network that maps (batch, SLAB, j, i) to the same shape.
         slices: volume (k, j, i) in -1..1, float32, padded to what the network accepts.
 
     Returns:
@@ -100,12 +111,12 @@ def predict(
     import torch
 
     blend = SlabBlend(slices.shape)
-    starts = range(slices.shape[0] - 2)
+    starts = range(slices.shape[0] - SLAB + 1)
     volume = torch.from_numpy(slices).to(device)
     with torch.inference_mode():
         for first in range(0, len(starts), BATCH):
             batch = starts[first : first + BATCH]
-            predicted = generator(torch.stack([volume[k : k + 3] for k in batch])).cpu().numpy()
+            predicted = generator(torch.stack([volume[k : k + SLAB] for k in batch])).cpu().numpy()
             for k, slab in zip(batch, predicted, strict=True):
                 blend.add(k, slab)
             progress.report("Generate synthetic CT", (first + len(batch)) / len(starts))

@@ -11,8 +11,7 @@ import itertools
 import torch
 from torch import nn
 
-SLAB = 3
-"""Axial slices that enter and leave the generator together (2.5D)."""
+from .slabs import SLAB
 
 
 def _convolutions(inputs: int, outputs: int) -> nn.Sequential:

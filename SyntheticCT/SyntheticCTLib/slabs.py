@@ -10,6 +10,12 @@ import SimpleITK as sitk
 from .resampling import HU_OUTSIDE, grid_of, resample
 from .volumes import image_like
 
+SLAB = 3
+"""Axial slices that enter and leave the generator together (2.5D)."""
+
+NO_SPREAD = -1.0
+"""Uncertainty of slices that a single slab predicts."""
+
 SPACING_TOLERANCE = 0.02
 SLICE_TOLERANCE = 0.25
 """Relative differences to the trained spacing that are left alone, in-plane and across.
@@ -47,7 +53,9 @@ def to_network(image: sitk.Image, grid: sitk.Image, fill: float) -> np.ndarray:
     return sitk.GetArrayFromImage(resample(oriented, grid, fill=fill, antialias=True))
 
 
-def from_network(array: np.ndarray, grid: sitk.Image, reference: sitk.Image) -> sitk.Image:
+def from_network(
+    array: np.ndarray, grid: sitk.Image, reference: sitk.Image, fill: float = HU_OUTSIDE
+) -> sitk.Image:
     """Return ``array`` (k, j, i on ``grid``) on exactly the grid of ``reference``."""
     image = sitk.DICOMOrient(image_like(array, grid), _orientation(reference))
     if image.GetSize() == reference.GetSize() and np.allclose(
@@ -55,7 +63,7 @@ def from_network(array: np.ndarray, grid: sitk.Image, reference: sitk.Image) -> 
     ):
         image.CopyInformation(reference)
         return image
-    return resample(image, reference, fill=HU_OUTSIDE)
+    return resample(image, reference, fill=fill)
 
 
 def _orientation(image: sitk.Image) -> str:
@@ -113,5 +121,5 @@ class SlabBlend:
         """Return the standard deviation over those slabs; -1 in slices held by one slab only."""
         count = self._count[:, None, None]
         spread = np.sqrt(np.maximum(self._squares / count - (self._sum / count) ** 2, 0))
-        spread[self._count < 2] = -1
+        spread[self._count < 2] = NO_SPREAD
         return spread

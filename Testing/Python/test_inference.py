@@ -66,6 +66,12 @@ def test_uncertainty_is_marked_where_one_slab_predicts_and_in_hu_elsewhere():
     assert 0.01 < spread[1:-1].mean() < 3072
 
 
+def test_uncertainty_is_a_spread_or_its_mark_on_other_slice_distances_too():
+    spread = sitk.GetArrayFromImage(generate(blob_mr(spacing=(4, 4, 7)), tiny_bundle()).uncertainty)
+    assert ((spread == -1) | (spread >= 0)).all()
+    assert (spread[0] == -1).all() and (spread[2:-2] >= 0).all()
+
+
 def test_two_slices_are_enough():
     result = generate(blob_mr(size=(20, 16, 2)), tiny_bundle())
     assert result.sct.GetSize() == (20, 16, 2)
