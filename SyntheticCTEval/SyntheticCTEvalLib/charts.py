@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +27,12 @@ GAMMA_TOP = 2.0
 
 def candidate_colours(evaluation: Evaluation) -> dict[str, str]:
     """Return one colour a candidate, the same in every chart and table."""
-    count = len(CANDIDATE_COLOURS)
-    return {name: CANDIDATE_COLOURS[i % count] for i, name in enumerate(evaluation.candidates)}
+    return colours_of(evaluation.candidates)
+
+
+def colours_of(candidates: Iterable[str]) -> dict[str, str]:
+    """Return one colour a candidate; patient's and cohort's reports give the same order."""
+    return dict(zip(candidates, itertools.cycle(CANDIDATE_COLOURS), strict=False))
 
 
 def error_chart(evaluation: Evaluation) -> Picture:
@@ -39,7 +45,7 @@ def error_chart(evaluation: Evaluation) -> Picture:
         values = sitk.GetArrayViewFromImage(evaluation.candidates[name].difference)[inside]
         values = values[np.isfinite(values)]
         share = np.histogram(np.clip(values, -ERROR_HU, ERROR_HU), edges)[0] / max(values.size, 1)
-        _steps(axes, share, edges, name, colour, index)
+        _steps(axes, share, edges, short(name), colour, index)
     axes.axvline(0, color="#555555", linewidth=0.8)
     axes.set_yscale("log")
     axes.set_xlim(-ERROR_HU, ERROR_HU)

@@ -88,8 +88,8 @@ def planes_of(
     """Return the axial, coronal and sagittal plane through the target, else the body.
 
     Each shows the body with a margin: the axial one seen from the feet, the coronal one from
-    the front, the sagittal one from the patient's left. ``step_mm`` is the
-    side of a pixel, fit for a report when None.
+    the front, the sagittal one from the patient's left. ``step_mm`` is the side of a pixel,
+    fit for a report when None.
     """
     target = target_of(evaluation)
     body = evaluation.body
@@ -148,12 +148,12 @@ def colour_scale(name: str, low: float, high: float, over: str | None = None) ->
     return ScalarMappable(Normalize(low, high), colours)
 
 
-def new_figure(height_inch: float) -> Figure:
+def new_figure(height_inch: float, dpi: int = DPI) -> Figure:
     """Return an empty white figure of the report's width, apart from pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH_INCH, height_inch), dpi=DPI, facecolor="white")
+    figure = Figure(figsize=(WIDTH_INCH, height_inch), dpi=dpi, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -165,7 +165,7 @@ def figure_png(figure: Figure) -> bytes:
     figure.canvas.draw()
     pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3]
     with io.BytesIO() as stream:
-        Image.fromarray(pixels).save(stream, "PNG", compress_level=6, dpi=(DPI, DPI))
+        Image.fromarray(pixels).save(stream, "PNG", compress_level=6, dpi=(figure.dpi, figure.dpi))
         return stream.getvalue()
 
 
@@ -174,10 +174,31 @@ def short(name: str, longest: int = 24) -> str:
     return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
+def draw_letters(axes: Axes, letters: Sequence[str]) -> None:
+    """Write what lies to the left, right, top and bottom into a panel."""
+    places = (
+        (0.012, 0.5, "left", "center"),
+        (0.988, 0.5, "right", "center"),
+        (0.5, 0.985, "center", "top"),
+        (0.5, 0.015, "center", "bottom"),
+    )
+    for letter, (x, y, ha, va) in zip(letters, places, strict=True):
+        write_into(axes, x, y, letter, ha=ha, va=va, fontsize=9)
+
+
+def write_into(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
+    """Write ``text`` into a panel at (x, y) of its width and height, legible on any picture."""
+    from matplotlib import patheffects
+
+    written = axes.text(x, y, text, transform=axes.transAxes, color="white", **style)
+    written.set_parse_math(False)
+    written.set_path_effects([patheffects.withStroke(linewidth=2, foreground="black")])
+
+
 class Board:
     """Rows of panels, one column a plane, all at one scale, with room for a colour bar."""
 
-    LEFT, RIGHT, TOP, GAP = 0.36, 1.2, 0.34, 0.07  # inches
+    LEFT, RIGHT, TOP, GAP = 0.36, 1.36, 0.34, 0.07  # inches
 
     def __init__(self, planes: list[Plane], rows: Sequence[str]) -> None:
         self.planes = planes
@@ -301,18 +322,6 @@ class Board:
         )
 
     def _letters(self, row: int, column: int) -> None:
-        from matplotlib import patheffects
-
         axes = self.axes[row][column]
-        if axes.texts:
-            return
-        places = (
-            (0.012, 0.5, "left", "center"),
-            (0.988, 0.5, "right", "center"),
-            (0.5, 0.985, "center", "top"),
-            (0.5, 0.015, "center", "bottom"),
-        )
-        for letter, (x, y, ha, va) in zip(self.planes[column].letters, places, strict=True):
-            text = axes.text(x, y, letter, ha=ha, va=va, transform=axes.transAxes, fontsize=9)
-            text.set_color("white")
-            text.set_path_effects([patheffects.withStroke(linewidth=2, foreground="black")])
+        if not axes.texts:
+            draw_letters(axes, self.planes[column].letters)

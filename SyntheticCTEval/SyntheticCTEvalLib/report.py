@@ -15,43 +15,11 @@ from SyntheticCTLib.outputs import staged_file
 from SyntheticCTLib.volumes import SYNTHETIC_NOTE
 
 from . import charts, dvh_report, pictures, planes
+from .quantities import HIGHER, ZERO, describe, finite, flat, is_finite, position, printed
 from .results import Evaluation
-from .similarity import DEFINITIONS, TISSUES
+from .similarity import DEFINITIONS
 
 TEMPLATE = "report.html"
-LOWER, HIGHER, ZERO = "lower is better", "higher is better", "nearer to 0 is better"
-
-_FIGURES: tuple[tuple[str, str, str, int, str], ...] = (
-    ("mae_body", "MAE in the body", "HU", 1, LOWER),
-    ("mae_image", "MAE of the whole image", "HU", 1, LOWER),
-    ("me_body", "Mean error in the body", "HU", 1, ZERO),
-    ("me_image", "Mean error of the whole image", "HU", 1, ZERO),
-    ("rmse_body", "RMSE in the body", "HU", 1, LOWER),
-    ("rmse_image", "RMSE of the whole image", "HU", 1, LOWER),
-    ("psnr", "PSNR in the body", "dB", 2, HIGHER),
-    ("psnr_image", "PSNR of the whole image", "dB", 2, HIGHER),
-    ("ssim", "SSIM of the whole image", "", 4, HIGHER),
-    ("ssim_body", "SSIM in the body", "", 4, HIGHER),
-    ("ssim_3d", "SSIM in 3D of the whole image", "", 4, HIGHER),
-    ("ssim_3d_body", "SSIM in 3D in the body", "", 4, HIGHER),
-    ("ms_ssim", "MS-SSIM of the whole image", "", 4, HIGHER),
-    ("ms_ssim_body", "MS-SSIM in the body", "", 4, HIGHER),
-    ("dsc_body", "Dice of the body contour", "", 4, HIGHER),
-    ("hd95_body", "95 % Hausdorff distance of the body contour", "mm", 1, LOWER),
-    ("dsc_bone", "Dice of the bones", "", 4, HIGHER),
-    ("msd_bone", "Mean surface distance of the bones", "mm", 2, LOWER),
-    ("hd95_bone", "95 % Hausdorff distance of the bones", "mm", 1, LOWER),
-    ("tissue_mae", "MAE in", "HU", 1, LOWER),
-    ("gpr", "Gamma pass rate", "%", 2, HIGHER),
-    ("coverage_body_percent", "Part of the body that was compared", "%", 1, ""),
-)
-_TISSUE_NAMES = {
-    "air": "gas",
-    "fat": "fat",
-    "soft": "soft tissue",
-    "spongy": "spongy bone",
-    "compact": "compact bone",
-}
 
 
 @dataclass
@@ -109,7 +77,7 @@ def write_metrics(evaluation: Evaluation, path: str | os.PathLike) -> Path:
         SyntheticCTError: ``path`` cannot be written.
     """
     path = Path(path)
-    text = json.dumps(_finite(evaluation.metrics()), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(evaluation.metrics()), indent=2, ensure_ascii=False, allow_nan=False)
     with staged_file(path) as stage:
         stage.write_text(text + "\n", encoding="utf-8")
     return path
@@ -126,9 +94,9 @@ def write_metrics_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:
         writer = csv.writer(stream)
         writer.writerow(["candidate", "metric", "value"])
         for name, candidate in evaluation.candidates.items():
-            for (key, part), value in _flat(candidate.metrics).items():
+            for (key, part), value in flat(candidate.metrics).items():
                 if isinstance(value, dict):
-                    for inner, number in _finite(value).items():
+                    for inner, number in finite(value).items():
                         empty = number is None
                         writer.writerow([name, f"{key}.{part}.{inner}", "" if empty else number])
                     continue
@@ -144,17 +112,9 @@ def summary_rows(evaluation: Evaluation) -> list[Row]:
 
     Values that print alike are equally good; nothing is marked where nothing is compared.
     """
-    values = [_flat(candidate.metrics) for candidate in evaluation.candidates.values()]
+    values = [flat(candidate.metrics) for candidate in evaluation.candidates.values()]
     present = list(dict.fromkeys(key for metrics in values for key in metrics))
-    known = [figure[0] for figure in _FIGURES]
-    tissues = list(TISSUES)
-    order = sorted(
-        present,
-        key=lambda key: (
-            known.index(key[0]) if key[0] in known else len(known),
-            tissues.index(key[1]) if key[1] in tissues else 0,
-        ),
-    )
+    order = sorted(present, key=position)
     rows = []
     for key in order:
         found = [metrics.get(key) for metrics in values]
@@ -173,22 +133,13 @@ def definitions_of(evaluation: Evaluation, rows: list[Row]) -> list[tuple[str, s
 
 
 def _row(key: tuple[str, str], values: list[Any]) -> Row:
-    name, part = key
-    label, unit, digits, better = name.replace("_", " "), "", 3, ""
-    for figure, *described in _FIGURES:
-        if figure == name:
-            label, unit, digits, better = described
-    if name == "tissue_mae":
-        label = f"{label} {_TISSUE_NAMES.get(part, part)}"
-    elif name == "gpr":
-        label = f"{label}, dose above {part} %"
-    elif part:
-        label = f"{label}, {part}"
-    row = Row(name, label, unit, better)
-    cells = [_number(value, digits) for value in values]
+    described = describe(key)
+    digits, better = described.digits, described.better
+    row = Row(key[0], described.label, described.unit, better)
+    cells = [printed(value, digits) for value in values]
     scores = [
         (abs(float(cell)) if better == ZERO else float(cell) * (-1 if better == HIGHER else 1))
-        if _is_finite(value)
+        if is_finite(value)
         else math.inf
         for cell, value in zip(cells, values, strict=True)
     ]
@@ -196,40 +147,6 @@ def _row(key: tuple[str, str], values: list[Any]) -> Row:
     row.cells = [cell.replace("-", "\N{MINUS SIGN}") for cell in cells]
     row.best = [bool(comparable and score == min(scores)) for score in scores]
     return row
-
-
-def _number(value: Any, digits: int) -> str:
-    if isinstance(value, float) and value == math.inf:
-        return "∞"
-    return f"{value:.{digits}f}" if _is_finite(value) else "n/a"
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _flat(metrics: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Figures by (key, part); part is "" but for figures that hold several."""
-    flat: dict[tuple[str, str], Any] = {}
-    for key, value in metrics.items():
-        if isinstance(value, dict):
-            flat |= {(key, str(part)): inner for part, inner in value.items()}
-        else:
-            flat[key, ""] = value
-    return flat
-
-
-def _finite(value: Any) -> Any:
-    """Return ``value`` with None for NaN and infinity, which JSON does not have."""
-    if isinstance(value, dict):
-        return {str(key): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:

@@ -1,0 +1,135 @@
+"""The quantities of metrics.json in words: name, unit, digits, and which way is better."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from .dvh import DIFFERENCE
+from .similarity import TISSUES
+
+LOWER, HIGHER, ZERO = "lower is better", "higher is better", "nearer to 0 is better"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """How a quantity is told: label, unit, digits printed, and LOWER, HIGHER, ZERO or ""."""
+
+    label: str
+    unit: str = ""
+    digits: int = 3
+    better: str = ""
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "mae_body": Quantity("MAE in the body", "HU", 1, LOWER),
+    "mae_image": Quantity("MAE of the whole image", "HU", 1, LOWER),
+    "me_body": Quantity("Mean error in the body", "HU", 1, ZERO),
+    "me_image": Quantity("Mean error of the whole image", "HU", 1, ZERO),
+    "rmse_body": Quantity("RMSE in the body", "HU", 1, LOWER),
+    "rmse_image": Quantity("RMSE of the whole image", "HU", 1, LOWER),
+    "psnr": Quantity("PSNR in the body", "dB", 2, HIGHER),
+    "psnr_image": Quantity("PSNR of the whole image", "dB", 2, HIGHER),
+    "ssim": Quantity("SSIM of the whole image", "", 4, HIGHER),
+    "ssim_body": Quantity("SSIM in the body", "", 4, HIGHER),
+    "ssim_3d": Quantity("SSIM in 3D of the whole image", "", 4, HIGHER),
+    "ssim_3d_body": Quantity("SSIM in 3D in the body", "", 4, HIGHER),
+    "ms_ssim": Quantity("MS-SSIM of the whole image", "", 4, HIGHER),
+    "ms_ssim_body": Quantity("MS-SSIM in the body", "", 4, HIGHER),
+    "dsc_body": Quantity("Dice of the body contour", "", 4, HIGHER),
+    "hd95_body": Quantity("95 % Hausdorff distance of the body contour", "mm", 1, LOWER),
+    "dsc_bone": Quantity("Dice of the bones", "", 4, HIGHER),
+    "msd_bone": Quantity("Mean surface distance of the bones", "mm", 2, LOWER),
+    "hd95_bone": Quantity("95 % Hausdorff distance of the bones", "mm", 1, LOWER),
+    "tissue_mae": Quantity("MAE in", "HU", 1, LOWER),
+    "gpr": Quantity("Gamma pass rate", "%", 2, HIGHER),
+    "ssim_mr": Quantity("SSIM against the MR, unregistered", "", 4, HIGHER),
+    "dsc_body_mr": Quantity(
+        "Dice of the body contour against the MR, not registered", "", 4, HIGHER
+    ),
+    "coverage_body_percent": Quantity("Part of the body that was compared", "%", 1),
+}
+"""By key of metrics.json, in the order in which reports print them."""
+
+_TISSUE_NAMES = {
+    "air": "gas",
+    "fat": "fat",
+    "soft": "soft tissue",
+    "spongy": "spongy bone",
+    "compact": "compact bone",
+}
+
+
+def describe(key: tuple[str, ...]) -> Quantity:
+    """Return how the quantity at ``key`` is told.
+
+    Args:
+        key: path into a candidate's entry of metrics.json: ("mae_body", ""), ("gpr", "10") or
+            ("dvh", "bladder", "D95_difference"); the second part is "" where there is none.
+    """
+    name, part = key[:2]
+    if name == "dvh" and len(key) > 2:
+        return _describe_dvh(part, key[2])
+    found = QUANTITIES.get(name, Quantity(name.replace("_", " ")))
+    label = found.label
+    if name == "tissue_mae":
+        label = f"{label} {_TISSUE_NAMES.get(part, part)}"
+    elif name == "gpr":
+        label = f"{label}, dose above {part} %"
+    elif part:
+        label = f"{label}, {part}"
+    return Quantity(label, found.unit, found.digits, found.better)
+
+
+def position(key: tuple[str, ...]) -> tuple[int, int]:
+    """Return where the quantity at ``key`` is printed, as a sort key."""
+    names, tissues = list(QUANTITIES), list(TISSUES)
+    name, part = key[:2]
+    within = tissues.index(part) if part in tissues else 0
+    return names.index(name) if name in names else len(names), within
+
+
+def flat(metrics: dict[str, Any]) -> dict[tuple[str, str], Any]:
+    """Return metrics by (key, part); part is "" but for quantities that hold several."""
+    values: dict[tuple[str, str], Any] = {}
+    for key, value in metrics.items():
+        if isinstance(value, dict):
+            values |= {(key, str(part)): inner for part, inner in value.items()}
+        else:
+            values[key, ""] = value
+    return values
+
+
+def finite(value: Any) -> Any:
+    """Return ``value`` with None for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {str(key): finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(inner) for inner in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def is_finite(value: Any) -> bool:
+    """Tell whether ``value`` is a finite number (true and false are none)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def printed(value: Any, digits: int) -> str:
+    """Return ``value`` as tables print it, "n/a" where it does not exist."""
+    if isinstance(value, float) and value == math.inf:
+        return "∞"
+    return f"{value:.{digits}f}" if is_finite(value) else "n/a"
+
+
+def _describe_dvh(structure: str, figure: str) -> Quantity:
+    name = figure.removesuffix(DIFFERENCE)
+    label = f"{structure}, {name}"
+    if figure == name:
+        return Quantity(label, "%" if name.startswith(("V", "outside")) else "Gy", 2)
+    unit = "percentage points" if name.startswith("V") else "% of the prescription"
+    return Quantity(f"{label}, candidate minus true CT", unit, 2, ZERO)
