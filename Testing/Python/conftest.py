@@ -22,3 +22,25 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"the real files are not here ({REAL_DATA.parent.name}/data is absent)")
     return REAL_DATA
+
+
+@pytest.fixture
+def harness(tmp_path):
+    """Slicer's stand-in with its main window: loads module files, opens panels, clicks."""
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
+    from harness import open_slicer
+
+    with open_slicer(tmp_path) as slicer:
+        yield slicer
+
+
+@pytest.fixture
+def harness_without_window(tmp_path):
+    """The same as ``Slicer --no-main-window --disable-cli-modules``."""
+    pytest.importorskip("slicer", reason="slicer-core is not installed")
+    pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
+    from harness import open_slicer
+
+    with open_slicer(tmp_path, main_window=False) as slicer:
+        yield slicer

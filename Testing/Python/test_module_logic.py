@@ -13,8 +13,6 @@ from SyntheticCTLib.resampling import grid_of, same_grid
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 import vtk
-from slicer_harness import load_module, module_parent
-from SyntheticCTEvalLib.scene import open_scene
 from SyntheticCTMRML.nodes import add_volume, image_from_node
 from SyntheticCTMRML.segments import add_segmentation, masks_from_segmentation
 
@@ -22,19 +20,18 @@ OBLIQUE = (0.8, 0.6, 0, 0.6, -0.8, 0, 0, 0, 1)
 
 
 @pytest.fixture
-def scene():
-    with open_scene() as scene:
-        yield scene
+def scene(harness):
+    return harness.scene
 
 
 @pytest.fixture
-def logic(monkeypatch):
-    return load_module("SyntheticCT", monkeypatch).SyntheticCTLogic()
+def logic(harness):
+    return harness.load_module("SyntheticCT").SyntheticCTLogic()
 
 
 @pytest.fixture
-def evaluation_logic(monkeypatch):
-    return load_module("SyntheticCTEval", monkeypatch).SyntheticCTEvalLogic()
+def evaluation_logic(harness):
+    return harness.load_module("SyntheticCTEval").SyntheticCTEvalLogic()
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +70,8 @@ def moved(scene, node, shift_ras=(12.0, -7.0, 3.5)):
 
 
 @pytest.mark.parametrize("name", ["SyntheticCT", "SyntheticCTEval"])
-def test_a_module_says_what_it_is(name, monkeypatch):
-    module = getattr(load_module(name, monkeypatch), name)(module_parent())
+def test_a_module_says_what_it_is(name, harness):
+    module = getattr(harness.load_module(name), name)(harness.module_parent(name))
     parent = module.parent
     assert parent.title.startswith("Synthetic CT")
     assert parent.categories == ["Radiotherapy"]

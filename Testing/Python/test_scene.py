@@ -14,7 +14,7 @@ from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.volumes import image_like, label_synthetic
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
-from slicer_harness import read_bundle, render_slice
+from harness import read_bundle, render_slice
 from SyntheticCTMRML.display import nodes_of_class, set_slice_layers
 from SyntheticCTMRML.nodes import image_from_node
 

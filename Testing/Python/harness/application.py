@@ -1,0 +1,210 @@
+"""``slicer.app`` and ``slicer.modules``: as much of Slicer's application as panels use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import slicer
+import vtk
+
+from .api import module_names
+from .qt_stand_in import application as qt_application
+from .qt_stand_in import make_qt, wrap
+
+FOUR_UP = 3
+
+
+class Guarded:
+    """Has only names that the real thing has, too, whatever the stand-in knows of them."""
+
+    _where = ""
+
+    def __getattr__(self, name: str) -> Any:
+        known = name in module_names(self._where)
+        what = "the test harness has no stand-in for" if known else "Slicer has no"
+        raise AttributeError(f"{what} {self._where}.{name}")
+
+
+class SliceWidget:
+    """A slice view: its nodes and its logic, without a picture on a screen."""
+
+    def __init__(self, logic: Any) -> None:
+        self._logic = logic
+
+    def sliceLogic(self) -> Any:
+        return self._logic
+
+    def mrmlSliceNode(self) -> Any:
+        return self._logic.GetSliceNode()
+
+    def mrmlSliceCompositeNode(self) -> Any:
+        return self._logic.GetSliceCompositeNode()
+
+    def fitSliceToBackground(self) -> None:
+        self._logic.FitSliceToBackground()
+
+
+class LayoutManager:
+    """Layouts and slice views of the scene."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+        self._logic = slicer.vtkMRMLLayoutLogic()
+        self._logic.SetMRMLScene(app.scene)
+        self._slices: dict[str, SliceWidget] = {}
+        self.setLayout(FOUR_UP)
+
+    def close(self) -> None:
+        # Emptying a scene under a layout logic crashes.
+        for widget in self._slices.values():
+            widget.sliceLogic().SetMRMLScene(None)
+        self._slices.clear()
+        self._logic.SetMRMLScene(None)
+
+    def layoutLogic(self) -> Any:
+        return self._logic
+
+    @property
+    def layout(self) -> int:
+        return self._logic.GetLayoutNode().GetViewArrangement()
+
+    def setLayout(self, layout: int) -> None:
+        self._logic.GetLayoutNode().SetViewArrangement(layout)
+        self._make_slices()
+
+    def _make_slices(self) -> None:
+        for index in range(self._app.scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
+            node = self._app.scene.GetNthNodeByClass(index, "vtkMRMLSliceNode")
+            name = node.GetLayoutName()
+            if name in self._slices:
+                continue
+            logic = slicer.vtkMRMLSliceLogic()
+            logic.SetMRMLApplicationLogic(self._app.applicationLogic())
+            logic.SetMRMLScene(self._app.scene)
+            logic.SetSliceNode(node)
+            logic.ResizeSliceNode(256, 256)
+            self._slices[name] = SliceWidget(logic)
+
+    def sliceViewNames(self) -> list[str]:
+        self._make_slices()
+        return list(self._slices)
+
+    def sliceWidget(self, name: str) -> Any:
+        self._make_slices()
+        return self._slices.get(name)
+
+    def mrmlSliceLogics(self) -> Any:
+        self._make_slices()
+        logics = vtk.vtkCollection()
+        for widget in self._slices.values():
+            logics.AddItem(widget.sliceLogic())
+        return logics
+
+    def resetSliceViews(self) -> None:
+        for widget in self._slices.values():
+            widget.fitSliceToBackground()
+
+    threeDViewCount = 0
+    tableViewCount = 0
+    plotViewCount = 0
+
+    def resetThreeDViews(self) -> None:
+        """There are no 3D views here."""
+
+
+class Application(Guarded):
+    """``slicer.app``.
+
+    Args:
+        scene: the MRML scene.
+        folder: for settings, temporary files and Slicer's home.
+        main_window: whether there are a main window and a layout manager.
+    """
+
+    _where = "slicer.app"
+    applicationName = "Slicer"
+    applicationVersion = "5.12.3"
+    majorVersion = 5
+    minorVersion = 12
+    mainApplicationName = "Slicer"
+    documentationBaseUrl = "https://slicer.readthedocs.io/en/latest"
+
+    def __init__(self, scene: Any, application_logic: Any, folder: Path, main_window: bool) -> None:
+        self.scene = scene
+        self._logic = application_logic
+        self._settings = make_qt().QSettings(
+            str(folder / "Slicer.ini"), make_qt().QSettings.IniFormat
+        )
+        self._window = None
+        if main_window:
+            self._window = make_qt().QMainWindow()
+            self._window.setObjectName("qSlicerMainWindow")
+        self._layouts = LayoutManager(self) if main_window else None
+        self.temporaryPath = str(folder)
+        self.cachePath = str(folder / "cache")
+        self.slicerHome = str(folder / "home")
+        self.testing = False
+
+    def close(self) -> None:
+        if self._layouts is not None:
+            self._layouts.close()
+            self._window.delete()
+
+    def mrmlScene(self) -> Any:
+        return self.scene
+
+    def applicationLogic(self) -> Any:
+        return self._logic
+
+    def layoutManager(self) -> Any:
+        return self._layouts
+
+    def processEvents(self) -> None:
+        qt_application().processEvents()
+
+    def testingEnabled(self) -> bool:
+        return self.testing
+
+    def userSettings(self) -> Any:
+        return self._settings
+
+    def settings(self) -> Any:
+        return self._settings
+
+    def topLevelWidgets(self) -> list[Any]:
+        return [self._window] if self._window is not None else []
+
+    def setOverrideCursor(self, cursor: Any) -> None:
+        qt_application().setOverrideCursor(cursor)
+
+    def restoreOverrideCursor(self) -> None:
+        qt_application().restoreOverrideCursor()
+
+    def pauseRender(self) -> None:
+        """Nothing is rendered."""
+
+    def resumeRender(self) -> None:
+        """Nothing is rendered."""
+
+    def clipboard(self) -> Any:
+        return wrap(qt_application().clipboard())
+
+
+class Module:
+    """A module of Slicer, in ``slicer.modules``."""
+
+    def __init__(self, name: str, path: str = "", logic: Any = None) -> None:
+        self.name = name
+        self.title = name
+        self.path = path
+        self._logic = logic
+
+    def logic(self) -> Any:
+        return self._logic
+
+
+class Modules(Guarded):
+    """``slicer.modules``; what is not set is not there, as without its extension."""
+
+    _where = "slicer.modules"

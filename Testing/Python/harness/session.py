@@ -1,0 +1,205 @@
+"""A running stand-in of Slicer: loads module files, opens panels, clicks."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from .scenes import new_scene, read_bundle
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+class Slicer:
+    """What a test does as a person would.
+
+    Attributes:
+        scene: the MRML scene, which is ``slicer.mrmlScene``.
+        app: ``slicer.app``.
+        modules: ``slicer.modules``; set an attribute to provide a module.
+        dialogs: what was asked and shown, and the answers that wait.
+        cli: command line modules that the test provides.
+        packages: what was to be installed.
+    """
+
+    def __init__(self, folder: Path, main_window: bool = True) -> None:
+        from .application import Application, Module, Modules
+        from .dialogs import DIALOGS
+        from .qt_stand_in import errors
+        from .scripted_modules import CommandLineModules, Packages
+
+        self.folder = folder
+        self.scene, logic = new_scene()
+        self.app = Application(self.scene, logic, folder, main_window)
+        self.modules = Modules()
+        self.modules.colors = Module("Colors", logic=logic.GetColorLogic())
+        for name in ("Volumes", "Segmentations", "SubjectHierarchy", "Tables", "Plots"):
+            setattr(self.modules, name.lower(), Module(name, logic=logic.GetModuleLogic(name)))
+        self.dialogs = DIALOGS
+        self.dialogs.clear()
+        self.cli = CommandLineModules()
+        self.packages = Packages()
+        self.panels: list[Any] = []
+        self._errors = errors
+        self._errors.clear()
+
+    def load_module(self, name: str) -> ModuleType:
+        """Return the unmodified file of a scripted module, loaded as Slicer does."""
+        from .application import Module
+
+        path = REPOSITORY / name / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+        setattr(self.modules, name.lower(), Module(name, str(path)))
+        return module
+
+    def module_parent(self, name: str) -> Any:
+        """Return what Slicer passes to a module class: it collects the metadata."""
+        from .application import Module
+
+        return Module(name, str(REPOSITORY / name / f"{name}.py"))
+
+    def open_panel(self, name: str) -> Any:
+        """Return the widget of a module as after a click on it in Slicer's menu."""
+        module = self.load_module(name)
+        panel = getattr(module, f"{name}Widget")()
+        getattr(self.modules, name.lower()).widget = panel
+        self.panels.append(panel)
+        panel.parent.resize(520, 900)
+        panel.parent.show()
+        if hasattr(panel, "enter"):
+            panel.enter()
+        self.process_events()
+        return panel
+
+    def close_panel(self, panel: Any) -> None:
+        """Leave a module and unload it."""
+        if hasattr(panel, "exit"):
+            panel.exit()
+        panel.cleanup()
+        self.panels.remove(panel)
+        panel.parent.delete()
+        self.raise_errors()
+
+    def process_events(
+        self, until: Callable[[], bool] | None = None, timeout_s: float = 30.0
+    ) -> None:
+        """Run the event loop once, or until a condition holds; AssertionError when too late."""
+        end = time.monotonic() + timeout_s
+        self.app.processEvents()
+        self.raise_errors()
+        while until is not None and not until():
+            assert time.monotonic() < end, f"still waiting after {timeout_s} s"
+            time.sleep(0.005)
+            self.app.processEvents()
+            self.raise_errors()
+
+    def raise_errors(self) -> None:
+        """Raise what a function that Qt has called has raised."""
+        if self._errors:
+            error = self._errors[0]
+            self._errors.clear()
+            raise error
+
+    def click(self, button: Any) -> None:
+        """Click a button that a person could click: shown and enabled."""
+        name = button.name or button.text
+        assert button.isVisibleTo(button.window()), f"{name} is not shown"
+        assert button.enabled, f"{name} is disabled: {button.toolTip}"
+        button.click()
+        self.process_events()
+
+    def screenshot(self, widget: Any, path: Any) -> Path:
+        """Write what a widget, or a panel, shows as a PNG."""
+        widget = getattr(widget, "parent", widget) if not hasattr(widget, "_qt") else widget
+        self.process_events()
+        assert widget.grab().save(str(path))
+        return Path(path)
+
+    def close_scene(self) -> None:
+        """Close the scene, as File, Close Scene."""
+        self.scene.Clear(0)
+        self.process_events()
+
+    def save_scene(self, path: Any) -> Path:
+        """Save the scene as a bundle (.mrb)."""
+        assert self.scene.WriteToMRB(str(path))
+        return Path(path)
+
+    def load_scene(self, path: Any) -> None:
+        """Close the scene and load another one (.mrb)."""
+        self.close_scene()
+        read_bundle(self.scene, path, self.folder / "cache")
+        self.process_events()
+
+    def close(self) -> None:
+        for panel in list(self.panels):
+            self.close_panel(panel)
+        self.app.close()
+        self.scene.Clear(1)
+        self.raise_errors()
+
+
+@contextlib.contextmanager
+def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
+    """Put ``qt``, ``ctk`` and what slicer-core lacks of ``slicer`` in place, and take it away.
+
+    Args:
+        folder: for settings and temporary files.
+        main_window: False is ``Slicer --no-main-window``: no layout manager, no messages.
+    """
+    import slicer
+
+    from . import scripted_modules as scripted
+    from .ctk_stand_in import make_ctk
+    from .mrml_views import mrml_widgets
+    from .parameter_nodes import make_parameter_node_wrapper
+    from .qt_stand_in import application, make_qt, wrapper_class
+    from .ui_files import Loader
+
+    application()
+    session = Slicer(folder, main_window)
+    parts = {
+        "ScriptedLoadableModule": scripted.make_scripted(),
+        "i18n": scripted.make_i18n(),
+        "cli": scripted.make_cli(session.cli),
+        "packaging": scripted.make_packaging(session.packages),
+        "parameterNodeWrapper": make_parameter_node_wrapper(),
+    }
+    modules = {f"slicer.{name}": part for name, part in parts.items()}
+    modules |= {"qt": make_qt(), "ctk": make_ctk()}
+    modules["qt"].QUiLoader = wrapper_class(Loader)
+    names: dict[str, Any] = {
+        **parts,
+        **mrml_widgets(),
+        "mrmlScene": session.scene,
+        "app": session.app,
+        "modules": session.modules,
+    }
+    before = {name: sys.modules.get(name) for name in modules}
+    loaded = set(sys.modules)
+    for name, value in names.items():
+        setattr(slicer, name, value)
+    sys.modules.update(modules)
+    try:
+        yield session
+        session.close()
+    finally:
+        for name, module in before.items():
+            if module is None:
+                sys.modules.pop(name, None)
+            else:
+                sys.modules[name] = module
+        for name in names:
+            delattr(slicer, name)
+        for name in set(sys.modules) - loaded:
+            if name in ("SyntheticCT", "SyntheticCTEval"):
+                del sys.modules[name]
