@@ -1,4 +1,7 @@
-"""The model bundle: a folder with model.json and weights.safetensors, sealed by SHA-256."""
+"""The model bundle: a folder with model.json and weights.safetensors, sealed by SHA-256.
+
+What the card (model.json) tells is read without torch; the weights need it.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,9 @@ class Domain:
     smallest_fov_mm: float
 
 
-@dataclass(frozen=True)
-class ModelBundle:
-    """A trained generator with all that is needed to use it rightly.
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """What a bundle tells of its model without the weights.
 
     Attributes:
         network: width, depth and blocks of the generator.
@@ -57,8 +60,7 @@ class ModelBundle:
         spacing_mm: network grid (i, j, k).
         domain: see :class:`Domain`.
         record: how it was trained: settings, patients (numbered, not named), losses, versions.
-        weights: generator weights by name.
-        sha256: hash of everything above; set by :func:`load_bundle` and :func:`save_bundle`.
+        sha256: hash of everything in the bundle; "" before it was saved.
     """
 
     network: dict[str, int]
@@ -68,8 +70,18 @@ class ModelBundle:
     spacing_mm: tuple[float, float, float]
     domain: Domain
     record: dict[str, Any]
-    weights: dict[str, torch.Tensor] = field(repr=False)
     sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelBundle(ModelCard):
+    """A trained generator with all that is needed to use it rightly.
+
+    Attributes:
+        weights: generator weights by name.
+    """
+
+    weights: dict[str, torch.Tensor] = field(repr=False)
 
     def generator(self, device: str = "cpu") -> Generator:
         """Return the generator with its weights, ready for prediction."""
@@ -105,6 +117,17 @@ def save_bundle(bundle: ModelBundle, folder: str | os.PathLike) -> Path:
     return Path(folder)
 
 
+def read_card(folder: str | os.PathLike) -> ModelCard:
+    """Read and verify the card of a bundle; its weights are neither read nor verified.
+
+    Raises:
+        SyntheticCTError: no bundle there, a truncated or altered card, another format.
+    """
+    folder = Path(folder)
+    content = _content(folder)
+    return ModelCard(**_fields(content, folder))
+
+
 def load_bundle(folder: str | os.PathLike) -> ModelBundle:
     """Read and verify a bundle.
 
@@ -115,50 +138,69 @@ def load_bundle(folder: str | os.PathLike) -> ModelBundle:
     from safetensors.torch import load
 
     folder = Path(folder)
-    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
-        raise SyntheticCTError(
-            f"{folder} is no model bundle ({CARD} and {WEIGHTS} must be in it): "
-            "give the folder that the train command wrote."
-        )
+    content = _content(folder)
     try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-        seal = card.pop("sha256")
         data = (folder / WEIGHTS).read_bytes()
-        sound = seal == _seal(card) and hashlib.sha256(data).hexdigest() == card["weights_sha256"]
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        sound = hashlib.sha256(data).hexdigest() == content["weights_sha256"]
+    except (OSError, KeyError):
         sound = False
     if not sound:
-        raise SyntheticCTError(
-            f"The model bundle {folder} is truncated or was altered (its SHA-256 does not "
-            "match): copy it again from where it was trained."
-        )
-    if card["format"] != FORMAT:
-        raise SyntheticCTError(
-            f"The model bundle {folder} has format {card['format']}, this version reads "
-            f"{FORMAT}: use the version that wrote it."
-        )
+        raise _altered(folder)
+    fields = _fields(content, folder)
     try:
         weights = load(data)
     except SafetensorError as error:
         raise SyntheticCTError(
             f"The weights of the model bundle {folder} cannot be read: copy it again."
         ) from error
-    domain = card["domain"]
-    return ModelBundle(
-        network=card["network"],
-        nyul=NyulStandard.from_json(card["nyul"]),
-        mr_range=tuple(card["mr_range"]),
-        hu_range=tuple(card["hu_range"]),
-        spacing_mm=tuple(card["spacing_mm"]),
-        domain=Domain(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in domain.items()
-            }
-        ),
-        record=card["record"],
-        weights=weights,
-        sha256=seal,
+    return ModelBundle(**fields, weights=weights)
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    """The verified content of a bundle's card, its own hash under "sha256"."""
+    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
+        raise SyntheticCTError(
+            f"{folder} is no model bundle ({CARD} and {WEIGHTS} must be in it): "
+            "give the folder that the train command wrote."
+        )
+    try:
+        content = json.loads((folder / CARD).read_text(encoding="utf-8"))
+        seal = content.pop("sha256")
+        sound = seal == _seal(content)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        sound = False
+    if not sound:
+        raise _altered(folder)
+    return {**content, "sha256": seal}
+
+
+def _fields(content: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What :class:`ModelCard` is made of."""
+    if content["format"] != FORMAT:
+        raise SyntheticCTError(
+            f"The model bundle {folder} has format {content['format']}, this version reads "
+            f"{FORMAT}: use the version that wrote it."
+        )
+    domain = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in content["domain"].items()
+    }
+    return {
+        "network": content["network"],
+        "nyul": NyulStandard.from_json(content["nyul"]),
+        "mr_range": tuple(content["mr_range"]),
+        "hu_range": tuple(content["hu_range"]),
+        "spacing_mm": tuple(content["spacing_mm"]),
+        "domain": Domain(**domain),
+        "record": content["record"],
+        "sha256": content["sha256"],
+    }
+
+
+def _altered(folder: Path) -> SyntheticCTError:
+    return SyntheticCTError(
+        f"The model bundle {folder} is truncated or was altered (its SHA-256 does not "
+        "match): copy it again from where it was trained."
     )
 
 

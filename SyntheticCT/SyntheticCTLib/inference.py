@@ -12,6 +12,7 @@ from .domain import normalized_histogram, outside_domain
 from .errors import SyntheticCTError
 from .normalization import foreground_mask
 from .progress import SILENT, Progress
+from .resampling import HU_AIR, resample
 from .slabs import (
     NO_SPREAD,
     SLAB,
@@ -47,7 +48,12 @@ class Generated:
 
 
 def generate(
-    mr: sitk.Image, bundle: ModelBundle, *, device: str = "auto", progress: Progress = SILENT
+    mr: sitk.Image,
+    bundle: ModelBundle,
+    *,
+    device: str = "auto",
+    body: sitk.Image | None = None,
+    progress: Progress = SILENT,
 ) -> Generated:
     """Make the synthetic CT of ``mr``.
 
@@ -55,10 +61,14 @@ def generate(
         mr: 3D MR of any grid (oblique, flipped, anisotropic, any size).
         bundle: the model.
         device: "cpu", "cuda", or "auto" for the GPU where there is one.
+        body: mask (not 0) of the patient's body on any grid; the synthetic CT is air,
+            :data:`resampling.HU_AIR`, outside it.
 
     Raises:
-        SyntheticCTError: the MR has no foreground, or the device is not there.
+        SyntheticCTError: the MR has no foreground, the body lies outside it, or the device is
+            not there.
     """
+    inside = None if body is None else _inside(body, mr)
     progress.report("Nyul normalization", 0)
     foreground = foreground_mask(mr)
     normalized = bundle.nyul.apply(mr, foreground)
@@ -83,6 +93,8 @@ def generate(
     half = (bundle.hu_range[1] - bundle.hu_range[0]) / 2
     hu = (mean + 1) * half + bundle.hu_range[0]
     sct = sitk.Cast(sitk.Round(from_network(hu, grid, mr)), sitk.sitkInt16)
+    if inside is not None:
+        sct = sitk.Mask(sct, inside, outsideValue=HU_AIR)
     spread[spread > 0] *= half
     uncertainty = from_network(spread, grid, mr, fill=NO_SPREAD)
     # Between a slice with a spread and one without there is none.
@@ -94,6 +106,16 @@ def generate(
         warnings=warnings,
         device=device,
     )
+
+
+def _inside(body: sitk.Image, mr: sitk.Image) -> sitk.Image:
+    inside = resample(sitk.Cast(body != 0, sitk.sitkUInt8), mr, fill=0, nearest=True)
+    if not sitk.GetArrayViewFromImage(inside).any():
+        raise SyntheticCTError(
+            "The body contour holds no voxel of the MR, so nothing would be left of the "
+            "synthetic CT: give the contour of this MR's patient."
+        )
+    return inside
 
 
 def predict(
@@ -119,7 +141,9 @@ def predict(
             predicted = generator(torch.stack([volume[k : k + SLAB] for k in batch])).cpu().numpy()
             for k, slab in zip(batch, predicted, strict=True):
                 blend.add(k, slab)
-            progress.report("Generate synthetic CT", (first + len(batch)) / len(starts))
+            progress.report(
+                "Generate synthetic CT", (first + len(batch)) / len(starts), device=device
+            )
     return blend.mean(), blend.spread()
 
 

@@ -7,10 +7,8 @@ a few millimetres a voxel (:mod:`working_copies`); the moving image itself is re
 
 from __future__ import annotations
 
-import contextlib
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -23,6 +21,7 @@ from .first_shift import first_shift, mutual_information
 from .plastimatch import command_file, extended, read_bspline, run_register
 from .progress import SILENT, Progress
 from .resampling import grid_of, resample
+from .rigid import HISTOGRAM_BINS, rigid_registration
 from .volumes import check_volume
 from .working_copies import (
     SKIN_MM,
@@ -48,12 +47,8 @@ SOFTEST_JACOBIAN = 0.05
 """A B-spline that compresses more than this (volume ratio), or makes the images less alike, is
 repeated ten times stiffer."""
 ATTEMPTS = 3
-RIGID_STAGES_MM = (10.0, 5.0)
-RIGID_ITERATIONS = 150
-HISTOGRAM_BINS = 32
 DENSER = 0.52
 """Voxel size of the moving copy in voxels of the fixed one; see :func:`_around`."""
-_ITK_THREADS = threading.Lock()
 RIGID_ONLY = (
     "The deformable registration made the images less alike and was left out: the rigid one is "
     "used; look at both images, one may lack whole tissues."
@@ -95,6 +90,7 @@ def register(
     fill: float,
     fixed_mask: sitk.Image | None = None,
     moving_mask: sitk.Image | None = None,
+    rigid: sitk.Transform | None = None,
     progress: Progress = SILENT,
 ) -> Registration:
     """Register ``moving`` onto ``fixed``: rigid, then by plastimatch's B-spline.
@@ -113,9 +109,12 @@ def register(
         fill: value of ``warped`` outside the field of view of ``moving``; -1024 for CT.
         fixed_mask, moving_mask: voxels that count (not 0), on any grids; the body and 10 mm
             around it by default.
+        rigid: the rigid part, where another program has found it (points of the fixed image to
+            points of the moving image, mm, LPS).
 
     Raises:
-        SyntheticCTError: the images do not overlap, or the program is absent or fails.
+        SyntheticCTError: the images do not overlap, ``rigid`` is not rigid, or the program is
+            absent or fails.
 
     Where no B-spline brings the images closer without folds, the result is rigid and
     ``progress`` is warned.
@@ -124,14 +123,18 @@ def register(
         raise SyntheticCTError(f"The metric {metric} is unknown: give mse or mi.")
     fixed = check_volume(fixed, "fixed image")
     moving = check_volume(moving, "moving image")
-    _require_overlap(fixed, moving, metric)
+    if rigid is None:
+        _require_overlap(fixed, moving, metric)
     frame = Frame(fixed)
     still, loose = (
         working_copy(frame.own(image), mask and frame.own(mask), metric, FINEST_MM)
         for image, mask in ((fixed, fixed_mask), (moving, moving_mask))
     )
     with tempfile.TemporaryDirectory(prefix="registration-") as name:
-        turn, value = _rigid(still, loose, progress)
+        if rigid is None:
+            turn, value = rigid_registration(still, loose, progress)
+        else:
+            turn, value = frame.rigid_from_world(rigid), None
         rigid = frame.rigid_to_world(turn)
         transform, vectors, lowest, log = sitk.Transform(rigid), None, 1.0, []
         if deformable:
@@ -151,6 +154,21 @@ def register(
         min_jacobian=lowest,
         log=log,
     )
+
+
+def starting_shift(
+    fixed: sitk.Image, moving: sitk.Image, *, metric: Literal["mse", "mi"]
+) -> sitk.TranslationTransform:
+    """Return the shift (points of ``fixed`` to points of ``moving``, mm, LPS) to start from.
+
+    For programs that find the rigid transform themselves; see :mod:`first_shift`.
+    """
+    frame = Frame(fixed)
+    still, loose = (
+        working_copy(frame.own(image), None, metric, FINEST_MM) for image in (fixed, moving)
+    )
+    shift = frame.axes @ first_shift(still, loose)
+    return sitk.TranslationTransform(3, shift.tolist())
 
 
 def _require_overlap(fixed: sitk.Image, moving: sitk.Image, metric: str) -> None:
@@ -188,64 +206,6 @@ def _teller(progress: Progress, step: str, totals: Sequence[int]) -> Callable[[i
         progress.report(step, 0.99 * done / sum(totals))
 
     return tell
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let ITK's metrics sum in one order; they heed the setting of the whole process only."""
-    with _ITK_THREADS:
-        before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-        try:
-            yield
-        finally:
-            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
-
-
-def _rigid(
-    still: WorkingCopy, loose: WorkingCopy, progress: Progress
-) -> tuple[sitk.VersorRigid3DTransform, float]:
-    """Return the rigid transform in the working frame and the metric's last value."""
-    step = "rigid registration"
-    progress.report(step, 0.0)
-    method = sitk.ImageRegistrationMethod()
-    method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
-    method.SetMetricSamplingStrategy(method.NONE)
-    method.SetMetricFixedMask(still.region)
-    method.SetMetricMovingMask(loose.region)
-    method.SetInterpolator(sitk.sitkLinear)
-    method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=3.0,
-        minStep=0.005,
-        numberOfIterations=RIGID_ITERATIONS,
-        relaxationFactor=0.8,  # at the usual 0.5 it stops before the flattest direction is done
-        gradientMagnitudeTolerance=1e-7,
-    )
-    # A versor is half an angle, and turning by an angle moves the body by about 100 mm times it.
-    method.SetOptimizerScales([200.0**2] * 3 + [1.0] * 3)
-    voxel_mm = max(still.image.GetSpacing())
-    method.SetShrinkFactorsPerLevel([max(1, round(mm / voxel_mm)) for mm in RIGID_STAGES_MM])
-    method.SetSmoothingSigmasPerLevel([0.4 * mm for mm in RIGID_STAGES_MM])
-    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    start = sitk.VersorRigid3DTransform()
-    start.SetTranslation(first_shift(still, loose).tolist())
-    method.SetInitialTransform(start, inPlace=True)
-
-    def tell() -> None:
-        done = method.GetCurrentLevel() + method.GetOptimizerIteration() / RIGID_ITERATIONS
-        progress.report(step, 0.1 + 0.44 * done)
-
-    method.AddCommand(sitk.sitkIterationEvent, tell)
-    try:
-        with _one_thread():
-            method.Execute(still.image, loose.image)
-    except RuntimeError as error:
-        raise SyntheticCTError(
-            "The rigid registration failed: check that the two images overlap and show the same "
-            f"part of one patient ({str(error).strip().splitlines()[-1]})."
-        ) from error
-    progress.report(step, 1.0)
-    return start, method.GetMetricValue()
 
 
 class _Bending:

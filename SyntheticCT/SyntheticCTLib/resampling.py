@@ -8,6 +8,9 @@ import SimpleITK as sitk
 HU_OUTSIDE = -1024
 """CT number given to points outside a CT-like image's field of view."""
 
+HU_AIR = -1000
+"""CT number of the air around a patient, as in calibrated CT."""
+
 
 def resample(
     image: sitk.Image,

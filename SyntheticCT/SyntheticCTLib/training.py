@@ -330,6 +330,7 @@ def _run_epoch(
             "Train",
             (epoch + (step + 1) / len(sampler)) / settings.epochs,
             epoch=epoch + 1,
+            device=state.device,
             **{name: value / (step + 1) for name, value in sums.items()},
         )
     return {name: value / len(sampler) for name, value in sums.items()}

@@ -23,11 +23,10 @@ from .manifest import read_manifest, resolve
 from .normalization import NyulStandard, foreground_mask
 from .outputs import require_writable_folder, staged_folder
 from .progress import SILENT, Progress
-from .resampling import HU_OUTSIDE, resample
+from .resampling import HU_AIR, HU_OUTSIDE, resample
 from .slabs import network_grid
 from .volumes import PHANTOM_KEY, image_like, read_volume
 
-HU_AIR = -1000
 RAW_BINS = 64
 
 

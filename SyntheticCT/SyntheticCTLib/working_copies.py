@@ -51,6 +51,28 @@ class Frame:
         world.SetTranslation((self.axes @ offset).tolist())
         return world
 
+    def rigid_from_world(self, world: sitk.Transform) -> sitk.VersorRigid3DTransform:
+        """Return a transform of physical points that is rigid as it is in this frame.
+
+        Raises:
+            SyntheticCTError: it scales, shears, mirrors or bends.
+        """
+        start = np.array(world.TransformPoint(self.centre.tolist()))
+        ends = [world.TransformPoint((self.centre + 100 * axis).tolist()) for axis in self.axes.T]
+        matrix = self.axes.T @ (np.array(ends) - start).T / 100
+        left, _, right = np.linalg.svd(matrix)
+        turn = left @ right
+        rigid = np.allclose(turn, matrix, atol=1e-3) and np.linalg.det(turn) > 0
+        if not (world.IsLinear() and rigid):
+            raise SyntheticCTError(
+                "The rigid transform that was given is not rigid: give one that only turns and "
+                "shifts."
+            )
+        own = sitk.VersorRigid3DTransform()
+        own.SetMatrix(turn.ravel().tolist(), 1e-6)
+        own.SetTranslation((self.axes.T @ (start - self.centre)).tolist())
+        return own
+
     def field_to_world(self, vectors: sitk.Image) -> sitk.DisplacementFieldTransform:
         """Return displacements (mm) found in this frame as a transform of physical points."""
         turned = sitk.GetImageFromArray(

@@ -1,0 +1,83 @@
+"""Rigid registration of working copies, from a first shift, in two resolutions."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import SimpleITK as sitk
+
+from .errors import SyntheticCTError
+from .first_shift import first_shift
+from .progress import Progress
+from .working_copies import WorkingCopy
+
+RIGID_STAGES_MM = (10.0, 5.0)
+RIGID_ITERATIONS = 150
+HISTOGRAM_BINS = 32
+_ITK_THREADS = threading.Lock()
+
+
+def rigid_registration(
+    still: WorkingCopy, loose: WorkingCopy, progress: Progress
+) -> tuple[sitk.VersorRigid3DTransform, float]:
+    """Return the rigid transform in the working frame and the metric's last value.
+
+    SimpleITK's, by mutual information of all voxels that count, so that it is repeatable.
+
+    Raises:
+        SyntheticCTError: the images do not overlap enough.
+    """
+    step = "rigid registration"
+    progress.report(step, 0.0)
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(HISTOGRAM_BINS)
+    method.SetMetricSamplingStrategy(method.NONE)
+    method.SetMetricFixedMask(still.region)
+    method.SetMetricMovingMask(loose.region)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerAsRegularStepGradientDescent(
+        learningRate=3.0,
+        minStep=0.005,
+        numberOfIterations=RIGID_ITERATIONS,
+        relaxationFactor=0.8,  # at the usual 0.5 it stops before the flattest direction is done
+        gradientMagnitudeTolerance=1e-7,
+    )
+    # A versor is half an angle, and turning by an angle moves the body by about 100 mm times it.
+    method.SetOptimizerScales([200.0**2] * 3 + [1.0] * 3)
+    voxel_mm = max(still.image.GetSpacing())
+    method.SetShrinkFactorsPerLevel([max(1, round(mm / voxel_mm)) for mm in RIGID_STAGES_MM])
+    method.SetSmoothingSigmasPerLevel([0.4 * mm for mm in RIGID_STAGES_MM])
+    method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
+    start = sitk.VersorRigid3DTransform()
+    start.SetTranslation(first_shift(still, loose).tolist())
+    method.SetInitialTransform(start, inPlace=True)
+
+    def tell() -> None:
+        done = method.GetCurrentLevel() + method.GetOptimizerIteration() / RIGID_ITERATIONS
+        progress.report(step, 0.1 + 0.44 * done)
+
+    method.AddCommand(sitk.sitkIterationEvent, tell)
+    try:
+        with _one_thread():
+            method.Execute(still.image, loose.image)
+    except RuntimeError as error:
+        raise SyntheticCTError(
+            "The rigid registration failed: check that the two images overlap and show the same "
+            f"part of one patient ({str(error).strip().splitlines()[-1]})."
+        ) from error
+    progress.report(step, 1.0)
+    return start, method.GetMetricValue()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let ITK's metrics sum in one order; they heed the setting of the whole process only."""
+    with _ITK_THREADS:
+        before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+        try:
+            yield
+        finally:
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
