@@ -225,19 +225,62 @@ def _add_evaluate(command: Callable) -> None:
         "--no-registration", action="store_true", help="the candidates already lie on the CT"
     )
     sub.add_argument(
+        "--dose-percent", type=float, default=1.0, metavar="P", help="gamma criterion (%(default)s)"
+    )
+    sub.add_argument(
+        "--distance-mm", type=float, default=1.0, metavar="MM", help="gamma criterion (%(default)s)"
+    )
+    sub.add_argument(
+        "--local",
+        action="store_true",
+        help="gamma's dose difference in percent of the voxel's dose, not of the prescription",
+    )
+    sub.add_argument(
+        "--cutoffs",
+        type=_percents,
+        default=(10.0, 60.0),
+        metavar="P,P",
+        help="a pass rate each: of the voxels with at least so many percent of the "
+        "prescription (10,60)",
+    )
+    sub.add_argument(
+        "--gamma-cap", type=float, default=2.0, metavar="G", help="largest gamma (%(default)s)"
+    )
+    sub.add_argument(
         "--gamma-engine",
         choices=("exact", "pymedphys"),
         default="exact",
         help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
+    )
+    sub.add_argument(
+        "--no-scene",
+        action="store_true",
+        help="no scene.mrb, which needs slicer-core; instead, uncompressed, what Slicer's module "
+        "makes its scene of",
     )
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
 
 
 def _named(text: str) -> tuple[str, str]:
     name, separator, path = text.partition("=")
-    allowed = name.replace("-", "").replace("_", "").isalnum()
-    if not separator or not path or not allowed:
+    if not separator or not path or not is_candidate_name(name):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not NAME=FILE with a name of letters, digits, - and _"
+            f"{text!r} is not NAME=FILE with a name of letters, digits, spaces and -_.,()+ "
+            "that is not CT"
         )
     return name, os.path.expanduser(path)
+
+
+def is_candidate_name(name: str) -> bool:
+    """Whether a candidate may be called so: its name becomes part of file names."""
+    allowed = all(letter.isalnum() or letter in " -_.,()+" for letter in name)
+    return allowed and bool(name) and name == name.strip(" .") and name.lower() != "ct"
+
+
+def _percents(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of percents: write, for example, 10,60"
+        ) from None

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import SyntheticCTError
-from .outputs import refuse_overwrite, require_writable_folder, staged_folder
+from .outputs import require_writable_folder, staged_folder
 from .progress import Progress
 from .volumes import read_volume, write_volume
 
@@ -65,24 +65,6 @@ def train(options: argparse.Namespace, progress: Progress) -> Outputs:
     return {"model": Path(options.output)}
 
 
-def generate(options: argparse.Namespace, progress: Progress) -> Outputs:
-    """Write the synthetic CT of an MR, and its uncertainty where asked for."""
-    from .bundle import load_bundle
-    from .inference import generate as run
-
-    outputs = {"sct": Path(options.output)}
-    if options.uncertainty:
-        outputs["uncertainty"] = Path(options.uncertainty)
-        refuse_overwrite(options.uncertainty, [options.output])
-    for path in outputs.values():
-        refuse_overwrite(path, [options.mr, options.model])
-    bundle = load_bundle(options.model)
-    result = run(read_volume(options.mr, "MR"), bundle, device=options.device, progress=progress)
-    for name, path in outputs.items():
-        write_volume(getattr(result, name), path)
-    return outputs
-
-
 def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
     """Evaluate candidates against the true CT and write metrics, maps, report and scene."""
     from SyntheticCTEvalLib.dose import read_dose
@@ -90,7 +72,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.evaluation import evaluate as run
     from SyntheticCTEvalLib.files import write_evaluation
     from SyntheticCTEvalLib.histograms import histogram_set
-    from SyntheticCTEvalLib.scene import require_mrml
+    from SyntheticCTEvalLib.scene import NO_MRML, has_mrml
     from SyntheticCTEvalLib.structures import read_structures
 
     from .bundle import load_bundle
@@ -111,7 +93,9 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
-    require_mrml()
+    if not options.no_scene and not has_mrml():
+        progress.warn(f"No scene.mrb is written: {NO_MRML}")
+        options.no_scene = True
     others = (options.mr, options.model, options.dose_ct, options.structures, options.region)
     inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
     require_writable_folder(options.output)
@@ -134,12 +118,17 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
             register=not options.no_registration,
             dose=not options.no_dose,
             target=options.target,
+            cutoffs_percent=options.cutoffs,
+            dose_percent=options.dose_percent,
+            distance_mm=options.distance_mm,
+            gamma_local=options.local,
+            gamma_cap=options.gamma_cap,
             gamma_engine=options.gamma_engine,
         ),
         progress=progress,
     )
     with staged_folder(options.output, inputs) as stage:
-        write_evaluation(evaluation, stage, progress=progress)
+        write_evaluation(evaluation, stage, scene=not options.no_scene, progress=progress)
     return {"report": Path(options.output) / "report.html"}
 
 

@@ -125,12 +125,12 @@ def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
     return image
 
 
-def write_volume(image: sitk.Image, path: str | os.PathLike) -> Path:
-    """Write ``image`` compressed to ``path``, whole or not at all, and return the path."""
+def write_volume(image: sitk.Image, path: str | os.PathLike, *, compress: bool = True) -> Path:
+    """Write ``image`` to ``path``, whole or not at all, and return the path."""
     path = Path(path)
     with staged_file(path) as stage:
         try:
-            sitk.WriteImage(image, str(stage), useCompression=True, compressionLevel=3)
+            sitk.WriteImage(image, str(stage), useCompression=compress, compressionLevel=3)
         except RuntimeError as error:
             raise SyntheticCTError(
                 f"The volume {path} cannot be written: end the name with .nrrd, .nii.gz or .mha "

@@ -15,8 +15,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 CT_WINDOW_HU = (-160.0, 240.0)
 """Soft-tissue window of the pelvis, for CT and everything that stands in for it."""
 DIFFERENCE_WINDOW_HU = (-300.0, 300.0)
-NO_DIFFERENCE = -32768
-"""Marks voxels without a difference in int16; never shown."""
+DOSE_DIFFERENCE_PART = 0.03
+"""Differences of doses are shown up to this part of the prescription."""
 GAMMA_WINDOW = (0.0, 2.0)
 """Twice the tolerance, so that gamma = 1 is the middle of the colour table."""
 
@@ -40,6 +40,32 @@ GAMMA_COLORS = (
 
 No purple below 1: half transparent it would look like a failure.
 """
+GAMMA_TO_ONE_COLORS = (
+    "Gamma (0 to 1)",
+    (
+        (0.0, 0.24, 0.29, 0.54),
+        (0.33, 0.17, 0.44, 0.56),
+        (0.66, 0.15, 0.68, 0.50),
+        (0.84, 0.48, 0.82, 0.32),
+        (1.0, 0.99, 0.91, 0.14),
+    ),
+)
+"""As the study shows it: everything from 1 up is the brightest colour."""
+PASS_FAIL_COLORS = (
+    "Gamma (pass or fail)",
+    (
+        (0.0, 0.15, 0.62, 0.75),
+        (0.5, 0.15, 0.62, 0.75),
+        (0.5, 0.90, 0.05, 0.43),
+        (1.0, 0.90, 0.05, 0.43),
+    ),
+)
+GAMMA_VIEWS = {
+    "twice": (GAMMA_WINDOW, GAMMA_COLORS),
+    "one": ((0.0, 1.0), GAMMA_TO_ONE_COLORS),
+    "pass": (GAMMA_WINDOW, PASS_FAIL_COLORS),
+}
+"""Ways to show gamma: to twice the tolerance with a step at 1, 0 to 1, pass or fail."""
 DOSE_COLORS = (
     "Dose (Gy)",
     (
@@ -61,7 +87,15 @@ DIFFERENCE_COLORS = (
     ),
 )
 
-LINE_COLORS = ((0.12, 0.47, 0.71), (0.85, 0.37, 0.01), (0.46, 0.44, 0.70), (0.40, 0.65, 0.12))
+LINE_COLORS = (
+    (0.12, 0.47, 0.71),
+    (0.85, 0.37, 0.01),
+    (0.46, 0.44, 0.70),
+    (0.40, 0.65, 0.12),
+    (0.80, 0.20, 0.50),
+    (0.10, 0.62, 0.60),
+    (0.55, 0.40, 0.20),
+)
 
 
 def color_table(scene: Any, colors: tuple[str, Sequence[tuple[float, ...]]]) -> Any:
@@ -99,6 +133,8 @@ def show_volume(
 ) -> Any:
     """Set how a volume node is shown and return its display node.
 
+    A new display node never looks at the voxels to find a window, which takes long.
+
     Args:
         node: scalar volume node in a scene.
         window: lowest and highest value of the colour scale.
@@ -106,9 +142,16 @@ def show_volume(
         threshold: values outside it are transparent; None shows all.
         interpolate: False shows each voxel as it is, needed where a value marks "none".
     """
-    if node.GetDisplayNode() is None:
-        node.CreateDefaultDisplayNodes()
+    import slicer
+
     display = node.GetDisplayNode()
+    if display is None:
+        display = slicer.vtkMRMLScalarVolumeDisplayNode()
+        display.AutoWindowLevelOff()
+        display.AutoThresholdOff()
+        display.SetWindowLevelMinMax(*window)
+        node.GetScene().AddNode(display)
+        node.SetAndObserveDisplayNodeID(display.GetID())
     display.AutoWindowLevelOff()
     display.SetWindowLevelMinMax(*window)
     display.SetAndObserveColorNodeID(colors)
@@ -136,41 +179,63 @@ def show_mr(node: Any) -> Any:
 
 def show_uncertainty(node: Any) -> Any:
     """Show an uncertainty in HU in grey from 0 to 100; -1 (not known) is transparent."""
-    highest = max(100.0, node.GetImageData().GetScalarRange()[1])
-    return show_volume(node, (0, 100), threshold=(0, highest), interpolate=False)
+    return show_volume(node, (0, 100), threshold=(0, max(100.0, highest(node))), interpolate=False)
 
 
 def show_difference(node: Any) -> Any:
-    """Show a difference of CT numbers from blue (too low) to red (too high).
+    """Show a difference of CT numbers (int16) from blue (too low) to red (too high).
 
-    Voxels of :data:`NO_DIFFERENCE` are transparent.
+    Voxels of -32768, which mark that there is no difference, are transparent.
     """
     table = color_table(node.GetScene(), DIFFERENCE_COLORS)
-    shown = (NO_DIFFERENCE + 1, -NO_DIFFERENCE)
+    limits = np.iinfo(np.int16)
+    shown = (limits.min + 1, limits.max)
     display = show_volume(node, DIFFERENCE_WINDOW_HU, table.GetID(), shown, interpolate=False)
     add_legend(node, "Difference (HU)", "%.0f")
+    return display
+
+
+def show_dose_difference(node: Any, maximum_gy: float) -> Any:
+    """Show a difference of doses in Gy up to 3 % of ``maximum_gy``, blue too low, red too high.
+
+    Voxels of -1000, which mark that there is no difference, are transparent.
+    """
+    table = color_table(node.GetScene(), DIFFERENCE_COLORS)
+    limit = DOSE_DIFFERENCE_PART * maximum_gy
+    display = show_volume(node, (-limit, limit), table.GetID(), (-999, 999), interpolate=False)
+    add_legend(node, "Difference of dose (Gy)", "%.2f")
     return display
 
 
 def show_dose(node: Any, maximum_gy: float) -> Any:
     """Show a dose from 0 to ``maximum_gy``, transparent below a tenth of it."""
     table = color_table(node.GetScene(), DOSE_COLORS)
-    highest = max(maximum_gy, node.GetImageData().GetScalarRange()[1])
-    display = show_volume(node, (0, maximum_gy), table.GetID(), (0.1 * maximum_gy, highest))
+    shown = (0.1 * maximum_gy, max(maximum_gy, highest(node)))
+    display = show_volume(node, (0, maximum_gy), table.GetID(), shown)
     add_legend(node, "Dose (Gy)")
     return display
 
 
-def show_gamma(node: Any, title: str = "Gamma") -> Any:
+def show_gamma(node: Any, title: str = "Gamma", view: str = "twice", above: float = 0.0) -> Any:
     """Show a gamma map: -1 (not evaluated) transparent, a colour step at 1, a colour legend.
 
     Not interpolated: between -1 and a high gamma an interpolated value would look like a pass.
+
+    Args:
+        view: one of :data:`GAMMA_VIEWS`.
+        above: lower gamma is transparent.
     """
-    table = color_table(node.GetScene(), GAMMA_COLORS)
-    highest = max(GAMMA_WINDOW[1], node.GetImageData().GetScalarRange()[1])
-    display = show_volume(node, GAMMA_WINDOW, table.GetID(), (0.0, highest), interpolate=False)
+    window, colors = GAMMA_VIEWS[view]
+    table = color_table(node.GetScene(), colors)
+    shown = (max(above, 0.0), max(window[1], above, highest(node)))
+    display = show_volume(node, window, table.GetID(), shown, interpolate=False)
     add_legend(node, title)
     return display
+
+
+def highest(node: Any) -> float:
+    """Return the largest value of a volume node."""
+    return float(vtk_to_numpy(node.GetImageData().GetPointData().GetScalars()).max())
 
 
 def add_legend(node: Any, title: str, number_format: str = "%.1f") -> Any:
@@ -191,7 +256,7 @@ def set_slice_layers(
 ) -> None:
     """Show ``background``, and ``foreground`` over it, in every slice view of ``scene``."""
     for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
-        composite.SetBackgroundVolumeID(background.GetID())
+        composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
         composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
         composite.SetForegroundOpacity(opacity)
         composite.SetLinkedControl(True)

@@ -31,26 +31,32 @@ def add_segmentation(scene: Any, name: str, masks: Mapping[str, sitk.Image], ref
         masks: images of 0 and 1 by segment name; overlaps are kept.
         reference: volume node whose geometry the segmentation takes.
     """
-    import slicer
-
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-    for index, (label, mask) in enumerate(masks.items()):
-        carrier = slicer.vtkMRMLLabelMapVolumeNode()
-        update_node_from_image(carrier, sitk.Cast(mask != 0, sitk.sitkUInt8))
-        labels = slicer.vtkOrientedImageData()
-        labels.ShallowCopy(carrier.GetImageData())
-        to_ras = vtk.vtkMatrix4x4()
-        carrier.GetIJKToRASMatrix(to_ras)
-        labels.SetGeometryFromImageToWorldMatrix(to_ras)
-        color = SEGMENT_COLORS[index % len(SEGMENT_COLORS)]
-        identifier = node.AddSegmentFromBinaryLabelmapRepresentation(
-            labels, label, color, f"Segment_{index + 1}"
-        )
-        # The overlay below must be seen: outline only.
-        node.GetDisplayNode().SetSegmentVisibility2DFill(identifier, False)
+    for label, mask in masks.items():
+        add_segment(node, label, mask)
     return node
+
+
+def add_segment(node: Any, label: str, mask: sitk.Image) -> None:
+    """Add a mask (0 or 1) to a segmentation node as an outlined segment."""
+    import slicer
+
+    index = node.GetSegmentation().GetNumberOfSegments()
+    carrier = slicer.vtkMRMLLabelMapVolumeNode()
+    update_node_from_image(carrier, sitk.Cast(mask != 0, sitk.sitkUInt8))
+    labels = slicer.vtkOrientedImageData()
+    labels.ShallowCopy(carrier.GetImageData())
+    to_ras = vtk.vtkMatrix4x4()
+    carrier.GetIJKToRASMatrix(to_ras)
+    labels.SetGeometryFromImageToWorldMatrix(to_ras)
+    color = SEGMENT_COLORS[index % len(SEGMENT_COLORS)]
+    identifier = node.AddSegmentFromBinaryLabelmapRepresentation(
+        labels, label, color, f"Segment_{index + 1}"
+    )
+    # The overlay below must be seen: outline only.
+    node.GetDisplayNode().SetSegmentVisibility2DFill(identifier, False)
 
 
 def masks_from_segmentation(node: Any) -> dict[str, sitk.Image]:

@@ -1,82 +1,28 @@
-"""An evaluation as MRML nodes: volumes, gamma overlay, contours, tables, gamma histogram."""
+"""An evaluation as MRML nodes: volumes, gamma overlay, contours, tables, charts, documents."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
+import vtk
 from SyntheticCTLib.resampling import resample
-from SyntheticCTLib.volumes import image_like
 from SyntheticCTMRML import display
 from SyntheticCTMRML.nodes import add_volume
-from SyntheticCTMRML.segments import add_segmentation
+from SyntheticCTMRML.segments import add_segment
+
+from .evaluation_nodes import DOCUMENT, EvaluationNodes
+from .plots import add_dvh_chart, add_gamma_histogram
+from .stored_evaluation import finished, whole_hu_steps
+from .tables import definition_columns, dose_volume_columns, hot_spot_columns, metrics_columns
 
 if TYPE_CHECKING:
-    from .results import Evaluation
+    from .results import CandidateResult, Evaluation
 
 FOLDER = "Synthetic CT evaluation"
-HISTOGRAM_BIN = 0.05
-
-LABELS = {
-    "mae_image": "MAE, whole image (HU)",
-    "mae_body": "MAE, body (HU)",
-    "me_image": "Mean error, whole image (HU)",
-    "me_body": "Mean error, body (HU)",
-    "rmse_image": "RMSE, whole image (HU)",
-    "rmse_body": "RMSE, body (HU)",
-    "psnr_image": "PSNR, whole image (dB)",
-    "psnr": "PSNR, body (dB)",
-    "ssim": "SSIM, whole image",
-    "ssim_body": "SSIM, body",
-    "ssim_3d": "SSIM in 3D, whole image",
-    "ssim_3d_body": "SSIM in 3D, body",
-    "ms_ssim": "MS-SSIM, whole image",
-    "ms_ssim_body": "MS-SSIM, body",
-    "dsc_body": "DSC of the body contour",
-    "hd95_body": "95 % Hausdorff distance of the body contour (mm)",
-    "dsc_bone": "DSC of the bones",
-    "msd_bone": "Mean surface distance of the bones (mm)",
-    "hd95_bone": "95 % Hausdorff distance of the bones (mm)",
-    "hu_histogram": "HU histogram",
-    "tissue_mae": "MAE, {} (HU)",
-    "coverage_body_percent": "Body covered by all candidates (%)",
-    "gpr": "Gamma pass rate above {} % of the prescription (%)",
-}
-"""How the keys of metrics.json are called in the table; others appear under their own name."""
-
-
-@dataclass
-class EvaluationNodes:
-    """The nodes that show an evaluation; None or missing where there is no such result.
-
-    Attributes:
-        ct, mr, dose_ct: volume nodes.
-        candidates, differences, doses, gammas: volume nodes by candidate.
-        contours: segmentation node: bodies, then the structures.
-        metrics, definitions: table nodes.
-        histogram: plot chart node of the gamma histograms.
-    """
-
-    ct: Any
-    mr: Any = None
-    dose_ct: Any = None
-    candidates: dict[str, Any] = field(default_factory=dict)
-    differences: dict[str, Any] = field(default_factory=dict)
-    doses: dict[str, Any] = field(default_factory=dict)
-    gammas: dict[str, Any] = field(default_factory=dict)
-    contours: Any = None
-    metrics: Any = None
-    definitions: Any = None
-    histogram: Any = None
-
-    def volumes(self) -> list[Any]:
-        """Return all volume nodes, the CT first."""
-        groups = (self.candidates, self.gammas, self.differences, self.doses)
-        single = [node for node in (self.mr, self.dose_ct) if node is not None]
-        return [self.ct, *(node for group in groups for node in group.values()), *single]
 
 
 def add_evaluation(
@@ -86,6 +32,7 @@ def add_evaluation(
     ct_node: Any = None,
     mr_node: Any = None,
     dose_nodes: Mapping[str, Any] | None = None,
+    documents: Mapping[str, str] | None = None,
 ) -> EvaluationNodes:
     """Add nodes for everything in ``evaluation`` to ``scene`` and show the first gamma map.
 
@@ -94,42 +41,68 @@ def add_evaluation(
         ct_node, mr_node: the nodes that hold the true CT and the MR, where the scene has them.
         dose_nodes: nodes that hold imported doses in Gy by candidate, "" for the one on the
             true CT. Nodes that are given keep their display and their place in the tree.
+        documents: texts by file name (report.html, ...) that the scene keeps.
+    """
+    return finished(
+        adding_steps(
+            scene,
+            evaluation,
+            ct_node=ct_node,
+            mr_node=mr_node,
+            dose_nodes=dose_nodes,
+            documents=documents,
+        )
+    )
+
+
+def adding_steps(
+    scene: Any,
+    evaluation: Evaluation,
+    *,
+    ct_node: Any = None,
+    mr_node: Any = None,
+    dose_nodes: Mapping[str, Any] | None = None,
+    documents: Mapping[str, str] | None = None,
+) -> Generator[None, None, EvaluationNodes]:
+    """Do what :func:`add_evaluation` does in short steps, of one node at most.
+
+    Closed before it has ended, the generator removes the nodes that it has added.
     """
     given = {"": None, **(dose_nodes or {})}
     nodes = EvaluationNodes(ct=ct_node, mr=mr_node, dose_ct=given[""])
-    highest = _dose_window(evaluation)
-    if nodes.ct is None:
-        nodes.ct = add_volume(scene, _compact(evaluation.ct), "CT")
-    if nodes.ct.GetDisplayNode() is None:
-        display.show_ct(nodes.ct)
-    if nodes.mr is None and evaluation.mr is not None:
-        nodes.mr = add_volume(scene, _compact(evaluation.mr), "MR (as acquired, not registered)")
-        display.show_mr(nodes.mr)
-    if nodes.dose_ct is None and evaluation.dose_ct is not None:
-        nodes.dose_ct = _add_dose(scene, evaluation.dose_ct, "CT", highest)
-    for name, result in evaluation.candidates.items():
-        nodes.candidates[name] = add_volume(
-            scene, _compact(result.volume), f"{name} (synthetic, research use)"
-        )
-        display.show_ct(nodes.candidates[name])
-        nodes.differences[name] = add_volume(
-            scene, _whole_hu(result.difference), f"{name} minus CT (HU)"
-        )
-        display.show_difference(nodes.differences[name])
-        if result.dose is not None:
-            known = given.get(name)
-            nodes.doses[name] = known or _add_dose(scene, result.dose, name, highest)
-        if result.gamma is not None:
-            nodes.gammas[name] = add_volume(scene, result.gamma.gamma, f"Gamma {name}")
-            display.show_gamma(nodes.gammas[name], f"Gamma {name}")
-    nodes.contours = _add_contours(scene, evaluation, nodes.ct)
-    nodes.metrics = display.add_table(scene, "Metrics", metrics_columns(evaluation))
-    nodes.definitions = display.add_table(scene, "Definitions", definition_columns(evaluation))
-    if nodes.gammas:
-        nodes.histogram = _add_gamma_histogram(scene, evaluation)
-    _add_to_subject_hierarchy(scene, nodes, [ct_node, mr_node, *given.values()])
-    show_evaluation(scene, nodes)
-    display.center_slices(scene, center_of_interest(evaluation))
+    nodes.names = list(evaluation.candidates)
+    nodes.prescription_gy = float(evaluation.prescription_gy or 0)
+    known = [ct_node, mr_node, *given.values()]
+    try:
+        yield from _add_volumes(scene, evaluation, nodes, given)
+        yield from _add_contours(scene, evaluation, nodes)
+        nodes.metrics = _add_table(scene, "Metrics", metrics_columns(evaluation))
+        nodes.dose_volume = _add_table(scene, "Dose-volume", dose_volume_columns(evaluation))
+        spots = {name: result.hot_spots for name, result in evaluation.candidates.items()}
+        if any(spots.values()):
+            nodes.hot_spots = _add_table(scene, "Hot spots", hot_spot_columns(spots))
+        nodes.definitions = _add_table(scene, "Definitions", definition_columns(evaluation))
+        yield
+        if nodes.gammas:
+            nodes.histogram = add_gamma_histogram(scene, evaluation)
+            nodes.chart_tables.append(nodes.histogram.GetNthPlotSeriesNode(0).GetTableNode())
+            yield
+        charted = add_dvh_chart(scene, evaluation)
+        if charted is not None:
+            nodes.dvh, nodes.dvh_series = charted
+            nodes.chart_tables.append(nodes.dvh_series[0].GetTableNode())
+        yield
+        nodes.documents = [_add_document(scene, *item) for item in (documents or {}).items()]
+        nodes.keep()
+        _add_to_subject_hierarchy(scene, nodes, known)
+        yield
+        show_evaluation(scene, nodes)
+        display.center_slices(scene, center_of_interest(evaluation))
+    except BaseException:
+        for node in nodes.made(known):
+            if node.GetScene() is scene:
+                scene.RemoveNode(node)
+        raise
     return nodes
 
 
@@ -147,7 +120,7 @@ def center_of_interest(evaluation: Evaluation) -> tuple[float, float, float]:
     """Return the point (mm, LPS) to look at: middle of the target, of the dose, or of the body."""
     from .evaluation import find_target
 
-    target = find_target(evaluation.structures, None)
+    target = find_target(evaluation.structures, evaluation.target)
     if target:
         return _centroid(evaluation.structures[target] != 0)
     if evaluation.dose_ct is not None:
@@ -156,57 +129,66 @@ def center_of_interest(evaluation: Evaluation) -> tuple[float, float, float]:
     return _centroid(evaluation.body != 0)
 
 
-def metrics_columns(evaluation: Evaluation) -> dict[str, list]:
-    """Return the metrics table by column: what is measured, then one column a candidate."""
-    measured = {name: _flat(result.metrics) for name, result in evaluation.candidates.items()}
-    rows = list(dict.fromkeys(key for values in measured.values() for key in values))
-    columns: dict[str, list] = {"Metric": rows}
-    for name, values in measured.items():
-        columns[name] = [values.get(row, float("nan")) for row in rows]
-    return columns
+def _add_volumes(
+    scene: Any, evaluation: Evaluation, nodes: EvaluationNodes, given: Mapping[str, Any]
+) -> Generator[None, None, None]:
+    highest = _dose_window(evaluation)
+    if nodes.ct is None:
+        nodes.ct = add_volume(scene, _compact(evaluation.ct), "CT")
+        display.show_ct(nodes.ct)
+        yield
+    elif nodes.ct.GetDisplayNode() is None:
+        display.show_ct(nodes.ct)
+    if nodes.mr is None and evaluation.mr is not None:
+        nodes.mr = add_volume(scene, _compact(evaluation.mr), "MR (as acquired, not registered)")
+        display.show_mr(nodes.mr)
+        yield
+    if nodes.dose_ct is None and evaluation.dose_ct is not None:
+        nodes.dose_ct = _add_dose(scene, evaluation.dose_ct, "CT", highest)
+        yield
+    for name, result in evaluation.candidates.items():
+        nodes.candidates[name] = add_volume(scene, _compact(result.volume), _labelled(name))
+        display.show_ct(nodes.candidates[name])
+        yield
+        difference = yield from whole_hu_steps(result.difference)
+        nodes.differences[name] = add_volume(scene, difference, f"{name} minus CT (HU)")
+        display.show_difference(nodes.differences[name])
+        yield
+        yield from _add_dose_maps(scene, result, nodes, given.get(name), highest)
 
 
-def definition_columns(evaluation: Evaluation) -> dict[str, list[str]]:
-    """Return the definitions table by column; the notes of the evaluation are its last rows."""
-    rows = [
-        (LABELS.get(key, key).replace("{}", "..."), text)
-        for key, text in evaluation.definitions.items()
-    ]
-    rows += [("Note", note) for note in evaluation.notes]
-    rows.append(("Use", "Research use only, not a medical device"))
-    return {"Metric": [row[0] for row in rows], "Definition": [row[1] for row in rows]}
+def _add_dose_maps(
+    scene: Any, result: CandidateResult, nodes: EvaluationNodes, known: Any, highest_gy: float
+) -> Generator[None, None, None]:
+    name = result.name
+    if result.dose is not None:
+        nodes.doses[name] = known or _add_dose(scene, result.dose, name, highest_gy)
+        yield
+    if result.dose_difference is not None:
+        node = add_volume(scene, result.dose_difference, f"Dose on {name} minus CT (Gy)")
+        nodes.dose_differences[name] = node
+        display.show_dose_difference(node, highest_gy)
+        yield
+    if result.gamma is not None:
+        nodes.gammas[name] = add_volume(scene, result.gamma.gamma, f"Gamma {name}")
+        display.show_gamma(nodes.gammas[name], f"Gamma {name}")
+        yield
 
 
-def _flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers of a nested dictionary by readable name, in its order."""
-    flat: dict[str, float] = {}
-    for key, value in metrics.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{path} ")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            group, _, rest = path.partition(" ")
-            flat[LABELS.get(group, path).format(rest)] = float(value)
-    return flat
+def _labelled(name: str) -> str:
+    return f"{name} on CT" if "synthetic" in name.lower() else f"{name} (synthetic, research use)"
 
 
 def _compact(image: sitk.Image) -> sitk.Image:
     """Integers that fit as int16, everything else as float32: nothing that Slicer draws slowly."""
+    if image.GetPixelID() in (sitk.sitkInt16, sitk.sitkFloat32):
+        return image
     values = sitk.GetArrayViewFromImage(image)
     limits = np.iinfo(np.int16)
     integer = np.issubdtype(values.dtype, np.integer)
     fits = integer and values.min() >= limits.min and values.max() <= limits.max
-    wanted = sitk.sitkInt16 if fits else sitk.sitkFloat32
-    # Casting would drop the mark of a synthetic CT.
-    return image if image.GetPixelID() == wanted else sitk.Cast(image, wanted)
-
-
-def _whole_hu(difference: sitk.Image) -> sitk.Image:
-    """The difference in whole HU as int16, which halves the file; NaN becomes NO_DIFFERENCE."""
-    values = np.rint(sitk.GetArrayViewFromImage(difference))
-    limit = -display.NO_DIFFERENCE - 1
-    whole = np.nan_to_num(np.clip(values, -limit, limit), nan=display.NO_DIFFERENCE)
-    return image_like(whole.astype(np.int16), difference)
+    # Casting drops the mark of a synthetic CT, but those are int16.
+    return sitk.Cast(image, sitk.sitkInt16 if fits else sitk.sitkFloat32)
 
 
 def _dose_window(evaluation: Evaluation) -> float:
@@ -224,42 +206,65 @@ def _add_dose(scene: Any, dose: sitk.Image, name: str, highest_gy: float) -> Any
     return node
 
 
-def _add_contours(scene: Any, evaluation: Evaluation, ct_node: Any) -> Any:
+def _add_contours(
+    scene: Any, evaluation: Evaluation, nodes: EvaluationNodes
+) -> Generator[None, None, None]:
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Contours")
+    nodes.contours = node
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(nodes.ct)
     masks = {"Body (CT)": evaluation.body}
     for name, result in evaluation.candidates.items():
         masks[f"Body ({name})"] = result.body
-    for name, mask in evaluation.structures.items():
-        masks[name] = resample(mask, evaluation.ct, fill=0, nearest=True)
-    return add_segmentation(scene, "Contours", masks, ct_node)
+    for name, mask in (masks | evaluation.structures).items():
+        cropped = _cropped(mask, evaluation.ct)
+        yield
+        if cropped is not None:
+            add_segment(node, name, cropped)
+            yield
 
 
-def _add_gamma_histogram(scene: Any, evaluation: Evaluation) -> Any:
-    """A chart of the share of evaluated voxels by gamma, one line a candidate."""
-    highest = display.GAMMA_WINDOW[1]
-    edges = np.arange(0, highest + HISTOGRAM_BIN / 2, HISTOGRAM_BIN)
-    columns = {"Gamma": ((edges[:-1] + edges[1:]) / 2).tolist()}
-    for name, result in evaluation.candidates.items():
-        if result.gamma is not None:
-            gamma = sitk.GetArrayViewFromImage(result.gamma.gamma)
-            inside = np.minimum(gamma[gamma >= 0], highest - HISTOGRAM_BIN / 2)
-            counts = np.histogram(inside, edges)[0]
-            columns[name] = (100 * counts / max(inside.size, 1)).tolist()
-    table = display.add_table(scene, "Gamma histogram", columns)
-    chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Gamma histogram")
-    for index, name in enumerate(list(columns)[1:]):
-        series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", f"Gamma {name}")
-        series.SetAndObserveTableNodeID(table.GetID())
-        series.SetXColumnName("Gamma")
-        series.SetYColumnName(name)
-        series.SetPlotType(series.PlotTypeScatter)
-        series.SetMarkerStyle(series.MarkerStyleNone)
-        series.SetLineWidth(3)
-        series.SetColor(*display.LINE_COLORS[index % len(display.LINE_COLORS)])
-        chart.AddAndObservePlotSeriesNodeID(series.GetID())
-    chart.SetTitle("Gamma histogram")
-    chart.SetXAxisTitle(f"Gamma (last bin: {highest - HISTOGRAM_BIN:g} and above)")
-    chart.SetYAxisTitle("Evaluated voxels (%)")
-    return chart
+def _cropped(mask: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
+    """The part of ``reference``'s grid that holds ``mask``, nearest; None where there is none."""
+    statistics = sitk.LabelShapeStatisticsImageFilter()
+    statistics.ComputePerimeterOff()
+    statistics.Execute(sitk.Cast(mask, sitk.sitkUInt8))
+    if not statistics.HasLabel(1):
+        return None
+    box = statistics.GetBoundingBox(1)
+    ends = [(first - 0.5, first + size - 0.5) for first, size in zip(box[:3], box[3:], strict=True)]
+    corners = np.array(
+        [
+            reference.TransformPhysicalPointToContinuousIndex(
+                mask.TransformContinuousIndexToPhysicalPoint((i, j, k))
+            )
+            for i in ends[0]
+            for j in ends[1]
+            for k in ends[2]
+        ]
+    )
+    first = np.maximum(np.floor(corners.min(axis=0) + 0.5 - 1e-6), 0).astype(int)
+    last = np.ceil(corners.max(axis=0) - 0.5 + 1e-6).astype(int)
+    last = np.minimum(last, np.array(reference.GetSize()) - 1)
+    if (last < first).any():
+        return None
+    part = reference[tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))]
+    return resample(sitk.Cast(mask, sitk.sitkUInt8), part, fill=0, nearest=True)
+
+
+def _add_table(scene: Any, name: str, columns: Mapping[str, list]) -> Any:
+    if not columns:
+        return None
+    return display.add_table(scene, scene.GetUniqueNameByString(name), columns)
+
+
+def _add_document(scene: Any, file_name: str, text: str) -> Any:
+    node = scene.AddNewNodeByClass("vtkMRMLTextNode", f"Evaluation {PurePath(file_name).name}")
+    node.SetEncoding(vtk.VTK_ENCODING_UTF_8)
+    node.SetText(text)
+    node.SetAttribute(DOCUMENT, file_name)
+    node.AddDefaultStorageNode()
+    return node
 
 
 def _add_to_subject_hierarchy(scene: Any, nodes: EvaluationNodes, given: list[Any]) -> None:
@@ -269,8 +274,9 @@ def _add_to_subject_hierarchy(scene: Any, nodes: EvaluationNodes, given: list[An
     owners = (
         ("Volumes", nodes.volumes()),
         ("Segmentations", [nodes.contours]),
-        ("Tables", [nodes.metrics, nodes.definitions]),
-        ("Plots", [nodes.histogram] if nodes.histogram else []),
+        ("Tables", nodes.tables()),
+        ("Plots", [node for node in (nodes.histogram, nodes.dvh) if node is not None]),
+        ("Texts", nodes.documents),
     )
     for owner, members in owners:
         for node in members:

@@ -11,7 +11,10 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.volumes import check_volume, read_volume
+from SyntheticCTLib.resampling import resample
+from SyntheticCTLib.volumes import check_volume, image_like, read_volume
+
+from .results import NO_DOSE_DIFFERENCE
 
 RT_DOSE_STORAGE = "1.2.840.10008.5.1.4.1.1.481.2"
 
@@ -275,3 +278,15 @@ def in_gray(image: sitk.Image, what: str, unit: str | None = None) -> sitk.Image
         dose.SetMetaData("FrameOfReferenceUID", image.GetMetaData("FrameOfReferenceUID"))
     dose.SetMetaData("DoseUnits", "GY")
     return dose
+
+
+def subtract_doses(dose: sitk.Image, reference: sitk.Image) -> sitk.Image:
+    """Return ``dose`` minus ``reference`` (float32) on the grid of ``reference``.
+
+    Linear interpolation; NO_DOSE_DIFFERENCE where ``dose`` is not known.
+    """
+    placed = resample(sitk.Cast(dose, sitk.sitkFloat32), reference, fill=np.nan)
+    difference = sitk.GetArrayFromImage(placed)
+    difference -= sitk.GetArrayViewFromImage(reference)
+    np.nan_to_num(difference, copy=False, nan=NO_DOSE_DIFFERENCE)
+    return image_like(difference, reference)

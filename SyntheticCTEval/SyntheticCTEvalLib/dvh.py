@@ -88,6 +88,11 @@ class Dvh:
     doses_gy: np.ndarray = field(repr=False)
     volumes_percent: np.ndarray = field(repr=False)
 
+    @staticmethod
+    def volumes_of(count: int) -> np.ndarray:
+        """Return ``volumes_percent`` of a histogram of ``count`` samples."""
+        return 100 * (np.arange(count, dtype=np.float32) + np.float32(0.5)) / max(count, 1)
+
     def dose_at(self, volume_percent: float) -> float:
         """Return D_V: the least dose in Gy that ``volume_percent`` of the volume receive."""
         if not self.doses_gy.size:
@@ -192,7 +197,7 @@ def dose_volume_histogram(
         min_gy=float(ordered[-1]),
         max_gy=float(ordered[0]),
         doses_gy=ordered,
-        volumes_percent=100 * (np.arange(count, dtype=np.float32) + np.float32(0.5)) / count,
+        volumes_percent=Dvh.volumes_of(count),
     )
 
 

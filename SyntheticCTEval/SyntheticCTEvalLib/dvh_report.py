@@ -113,7 +113,7 @@ def dvh_rows(evaluation: Evaluation) -> list[DvhRow]:
 def _ordered(evaluation: Evaluation, finite: bool = True) -> list[str]:
     """Structures with a histogram on the true CT, the target first."""
     names = [n for n, dvh in evaluation.dvh_ct.items() if dvh.doses_gy.size or not finite]
-    target = find_target(evaluation.structures, None)
+    target = find_target(evaluation.structures, evaluation.target)
     return sorted(names, key=lambda name: name != target)
 
 

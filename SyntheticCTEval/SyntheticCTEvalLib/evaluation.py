@@ -18,8 +18,10 @@ from SyntheticCTLib.resampling import HU_OUTSIDE, resample
 from SyntheticCTLib.volumes import image_like
 
 from .body import body_contour
+from .dose import subtract_doses
 from .dvh import DVH_DEFINITIONS, compare_dvhs, dvh_metrics
 from .gamma import GammaCriteria, compute_gamma
+from .hot_spots import HOT_SPOTS_DEFINITION, find_hot_spots
 from .recalculation import describe, dose_grid, plan_for_target, recalculate_dose
 from .results import CandidateResult, Evaluation
 from .similarity import DEFINITIONS, compare_images
@@ -42,7 +44,8 @@ class EvaluationSettings:
         target: name of the structure that the fields are shaped to; found by name when None.
         dose_spacing_mm: grid of a recalculated dose.
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
-        dose_percent, distance_mm, gamma_cap: gamma criterion.
+        dose_percent, distance_mm, gamma_local, gamma_cap: gamma criterion; global to the
+            prescription unless local.
         gamma_engine: "exact" or "pymedphys".
     """
 
@@ -54,6 +57,7 @@ class EvaluationSettings:
     cutoffs_percent: tuple[float, ...] = (10.0, 60.0)
     dose_percent: float = 1.0
     distance_mm: float = 1.0
+    gamma_local: bool = False
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
 
@@ -89,11 +93,18 @@ def evaluate(
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
     structures = dict(structures or {})
+    target = find_target(structures, settings.target)
     progress.report("Body contour", 0)
     body = body_contour(ct, "CT")
     progress.report("Body contour", 1)
     result = Evaluation(
-        ct=ct, body=body, candidates={}, mr=mr, histograms=histograms, structures=structures
+        ct=ct,
+        body=body,
+        candidates={},
+        mr=mr,
+        histograms=histograms,
+        structures=structures,
+        target=target,
     )
     result.definitions.update(DEFINITIONS)
     result.definitions["registration"] = (
@@ -212,7 +223,7 @@ def _recalculate(
 ) -> None:
     """Compute dose on the true CT and on every candidate with one plan."""
     result.prescription_gy = settings.prescription_gy or DEFAULT_PRESCRIPTION_GY
-    target = find_target(result.structures, settings.target)
+    target = result.target
     grid = dose_grid(result.body, settings.dose_spacing_mm)
     progress.report("Plan and dose on CT", 0)
     plan, result.dose_ct = plan_for_target(
@@ -266,6 +277,7 @@ def _gamma(
     criteria = GammaCriteria(
         dose_percent=settings.dose_percent,
         distance_mm=settings.distance_mm,
+        local=settings.gamma_local,
         normalization_gy=result.prescription_gy,
         cutoffs_percent=settings.cutoffs_percent,
         cap=settings.gamma_cap,
@@ -283,7 +295,10 @@ def _gamma(
             progress=progress,
         )
         progress.report(f"Gamma of {name}", 1)
+        candidate.dose_difference = subtract_doses(candidate.dose, result.dose_ct)
+        candidate.hot_spots = find_hot_spots(candidate.gamma.gamma)
         result.definitions["gpr"] = candidate.gamma.definition
+        result.definitions["hot_spots"] = HOT_SPOTS_DEFINITION
         candidate.metrics["gpr"] = {
             f"{cutoff:g}": rate for cutoff, rate in candidate.gamma.pass_rates.items()
         }

@@ -10,6 +10,13 @@ if TYPE_CHECKING:
 
     from .dvh import Dvh
     from .gamma import GammaResult
+    from .hot_spots import HotSpot
+
+
+NO_DIFFERENCE = -32768
+"""Marks voxels without a difference in maps of differences in whole HU (int16)."""
+NO_DOSE_DIFFERENCE = -1000.0
+"""Marks voxels without a difference in maps of differences of dose in Gy."""
 
 
 @dataclass
@@ -22,9 +29,12 @@ class CandidateResult:
         difference: ``volume`` minus true CT in HU (float32) on the CT's grid.
         body: body contour of ``volume`` (uint8, 0 or 1) on the CT's grid.
         dose: dose in Gy on its own grid; None where no dose was evaluated.
+        dose_difference: ``dose`` minus dose on the true CT in Gy (float32) on the latter's grid,
+            :data:`NO_DOSE_DIFFERENCE` where one of them is not known.
         gamma: gamma of ``dose`` against the dose on the true CT; None without dose.
         metrics: this candidate's entry of metrics.json.
         dvh: dose-volume histograms of ``dose`` by structure; empty without dose or structures.
+        hot_spots: where ``gamma`` is above 1, the worst place first.
     """
 
     name: str
@@ -32,9 +42,11 @@ class CandidateResult:
     difference: sitk.Image
     body: sitk.Image
     dose: sitk.Image | None = None
+    dose_difference: sitk.Image | None = None
     gamma: GammaResult | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     dvh: dict[str, Dvh] = field(default_factory=dict)
+    hot_spots: list[HotSpot] = field(default_factory=list)
 
 
 @dataclass
@@ -65,6 +77,7 @@ class Evaluation:
         mr: the MR that the synthetic CT was made of, on its own grid, where it is known.
         histograms: MR histograms before and after Nyul, where they are known.
         structures: masks (uint8) by name, on any grid.
+        target: name of the structure that is the target; found by name when None.
         dvh_ct: dose-volume histograms of ``dose_ct`` by structure.
         prescription_gy: prescription dose in Gy.
         definitions: one line a number: region, window, normalisation, cutoff, interpolation.
@@ -78,6 +91,7 @@ class Evaluation:
     mr: sitk.Image | None = None
     histograms: HistogramSet | None = None
     structures: dict[str, sitk.Image] = field(default_factory=dict)
+    target: str | None = None
     dvh_ct: dict[str, Dvh] = field(default_factory=dict)
     prescription_gy: float | None = None
     definitions: dict[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,9 @@ LAYOUT_FOUR_UP_TABLE = 34
 LAYOUT_FOUR_UP_PLOT_TABLE = 38
 
 
-def write_scene(evaluation: Evaluation, path: str | os.PathLike) -> Path:
+def write_scene(
+    evaluation: Evaluation, path: str | os.PathLike, documents: Mapping[str, str] | None = None
+) -> Path:
     """Write ``evaluation`` as a scene that opens in Slicer, whole or not at all.
 
     It opens with the CT in the background of the slice views, the first candidate's gamma map
@@ -27,6 +29,7 @@ def write_scene(evaluation: Evaluation, path: str | os.PathLike) -> Path:
 
     Args:
         path: file name ending in .mrb.
+        documents: texts by file name (report.html, ...) that the scene keeps, too.
 
     Returns:
         The path.
@@ -41,7 +44,7 @@ def write_scene(evaluation: Evaluation, path: str | os.PathLike) -> Path:
     scored = any(result.gamma is not None for result in evaluation.candidates.values())
     layout = LAYOUT_FOUR_UP_PLOT_TABLE if scored else LAYOUT_FOUR_UP_TABLE
     with open_scene(layout) as scene, staged_file(path) as stage:
-        _fill(scene, evaluation)
+        _fill(scene, evaluation, documents or {})
         # MRML writes to full paths only.
         if not scene.WriteToMRB(str(stage.absolute())) or not stage.is_file():
             raise SyntheticCTError(
@@ -50,19 +53,25 @@ def write_scene(evaluation: Evaluation, path: str | os.PathLike) -> Path:
     return path
 
 
-def require_mrml() -> None:
-    """Raise SyntheticCTError where there is no MRML, because slicer-core is not installed."""
+NO_MRML = (
+    "A Slicer scene needs the package slicer-core, which is not installed: "
+    "pip install 'synthetic-ct[scene]'"
+)
+
+
+def has_mrml() -> bool:
+    """Whether there is MRML here, from slicer-core or in Slicer itself."""
     try:
         import slicer
     except ImportError:
-        found = False
-    else:
-        found = hasattr(slicer, "vtkMRMLScene")
-    if not found:
-        raise SyntheticCTError(
-            "A Slicer scene needs the package slicer-core, which is not installed: "
-            "pip install 'synthetic-ct[scene]'"
-        )
+        return False
+    return hasattr(slicer, "vtkMRMLScene")
+
+
+def require_mrml() -> None:
+    """Raise SyntheticCTError where there is no MRML, because slicer-core is not installed."""
+    if not has_mrml():
+        raise SyntheticCTError(NO_MRML)
 
 
 @contextlib.contextmanager
@@ -108,7 +117,7 @@ def open_scene(layout: int | None = None) -> Iterator[Any]:
         scene.Clear(True)
 
 
-def _fill(scene: Any, evaluation: Evaluation) -> None:
+def _fill(scene: Any, evaluation: Evaluation, documents: Mapping[str, str]) -> None:
     """Prepare the views, add the nodes, which then show themselves there, and the tables."""
     import slicer
     from SyntheticCTMRML.display import nodes_of_class
@@ -121,7 +130,7 @@ def _fill(scene: Any, evaluation: Evaluation) -> None:
         composite.SetLayoutName(view.GetLayoutName())
         scene.AddNode(composite)
         view.SetFieldOfView(width, width, view.GetFieldOfView()[2])
-    nodes = add_evaluation(scene, evaluation)
+    nodes = add_evaluation(scene, evaluation, documents=documents)
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     selection.SetActiveVolumeID(nodes.ct.GetID())
     selection.SetActiveTableID(nodes.metrics.GetID())

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.mask_folder import is_mask_folder, read_masks
 from SyntheticCTLib.progress import SILENT, Progress
 from SyntheticCTLib.segmentation import read_segmentation
 
@@ -56,7 +57,8 @@ def read_structures(
     beyond the last. Contours of any orientation; DICOM PS3.3 C.8.8.6.
 
     Args:
-        path: an RTSTRUCT file, a folder that holds exactly one, or a segmentation.
+        path: an RTSTRUCT file, a folder that holds exactly one, a segmentation, or a folder of
+            masks (SyntheticCTLib.mask_folder).
         reference: the CT that the structures belong to; gives the thickness of a structure
             with one contour plane, and its ``FrameOfReferenceUID`` is compared where known.
         progress: receives a warning for every structure that is left out or has gaps.
@@ -71,23 +73,31 @@ def read_structures(
     path = Path(path)
     if not path.exists():
         raise SyntheticCTError(f"The structures {path} do not exist: check the path.")
-    dataset = _only_rtstruct(path) if path.is_dir() else _dicom(path)
-    if dataset is None:
-        masks = read_segmentation(path)
-    elif not _is_rtstruct(dataset):
-        raise SyntheticCTError(
-            f"The structures {path} are a DICOM file of modality "
-            f"{dataset.get('Modality', 'unknown')}, not RTSTRUCT: give the structure set."
-        )
+    if is_mask_folder(path):
+        masks = read_masks(path)
     else:
-        _compare_frames(dataset, reference, progress)
-        masks = _read_rtstruct(dataset, reference, f"structures {path}", progress, end_caps)
+        masks = _read_file(path, reference, progress, end_caps)
     if not any(_touches(mask, reference) for mask in masks.values()):
         raise SyntheticCTError(
             f"None of the structures {path} lies inside the CT: check that they belong to the "
             "same patient and frame."
         )
     return masks
+
+
+def _read_file(
+    path: Path, reference: sitk.Image, progress: Progress, end_caps: bool
+) -> dict[str, sitk.Image]:
+    dataset = _only_rtstruct(path) if path.is_dir() else _dicom(path)
+    if dataset is None:
+        return read_segmentation(path)
+    if not _is_rtstruct(dataset):
+        raise SyntheticCTError(
+            f"The structures {path} are a DICOM file of modality "
+            f"{dataset.get('Modality', 'unknown')}, not RTSTRUCT: give the structure set."
+        )
+    _compare_frames(dataset, reference, progress)
+    return _read_rtstruct(dataset, reference, f"structures {path}", progress, end_caps)
 
 
 def _dicom(path: Path) -> Dataset | None:

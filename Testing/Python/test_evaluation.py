@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate, find_target
+from SyntheticCTEvalLib.planes import target_of
+from SyntheticCTEvalLib.stored_evaluation import read_evaluation
 from SyntheticCTLib.cli import main
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.mrcat import bulk_from_ct
@@ -158,9 +161,12 @@ def test_imported_doses_are_compared_and_all_files_written(dose_files, tmp_path)
     assert metrics["candidates"]["hot"]["gpr"]["60"] == pytest.approx(inner)
     assert "50 Gy" in metrics["definitions"]["gpr"]
     assert {p.name for p in out.iterdir()} == {
-        "metrics.json", "report.html", "scene.mrb", "dose_CT.nrrd",
-        "registered_same.nrrd", "dose_same.nrrd", "gamma_same.nrrd",
-        "registered_hot.nrrd", "dose_hot.nrrd", "gamma_hot.nrrd",
+        "metrics.json", "metrics.csv", "report.html", "scene.mrb", "dose_CT.nrrd", "evaluated.nrrd",
+        *(
+            f"{kind}_{name}.nrrd"
+            for kind in ("registered", "difference", "dose", "dose_difference", "gamma")
+            for name in ("same", "hot")
+        ),
     }  # fmt: skip
     before = ct.read_bytes()
     again = main([
@@ -194,3 +200,32 @@ def test_real_rtdose_against_itself_passes_everywhere(real_data, tmp_path):
     )  # fmt: skip
     assert metrics["candidates"]["same"]["gpr"] == {"10": 100, "60": 100}
     assert metrics["prescription_gy"] == pytest.approx(14.68, abs=0.005)
+
+
+def test_gamma_is_asked_for_on_the_command_line_and_without_slicer_core_there_is_no_scene(
+    dose_files, tmp_path, capsys, monkeypatch
+):
+    ct, dose, hot = dose_files
+    monkeypatch.setitem(sys.modules, "slicer", None)
+    out = tmp_path / "out"
+    metrics = run(
+        "--ct", ct, "--candidate", f"hot candidate={ct}", "--no-registration", "--dose-ct", dose,
+        "--dose", f"hot candidate={hot}", "--prescription", 50, "--dose-percent", 5.5,
+        "--distance-mm", 2, "--local", "--cutoffs", "20,50,90", "--gamma-cap", 1.5,
+        "--output", out,
+    )  # fmt: skip
+    assert metrics["candidates"]["hot candidate"]["gpr"] == {"20": 100, "50": 100, "90": 100}
+    assert "local" in metrics["definitions"]["gpr"]
+    assert "No scene.mrb is written" in capsys.readouterr().err
+    assert not (out / "scene.mrb").exists()
+    found = read_evaluation(out).candidates["hot candidate"].gamma
+    assert found.criteria.local and found.criteria.cap == 1.5
+    assert 0.8 < sitk.GetArrayFromImage(found.gamma).max() <= 1
+
+
+def test_the_target_that_is_named_is_the_one_shown(phantom):
+    structures = {name: phantom.structures_ct == n for n, name in STRUCTURE_NAMES.items()}
+    other = next(name for name in structures if find_target(structures, None) != name)
+    settings = EvaluationSettings(register=False, dose=False, target=other)
+    result = evaluate(phantom.ct, {"self": phantom.ct}, structures=structures, settings=settings)
+    assert target_of(result)[0] == other

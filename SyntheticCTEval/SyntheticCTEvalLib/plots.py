@@ -1,0 +1,91 @@
+"""The charts of an evaluation as MRML nodes: gamma histogram, dose-volume histograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTMRML import display
+
+from .dvh_table import DOSE, TRUE_CT, dvh_columns
+from .results import Evaluation
+
+HISTOGRAM_BIN = 0.05
+STRUCTURE = "SyntheticCTEval.Structure"
+"""Attribute of a series: the structure whose dose-volume histogram it is."""
+
+
+def add_gamma_histogram(scene: Any, evaluation: Evaluation) -> Any:
+    """Add a chart of the share of evaluated voxels by gamma, one line a candidate."""
+    highest = display.GAMMA_WINDOW[1]
+    edges = np.arange(0, highest + HISTOGRAM_BIN / 2, HISTOGRAM_BIN)
+    columns = {"Gamma": ((edges[:-1] + edges[1:]) / 2).tolist()}
+    for name, result in evaluation.candidates.items():
+        if result.gamma is not None:
+            gamma = sitk.GetArrayViewFromImage(result.gamma.gamma)
+            inside = np.minimum(gamma[gamma >= 0], highest - HISTOGRAM_BIN / 2)
+            counts = np.histogram(inside, edges)[0]
+            columns[name] = (100 * counts / max(inside.size, 1)).tolist()
+    table = display.add_table(scene, "Gamma histogram", columns)
+    chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Gamma histogram")
+    for index, name in enumerate(list(columns)[1:]):
+        series = _add_series(scene, table, f"Gamma {name}", "Gamma", name, index)
+        chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    chart.SetTitle("Gamma histogram")
+    chart.SetXAxisTitle(f"Gamma (last bin: {highest - HISTOGRAM_BIN:g} and above)")
+    chart.SetYAxisTitle("Evaluated voxels (%)")
+    return chart
+
+
+def add_dvh_chart(scene: Any, evaluation: Evaluation) -> tuple[Any, list[Any]] | None:
+    """Add the chart of dose-volume histograms and return it and the series of all structures.
+
+    A colour a structure; the true CT is solid, the candidates are dashed. The chart shows the
+    structures that :func:`show_structure` is asked for. None without dose or structures.
+    """
+    columns = dvh_columns(evaluation)
+    if not columns:
+        return None
+    table = display.add_table(scene, "Dose-volume histograms", columns)
+    chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Dose-volume histograms")
+    every = []
+    names = [TRUE_CT, *evaluation.candidates]
+    for index, structure in enumerate(evaluation.dvh_ct):
+        for number, name in enumerate(names):
+            column = f"{structure}, {name}"
+            if column in columns:
+                series = _add_series(scene, table, column, DOSE, column, index)
+                styles = (series.LineStyleDash, series.LineStyleDot, series.LineStyleDashDot)
+                if number:
+                    series.SetLineStyle(styles[(number - 1) % len(styles)])
+                series.SetAttribute(STRUCTURE, structure)
+                every.append(series)
+    chart.SetTitle("Dose-volume histograms")
+    chart.SetXAxisTitle("Dose (Gy)")
+    chart.SetYAxisTitle("Volume (%)")
+    show_structure(chart, every)
+    return chart, every
+
+
+def show_structure(chart: Any, series: list[Any], structure: str = "") -> None:
+    """Show one structure's histograms in the chart, all of them when ``structure`` is empty."""
+    modified = chart.StartModify()
+    chart.RemoveAllPlotSeriesNodeIDs()
+    for node in series:
+        if structure in ("", node.GetAttribute(STRUCTURE)):
+            chart.AddAndObservePlotSeriesNodeID(node.GetID())
+    chart.SetTitle(f"Dose-volume histograms: {structure}" if structure else chart.GetName())
+    chart.EndModify(modified)
+
+
+def _add_series(scene: Any, table: Any, name: str, x: str, y: str, color: int) -> Any:
+    series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetXColumnName(x)
+    series.SetYColumnName(y)
+    series.SetPlotType(series.PlotTypeScatter)
+    series.SetMarkerStyle(series.MarkerStyleNone)
+    series.SetLineWidth(3)
+    series.SetColor(*display.LINE_COLORS[color % len(display.LINE_COLORS)])
+    return series

@@ -1,0 +1,130 @@
+"""An evaluation as tables, by column: figures, definitions, doses of structures, hot spots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .dvh import DIFFERENCE
+from .hot_spots import HotSpot
+from .results import Evaluation
+
+DIGITS = 4
+DOSE_FIGURES = ("D98", "D95", "D50", "D2", "Dmean", "V95%")
+
+LABELS = {
+    "mae_image": "MAE, whole image (HU)",
+    "mae_body": "MAE, body (HU)",
+    "me_image": "Mean error, whole image (HU)",
+    "me_body": "Mean error, body (HU)",
+    "rmse_image": "RMSE, whole image (HU)",
+    "rmse_body": "RMSE, body (HU)",
+    "psnr_image": "PSNR, whole image (dB)",
+    "psnr": "PSNR, body (dB)",
+    "ssim": "SSIM, whole image",
+    "ssim_body": "SSIM, body",
+    "ssim_3d": "SSIM in 3D, whole image",
+    "ssim_3d_body": "SSIM in 3D, body",
+    "ms_ssim": "MS-SSIM, whole image",
+    "ms_ssim_body": "MS-SSIM, body",
+    "dsc_body": "DSC of the body contour",
+    "hd95_body": "95 % Hausdorff distance of the body contour (mm)",
+    "dsc_bone": "DSC of the bones",
+    "msd_bone": "Mean surface distance of the bones (mm)",
+    "hd95_bone": "95 % Hausdorff distance of the bones (mm)",
+    "hu_histogram": "HU histogram",
+    "tissue_mae": "MAE, {} (HU)",
+    "coverage_body_percent": "Body covered by all candidates (%)",
+    "gpr": "Gamma pass rate above {} % of the prescription (%)",
+}
+"""How the keys of metrics.json are called in the table; others appear under their own name."""
+
+
+def metrics_columns(evaluation: Evaluation) -> dict[str, list]:
+    """Return the figures: what is measured, then one column a candidate; NaN where there is none.
+
+    Dose-volume figures are in :func:`dose_volume_columns`.
+    """
+    measured = {
+        name: _flat({key: value for key, value in result.metrics.items() if key != "dvh"})
+        for name, result in evaluation.candidates.items()
+    }
+    rows = list(dict.fromkeys(key for values in measured.values() for key in values))
+    columns: dict[str, list] = {"Metric": rows}
+    for name, values in measured.items():
+        columns[name] = [round(values.get(row, float("nan")), DIGITS) for row in rows]
+    return columns
+
+
+def definition_columns(evaluation: Evaluation) -> dict[str, list[str]]:
+    """Return the definitions table by column; the notes of the evaluation are its last rows."""
+    rows = [
+        (LABELS.get(key, key).replace("{}", "..."), text)
+        for key, text in evaluation.definitions.items()
+    ]
+    rows += [("Note", note) for note in evaluation.notes]
+    rows.append(("Use", "Research use only, not a medical device"))
+    return {"Metric": [row[0] for row in rows], "Definition": [row[1] for row in rows]}
+
+
+def dose_volume_columns(evaluation: Evaluation) -> dict[str, list]:
+    """Return the dose-volume figures, a row a structure and dose; empty where there are none.
+
+    Differences to the true CT are in percent of the prescription, of volumes in points.
+    """
+    own = evaluation.metrics()["dvh_ct"]
+    rows: list[tuple[str, str, Mapping[str, float]]] = []
+    for structure, figures in own.items():
+        rows.append((structure, "CT", figures))
+        for name, result in evaluation.candidates.items():
+            found = result.metrics.get("dvh", {}).get(structure)
+            if found is not None:
+                rows.append((structure, name, found))
+    if not rows:
+        return {}
+    columns: dict[str, list] = {
+        "Structure": [structure for structure, _, _ in rows],
+        "Dose on": [name for _, name, _ in rows],
+        "Volume (cm3)": [round(figures["volume_cm3"], 2) for _, _, figures in rows],
+    }
+    for key in DOSE_FIGURES:
+        unit = "%" if key.startswith("V") else "Gy"
+        columns[f"{key.rstrip('%')} ({unit})"] = [round(f[key], DIGITS) for _, _, f in rows]
+    for key in DOSE_FIGURES:
+        columns[f"{key.rstrip('%')}, difference (%)"] = [
+            round(figures.get(key + DIFFERENCE, 0.0), DIGITS) for _, _, figures in rows
+        ]
+    return columns
+
+
+def hot_spot_columns(spots: Mapping[str, list[HotSpot]]) -> dict[str, list]:
+    """Return the hot spots of every candidate, the worst first; places in mm, LPS."""
+    rows = [
+        (name, float(rank), spot) for name, found in spots.items() for rank, spot in _ranked(found)
+    ]
+    return {
+        "Candidate": [name for name, _, _ in rows],
+        "Rank": [rank for _, rank, _ in rows],
+        "Largest gamma": [round(spot.maximum, DIGITS) for _, _, spot in rows],
+        "Volume (cm3)": [round(spot.volume_cm3, DIGITS) for _, _, spot in rows],
+        "L (mm)": [round(spot.point_mm[0], DIGITS) for _, _, spot in rows],
+        "P (mm)": [round(spot.point_mm[1], DIGITS) for _, _, spot in rows],
+        "S (mm)": [round(spot.point_mm[2], DIGITS) for _, _, spot in rows],
+    }
+
+
+def _ranked(spots: list[HotSpot]) -> list[tuple[int, HotSpot]]:
+    return list(enumerate(spots, start=1))
+
+
+def _flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of a nested dictionary by readable name, in its order."""
+    flat: dict[str, float] = {}
+    for key, value in metrics.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{path} ")
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            group, _, rest = path.partition(" ")
+            flat[LABELS.get(group, path).format(rest)] = float(value)
+    return flat
