@@ -6,18 +6,25 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.bundle import ModelBundle
+from SyntheticCTLib.bundle import ModelCard
 from SyntheticCTLib.domain import histogram_edges, normalized_histogram
 from SyntheticCTLib.normalization import foreground_mask
 
 from .results import HistogramSet
 
 
-def histogram_set(mr: sitk.Image, bundle: ModelBundle) -> HistogramSet:
-    """Return the histograms of the paper's Figure 3: ``mr`` among the model's training scans."""
+def histogram_set(
+    mr: sitk.Image, bundle: ModelCard, normalized: sitk.Image | None = None
+) -> HistogramSet:
+    """Return the histograms of the paper's Figure 3: ``mr`` among the model's training scans.
+
+    Args:
+        normalized: ``mr`` after Nyul, where it is there already.
+    """
     foreground = foreground_mask(mr)
     values = sitk.GetArrayViewFromImage(mr)[foreground]
-    normalized = bundle.nyul.apply(mr, foreground)
+    if normalized is None:
+        normalized = bundle.nyul.apply(mr, foreground)
     scans = bundle.record.get("raw_histograms", [])
     bins = len(scans[0]["fractions"]) if scans else 64
     own_largest = float(np.percentile(values, 99.5))

@@ -1,0 +1,258 @@
+"""The commands that make one image of another: ``normalize``, ``generate`` and ``register``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .outputs import refuse_overwrite, staged_file
+from .progress import Progress
+from .volumes import read_volume, write_volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+    from .bundle import ModelCard
+    from .registration import Registration
+
+Outputs = dict[str, Path]
+
+
+def add_normalize(command: Callable, model_type: Callable[[str], str]) -> None:
+    """Add ``normalize`` to the parser; ``command`` makes a parser of a name."""
+    sub = command(
+        "normalize",
+        normalize,
+        "Map an MR to a model's standard scale (Nyul)",
+        "The result lies on exactly the MR's grid, as 32-bit numbers.",
+    )
+    _add_mr_and_model(sub, model_type)
+    sub.add_argument("--output", required=True, metavar="FILE", help="normalized MR (.nrrd, ...)")
+    _add_common(sub)
+
+
+def add_generate(command: Callable, model_type: Callable[[str], str]) -> None:
+    """Add ``generate`` to the parser; ``command`` makes a parser of a name."""
+    sub = command(
+        "generate",
+        generate,
+        "Make the synthetic CT of an MR",
+        "The result lies on exactly the MR's grid, int16 HU.",
+    )
+    _add_mr_and_model(sub, model_type)
+    sub.add_argument("--output", required=True, metavar="FILE", help="synthetic CT (.nrrd, ...)")
+    sub.add_argument(
+        "--uncertainty",
+        metavar="FILE",
+        help="standard deviation in HU over the slabs that predict a slice; -1 where only one does",
+    )
+    sub.add_argument("--normalized", metavar="FILE", help="the MR on the model's standard scale")
+    sub.add_argument(
+        "--body", metavar="MASK", help="body contour; the synthetic CT is air, -1000 HU, outside it"
+    )
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    _add_common(sub)
+
+
+def add_register(command: Callable) -> None:
+    """Add ``register`` to the parser; ``command`` makes a parser of a name."""
+    sub = command(
+        "register",
+        register,
+        "Register a volume onto another",
+        "Rigidly, then deformably by plastimatch. The result lies on exactly the fixed volume's "
+        "grid. Transforms map its points to points of the moving volume (mm, LPS), which is how "
+        "ITK resamples.",
+    )
+    sub.add_argument("--fixed", required=True, metavar="VOLUME", help="stays, usually the CT")
+    sub.add_argument("--moving", required=True, metavar="VOLUME", help="is moved onto it")
+    sub.add_argument(
+        "--metric",
+        required=True,
+        choices=("mse", "mi"),
+        help="mean square between CT-like volumes, mutual information between MR and CT",
+    )
+    sub.add_argument(
+        "--fill",
+        type=float,
+        required=True,
+        metavar="VALUE",
+        help="outside the moving volume's field: -1024 for CT-like volumes, 0 for MR",
+    )
+    sub.add_argument("--rigid", metavar="TRANSFORM", help="rigid part that is known already")
+    sub.add_argument("--no-deformable", action="store_true", help="rigid only")
+    sub.add_argument("--output", metavar="FILE", help="the moved volume (.nrrd, ...)")
+    sub.add_argument("--transform", metavar="FILE", help="the whole transform (.h5, .tfm)")
+    sub.add_argument("--rigid-part", metavar="FILE", help="its rigid part (.tfm)")
+    sub.add_argument(
+        "--field",
+        metavar="FILE",
+        help="the whole transform as displacements in mm (.nrrd, ...); only where it bends",
+    )
+    sub.add_argument(
+        "--start",
+        metavar="FILE",
+        help="registers nothing; writes the shift from which a rigid registration can start",
+    )
+    sub.add_argument("--uncompressed", action="store_true", help="volumes, which is faster")
+
+
+def normalize(options: argparse.Namespace, progress: Progress) -> Outputs:
+    """Write an MR on the standard scale of a model."""
+    from .bundle import read_card
+    from .normalization import foreground_mask
+
+    outputs = {"normalized": Path(options.output)}
+    _refuse(options, outputs, [options.mr, options.model])
+    card = read_card(options.model)
+    mr = read_volume(options.mr, "MR")
+    progress.report("Nyul normalization", 0)
+    normalized = card.nyul.apply(mr, foreground_mask(mr))
+    progress.report("Nyul normalization", 1)
+    write_volume(normalized, options.output, compress=not options.uncompressed)
+    return outputs | _histograms(options, mr, card, normalized)
+
+
+def generate(options: argparse.Namespace, progress: Progress) -> Outputs:
+    """Write the synthetic CT of an MR, and what else is asked for."""
+    from .bundle import load_bundle
+    from .inference import generate as run
+
+    outputs = {"sct": Path(options.output)}
+    for name in ("uncertainty", "normalized"):
+        if getattr(options, name):
+            outputs[name] = Path(getattr(options, name))
+    _refuse(options, outputs, [options.mr, options.model, options.body])
+    bundle = load_bundle(options.model)
+    mr = read_volume(options.mr, "MR")
+    body = read_volume(options.body, "body contour") if options.body else None
+    result = run(mr, bundle, device=options.device, body=body, progress=progress)
+    for name, path in outputs.items():
+        write_volume(getattr(result, name), path, compress=not options.uncompressed)
+    return outputs | _histograms(options, mr, bundle, result.normalized)
+
+
+def register(options: argparse.Namespace, progress: Progress) -> Outputs:
+    """Write a volume registered onto another, and the transforms that are asked for."""
+    import SimpleITK as sitk
+
+    from .errors import SyntheticCTError
+    from .registration import register as run
+    from .registration import starting_shift
+
+    names = {"warped": "output", "transform": "transform", "rigid": "rigid_part", "field": "field"}
+    outputs = {
+        name: Path(getattr(options, option))
+        for name, option in (*names.items(), ("start", "start"))
+        if getattr(options, option)
+    }
+    if not outputs:
+        raise SyntheticCTError("Nothing is to be written: give --output or --transform.")
+    _refuse(options, outputs, [options.fixed, options.moving, options.rigid])
+    fixed = read_volume(options.fixed, "fixed volume")
+    moving = read_volume(options.moving, "moving volume")
+    if options.start:
+        shift = starting_shift(fixed, moving, metric=options.metric)
+        _write_transform(shift, Path(options.start))
+        return {"start": Path(options.start)}
+    try:
+        rigid = sitk.ReadTransform(options.rigid) if options.rigid else None
+    except RuntimeError as error:
+        raise SyntheticCTError(
+            f"The transform {options.rigid} cannot be read: give one that ITK has written "
+            "(.tfm, .h5)."
+        ) from error
+    result = run(
+        fixed,
+        moving,
+        metric=options.metric,
+        deformable=not options.no_deformable,
+        fill=options.fill,
+        rigid=rigid,
+        progress=progress,
+    )
+    if not result.deformed:
+        outputs.pop("field", None)
+    for name, path in outputs.items():
+        if name == "warped":
+            write_volume(result.warped, path, compress=not options.uncompressed)
+        elif name == "field":
+            write_volume(_displacements(result), path, compress=not options.uncompressed)
+        else:
+            _write_transform(getattr(result, name), path)
+    return outputs
+
+
+def _add_mr_and_model(sub: argparse.ArgumentParser, model_type: Callable[[str], str]) -> None:
+    sub.add_argument("mr", metavar="MR", help="volume file or DICOM folder")
+    sub.add_argument(
+        "--model",
+        type=model_type,
+        metavar="BUNDLE",
+        required=True,
+        help="folder of the model; demo for the demo model",
+    )
+
+
+def _add_common(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--histograms",
+        metavar="FILE",
+        help="histograms of the MR before and after Nyul among the model's scans (.json)",
+    )
+    sub.add_argument("--uncompressed", action="store_true", help="volumes, which is faster")
+
+
+def _refuse(options: argparse.Namespace, outputs: Outputs, inputs: list[str | None]) -> None:
+    paths = [*outputs.values()]
+    if getattr(options, "histograms", None):
+        paths.append(Path(options.histograms))
+    for index, path in enumerate(paths):
+        refuse_overwrite(path, [*filter(None, inputs), *paths[:index]])
+
+
+def _histograms(
+    options: argparse.Namespace, mr: sitk.Image, card: ModelCard, normalized: sitk.Image
+) -> Outputs:
+    if not options.histograms:
+        return {}
+    from SyntheticCTEvalLib.histograms import histogram_set
+
+    content = json.dumps(asdict(histogram_set(mr, card, normalized)))
+    with staged_file(options.histograms) as stage:
+        stage.write_text(content + "\n", encoding="utf-8")
+    return {"histograms": Path(options.histograms)}
+
+
+def _displacements(result: Registration) -> sitk.Image:
+    """The whole transform, sampled where its bending part was, float32."""
+    import SimpleITK as sitk
+
+    bent = sitk.CompositeTransform(result.transform).GetNthTransform(1)
+    grid = sitk.DisplacementFieldTransform(bent).GetDisplacementField()
+    return sitk.TransformToDisplacementField(
+        result.transform,
+        sitk.sitkVectorFloat32,
+        grid.GetSize(),
+        grid.GetOrigin(),
+        grid.GetSpacing(),
+        grid.GetDirection(),
+    )
+
+
+def _write_transform(transform: sitk.Transform, path: Path) -> None:
+    import SimpleITK as sitk
+
+    from .errors import SyntheticCTError
+
+    with staged_file(path) as stage:
+        try:
+            sitk.WriteTransform(transform, str(stage))
+        except RuntimeError as error:
+            raise SyntheticCTError(
+                f"The transform {path} cannot be written: end the name with .tfm or .h5."
+            ) from error
