@@ -145,6 +145,19 @@ class Application(Guarded):
         self.cachePath = str(folder / "cache")
         self.slicerHome = str(folder / "home")
         self.testing = False
+        self._at_startup: list[Any] = []
+
+    def connect(self, signature: str, function: Any) -> bool:
+        """Remember what is to be called when all modules are there."""
+        assert signature == "startupCompleted()", f"the test harness does not emit {signature}"
+        self._at_startup.append(function)
+        return True
+
+    def complete_startup(self) -> None:
+        """Call what waits for the signal startupCompleted()."""
+        waiting, self._at_startup = self._at_startup, []
+        for function in waiting:
+            function()
 
     def close(self) -> None:
         if self._layouts is not None:

@@ -35,13 +35,9 @@ class ctkDoubleSpinBox(QWidget):
     suffix = of_part(str, "_box", "suffix", "setSuffix")
     readOnly = of_part(bool, "_box", "isReadOnly", "setReadOnly")
     cleanText = Property(str, lambda self: self._box.cleanText())
-    text = Property(str, lambda self: self._box.text())
 
     def setValue(self, value: float) -> None:
         self._box.setValue(value)
-
-    def setRange(self, minimum: float, maximum: float) -> None:
-        self._box.setRange(minimum, maximum)
 
 
 class ctkSliderWidget(QWidget):

@@ -91,7 +91,9 @@ class ctkCollapsibleButton(_Collapsing, QAbstractButton):
 
     def paintEvent(self, _event: Any) -> None:
         painter = QPainter(self)
-        painter.fillRect(QRect(0, 0, self.width(), HEADER - 2), self.palette().button())
+        painter.fillRect(
+            QRect(0, 0, self.width(), HEADER - 2), self.palette().button().color().darker(108)
+        )
         painter.setBrush(self.palette().buttonText())
         if self.isChecked():
             painter.drawPolygon(QPolygon([QPoint(6, 8), QPoint(16, 8), QPoint(11, 14)]))
@@ -223,9 +225,12 @@ class ctkMenuButton(ctkPushButton):
 
 class ctkFittedTextBrowser(QTextBrowser):
     collapsed = stored(bool, "collapsed", True)
-    collapsibleText = Property(
-        str, lambda self: self.toHtml(), lambda self, text: self.setHtml(text)
-    )
+
+    def collapsibleText(self) -> str:
+        return self.toHtml()
+
+    def setCollapsibleText(self, text: str) -> None:
+        self.setHtml(text)
 
 
 class ctkExpandableWidget(QFrame):

@@ -30,7 +30,7 @@ class qMRMLCollapsibleButton(WithScene, ctkCollapsibleButton):
 
 
 class qMRMLSliderWidget(WithScene, ctkSliderWidget):
-    mrmlSceneChanged = Signal(object)
+    pass
 
 
 class qMRMLTableView(WithScene, QTableView):

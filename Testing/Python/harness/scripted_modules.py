@@ -1,4 +1,5 @@
-"""``slicer.ScriptedLoadableModule``, ``slicer.i18n``, ``slicer.cli``, ``slicer.packaging``."""
+"""``slicer.ScriptedLoadableModule``, ``slicer.i18n``, ``slicer.cli``, ``slicer.packaging``,
+``SampleData``."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import importlib
 import logging
 import unittest
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 
@@ -238,6 +239,23 @@ def _load_requirements(path: Any) -> list[Any]:
 
     lines = [line.partition("#")[0].strip() for line in Path(path).read_text().splitlines()]
     return [Requirement(line) for line in lines if line]
+
+
+class SampleDataLogic:
+    """Of the module SampleData: keeps what is offered."""
+
+    @staticmethod
+    def registerCustomSampleDataSource(
+        category: str = "Custom", sampleName: str | None = None, **source: Any
+    ) -> None:
+        import slicer
+
+        sources = slicer.modules.sampleDataSources.setdefault(category, [])
+        sources.append(SimpleNamespace(sampleName=sampleName, **source))
+
+
+def make_sample_data() -> ModuleType:
+    return _module("SampleData", SampleDataLogic=SampleDataLogic)
 
 
 def _module(name: str, **contents: Any) -> ModuleType:

@@ -38,6 +38,7 @@ class Slicer:
         self.scene, logic = new_scene()
         self.app = Application(self.scene, logic, folder, main_window)
         self.modules = Modules()
+        self.modules.sampleDataSources = {}
         self.modules.colors = Module("Colors", logic=logic.GetColorLogic())
         for name in ("Volumes", "Segmentations", "SubjectHierarchy", "Tables", "Plots"):
             setattr(self.modules, name.lower(), Module(name, logic=logic.GetModuleLogic(name)))
@@ -46,30 +47,45 @@ class Slicer:
         self.cli = CommandLineModules()
         self.packages = Packages()
         self.panels: list[Any] = []
+        self.loaded: set[str] = set()
         self._errors = errors
         self._errors.clear()
 
-    def load_module(self, name: str) -> ModuleType:
-        """Return the unmodified file of a scripted module, loaded as Slicer does."""
+    def load_module(self, name: str, folder: Path | None = None) -> ModuleType:
+        """Return the unmodified file of a scripted module, loaded as Slicer does at its start.
+
+        What the module says about itself is in ``modules``, under its name in small letters.
+
+        Args:
+            folder: where it is; by default where the repository has it.
+        """
         from .application import Module
 
-        path = REPOSITORY / name / f"{name}.py"
+        path = (folder or REPOSITORY / name) / f"{name}.py"
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
+        self.loaded.add(name)
         spec.loader.exec_module(module)
-        setattr(self.modules, name.lower(), Module(name, str(path)))
+        parent = Module(name, str(path))
+        setattr(self.modules, name.lower(), parent)
+        getattr(module, name)(parent)
+        self.app.complete_startup()
         return module
 
-    def module_parent(self, name: str) -> Any:
-        """Return what Slicer passes to a module class: it collects the metadata."""
-        from .application import Module
+    def sample(self, name: str) -> Any:
+        """Load something from the Sample Data module, as a click on its button does."""
+        (source,) = [
+            source
+            for sources in self.modules.sampleDataSources.values()
+            for source in sources
+            if source.sampleName == name
+        ]
+        return source.customDownloader(source)
 
-        return Module(name, str(REPOSITORY / name / f"{name}.py"))
-
-    def open_panel(self, name: str) -> Any:
+    def open_panel(self, name: str, folder: Path | None = None) -> Any:
         """Return the widget of a module as after a click on it in Slicer's menu."""
-        module = self.load_module(name)
+        module = self.load_module(name, folder)
         panel = getattr(module, f"{name}Widget")()
         getattr(self.modules, name.lower()).widget = panel
         self.panels.append(panel)
@@ -175,7 +191,7 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
         "parameterNodeWrapper": make_parameter_node_wrapper(),
     }
     modules = {f"slicer.{name}": part for name, part in parts.items()}
-    modules |= {"qt": make_qt(), "ctk": make_ctk()}
+    modules |= {"qt": make_qt(), "ctk": make_ctk(), "SampleData": scripted.make_sample_data()}
     modules["qt"].QUiLoader = wrapper_class(Loader)
     names: dict[str, Any] = {
         **parts,
@@ -185,7 +201,6 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
         "modules": session.modules,
     }
     before = {name: sys.modules.get(name) for name in modules}
-    loaded = set(sys.modules)
     for name, value in names.items():
         setattr(slicer, name, value)
     sys.modules.update(modules)
@@ -200,6 +215,5 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
                 sys.modules[name] = module
         for name in names:
             delattr(slicer, name)
-        for name in set(sys.modules) - loaded:
-            if name in ("SyntheticCT", "SyntheticCTEval"):
-                del sys.modules[name]
+        for name in session.loaded:
+            del sys.modules[name]
