@@ -11,7 +11,9 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from . import __version__, commands
+from .bundle import demo_bundle_folder
 from .errors import SyntheticCTError
+from .image_commands import add_generate, add_normalize, add_register
 from .progress import JsonProgress, Progress, TerminalProgress
 
 BAD_INPUT = 2
@@ -77,7 +79,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_demo(command)
     _add_phantom(command)
     _add_train(command)
-    _add_generate(command)
+    add_normalize(command, _model)
+    add_generate(command, _model)
+    add_register(command)
     _add_evaluate(command)
     return parser
 
@@ -161,24 +165,6 @@ def _add_train(command: Callable) -> None:
     sub.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
 
 
-def _add_generate(command: Callable) -> None:
-    sub = command(
-        "generate",
-        commands.generate,
-        "Make the synthetic CT of an MR",
-        "The result lies on exactly the MR's grid, int16 HU.",
-    )
-    sub.add_argument("mr", metavar="MR", help="volume file or DICOM folder")
-    sub.add_argument("--model", metavar="BUNDLE", required=True, help="folder of the model")
-    sub.add_argument("--output", required=True, metavar="FILE", help="synthetic CT (.nrrd, ...)")
-    sub.add_argument(
-        "--uncertainty",
-        metavar="FILE",
-        help="standard deviation in HU over the slabs that predict a slice; -1 where only one does",
-    )
-    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-
-
 def _add_evaluate(command: Callable) -> None:
     sub = command(
         "evaluate",
@@ -259,6 +245,15 @@ def _add_evaluate(command: Callable) -> None:
         "makes its scene of",
     )
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+
+
+def _model(text: str) -> str:
+    if text != "demo":
+        return os.path.expanduser(text)
+    try:
+        return str(demo_bundle_folder())
+    except SyntheticCTError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _named(text: str) -> tuple[str, str]:
