@@ -74,6 +74,13 @@ class FakeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self):
         self.entered += 1
+
+class FakeTest(ScriptedLoadableModuleTest):
+    def test_window(self):
+        assert slicer.app.testingEnabled()
+
+    def test_that_fails(self):
+        assert not slicer.mrmlScene.GetFirstNodeByName("Fail")
 """
 
 
@@ -236,6 +243,29 @@ def test_a_module_is_registered_as_at_slicers_start(harness, fake):
     assert harness.sample("Digital") == "Digital"
 
 
+def test_a_panel_is_found_by_scripts(harness, panel):
+    assert slicer.util.getModuleWidget("Fake") is panel
+    assert slicer.modules.fake.widgetRepresentation().self() is panel
+    slicer.util.selectModule("Fake")
+    assert panel.entered == 2
+
+
+def test_self_tests_are_run(harness, fake):
+    harness.load_module("Fake", fake)
+    harness.run_self_test("Fake")
+    add_volume(harness.scene, "Fail")
+    with pytest.raises(AssertionError, match="test_that_fails"):
+        harness.run_self_test("Fake")
+
+
+def test_settings_are_the_tests_own(harness, qt, tmp_path):
+    qt.QSettings().setValue("Fake/recent", "bundle")
+    assert slicer.util.settingsValue("Fake/recent", "") == "bundle"
+    assert slicer.app.userSettings().value("Fake/recent") == "bundle"
+    slicer.app.userSettings().sync()
+    assert "bundle" in (tmp_path / "NA-MIC" / "Slicer.ini").read_text()
+
+
 def test_what_is_collapsed_cannot_be_clicked(harness, panel):
     with pytest.raises(AssertionError, match="not shown"):
         harness.click(panel.ui.hiddenButton)
@@ -375,6 +405,9 @@ def test_volumes_are_put_into_every_slice_view(harness):
     volume = slicer.util.addVolumeFromArray(np.ones((4, 5, 6), np.int16))
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
     slicer.util.resetSliceViews()
+    harness.close_scene()
+    volume = slicer.util.addVolumeFromArray(np.ones((4, 5, 6), np.int16))
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
     manager = slicer.app.layoutManager()
     assert manager.sliceViewNames() == ["Red", "Green", "Yellow"]
     for name in manager.sliceViewNames():

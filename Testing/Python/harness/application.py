@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import slicer
 import vtk
+from PySide6.QtCore import QCoreApplication, QSettings
+from PySide6.QtWidgets import QMainWindow
 
 from .api import module_names
 from .qt_stand_in import application as qt_application
@@ -133,13 +136,10 @@ class Application(Guarded):
     def __init__(self, scene: Any, application_logic: Any, folder: Path, main_window: bool) -> None:
         self.scene = scene
         self._logic = application_logic
-        self._settings = make_qt().QSettings(
-            str(folder / "Slicer.ini"), make_qt().QSettings.IniFormat
-        )
-        self._window = None
-        if main_window:
-            self._window = make_qt().QMainWindow()
-            self._window.setObjectName("qSlicerMainWindow")
+        _settings_in(folder)
+        self._settings = make_qt().QSettings()
+        self._manager = ModuleManager()
+        self._window = wrap(MainWindow(self._manager)) if main_window else None
         self._layouts = LayoutManager(self) if main_window else None
         self.temporaryPath = str(folder)
         self.cachePath = str(folder / "cache")
@@ -172,6 +172,9 @@ class Application(Guarded):
 
     def layoutManager(self) -> Any:
         return self._layouts
+
+    def moduleManager(self) -> Any:
+        return self._manager
 
     def processEvents(self) -> None:
         qt_application().processEvents()
@@ -217,7 +220,79 @@ class Module:
         return self._logic
 
 
+class ScriptedModule(Module):
+    """A module written in Python; ``parent`` of its module class.
+
+    Args:
+        open_panel: makes the widget, when it is asked for first.
+    """
+
+    def __init__(self, name: str, path: str, open_panel: Callable[[], Any]) -> None:
+        super().__init__(name, path)
+        self._open_panel = open_panel
+        self._widget: Any = None
+
+    def widgetRepresentation(self) -> Any:
+        if self._widget is None:
+            self._widget = WidgetRepresentation(self._open_panel())
+        return self._widget
+
+
+class WidgetRepresentation:
+    """What stands for the panel of a scripted module in C++."""
+
+    def __init__(self, panel: Any) -> None:
+        self._panel = panel
+
+    def self(self) -> Any:
+        return self._panel
+
+
+class ModuleManager:
+    """The scripted modules that are loaded, and which one is shown."""
+
+    def __init__(self) -> None:
+        self.loaded: dict[str, Any] = {}
+        self.selected = ""
+
+    def module(self, name: str) -> Any:
+        return self.loaded.get(name)
+
+    def modulesNames(self) -> list[str]:
+        return list(self.loaded)
+
+    def selectModule(self, name: str) -> None:
+        """Leave the module that is shown and enter another one."""
+        left = self.loaded.get(self.selected)
+        self.selected = name
+        if left is not None and hasattr(left.widgetRepresentation().self(), "exit"):
+            left.widgetRepresentation().self().exit()
+        panel = self.loaded[name].widgetRepresentation().self()
+        if hasattr(panel, "enter"):
+            panel.enter()
+
+
+class MainWindow(QMainWindow):
+    """Slicer's main window, with nothing in it."""
+
+    def __init__(self, manager: ModuleManager) -> None:
+        super().__init__()
+        self.setObjectName("qSlicerMainWindow")
+        self._manager = manager
+
+    def moduleSelector(self) -> ModuleManager:
+        return self._manager
+
+
 class Modules(Guarded):
     """``slicer.modules``; what is not set is not there, as without its extension."""
 
     _where = "slicer.modules"
+
+
+def _settings_in(folder: Path) -> None:
+    """Keep the settings of this Slicer away from those of whoever runs the tests."""
+    QCoreApplication.setOrganizationName("NA-MIC")
+    QCoreApplication.setApplicationName("Slicer")
+    QSettings.setDefaultFormat(QSettings.IniFormat)
+    QSettings.setPath(QSettings.IniFormat, QSettings.UserScope, str(folder))

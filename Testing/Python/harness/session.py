@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import sys
 import time
+import unittest
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -59,7 +60,7 @@ class Slicer:
         Args:
             folder: where it is; by default where the repository has it.
         """
-        from .application import Module
+        from .application import ScriptedModule
 
         path = (folder or REPOSITORY / name) / f"{name}.py"
         spec = importlib.util.spec_from_file_location(name, path)
@@ -67,8 +68,9 @@ class Slicer:
         sys.modules[name] = module
         self.loaded.add(name)
         spec.loader.exec_module(module)
-        parent = Module(name, str(path))
+        parent = ScriptedModule(name, str(path), lambda: self._make_panel(module, name))
         setattr(self.modules, name.lower(), parent)
+        self.app.moduleManager().loaded[name] = parent
         getattr(module, name)(parent)
         self.app.complete_startup()
         return module
@@ -85,25 +87,43 @@ class Slicer:
 
     def open_panel(self, name: str, folder: Path | None = None) -> Any:
         """Return the widget of a module as after a click on it in Slicer's menu."""
-        module = self.load_module(name, folder)
+        manager = self.app.moduleManager()
+        if manager.module(name) is None:
+            self.load_module(name, folder)
+        manager.selectModule(name)
+        self.process_events()
+        return manager.module(name).widgetRepresentation().self()
+
+    def _make_panel(self, module: ModuleType, name: str) -> Any:
         panel = getattr(module, f"{name}Widget")()
-        getattr(self.modules, name.lower()).widget = panel
+        setattr(self.modules, f"{name}Widget", panel)
         self.panels.append(panel)
         panel.parent.resize(520, 900)
         panel.parent.show()
-        if hasattr(panel, "enter"):
-            panel.enter()
-        self.process_events()
         return panel
 
-    def close_panel(self, panel: Any) -> None:
-        """Leave a module and unload it."""
+    def leave(self, panel: Any) -> None:
+        """Go to another module."""
+        self.app.moduleManager().selected = ""
         if hasattr(panel, "exit"):
             panel.exit()
-        panel.cleanup()
-        self.panels.remove(panel)
-        panel.parent.delete()
-        self.raise_errors()
+        self.process_events()
+
+    def run_self_test(self, name: str) -> None:
+        """Run the tests that a module brings along, as Slicer does."""
+        if name not in self.loaded:
+            self.load_module(name)
+        tests = unittest.defaultTestLoader.loadTestsFromTestCase(
+            getattr(sys.modules[name], f"{name}Test")
+        )
+        assert tests.countTestCases()
+        self.app.testing = True
+        result = unittest.TestResult()
+        tests.run(result)
+        self.app.testing = False
+        for _test, text in result.failures + result.errors:
+            raise AssertionError(text)
+        self.process_events()
 
     def process_events(
         self, until: Callable[[], bool] | None = None, timeout_s: float = 30.0
@@ -157,8 +177,9 @@ class Slicer:
         self.process_events()
 
     def close(self) -> None:
-        for panel in list(self.panels):
-            self.close_panel(panel)
+        for panel in self.panels:
+            panel.cleanup()
+            panel.parent.delete()
         self.app.close()
         self.scene.Clear(1)
         self.raise_errors()
@@ -175,6 +196,7 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
     import slicer
 
     from . import scripted_modules as scripted
+    from .application import ScriptedModule, WidgetRepresentation
     from .ctk_stand_in import make_ctk
     from .mrml_views import mrml_widgets
     from .parameter_nodes import make_parameter_node_wrapper
@@ -196,6 +218,8 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
     names: dict[str, Any] = {
         **parts,
         **mrml_widgets(),
+        "qSlicerScriptedLoadableModule": ScriptedModule,
+        "qSlicerScriptedLoadableModuleWidget": WidgetRepresentation,
         "mrmlScene": session.scene,
         "app": session.app,
         "modules": session.modules,
