@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 
 from . import __version__, commands
 from .bundle import demo_bundle_folder
-from .errors import SyntheticCTError
+from .cohort_command import add_cohort
+from .errors import IncompleteError, SyntheticCTError
 from .image_commands import add_generate, add_normalize, add_register
 from .progress import JsonProgress, Progress, TerminalProgress
 
@@ -24,8 +25,9 @@ FAILED = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0: the result is complete and written; 1: a fault of the program; 2: bad input or usage;
-    130: interrupted. After anything but 0 nothing half-written is left.
+    0: the result is complete and written; 1: a fault of the program, or a cohort without some
+    of its patients; 2: bad input or usage; 130: interrupted. After anything but 0 nothing
+    half-written is left.
     """
     options = build_parser().parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
@@ -34,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress: Progress = JsonProgress() if options.progress == "json" else TerminalProgress()
     try:
         outputs = options.run(options, progress)
+    except IncompleteError as error:
+        return _failed(options, progress, str(error), FAILED)
     except SyntheticCTError as error:
         return _failed(options, progress, str(error), BAD_INPUT)
     except KeyboardInterrupt:
@@ -83,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_generate(command, _model)
     add_register(command)
     _add_evaluate(command)
+    add_cohort(command, _model)
     return parser
 
 
@@ -99,7 +104,9 @@ def _add_demo(command: Callable) -> None:
     sub.add_argument(
         "--full", action="store_true", help="the clinical grid (512 x 512), which takes longer"
     )
-    sub.add_argument("--model", metavar="BUNDLE", help="another model than the demo model")
+    sub.add_argument(
+        "--model", type=_model, metavar="BUNDLE", help="another model than the demo model"
+    )
 
 
 def _add_phantom(command: Callable) -> None:
@@ -184,7 +191,10 @@ def _add_evaluate(command: Callable) -> None:
     )
     sub.add_argument("--mr", help="the MR, shown in the report")
     sub.add_argument(
-        "--model", metavar="BUNDLE", help="with --mr: shows its histogram among the model's scans"
+        "--model",
+        type=_model,
+        metavar="BUNDLE",
+        help="with --mr: shows its histogram among the model's scans; demo for the demo model",
     )
     sub.add_argument("--dose-ct", metavar="DOSE", help="dose on the true CT (RTDOSE or volume)")
     sub.add_argument(

@@ -9,3 +9,10 @@ class SyntheticCTError(Exception):
     The command line prints the sentence and exits with status 2, the Slicer modules show it
     in a dialog; neither shows a traceback.
     """
+
+
+class IncompleteError(SyntheticCTError):
+    """Part of the work failed, told in one sentence; the results of the rest are written.
+
+    The command line exits with status 1.
+    """

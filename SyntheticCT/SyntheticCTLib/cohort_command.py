@@ -1,0 +1,108 @@
+"""The command ``synthetic-ct cohort``: a study's tables from a manifest of patients."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import IncompleteError
+from .progress import Progress
+
+
+def add_cohort(command: Callable, model_type: Callable[[str], str]) -> None:
+    """Add the command's options to the parser; ``command`` makes a parser of a name."""
+    sub = command(
+        "cohort",
+        cohort,
+        "Evaluate all patients of a study",
+        "The manifest has a row a patient and the columns patient, ct, candidate_NAME for every "
+        "candidate, and optionally mr, structures, region, target, prescription_gy, dose_ct, "
+        "dose_NAME and dose_unit; what it has no column or cell for is left out, which the report "
+        "says. Writes the study's tables and figures, and every patient's report and maps; a "
+        "second run redoes only what is missing or has changed.",
+    )
+    sub.add_argument("manifest", metavar="MANIFEST.csv")
+    sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+    sub.add_argument(
+        "--model",
+        type=model_type,
+        metavar="BUNDLE",
+        help="makes a synthetic CT of every MR, the candidate sCT; demo stands for the demo model",
+    )
+    sub.add_argument(
+        "--baseline",
+        metavar="NAME",
+        help="candidate that the others are compared with (MRCAT where there is one, else the "
+        "last)",
+    )
+    sub.add_argument("--no-dose", action="store_true", help="images only")
+    sub.add_argument(
+        "--no-registration", action="store_true", help="the candidates already lie on the CT"
+    )
+    sub.add_argument(
+        "--gamma-engine",
+        choices=("exact", "pymedphys"),
+        default="exact",
+        help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
+    )
+    sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    sub.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="patients at once, each with its own memory (2, or 1 on one processor)",
+    )
+    sub.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="an existing dask cluster to use, which sees the same files (tcp://host:8786)",
+    )
+    sub.add_argument("--redo", action="store_true", help="evaluate unchanged patients again, too")
+
+
+def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
+    """Evaluate the patients of a manifest and write the study's tables, figures and report.
+
+    Raises:
+        SyntheticCTError: nothing can be evaluated, or nothing could.
+        IncompleteError: some patients failed; the results of the others are written.
+    """
+    from SyntheticCTEvalLib.cohort import run_cohort
+    from SyntheticCTEvalLib.cohort_patient import CohortSettings
+    from SyntheticCTEvalLib.cohort_report import write_cohort
+
+    output = Path(options.output)
+    result = run_cohort(
+        options.manifest,
+        output,
+        CohortSettings(
+            model=Path(options.model) if options.model else None,
+            register=not options.no_registration,
+            dose=not options.no_dose,
+            gamma_engine=options.gamma_engine,
+            device=options.device,
+        ),
+        baseline=options.baseline,
+        workers=options.workers,
+        scheduler=options.scheduler,
+        redo=options.redo,
+        progress=progress,
+    )
+    write_cohort(result, output, progress=progress)
+    report = output / "report.html"
+    if result.failed:
+        names = list(result.failed)
+        shown = ", ".join(names[:5]) + (" and others" if len(names) > 5 else "")
+        total = len(names) + len(result.patients)
+        raise IncompleteError(
+            f"{len(names)} of {total} patients failed ({shown}): {report} holds the others, and "
+            "says why; correct their inputs and run the same command again."
+        )
+    return {"report": report}
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)

@@ -1,0 +1,262 @@
+"""A cohort: every patient of a manifest evaluated, those that have not changed taken over."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.outputs import refuse_overwrite, require_writable_folder, staged_folder
+from SyntheticCTLib.progress import SILENT, Progress
+
+from .cohort_manifest import SCT, PatientEntry, read_cohort_manifest
+from .cohort_parallel import Outcome, evaluate_here, evaluate_on_dask, has_dask, processors
+from .cohort_patient import CohortSettings, PatientTask, made_of
+from .cohort_records import Cohort, PatientRecord
+from .fingerprint import CARD, is_current
+
+PATIENTS = "patients"
+BASELINE = "MRCAT"
+
+
+def default_workers() -> int:
+    """Patients at once where nothing is said: two, as each takes gigabytes, or one."""
+    return min(2, processors())
+
+
+def run_cohort(
+    manifest: str | os.PathLike,
+    output: str | os.PathLike,
+    settings: CohortSettings | None = None,
+    *,
+    baseline: str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    redo: bool = False,
+    progress: Progress = SILENT,
+) -> Cohort:
+    """Evaluate the patients of a manifest into ``output``/patients/<patient>.
+
+    Patients whose inputs, settings, model and program are those of the results that are there
+    are taken over. Each patient's folder is replaced whole or left as it was.
+
+    Args:
+        manifest: see cohort_manifest.read_cohort_manifest.
+        baseline: candidate that the others are compared with; "MRCAT", else the last, when None.
+        workers: patients at once on this machine; :func:`default_workers` when None.
+        scheduler: address of a dask cluster to use instead.
+        redo: evaluate all patients again.
+
+    Raises:
+        SyntheticCTError: before any work, nothing can be evaluated or a result would lie where
+            something else does; after it, no patient could be evaluated.
+    """
+    settings = settings or CohortSettings()
+    output = Path(output).resolve()
+    entries, notes = read_cohort_manifest(
+        manifest, model=settings.model is not None, dose=settings.dose
+    )
+    names = _candidates(entries, settings)
+    baseline = _baseline(baseline, names)
+    _check_places(manifest, output, entries, settings)
+    model_sha256 = _model_sha256(settings)
+    if scheduler and not has_dask():
+        raise SyntheticCTError(
+            "A dask scheduler needs the package distributed, which is not installed: "
+            "pip install 'dask[distributed]'"
+        )
+    folder = require_writable_folder(output / PATIENTS)
+    failed = {entry.patient: entry.fault for entry in entries if entry.fault}
+    with tempfile.TemporaryDirectory(
+        prefix=".partial-", dir=folder, ignore_cleanup_errors=True
+    ) as work:
+        tasks = _tasks(entries, settings, model_sha256, Path(work), failed, progress)
+        kept = {
+            task.entry.patient
+            for task in tasks
+            if not redo and is_current(folder / task.entry.patient, task.made_of)
+        }
+        tasks = [task for task in tasks if task.entry.patient not in kept]
+        bar = _Bar(progress, len(entries))
+        for patient, sentence in failed.items():
+            bar.failed(patient, sentence)
+        for patient in kept:
+            bar.ended(patient, "unchanged")
+        workers = min(workers or default_workers(), max(len(tasks), 1))
+        if workers > 1 and not scheduler and not has_dask():
+            notes.append("dask is not installed: patients were evaluated one after the other.")
+            workers = 1
+        for outcome in _evaluated(tasks, workers, scheduler, bar):
+            patient = outcome.task.entry.patient
+            error = outcome.error or _publish(outcome.task, folder, _inputs(entries, settings))
+            for warning in outcome.warnings:
+                progress.warn(f"{patient}: {warning}")
+            if error:
+                failed[patient] = error
+                bar.failed(patient, error)
+            else:
+                bar.ended(patient, "done")
+    return _collect(entries, folder, failed, notes, baseline)
+
+
+def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:
+    made = [SCT] if settings.model and any(entry.mr for entry in entries) else []
+    return list(dict.fromkeys([*made, *(name for e in entries for name in e.candidates)]))
+
+
+def _baseline(baseline: str | None, names: Sequence[str]) -> str:
+    if baseline is None:
+        return BASELINE if BASELINE in names else (names or [""])[-1]
+    if baseline not in names:
+        raise SyntheticCTError(
+            f"The baseline {baseline} is no candidate of the cohort: give one of "
+            f"{', '.join(names) or 'them in the manifest'}."
+        )
+    return baseline
+
+
+def _inputs(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[Path]:
+    inputs = [path for entry in entries for path in entry.inputs().values()]
+    return [*inputs, *filter(None, [settings.model])]
+
+
+def _check_places(
+    manifest: str | os.PathLike,
+    output: Path,
+    entries: Sequence[PatientEntry],
+    settings: CohortSettings,
+) -> None:
+    """Refuse outputs that would replace anything but results of this command."""
+    refuse_overwrite(output, [manifest, *_inputs(entries, settings)])
+    for entry in entries:
+        folder = output / PATIENTS / entry.patient
+        if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
+            raise SyntheticCTError(
+                f"The folder {folder} holds something that this command has not made: choose "
+                "another output, or take it away."
+            )
+
+
+def _model_sha256(settings: CohortSettings) -> str:
+    if settings.model is None:
+        return ""
+    from SyntheticCTLib.bundle import load_bundle
+
+    return load_bundle(settings.model).sha256
+
+
+def _tasks(
+    entries: Sequence[PatientEntry],
+    settings: CohortSettings,
+    model_sha256: str,
+    work: Path,
+    failed: dict[str, str],
+    progress: Progress,
+) -> list[PatientTask]:
+    """Return the patients whose inputs are there; why others fail goes into ``failed``."""
+    entries = [entry for entry in entries if entry.patient not in failed]
+
+    def hashed(entry: PatientEntry) -> dict[str, Any] | str:
+        try:
+            return made_of(entry, settings, model_sha256)
+        except SyntheticCTError as error:
+            return str(error)
+
+    tasks = []
+    step = "Look for changes"
+    progress.report(step, 0)
+    with ThreadPoolExecutor(4) as pool:
+        for number, (entry, found) in enumerate(
+            zip(entries, pool.map(hashed, entries), strict=True), 1
+        ):
+            if isinstance(found, str):
+                failed[entry.patient] = found
+            else:
+                tasks.append(PatientTask(entry, settings, work / entry.patient, found))
+            progress.report(step, number / len(entries))
+    return tasks
+
+
+class _Bar(Progress):
+    """One bar over the patients; told the steps of a patient, it names the step."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._ended = progress, total, 0
+        self._last: tuple[str, str] = ("", "")
+        self.patient = ""
+
+    def ended(self, patient: str, state: str) -> None:
+        self._ended += 1
+        self._tell(patient=patient, state=state)
+
+    def failed(self, patient: str, sentence: str) -> None:
+        self.ended(patient, "failed")
+        self._progress.warn(f"{patient} failed: {sentence}")
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        if self._last != (self.patient, step):
+            self._last = self.patient, step
+            self._tell(patient=self.patient, state=step)
+
+    def _tell(self, **details: Any) -> None:
+        self._progress.report("Patients", self._ended / self._total, **details)
+
+
+def _evaluated(
+    tasks: Sequence[PatientTask], workers: int, scheduler: str | None, bar: _Bar
+) -> Iterator[Outcome]:
+    if not tasks:
+        return
+    if scheduler or workers > 1:
+        with closing(evaluate_on_dask(tasks, workers, scheduler)) as outcomes:
+            yield from outcomes
+        return
+    for task in tasks:
+        bar.patient = task.entry.patient
+        yield from evaluate_here([task], bar)
+
+
+def _publish(task: PatientTask, folder: Path, inputs: Sequence[Path]) -> str:
+    """Move a patient's results to their place; return why that failed, if it did."""
+    if not (task.folder / CARD).is_file():
+        return (
+            "The results have not arrived: the output folder must be one that this machine and "
+            "the dask workers share."
+        )
+    try:
+        with staged_folder(folder, inputs) as stage:
+            shutil.move(task.folder, stage / task.folder.name)
+    except (SyntheticCTError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def _collect(
+    entries: Sequence[PatientEntry],
+    folder: Path,
+    failed: dict[str, str],
+    notes: list[str],
+    baseline: str,
+) -> Cohort:
+    names = [entry.patient for entry in entries]
+    failed = {name: failed[name] for name in names if name in failed}
+    records = [PatientRecord.read(name, folder / name) for name in names if name not in failed]
+    if not records:
+        first, sentence = next(iter(failed.items()))
+        raise SyntheticCTError(
+            f"None of the {len(names)} patients could be evaluated; {first}: {sentence}"
+        )
+    told: dict[str, list[str]] = {}
+    for record in records:
+        for note in record.metrics["notes"]:
+            told.setdefault(note, []).append(record.patient)
+    for note, patients in told.items():
+        whom = "every patient" if len(patients) == len(records) else ", ".join(patients)
+        notes.append(f"{note} ({whom})")
+    return Cohort(patients=records, failed=failed, notes=notes, baseline=baseline)

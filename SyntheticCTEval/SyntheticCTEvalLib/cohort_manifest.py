@@ -1,0 +1,257 @@
+"""A cohort's manifest: what there is of every patient, and which parts that leaves out."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.manifest import manifest_columns, read_manifest, resolve
+
+SCT = "sCT"
+"""Name of the candidate that a model makes of the MR."""
+
+CANDIDATE, DOSE = "candidate_", "dose_"
+_FILES = ("mr", "structures", "region", "dose_ct")
+_KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit")
+_RESERVED = ("ct", "unit")  # dose_ct and dose_unit are columns of their own
+_SAFE = " -_.+"
+_DEVICES = {"con", "prn", "aux", "nul"}  # no file can have these names on Windows
+
+
+@dataclass(frozen=True)
+class PatientEntry:
+    """One row of the manifest.
+
+    Attributes:
+        patient: name, fit to be a folder's.
+        ct: true CT.
+        candidates, doses: volumes and their doses by candidate.
+        mr, structures, region, dose_ct: other files; None where the cell is empty.
+        target: name of the structure that recalculated fields are shaped to.
+        prescription_gy: prescription in Gy.
+        dose_unit: unit of dose volumes that name none.
+        dose: evaluate dose, imported or recalculated.
+        notes: what is left out for this patient, for want of a cell.
+        fault: why nothing can be evaluated; empty where it can.
+    """
+
+    patient: str
+    ct: Path
+    candidates: dict[str, Path]
+    mr: Path | None = None
+    structures: Path | None = None
+    region: Path | None = None
+    dose_ct: Path | None = None
+    doses: dict[str, Path] = field(default_factory=dict)
+    target: str | None = None
+    prescription_gy: float | None = None
+    dose_unit: str | None = None
+    dose: bool = True
+    notes: tuple[str, ...] = ()
+    fault: str = ""
+
+    def inputs(self) -> dict[str, Path]:
+        """Return every file and folder that is read, by what it is."""
+        named = {"CT": self.ct, "MR": self.mr, "structures": self.structures}
+        named |= {"region": self.region, "dose on the CT": self.dose_ct}
+        named |= {f"candidate {name}": path for name, path in self.candidates.items()}
+        named |= {f"dose on {name}": path for name, path in self.doses.items()}
+        return {what: path for what, path in named.items() if path is not None}
+
+
+def read_cohort_manifest(
+    manifest: str | os.PathLike, *, model: bool = False, dose: bool = True
+) -> tuple[list[PatientEntry], list[str]]:
+    """Return the patients of a manifest, and notes on what its columns leave out.
+
+    Columns: patient, ct; optionally mr, structures, region, target, prescription_gy, dose_ct,
+    dose_unit, and for every candidate ``candidate_NAME`` and ``dose_NAME``. Paths are relative
+    to the manifest. Cells of optional columns may be empty.
+
+    Args:
+        model: a synthetic CT is made of every MR, and joins as the candidate :data:`SCT`.
+        dose: dose is to be evaluated.
+
+    Raises:
+        SyntheticCTError: no manifest, nothing in it can be evaluated, or a name in it cannot be
+            a file's.
+    """
+    columns = manifest_columns(manifest)
+    candidates = [c.removeprefix(CANDIDATE) for c in columns if c.startswith(CANDIDATE)]
+    _check_candidates(candidates, manifest, model, "mr" in columns)
+    doses = [name for name in [SCT] * model + candidates if f"{DOSE}{name}" in columns]
+    used = {*_KNOWN, *(CANDIDATE + n for n in candidates), *(DOSE + n for n in doses)}
+    rows = read_manifest(manifest, ("ct",), [c for c in columns if c in used])
+    _check_patients([row["patient"] for row in rows], manifest)
+    notes = []
+    if unknown := [column for column in columns if column not in used]:
+        notes.append(
+            f"Columns of the manifest that stand for nothing here and were left alone: "
+            f"{', '.join(unknown)}."
+        )
+    notes += _missing_columns(columns, doses, dose)
+    imported = "dose_ct" in columns
+    dose = dose and not (imported and not doses)
+    return [_entry(manifest, row, candidates, doses, model, imported, dose) for row in rows], notes
+
+
+def _check_candidates(names: list[str], manifest: str | os.PathLike, model: bool, mr: bool) -> None:
+    if model and not mr:
+        raise SyntheticCTError(
+            f"A model needs MRs, and the manifest {manifest} has no column mr: add it."
+        )
+    if not names and not model:
+        raise SyntheticCTError(
+            f"Nothing can be evaluated: the manifest {manifest} has no candidates; add columns "
+            f"such as {CANDIDATE}MRCAT, or a column mr and a model to make synthetic CTs with."
+        )
+    for name in names:
+        if not name.replace("-", "").replace("_", "").isalnum() or name.lower() in _RESERVED:
+            raise SyntheticCTError(
+                f"The column {CANDIDATE}{name} of the manifest names no candidate: use letters, "
+                f"digits, - and _, and another name than {' or '.join(_RESERVED)}."
+            )
+    made = [SCT] * model
+    for name in names:
+        if name.lower() in (other.lower() for other in made):
+            raise SyntheticCTError(
+                f"There are two candidates {name}"
+                + (", one of which the model makes" if name.lower() == SCT.lower() else "")
+                + f": rename the column {CANDIDATE}{name} of the manifest."
+            )
+        made.append(name)
+
+
+def _check_patients(names: list[str], manifest: str | os.PathLike) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if (
+            name.startswith(".")
+            or name.endswith(".")
+            or len(name) > 100
+            or name.split(".")[0].lower() in _DEVICES
+            or not all(letter.isalnum() or letter in _SAFE for letter in name)
+        ):
+            raise SyntheticCTError(
+                f"The manifest {manifest} names a patient {name!r}, which cannot be the name of a "
+                "folder: use letters, digits, - and _."
+            )
+        if name.casefold() in seen:
+            raise SyntheticCTError(
+                f"The manifest {manifest} names two patients {name} that differ only in capital "
+                "letters: their folders would be one on many computers; rename one."
+            )
+        seen.add(name.casefold())
+
+
+def _missing_columns(columns: list[str], doses: list[str], dose: bool) -> list[str]:
+    """Return a sentence for every part that the manifest has no column for."""
+    notes = []
+    if "mr" not in columns:
+        notes.append(
+            "The manifest has no column mr: nothing was held against the MR (Table 3), and no "
+            "picture shows it."
+        )
+    if not dose:
+        return notes
+    if "dose_ct" not in columns:
+        notes.append(
+            "The manifest has no column dose_ct: dose was recalculated on every volume with one "
+            "plan" + (", and the dose columns were left alone." if doses else ".")
+        )
+    elif not doses:
+        notes.append(
+            "The manifest has a column dose_ct but none for a candidate's dose (dose_NAME): dose "
+            "was not evaluated."
+        )
+        return notes
+    if "prescription_gy" not in columns:
+        notes.append(
+            "The manifest has no column prescription_gy: gamma and dose-volume figures refer to "
+            + (
+                "every patient's largest dose on the true CT."
+                if "dose_ct" in columns
+                else "45 Gy, the study's prescription."
+            )
+        )
+    if "structures" not in columns:
+        notes.append(
+            "The manifest has no column structures: there are no dose-volume figures"
+            + ("." if "dose_ct" in columns else ", and the fields aim at the middle of the body.")
+        )
+    return notes
+
+
+def _entry(
+    manifest: str | os.PathLike,
+    row: dict[str, str],
+    candidates: list[str],
+    doses: list[str],
+    model: bool,
+    imported: bool,
+    dose: bool,
+) -> PatientEntry:
+    cells = {name: cell for name, cell in row.items() if cell}
+    paths = {
+        name: resolve(manifest, os.path.expanduser(cell))
+        for name, cell in cells.items()
+        if name in ("ct", *_FILES)
+        or name in {*map(CANDIDATE.__add__, candidates), *map(DOSE.__add__, doses)}
+    }
+    found = {name: paths[CANDIDATE + name] for name in candidates if CANDIDATE + name in paths}
+    made = [SCT] if model and "mr" in paths else []
+    notes = [f"No candidate {name} is given for this patient." for name in candidates
+             if name not in found]  # fmt: skip
+    if "mr" in row and "mr" not in paths:
+        notes.append(
+            "No MR is given for this patient: nothing was held against it"
+            + (f", and no {SCT} was made." if model else ".")
+        )
+    found_doses = {}
+    if imported and dose:
+        found_doses = {
+            name: paths[DOSE + name]
+            for name in doses
+            if DOSE + name in paths and name in (*made, *found)
+        }
+        if "dose_ct" not in paths or not found_doses:
+            which = "the true CT" if "dose_ct" not in paths else "any candidate"
+            notes.append(f"No dose on {which} is given for this patient: dose was left out.")
+            dose = False
+    if dose and "structures" in row and "structures" not in paths:
+        notes.append("No structures are given for this patient: no dose-volume figures.")
+    fault = "" if made or found else "No candidate is given for this patient: fill in a cell."
+    prescription = None
+    if "prescription_gy" in cells:
+        prescription = _positive(cells["prescription_gy"])
+        if prescription is None:
+            fault = (
+                f"The prescription {cells['prescription_gy']!r} is no dose in Gy: give a number."
+            )
+    return PatientEntry(
+        patient=row["patient"],
+        ct=paths["ct"],
+        candidates=found,
+        mr=paths.get("mr"),
+        structures=paths.get("structures"),
+        region=paths.get("region"),
+        dose_ct=paths.get("dose_ct") if dose else None,
+        doses=found_doses if dose else {},
+        target=cells.get("target"),
+        prescription_gy=prescription,
+        dose_unit=cells.get("dose_unit"),
+        dose=dose,
+        notes=tuple(notes),
+        fault=fault,
+    )
+
+
+def _positive(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None

@@ -1,0 +1,176 @@
+"""One patient of a cohort, from the files in the manifest to a folder of results."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+from SyntheticCTLib import __version__
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.progress import SILENT, NotedProgress, Progress
+from SyntheticCTLib.volumes import read_volume, write_volume
+
+from . import mr_similarity
+from .body import body_contour
+from .cohort_manifest import SCT, PatientEntry
+from .cohort_records import PICTURES
+from .cohort_slices import cohort_pictures
+from .dose import read_dose
+from .evaluation import EvaluationSettings, evaluate
+from .files import SCENE, documents_in, write_results
+from .fingerprint import content_hash, write_card
+from .scene import require_mrml, write_scene
+
+
+@dataclass(frozen=True)
+class CohortSettings:
+    """What holds for every patient of a cohort.
+
+    Attributes:
+        model: folder of the model that makes a synthetic CT of every MR; None for none.
+        register: register the candidates onto the true CT.
+        dose: evaluate dose.
+        gamma_engine: "exact" or "pymedphys".
+        device: where the model runs: "auto", "cpu" or "cuda".
+        scene: write scene.mrb where slicer-core is there.
+    """
+
+    model: Path | None = None
+    register: bool = True
+    dose: bool = True
+    gamma_engine: str = "exact"
+    device: str = "auto"
+    scene: bool = True
+
+
+@dataclass(frozen=True)
+class PatientTask:
+    """A patient that is to be evaluated; everything another process needs to know.
+
+    Attributes:
+        folder: where the results are written; does not exist yet.
+        made_of: see :func:`made_of`.
+    """
+
+    entry: PatientEntry
+    settings: CohortSettings
+    folder: Path
+    made_of: dict[str, Any]
+
+
+def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) -> dict[str, Any]:
+    """Return all that the results of a patient depend on, files by their content.
+
+    Raises:
+        SyntheticCTError: an input does not exist or cannot be read.
+    """
+    return {
+        "program": __version__,
+        "inputs": {what: content_hash(path, what) for what, path in entry.inputs().items()},
+        "model": model_sha256,
+        "settings": asdict(_evaluation_settings(entry, settings)),
+        "dose_unit": entry.dose_unit,
+        "scene": settings.scene,
+    }
+
+
+def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
+    """Evaluate a patient and write the results into ``task.folder``.
+
+    They are those of files.write_results, scene.mrb, cohort.npz, sct.nrrd and uncertainty.nrrd
+    where a model made them, and patient.json with what they were made of.
+
+    Raises:
+        SyntheticCTError: an input cannot be used; the folder is incomplete then.
+    """
+    entry, settings = task.entry, task.settings
+    if task.made_of["program"] != __version__:
+        raise SyntheticCTError(
+            f"This worker has version {__version__} of the program, the cohort was started by "
+            f"{task.made_of['program']}: install the same version on all machines."
+        )
+    progress = NotedProgress(progress)
+    ct = read_volume(entry.ct, "CT")
+    mr = read_volume(entry.mr, "MR") if entry.mr else None
+    made, histograms = {}, None
+    if settings.model and mr is not None:
+        made, histograms = _synthesize(mr, settings, progress)
+    candidates = {SCT: made["sct"]} if made else {}
+    for name, path in entry.candidates.items():
+        candidates[name] = read_volume(path, f"candidate {name}")
+    evaluation = evaluate(
+        ct,
+        candidates,
+        dose_ct=read_dose(entry.dose_ct, entry.dose_unit) if entry.dose_ct else None,
+        doses={name: read_dose(path, entry.dose_unit) for name, path in entry.doses.items()},
+        structures=_structures(entry, ct, progress),
+        region=read_volume(entry.region, "region") if entry.region else None,
+        mr=mr,
+        histograms=histograms,
+        settings=_evaluation_settings(entry, settings),
+        progress=progress,
+    )
+    mr_body = None
+    if mr is not None:
+        progress.report("Compare with the MR", 0)
+        mr_body = body_contour(mr, "MR")
+        for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
+            evaluation.candidates[name].metrics.update(figures)
+        evaluation.definitions.update(mr_similarity.DEFINITIONS)
+        progress.report("Compare with the MR", 1)
+    scene = settings.scene and _has_mrml(progress)
+    notes = [*entry.notes, *evaluation.notes, *progress.warnings]
+    evaluation.notes = list(dict.fromkeys(notes))
+    task.folder.mkdir()
+    for name, image in made.items():
+        write_volume(image, task.folder / f"{name}.nrrd")
+    cohort_pictures(evaluation, candidates, mr_body).write(task.folder / PICTURES)
+    title = f"Evaluation of synthetic CT: {entry.patient}"
+    write_results(evaluation, task.folder, title=title, progress=progress)
+    if scene:
+        progress.report("Scene", 0)
+        write_scene(evaluation, task.folder / SCENE, documents_in(task.folder))
+        progress.report("Scene", 1)
+    write_card(task.folder, task.made_of)
+
+
+def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:
+    return EvaluationSettings(
+        prescription_gy=entry.prescription_gy,
+        register=settings.register,
+        dose=entry.dose,
+        target=entry.target,
+        gamma_engine=settings.gamma_engine,
+    )
+
+
+def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):
+    """Return the volumes that the model makes of an MR by file name, and the MR's histograms."""
+    from SyntheticCTLib.bundle import load_bundle
+    from SyntheticCTLib.inference import generate
+
+    from .histograms import histogram_set
+
+    bundle = load_bundle(settings.model)
+    generated = generate(mr, bundle, device=settings.device, progress=progress)
+    volumes = {"sct": generated.sct, "uncertainty": generated.uncertainty}
+    return volumes, histogram_set(mr, bundle)
+
+
+def _structures(entry: PatientEntry, ct: sitk.Image, progress: Progress) -> dict[str, sitk.Image]:
+    from .structures import read_structures
+
+    if not entry.structures:
+        return {}
+    return dict(read_structures(entry.structures, ct, progress))
+
+
+def _has_mrml(progress: Progress) -> bool:
+    try:
+        require_mrml()
+    except SyntheticCTError as error:
+        progress.warn(f"scene.mrb was left out: {error}")
+        return False
+    return True

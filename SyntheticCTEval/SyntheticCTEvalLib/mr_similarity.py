@@ -1,0 +1,85 @@
+"""How like the MR a candidate is without registration: SSIM and body DSC (paper, Table 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.resampling import HU_OUTSIDE, resample
+from SyntheticCTLib.volumes import image_like
+
+from .body import body_contour, dice
+from .similarity import SSIM_SIGMA, SSIM_WINDOW, slice_ssim
+
+MR_PERCENTILES = (1, 99)
+HU_WINDOW = (-400, 600)
+"""CT numbers that become 0 and 1: the window in which the reports show CT-like images."""
+
+_PLACED = "candidate on the MR's grid, not registered, linear interpolation"
+_COVERED = "the voxels of the MR that the candidate covers; n/a where it covers none"
+
+DEFINITIONS = {
+    "ssim_mr": (
+        f"Structural similarity (Wang 2004) of MR and candidate, {_PLACED}; MR from the "
+        f"{MR_PERCENTILES[0]}st to the {MR_PERCENTILES[1]}th percentile of its body, candidate "
+        f"from {HU_WINDOW[0]} to {HU_WINDOW[1]} HU, both scaled to 0 to 1 and clipped; in 2D in "
+        f"every slice of the MR with a Gaussian window of {SSIM_WINDOW} x {SSIM_WINDOW} voxels "
+        f"(sigma {SSIM_SIGMA} voxels), data range 1, K1 = 0.01, K2 = 0.03; mean over {_COVERED}, "
+        f"but the {SSIM_WINDOW // 2} at the slices' edges. MR and CT differ in contrast, so that "
+        "it compares candidates with each other and is far from 1 for any of them."
+    ),
+    "dsc_body_mr": (
+        f"Dice similarity coefficient of the body contours of MR and candidate, {_PLACED}, "
+        f"2 |A and B| / (|A| + |B|), over {_COVERED}."
+    ),
+}
+
+
+def compare_with_mr(
+    mr: sitk.Image, candidates: Mapping[str, sitk.Image], mr_body: sitk.Image
+) -> dict[str, dict[str, float]]:
+    """Return ssim_mr and dsc_body_mr of every candidate; see :data:`DEFINITIONS`.
+
+    Args:
+        mr: MR as acquired.
+        candidates: volumes in HU by name, on any grids in the frame of the MR, not registered.
+        mr_body: body contour of ``mr`` on its grid.
+
+    Raises:
+        SyntheticCTError: the MR's slices are smaller than the window of SSIM.
+    """
+    inside = sitk.GetArrayViewFromImage(mr_body) > 0
+    values = sitk.GetArrayFromImage(mr).astype(np.float32)
+    limits = np.percentile(values[inside], MR_PERCENTILES) if inside.any() else (0, values.max())
+    scaled = _scaled(values, *limits)
+    return {
+        name: _compare(mr, scaled, mr_body, candidate) for name, candidate in candidates.items()
+    }
+
+
+def _compare(
+    mr: sitk.Image, scaled: np.ndarray, mr_body: sitk.Image, candidate: sitk.Image
+) -> dict[str, float]:
+    placed = resample(candidate, mr, fill=HU_OUTSIDE)
+    ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
+    covered = resample(ones, mr, fill=0, nearest=True)
+    counted = sitk.GetArrayFromImage(covered) > 0
+    if not counted.any():
+        return {"ssim_mr": float("nan"), "dsc_body_mr": float("nan")}
+    body = body_contour(placed, "CT")
+    found = sitk.GetArrayViewFromImage(placed).astype(np.float32)
+    similarity = slice_ssim(scaled, _scaled(found, *HU_WINDOW), 1.0)
+    edge = SSIM_WINDOW // 2
+    similarity, counted = (a[:, edge:-edge, edge:-edge] for a in (similarity, counted))
+    return {
+        "ssim_mr": float(similarity[counted].mean(dtype=np.float64))
+        if counted.any()
+        else float("nan"),
+        "dsc_body_mr": dice(mr_body * covered, body * covered),
+    }
+
+
+def _scaled(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    width = high - low if high > low else 1.0
+    return np.clip((values - low) / width, 0, 1).astype(np.float32)
