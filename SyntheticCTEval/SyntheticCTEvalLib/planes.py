@@ -148,12 +148,12 @@ def colour_scale(name: str, low: float, high: float, over: str | None = None) ->
     return ScalarMappable(Normalize(low, high), colours)
 
 
-def new_figure(height_inch: float, dpi: int = DPI) -> Figure:
-    """Return an empty white figure of the report's width, apart from pyplot's global state."""
+def new_figure(height_inch: float, width_inch: float = WIDTH_INCH, dpi: int = DPI) -> Figure:
+    """Return an empty white figure, as wide as the report, apart from pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH_INCH, height_inch), dpi=dpi, facecolor="white")
+    figure = Figure(figsize=(width_inch, height_inch), dpi=dpi, facecolor="white")
     FigureCanvasAgg(figure)
     return figure
 
@@ -182,17 +182,12 @@ def draw_letters(axes: Axes, letters: Sequence[str]) -> None:
         (0.5, 0.985, "center", "top"),
         (0.5, 0.015, "center", "bottom"),
     )
-    for letter, (x, y, ha, va) in zip(letters, places, strict=True):
-        write_into(axes, x, y, letter, ha=ha, va=va, fontsize=9)
-
-
-def write_into(axes: Axes, x: float, y: float, text: str, **style: Any) -> None:
-    """Write ``text`` into a panel at (x, y) of its width and height, legible on any picture."""
     from matplotlib import patheffects
 
-    written = axes.text(x, y, text, transform=axes.transAxes, color="white", **style)
-    written.set_parse_math(False)
-    written.set_path_effects([patheffects.withStroke(linewidth=2, foreground="black")])
+    for letter, (x, y, ha, va) in zip(letters, places, strict=True):
+        text = axes.text(x, y, letter, ha=ha, va=va, transform=axes.transAxes, fontsize=9)
+        text.set_color("white")
+        text.set_path_effects([patheffects.withStroke(linewidth=2, foreground="black")])
 
 
 class Board:

@@ -45,9 +45,7 @@ QUANTITIES: dict[str, Quantity] = {
     "tissue_mae": Quantity("MAE in", "HU", 1, LOWER),
     "gpr": Quantity("Gamma pass rate", "%", 2, HIGHER),
     "ssim_mr": Quantity("SSIM against the MR, unregistered", "", 4, HIGHER),
-    "dsc_body_mr": Quantity(
-        "Dice of the body contour against the MR, not registered", "", 4, HIGHER
-    ),
+    "dsc_body_mr": Quantity("Dice of the body contour against the MR, unregistered", "", 4, HIGHER),
     "coverage_body_percent": Quantity("Part of the body that was compared", "%", 1),
 }
 """By key of metrics.json, in the order in which reports print them."""
@@ -131,5 +129,5 @@ def _describe_dvh(structure: str, figure: str) -> Quantity:
     label = f"{structure}, {name}"
     if figure == name:
         return Quantity(label, "%" if name.startswith(("V", "outside")) else "Gy", 2)
-    unit = "percentage points" if name.startswith("V") else "% of the prescription"
-    return Quantity(f"{label}, candidate minus true CT", unit, 2, ZERO)
+    unit = "% points" if name.startswith("V") else "% of prescription"
+    return Quantity(f"{label} difference", unit, 2, ZERO)

@@ -42,17 +42,9 @@ def write_report(
     Raises:
         SyntheticCTError: ``path`` cannot be written.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     rows = summary_rows(evaluation)
-    html = environment.get_template(TEMPLATE).render(
+    page = template_environment().get_template(TEMPLATE)
+    html = page.render(
         title=title,
         synthetic_note=SYNTHETIC_NOTE,
         colours=charts.candidate_colours(evaluation),
@@ -68,6 +60,19 @@ def write_report(
     with staged_file(path) as stage:
         stage.write_text(html, encoding="utf-8")
     return path
+
+
+def template_environment():
+    """Return jinja2's environment for the templates of the reports: everything is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def write_metrics(evaluation: Evaluation, path: str | os.PathLike) -> Path:

@@ -1,0 +1,237 @@
+"""The paper's Figures 1, 2 and 6 of a cohort: anatomy, dose and gamma, MR against candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from .cohort_panels import AXIAL, CORONAL, Panels, size_of
+from .cohort_records import CohortPictures
+from .cohort_values import CohortValues, Key
+from .pictures import DIFFERENCE_HU, FAILS_COLOUR
+from .planes import MISSING_COLOUR, Picture, colour_scale, short
+from .quantities import HIGHER, describe, printed
+
+WINDOW = (-750, 750)
+"""HU, of the paper's Figure 1."""
+
+PATIENTS_A_PAGE = 10
+"""Of Figure 2: as many as the paper shows."""
+
+LEAST_DOSE = 0.1
+"""Of the largest dose; below it, Figure 2 shows the anatomy alone."""
+
+Pictures = Mapping[str, CohortPictures]
+"""By patient."""
+
+
+def figure1(values: CohortValues, pictures: Pictures) -> Picture | None:
+    """Return true CT and candidates before and after registration (paper, Figure 1)."""
+    shown = _examples(values, ("mae_body", ""), {n for n, p in pictures.items() if p.axial_after})
+    if len(values.candidates) > 2:
+        shown = dict(list(shown.items())[:1])
+    if not shown:
+        return None
+    sizes, names, spaces, headings = [], [], [], []
+    for patient, why in shown.items():
+        found = pictures[patient]
+        size = size_of(found.axial_ct, found.step_mm)
+        headings.append((len(names), _heading(values, patient, why)))
+        sizes.append([size if found.axial_mr is not None else None, size, None])
+        names.append("MR, true CT" if found.axial_mr is not None else "True CT")
+        spaces.append(0.62 if headings[1:] else 0.4)
+        for name in _own(values, found.axial_after):
+            sizes.append([size if name in found.axial_before else None, size, size])
+            names.append(name)
+            spaces.append(0.0)
+    panels = Panels(sizes, AXIAL, names, spaces=spaces)
+    grey = colour_scale("gray", *WINDOW)
+    change = colour_scale("RdBu_r", -DIFFERENCE_HU, DIFFERENCE_HU)
+    row = 0
+    for (first, heading), patient in zip(headings, shown, strict=True):
+        found = pictures[patient]
+        panels.heading(first, heading)
+        if found.axial_mr is not None:
+            panels.paint(first, 0, found.axial_mr, _mr_scale(found.axial_mr), ground=MISSING_COLOUR)
+            _label(panels, first, 0, "MR, unregistered")
+        panels.paint(first, 1, found.axial_ct, grey, ground=MISSING_COLOUR)
+        _label(panels, first, 1, "True CT")
+        for row, name in enumerate(_own(values, found.axial_after), start=first + 1):
+            after = found.axial_after[name]
+            if name in found.axial_before:
+                panels.paint(row, 0, found.axial_before[name], grey, ground=MISSING_COLOUR)
+                _label(panels, row, 0, f"{short(name, 12)}, unregistered")
+            panels.paint(row, 1, after, grey, ground=MISSING_COLOUR)
+            _label(panels, row, 1, f"{short(name, 12)}, registered")
+            panels.paint(row, 2, after - found.axial_ct, change, ground=MISSING_COLOUR)
+            _label(panels, row, 2, f"{short(name, 12)} minus CT")
+    panels.bars(
+        [(grey, "CT number in HU", "both"), (change, "Candidate minus true CT\nin HU", "both")]
+    )
+    who = " and ".join(f"{patient} ({why})" for patient, why in shown.items())
+    return Picture(
+        "Figure 1. True CT and candidates",
+        f"Axial slices of {who}, chosen by MAE in the body, mean over the candidates. CT numbers "
+        f"from {WINDOW[0]} to {WINDOW[1]} HU. Left: before registration onto the true CT, on the "
+        "same plane; middle: registered rigidly and deformably, as evaluated; right: difference, "
+        "red where the candidate is denser, blue where it is less dense. Grey: nothing to show. "
+        "Seen from the feet.",
+        f"Axial slices of true CT and {', '.join(values.candidates)} before and after "
+        "registration, with difference maps.",
+        panels.png(),
+    )
+
+
+def figure2(values: CohortValues, pictures: Pictures, gpr: Mapping) -> Iterator[Picture]:
+    """Yield pages of coronal doses and gamma maps (paper, Figure 2), ten patients each.
+
+    Args:
+        gpr: pass rates in percent by patient, candidate and cutoff (metrics.json).
+    """
+    patients = [n for n, p in pictures.items() if p.coronal_dose is not None and p.coronal_gamma]
+    names = [n for n in values.candidates if any(n in pictures[p].coronal_gamma for p in patients)]
+    highest = max((np.nanmax(pictures[p].coronal_dose) for p in patients), default=0.0)
+    pages = math.ceil(len(patients) / PATIENTS_A_PAGE)
+    for page in range(pages):
+        shown = patients[page * PATIENTS_A_PAGE : (page + 1) * PATIENTS_A_PAGE]
+        yield _dose_page(values, {n: pictures[n] for n in shown}, names, gpr, float(highest),
+                         f" (page {page + 1} of {pages})" if pages > 1 else "")  # fmt: skip
+
+
+def figure6(values: CohortValues, pictures: Pictures) -> Picture | None:
+    """Return MR and candidates before any registration (paper, Figure 6)."""
+    there = {n for n, p in pictures.items() if p.mr_axial is not None and p.mr_candidates}
+    shown = _examples(values, ("ssim_mr", ""), there)
+    if not shown:
+        return None
+    names = [n for n in values.candidates if any(n in pictures[p].mr_candidates for p in shown)]
+    sizes = []
+    for patient in shown:
+        found = pictures[patient]
+        size = size_of(found.mr_axial, found.step_mm)
+        sizes.append([size, *(size if n in found.mr_candidates else None for n in names)])
+    panels = Panels(sizes, AXIAL, list(shown), ["MR, as acquired", *names])
+    grey = colour_scale("gray", *WINDOW)
+    for row, patient in enumerate(shown):
+        found = pictures[patient]
+        panels.paint(row, 0, found.mr_axial, _mr_scale(found.mr_axial), ground=MISSING_COLOUR)
+        for column, name in enumerate(names, start=1):
+            if name not in found.mr_candidates:
+                continue
+            panels.paint(row, column, found.mr_candidates[name], grey, ground=MISSING_COLOUR)
+            texts = [
+                f"{word} {_printed(values, patient, name, (key, ''))}"
+                for word, key in (("SSIM", "ssim_mr"), ("DSC", "dsc_body_mr"))
+            ]
+            _label(panels, row, column, "\n".join(texts))
+    panels.bars([(grey, "CT number in HU", "both")])
+    who = " and ".join(f"{patient} ({why})" for patient, why in shown.items())
+    return Picture(
+        "Figure 6. MR and candidates before any registration",
+        f"Axial slices on the MR's own plane of {who}, chosen by SSIM against the MR, mean over "
+        f"the candidates. Candidates from {WINDOW[0]} to {WINDOW[1]} HU. SSIM and DSC of the body "
+        "contours are of the whole volume against the MR, as in Table 3. Seen from the feet.",
+        f"Axial slices of the MR and of {', '.join(names)} before registration.",
+        panels.png(),
+    )
+
+
+def _dose_page(
+    values: CohortValues,
+    pictures: Pictures,
+    names: list[str],
+    gpr: Mapping,
+    highest: float,
+    page: str,
+) -> Picture:
+    sizes = []
+    for found in pictures.values():
+        size = size_of(found.coronal_dose, found.step_mm)
+        sizes.append([size, *(size if n in found.coronal_gamma else None for n in names)])
+    titles = ["Dose on the true CT", *(f"Gamma, {name}" for name in names)]
+    panels = Panels(sizes, CORONAL, list(pictures), titles)
+    grey, dose = colour_scale("gray", *WINDOW), colour_scale("inferno", 0, highest)
+    gamma = colour_scale("viridis", 0, 1, over=FAILS_COLOUR)
+    for row, (patient, found) in enumerate(pictures.items()):
+        anatomy = found.coronal_ct
+        if anatomy is None:
+            anatomy = np.full_like(found.coronal_dose, np.nan)
+        panels.paint(row, 0, anatomy, grey, ground=MISSING_COLOUR)
+        shown = np.where(found.coronal_dose >= LEAST_DOSE * highest, found.coronal_dose, np.nan)
+        panels.paint(row, 0, shown, dose, alpha=0.6)
+        for column, name in enumerate(names, start=1):
+            if name not in found.coronal_gamma:
+                continue
+            panels.paint(row, column, anatomy, grey, ground=MISSING_COLOUR)
+            panels.paint(row, column, found.coronal_gamma[name], gamma, alpha=0.8)
+            rates = gpr.get(patient, {}).get(name, {})
+            text = "\n".join(
+                f"{printed(rate, 2)} % (> {cutoff} %)" for cutoff, rate in rates.items()
+            )
+            _label(panels, row, column, text)
+    bars = panels.bars([(dose, "Dose in Gy", "neither"), (gamma, "Gamma", "max")])
+    bars[1].ax.set_title("> 1\nfails", fontsize=9, pad=4)
+    return Picture(
+        f"Figure 2. Dose and gamma{page}",
+        "Coronal planes through the middle of the target, else of the body, over the true CT, seen "
+        f"from the front. Left: dose on the true CT, shown above {100 * LEAST_DOSE:g} % of "
+        f"{highest:.1f} Gy. Then gamma of the dose on each candidate, from 0 to 1; voxels that "
+        "fail (gamma above 1) are magenta, and where gamma was not evaluated the anatomy shows "
+        "alone. Pass rates, in percent of the voxels above a dose cutoff, are over the whole "
+        "volume, as in Table 2.",
+        f"Coronal dose on the true CT and gamma maps of {', '.join(names)} for "
+        f"{', '.join(pictures)}.",
+        panels.png(),
+    )
+
+
+def _examples(values: CohortValues, key: Key, patients: set[str]) -> dict[str, str]:
+    """Return the patient in the middle and the worst one by ``key``, with these words."""
+    order = [name for name in values.patients if name in patients]
+    rows = [values.patients.index(name) for name in order]
+    found = np.array([values.of(name, key) for name in values.candidates])
+    there = np.isfinite(found)
+    means = np.where(there, found, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+    means[~there.any(axis=0)] = np.nan
+    ranked = [n for n, row in zip(order, rows, strict=True) if np.isfinite(means[row])]
+    if not ranked:
+        return {name: "example" for name in order[:1]}
+    sign = -1 if describe(key).better == HIGHER else 1
+    ranked.sort(key=lambda name: sign * means[values.patients.index(name)])
+    if len(ranked) == 1:
+        return {ranked[0]: "the only patient"}
+    return {ranked[(len(ranked) - 1) // 2]: "in the middle", ranked[-1]: "the worst"}
+
+
+def _heading(values: CohortValues, patient: str, why: str) -> str:
+    errors = ", ".join(
+        f"{short(name)} {_printed(values, patient, name, ('mae_body', ''))} HU"
+        for name in values.candidates
+    )
+    return f"{short(patient, 40)}, {why}.  MAE in the body: {errors}"
+
+
+def _printed(values: CohortValues, patient: str, candidate: str, key: Key) -> str:
+    value = values.of(candidate, key)[values.patients.index(patient)]
+    return printed(float(value), describe(key).digits)
+
+
+def _own(values: CohortValues, slices: Mapping[str, np.ndarray]) -> list[str]:
+    return [name for name in values.candidates if name in slices]
+
+
+def _mr_scale(mr: np.ndarray):
+    seen = mr[np.isfinite(mr) & (mr > 0)]
+    return colour_scale("gray", 0, float(np.percentile(seen, 99)) if seen.size else 1)
+
+
+def _label(panels: Panels, row: int, column: int, text: str) -> None:
+    if not text:
+        return
+    axes = panels.axes[row][column]
+    box = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5}
+    written = axes.text(0.015, 0.97, text, transform=axes.transAxes, ha="left", va="top",
+                        fontsize=9, color="white", bbox=box)  # fmt: skip
+    written.set_parse_math(False)

@@ -1,0 +1,105 @@
+"""The figures of a cohort as numbers: one array a candidate and figure, one value a patient."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .charts import colours_of
+from .cohort_records import Cohort
+from .quantities import describe, flat, is_finite, position
+
+Key = tuple[str, ...]
+"""Path into a candidate's entry of metrics.json; the second part is "" where there is none."""
+
+TABLES: dict[int, tuple[str, ...]] = {
+    1: ("ssim", "mae_image", "mae_body"),
+    2: ("gpr",),
+    3: ("ssim_mr", "dsc_body_mr"),
+}
+"""Figures of the paper's tables; MAE in the body is what the field reports, beside the paper's."""
+
+
+@dataclass
+class CohortValues:
+    """Every scalar figure of a cohort.
+
+    Attributes:
+        patients: names, in the manifest's order.
+        candidates: names, the baseline first.
+        baseline: candidate that the others are compared with; "" where there is none.
+        colours: by candidate, as in the patients' reports.
+        prescription_gy: prescription of all patients; None where it differs or is not known.
+        keys: figures that any patient has, in the order in which they are printed.
+    """
+
+    patients: list[str]
+    candidates: list[str]
+    baseline: str
+    colours: dict[str, str]
+    prescription_gy: float | None
+    keys: list[Key]
+    _numbers: dict[tuple[str, Key], np.ndarray] = field(repr=False, default_factory=dict)
+
+    @classmethod
+    def of_cohort(cls, cohort: Cohort) -> CohortValues:
+        """Collect the figures of ``cohort``; what is not finite becomes NaN."""
+        entries = [record.metrics.get("candidates", {}) for record in cohort.patients]
+        names = list(dict.fromkeys(name for entry in entries for name in entry))
+        baseline = cohort.baseline if cohort.baseline in names else ""
+        numbers: dict[tuple[str, Key], np.ndarray] = {}
+        for row, entry in enumerate(entries):
+            for name, metrics in entry.items():
+                for key, value in _scalars(metrics).items():
+                    numbers.setdefault((name, key), np.full(len(entries), np.nan))[row] = value
+        keys = list(dict.fromkeys(key for _, key in numbers))
+        found = {record.metrics.get("prescription_gy") for record in cohort.patients}
+        return cls(
+            patients=[record.patient for record in cohort.patients],
+            candidates=sorted(names, key=lambda name: name != baseline),
+            baseline=baseline,
+            colours=colours_of(names),
+            prescription_gy=found.pop() if len(found) == 1 else None,
+            keys=sorted(keys, key=position),
+            _numbers=numbers,
+        )
+
+    def of(self, candidate: str, key: Key) -> np.ndarray:
+        """Return one value a patient (float64); NaN where there is none."""
+        none = np.full(len(self.patients), np.nan)
+        return self._numbers.get((candidate, key), none)
+
+    def table_keys(self, number: int) -> list[Key]:
+        """Return the figures of one of the paper's tables that any patient has."""
+        keys = [key for name in TABLES[number] for key in self.keys if key[0] == name]
+        return sorted(keys, key=lambda key: (TABLES[number].index(key[0]), _cutoff(key)))
+
+    def label(self, key: Key) -> str:
+        """Return the name of a figure, the dose of a gamma cutoff with it where it is known."""
+        label = describe(key).label
+        if key[0] == "gpr" and self.prescription_gy:
+            label += f" ({_cutoff(key) / 100 * self.prescription_gy:g} Gy)"
+        return label
+
+
+def key_text(key: Key) -> str:
+    """Return a key as files have it: "mae_body", "gpr.10", "dvh.bladder.D95_difference"."""
+    return ".".join(part for part in key if part)
+
+
+def _cutoff(key: Key) -> float:
+    return float(key[1]) if key[0] == "gpr" else 0.0
+
+
+def _scalars(metrics: dict[str, Any]) -> dict[Key, float]:
+    found: dict[Key, float] = {}
+    for key, value in flat(metrics).items():
+        inner = value.items() if isinstance(value, dict) else [(None, value)]
+        for last, number in inner:
+            # None is how metrics.json has a figure that does not exist.
+            if number is None or is_finite(number) or isinstance(number, float):
+                whole = key if last is None else (*key, last)
+                found[whole] = float(number) if is_finite(number) else float("nan")
+    return found
