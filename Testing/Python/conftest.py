@@ -27,20 +27,24 @@ def real_data() -> Path:
 @pytest.fixture
 def harness(tmp_path):
     """Slicer's stand-in with its main window: loads module files, opens panels, clicks."""
-    pytest.importorskip("slicer", reason="slicer-core is not installed")
-    pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
-    from harness import open_slicer
-
-    with open_slicer(tmp_path) as slicer:
+    with _open_slicer(tmp_path, main_window=True) as slicer:
         yield slicer
 
 
 @pytest.fixture
 def harness_without_window(tmp_path):
     """The same as ``Slicer --no-main-window --disable-cli-modules``."""
+    with _open_slicer(tmp_path, main_window=False) as slicer:
+        yield slicer
+
+
+def _open_slicer(folder: Path, main_window: bool):
     pytest.importorskip("slicer", reason="slicer-core is not installed")
-    pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
+    pytest.importorskip(
+        "PySide6.QtUiTools",
+        reason="PySide6, or an OpenGL library that it needs, is not installed",
+        exc_type=ImportError,
+    )
     from harness import open_slicer
 
-    with open_slicer(tmp_path, main_window=False) as slicer:
-        yield slicer
+    return open_slicer(folder, main_window)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
-pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
+pytest.importorskip("PySide6.QtUiTools", reason="PySide6 is not here", exc_type=ImportError)
 from harness.api import class_names  # noqa: E402
 
 UI = """<ui version="4.0"><widget class="qMRMLWidget" name="Fake"><layout class="QVBoxLayout"><item>

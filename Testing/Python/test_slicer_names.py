@@ -12,6 +12,7 @@ from harness.names import PythonFile, UiFile, declared_parameters
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("SyntheticCT", "SyntheticCTEval")
 OPTIONAL = {
+    "PyTorchUtils": "of the PyTorch extension; where it is absent, the user is told to install it",
     "slicer.modules.plastimatch_slicer_bspline": "of SlicerRT; guarded, there is another engine",
 }
 
@@ -28,6 +29,11 @@ def widgets(module: str) -> dict[str, str]:
     }
 
 
+def known_elsewhere() -> dict[str, str]:
+    own = [path for module in MODULES for path in (REPOSITORY / module).iterdir()]
+    return OPTIONAL | {path.name: "the extension's own" for path in own if path.is_dir()}
+
+
 def unknown(text: str, **options) -> list[str]:
     return PythonFile(text, **options).unknown()
 
@@ -36,8 +42,9 @@ def test_python_files_use_what_slicer_has():
     found = []
     for module in MODULES:
         for path in files(module, "py"):
-            checked = PythonFile(path.read_text(encoding="utf-8"), widgets(module), OPTIONAL)
-            found += [f"{path.name}: {sentence}" for sentence in checked.unknown()]
+            text = path.read_text(encoding="utf-8")
+            sentences = unknown(text, widgets=widgets(module), optional=known_elsewhere())
+            found += [f"{path.name}: {sentence}" for sentence in sentences]
     assert not found
 
 
@@ -71,6 +78,8 @@ def test_widgets_are_connected_with_parameters_that_are_declared(module):
         "import slicer\nslicer.vtkMRMLScalarVolumeNode.SetVoxels",
         "import slicer\nslicer.mrmlScene.AddNodeByClass('x')",
         "import slicer.packing",
+        "import SampleDatas",
+        "from PyTorchUtils import PyTorchUtilsLogic",
         "from slicer.packaging import pip_insure",
         "from slicer.util import errorDisplays",
         "from slicer import i18n\ni18n.translation('x')",
@@ -99,6 +108,7 @@ def test_a_name_that_slicer_has_not_is_found(text):
         "import slicer\nslicer.vtkMRMLScene.NodeAddedEvent",
         "from slicer.i18n import tr as _\n_('text').format(x=1)",
         "import slicer.packaging\nslicer.packaging.pip_ensure([])",
+        "import SampleData\nimport numpy.linalg\nfrom . import siblings",
         "import qt\nt = qt.QTimer()\nt.connect('timeout()', print)\nt.start(0)\nt = None",
         "import qt\nqt.QMessageBox().exec_()",
         "import qt\nlayout = qt.QVBoxLayout()\nlayout = qt.QFormLayout()\nlayout.addRow(None)",

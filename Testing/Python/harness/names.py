@@ -7,6 +7,7 @@ stand-ins, which refuse the same names when the code runs.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ from pathlib import Path
 from .api import class_key, class_names, module_names, slicer_api
 
 ROOTS = ("slicer", "qt", "ctk")
+SLICERS_OWN = module_names("slicer.modules") | {"sitkutils"}
 # Properties that are not the widget's but understood by whatever reads .ui files.
 _OF_UI_FILES = {
     "QLabel": {"buddy"},
@@ -122,6 +124,12 @@ class PythonFile(ast.NodeVisitor):
         return self.found
 
     def _bind(self, node: ast.Import | ast.ImportFrom) -> None:
+        names = [item.name for item in node.names]
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module] if node.level == 0 else []
+        for name in {name.partition(".")[0] for name in names}.difference(ROOTS, self._optional):
+            if importlib.util.find_spec(name) is None and name.lower() not in SLICERS_OWN:
+                self._say(f"Slicer has no module {name}, and it is no dependency", node)
         if isinstance(node, ast.Import):
             for item in node.names:
                 if item.name.partition(".")[0] in ROOTS:

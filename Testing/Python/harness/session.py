@@ -177,12 +177,15 @@ class Slicer:
         self.process_events()
 
     def close(self) -> None:
-        for panel in self.panels:
-            panel.cleanup()
-            panel.parent.delete()
-        self.app.close()
-        self.scene.Clear(1)
-        self.raise_errors()
+        """Quit: the panels tidy up, and then the scene goes."""
+        try:
+            for panel in self.panels:
+                panel.cleanup()
+                panel.parent.delete()
+            self.raise_errors()
+        finally:
+            self.app.close()
+            self.scene.Clear(1)
 
 
 @contextlib.contextmanager
@@ -225,19 +228,30 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
         "modules": session.modules,
     }
     before = {name: sys.modules.get(name) for name in modules}
+    path = list(sys.path)
+    sys.path += [str(REPOSITORY / name) for name in ("SyntheticCT", "SyntheticCTEval")]
     for name, value in names.items():
         setattr(slicer, name, value)
     sys.modules.update(modules)
     try:
-        yield session
-        session.close()
+        with contextlib.closing(session):
+            yield session
     finally:
+        sys.path[:] = path
+        _forget(session.loaded, modules)
         for name, module in before.items():
-            if module is None:
-                sys.modules.pop(name, None)
-            else:
+            if module is not None:
                 sys.modules[name] = module
         for name in names:
             delattr(slicer, name)
-        for name in session.loaded:
+
+
+def _forget(loaded: set[str], stand_ins: dict[str, ModuleType]) -> None:
+    """Have the module files, the stand-ins, and what has imported them, imported anew."""
+    qt_and_ctk = (stand_ins["qt"], stand_ins["ctk"])
+    for name, module in list(sys.modules.items()):
+        imported = any(
+            getattr(module, "__dict__", {}).get(known.__name__) is known for known in qt_and_ctk
+        )
+        if name in loaded or name in stand_ins or imported:
             del sys.modules[name]
