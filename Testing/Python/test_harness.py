@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -218,7 +219,8 @@ def test_timers_and_processes_run_in_the_event_loop(harness, qt):
         "finished(int,QProcess::ExitStatus)", lambda code, how: heard.append((code, how))
     )
     process.start(sys.executable, ["-c", "print('out'); raise SystemExit(3)"])
-    harness.process_events(until=lambda: len(heard) == 4)
+    qt.QTimer.singleShot(0, lambda: time.sleep(0.06))
+    assert harness.process_events(until=lambda: len(heard) == 4) >= 0.06
     assert heard[:2] == ["shot", "timer"]
     assert heard[2:] == [[b"out"], (3, qt.QProcess.NormalExit)]
     assert process.state() == qt.QProcess.NotRunning
@@ -264,6 +266,14 @@ def test_settings_are_the_tests_own(harness, qt, tmp_path):
     assert slicer.app.userSettings().value("Fake/recent") == "bundle"
     slicer.app.userSettings().sync()
     assert "bundle" in (tmp_path / "NA-MIC" / "Slicer.ini").read_text()
+
+
+@pytest.mark.parametrize("wrong", ["ctkSliders", "ctkAxesWidget", "QSliders"])
+def test_a_ui_file_with_an_unknown_widget_is_not_loaded(harness, fake, wrong):
+    path = fake / "Resources" / "UI" / "Fake.ui"
+    path.write_text(UI.replace("ctkSliderWidget", wrong))
+    with pytest.raises(ValueError, match=f"no stand-in for {wrong}"):
+        harness.open_panel("Fake", fake)
 
 
 def test_what_is_collapsed_cannot_be_clicked(harness, panel):
@@ -388,6 +398,7 @@ def test_messages_are_kept_and_questions_need_an_answer(harness, qt):
     assert harness.dialogs.messages == ["It failed.", "Install it?", "Install that?"]
     with pytest.raises(AssertionError, match="no answer"):
         slicer.util.confirmYesNoDisplay("And now?")
+    assert harness.dialogs.details[0] == "log"
     harness.dialogs.paths += ["report.html", ""]
     assert qt.QFileDialog.getSaveFileName(None, "Save") == "report.html"
     assert qt.QFileDialog.getExistingDirectory(None, "Folder") == ""

@@ -13,6 +13,7 @@ class Dialogs:
 
     Attributes:
         messages: texts of the message boxes that were shown, in order.
+        details: what each of them has behind its button for details, "" for nothing.
         opened: addresses that were to be opened in a browser or file manager.
         answers: buttons to press in the next message boxes ("Yes", "No", "Cancel", ...); boxes
             with nothing but OK need none.
@@ -22,18 +23,20 @@ class Dialogs:
 
     def __init__(self) -> None:
         self.messages: list[str] = []
+        self.details: list[str] = []
         self.opened: list[str] = []
         self.answers: list[str] = []
         self.paths: list[Any] = []
         self.handlers: list[Callable[[Any], Any]] = []
 
     def clear(self) -> None:
-        for kept in (self.messages, self.opened, self.answers, self.paths, self.handlers):
+        for kept in vars(self).values():
             kept.clear()
 
-    def message(self, text: str, buttons: Any) -> Any:
+    def message(self, text: str, buttons: Any, details: str = "") -> Any:
         """Answer a message box; AssertionError where the test has no answer."""
         self.messages.append(text)
+        self.details.append(details)
         if not self.answers and QMessageBox.StandardButton(buttons) in (
             QMessageBox.StandardButton.Ok,
             QMessageBox.StandardButton.NoButton,
@@ -53,7 +56,7 @@ class Dialogs:
     def execute(self, dialog: QDialog, shown: Any) -> Any:
         """Stand in for ``exec`` of a dialog: ``shown`` is the dialog as PythonQt shows it."""
         if isinstance(dialog, QMessageBox):
-            return self.message(dialog.text(), dialog.standardButtons())
+            return self.message(dialog.text(), dialog.standardButtons(), dialog.detailedText())
         assert self.handlers, f"a dialog opens and the test has no answer: {dialog.windowTitle()}"
         return self.handlers.pop(0)(shown)
 

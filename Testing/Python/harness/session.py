@@ -127,16 +127,25 @@ class Slicer:
 
     def process_events(
         self, until: Callable[[], bool] | None = None, timeout_s: float = 30.0
-    ) -> None:
-        """Run the event loop once, or until a condition holds; AssertionError when too late."""
+    ) -> float:
+        """Run the event loop once, or until a condition holds; AssertionError when too late.
+
+        Returns:
+            How long the window did not answer at most, in seconds.
+        """
         end = time.monotonic() + timeout_s
-        self.app.processEvents()
-        self.raise_errors()
+        longest = self._turn()
         while until is not None and not until():
             assert time.monotonic() < end, f"still waiting after {timeout_s} s"
             time.sleep(0.005)
-            self.app.processEvents()
-            self.raise_errors()
+            longest = max(longest, self._turn())
+        return longest
+
+    def _turn(self) -> float:
+        begin = time.monotonic()
+        self.app.processEvents()
+        self.raise_errors()
+        return time.monotonic() - begin
 
     def raise_errors(self) -> None:
         """Raise what a function that Qt has called has raised."""
