@@ -1,108 +1,23 @@
-"""The stand-ins for Slicer behave as Slicer does where the panels rely on it."""
+"""The stand-ins for Slicer behave as Slicer does where the panels rely on it: Qt and modules."""
 
 from __future__ import annotations
 
-import enum
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pytest
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 is not here", exc_type=ImportError)
+from fake_module import UI, write_fake_module  # noqa: E402
 from harness.api import class_names  # noqa: E402
-
-UI = """<ui version="4.0"><widget class="qMRMLWidget" name="Fake"><layout class="QVBoxLayout"><item>
-<widget class="ctkCollapsibleButton" name="inputs"><property name="text"><string>Inputs</string>
-</property><layout class="QVBoxLayout"><item><widget class="qMRMLNodeComboBox" name="mrSelector">
-<property name="nodeTypes"><stringlist><string>vtkMRMLScalarVolumeNode</string></stringlist>
-</property><property name="noneEnabled"><bool>true</bool></property>
-<property name="SlicerParameterName" stdset="0"><string>mr</string></property></widget></item>
-<item><widget class="ctkPathLineEdit" name="modelPath"><property name="filters">
-<set>ctkPathLineEdit::Dirs|ctkPathLineEdit::Readable</set></property>
-<property name="SlicerParameterName" stdset="0"><string>model</string></property></widget></item>
-<item><widget class="ctkSliderWidget" name="opacity">
-<property name="SlicerParameterName" stdset="0"><string>opacity</string></property></widget></item>
-<item><widget class="QComboBox" name="device">
-<property name="SlicerParameterName" stdset="0"><string>device</string></property></widget></item>
-<item><widget class="QCheckBox" name="deformable">
-<property name="SlicerParameterName" stdset="0"><string>deformable</string></property></widget>
-</item></layout></widget></item>
-<item><widget class="ctkCollapsibleButton" name="advanced"><property name="collapsed">
-<bool>true</bool></property><layout class="QVBoxLayout"><item>
-<widget class="QPushButton" name="hiddenButton"/></item></layout></widget></item>
-<item><widget class="QPushButton" name="applyButton"><property name="text"><string>Apply</string>
-</property></widget></item></layout></widget>
-<connections><connection><sender>Fake</sender><signal>mrmlSceneChanged(vtkMRMLScene*)</signal>
-<receiver>mrSelector</receiver><slot>setMRMLScene(vtkMRMLScene*)</slot></connection></connections>
-</ui>"""
-
-MODULE = """
-import slicer
-from slicer.ScriptedLoadableModule import *
-from slicer.util import VTKObservationMixin
-
-def register():
-    import SampleData
-
-    SampleData.SampleDataLogic.registerCustomSampleDataSource(
-        category="Fake", sampleName="Digital", customDownloader=lambda source: source.sampleName
-    )
-
-class Fake(ScriptedLoadableModule):
-    def __init__(self, parent):
-        ScriptedLoadableModule.__init__(self, parent)
-        parent.title = "A fake"
-        slicer.app.connect("startupCompleted()", register)
-
-class FakeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
-    def __init__(self, parent=None):
-        ScriptedLoadableModuleWidget.__init__(self, parent)
-        VTKObservationMixin.__init__(self)
-
-    def setup(self):
-        ScriptedLoadableModuleWidget.setup(self)
-        widget = slicer.util.loadUI(self.resourcePath("UI/Fake.ui"))
-        self.layout.addWidget(widget)
-        self.ui = slicer.util.childWidgetVariables(widget)
-        widget.setMRMLScene(slicer.mrmlScene)
-        self.clicks = []
-        self.ui.applyButton.connect("clicked(bool)", self.clicks.append)
-        self.entered = 0
-
-    def enter(self):
-        self.entered += 1
-
-class FakeTest(ScriptedLoadableModuleTest):
-    def test_window(self):
-        assert slicer.app.testingEnabled()
-
-    def test_that_fails(self):
-        assert not slicer.mrmlScene.GetFirstNodeByName("Fail")
-"""
-
-
-class Device(enum.Enum):
-    CPU = "cpu"
-    GPU = "cuda"
-
-
-@pytest.fixture
-def qt(harness):
-    return sys.modules["qt"]
 
 
 @pytest.fixture
 def fake(tmp_path):
-    """Folder of a module named Fake."""
-    folder = tmp_path / "Fake"
-    (folder / "Resources" / "UI").mkdir(parents=True)
-    (folder / "Resources" / "UI" / "Fake.ui").write_text(UI)
-    (folder / "Fake.py").write_text(MODULE)
-    return folder
+    return write_fake_module(tmp_path)
 
 
 @pytest.fixture
@@ -111,37 +26,8 @@ def panel(harness, fake):
 
 
 @pytest.fixture
-def wrapped(harness):
-    """A parameter node of every kind of type that is used."""
-    from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper, parameterPack
-
-    @parameterPack
-    class Criteria:
-        percent: float = 1.0
-
-    class Parameters:
-        pass
-
-    Parameters.__annotations__ = {
-        "mr": slicer.vtkMRMLScalarVolumeNode,
-        "model": Path,
-        "opacity": Annotated[float, WithinRange(0, 1)],
-        "device": Device,
-        "deformable": bool,
-        "names": list[str],
-        "candidates": list[slicer.vtkMRMLScalarVolumeNode],
-        "criteria": Criteria,
-    }
-    Parameters.opacity = 0.5
-    logic = slicer.ScriptedLoadableModule.ScriptedLoadableModuleLogic()
-    logic.moduleName = "Fake"
-    return lambda: parameterNodeWrapper(type("Parameters", (), dict(vars(Parameters))))(
-        logic.getParameterNode()
-    )
-
-
-def add_volume(scene, name):
-    return scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+def qt(harness):
+    return sys.modules["qt"]
 
 
 def test_properties_are_attributes(qt):
@@ -255,7 +141,7 @@ def test_a_panel_is_found_by_scripts(harness, panel):
 def test_self_tests_are_run(harness, fake):
     harness.load_module("Fake", fake)
     harness.run_self_test("Fake")
-    add_volume(harness.scene, "Fail")
+    harness.scene.AddNewNodeByClass("vtkMRMLTextNode", "Fail")
     with pytest.raises(AssertionError, match="test_that_fails"):
         harness.run_self_test("Fake")
 
@@ -269,9 +155,8 @@ def test_settings_are_the_tests_own(harness, qt, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["ctkSliders", "ctkAxesWidget", "QSliders"])
-def test_a_ui_file_with_an_unknown_widget_is_not_loaded(harness, fake, wrong):
-    path = fake / "Resources" / "UI" / "Fake.ui"
-    path.write_text(UI.replace("ctkSliderWidget", wrong))
+def test_a_ui_file_with_an_unknown_widget_is_not_loaded(harness, tmp_path, wrong):
+    fake = write_fake_module(tmp_path, UI.replace("ctkSliderWidget", wrong))
     with pytest.raises(ValueError, match=f"no stand-in for {wrong}"):
         harness.open_panel("Fake", fake)
 
@@ -289,105 +174,6 @@ def test_a_screenshot_shows_the_panel(harness, panel, tmp_path):
     picture = imread(harness.screenshot(panel, tmp_path / "panel.png"))
     assert picture.shape[:2] == (900, 520)
     assert np.ptp(picture[..., :3].reshape(-1, 3), axis=0).min() > 0.5
-
-
-def test_a_selector_follows_the_scene(harness, panel):
-    selector, heard = panel.ui.mrSelector, []
-    selector.connect("currentNodeChanged(vtkMRMLNode*)", heard.append)
-    volume = add_volume(harness.scene, "MR")
-    hidden = slicer.vtkMRMLScalarVolumeNode()
-    hidden.SetHideFromEditors(True)
-    harness.scene.AddNode(hidden)
-    harness.scene.AddNewNodeByClass("vtkMRMLTableNode")
-    harness.scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")  # a scalar volume, too
-    assert selector.nodeCount() == 2
-    assert selector.currentNode() is None
-    selector.setCurrentNode(volume)
-    assert (selector.currentNodeID, heard) == (volume.GetID(), [volume])
-    harness.scene.RemoveNode(volume)
-    assert selector.currentNode() is None
-    assert heard == [volume, None]
-    selector.noneEnabled = False
-    assert selector.currentNode().GetClassName() == "vtkMRMLLabelMapVolumeNode"
-    added = selector.addNode()
-    assert selector.currentNode() is added
-    harness.close_scene()
-    assert selector.nodeCount() == 0
-    assert selector.currentNode() is None
-
-
-def test_a_checkable_selector_keeps_what_is_checked(harness, qt):
-    box = slicer.qMRMLCheckableNodeComboBox()
-    box.nodeTypes = ["vtkMRMLScalarVolumeNode"]
-    box.setMRMLScene(harness.scene)
-    heard = []
-    box.connect("checkedNodesChanged()", lambda: heard.append(len(box.checkedNodes())))
-    first, second = add_volume(harness.scene, "A"), add_volume(harness.scene, "B")
-    box.setCheckState(second, qt.Qt.Checked)
-    assert box.checkedNodes() == [second]
-    assert box.uncheckedNodes() == [first]
-    harness.scene.RemoveNode(second)
-    assert box.noneChecked()
-    assert heard == [1, 0]
-
-
-def test_a_table_view_shows_its_node(harness):
-    node = harness.scene.AddNewNodeByClass("vtkMRMLTableNode")
-    view = slicer.qMRMLTableView()
-    view.setMRMLTableNode(node)
-    slicer.util.updateTableFromArray(node, [np.array([1.5, 2.5])], ["MAE"])
-    model = view.model()
-    assert (model.rowCount(), model.columnCount()) == (2, 1)
-    assert float(model.index(1, 0).data()) == 2.5
-
-
-def test_parameters_and_widgets_go_together(harness, panel, wrapped):
-    node = wrapped()
-    volume = add_volume(harness.scene, "MR")
-    node.mr = volume
-    tag = node.connectGui(panel.ui)
-    assert panel.ui.mrSelector.currentNode() is volume
-    assert (panel.ui.opacity.value, panel.ui.opacity.maximum) == (0.5, 1)
-    panel.ui.opacity.value = 0.25
-    panel.ui.device.currentIndex = 1
-    panel.ui.modelPath.currentPath = "bundle"
-    assert (node.opacity, node.device, node.model) == (0.25, Device.GPU, Path("bundle"))
-    node.deformable = True
-    assert panel.ui.deformable.checked
-    node.disconnectGui(tag)
-    panel.ui.opacity.value = 0.75
-    assert node.opacity == 0.25
-    with pytest.raises(ValueError, match="not within"):
-        node.opacity = 2.0
-    with pytest.raises(TypeError):
-        node.deformable = "yes"
-
-
-def test_what_slicer_does_not_connect_is_refused(harness, panel, wrapped):
-    node = wrapped()
-    with pytest.raises(RuntimeError, match="Unable to create GUI connector"):
-        node.connectParametersToGui({"names": panel.ui.device})
-    with pytest.raises(ValueError, match="Cannot find a param"):
-        node.connectParametersToGui({"absent": panel.ui.device})
-
-
-def test_parameters_are_saved_with_the_scene(harness, wrapped, tmp_path):
-    node = wrapped()
-    volume = add_volume(harness.scene, "MR")
-    node.mr, node.candidates, node.names = volume, [volume], ["a", "b, c"]
-    node.opacity, node.device, node.model = 0.125, Device.GPU, Path("bundle")
-    node.criteria.percent = 3.0
-    path = harness.save_scene(tmp_path / "scene.mrb")
-    harness.close_scene()
-    closed = wrapped()
-    assert (closed.mr, closed.opacity, closed.names) == (None, 0.5, [])
-    harness.load_scene(path)
-    again = wrapped()
-    assert again.mr.GetName() == "MR"
-    assert [item.GetName() for item in again.candidates] == ["MR"]
-    assert again.names == ["a", "b, c"]
-    assert (again.opacity, again.device, again.model) == (0.125, Device.GPU, Path("bundle"))
-    assert again.criteria.percent == 3.0
 
 
 def test_messages_are_kept_and_questions_need_an_answer(harness, qt):
@@ -410,39 +196,6 @@ def test_without_a_main_window_there_are_no_views_and_no_dialogs(harness_without
     assert slicer.app.layoutManager() is None
     slicer.util.errorDisplay("It failed.")
     assert harness_without_window.dialogs.messages == []
-
-
-def test_volumes_are_put_into_every_slice_view(harness):
-    volume = slicer.util.addVolumeFromArray(np.ones((4, 5, 6), np.int16))
-    slicer.util.setSliceViewerLayers(background=volume, fit=True)
-    slicer.util.resetSliceViews()
-    harness.close_scene()
-    volume = slicer.util.addVolumeFromArray(np.ones((4, 5, 6), np.int16))
-    slicer.util.setSliceViewerLayers(background=volume, fit=True)
-    manager = slicer.app.layoutManager()
-    assert manager.sliceViewNames() == ["Red", "Green", "Yellow"]
-    for name in manager.sliceViewNames():
-        composite = manager.sliceWidget(name).mrmlSliceCompositeNode()
-        assert composite.GetBackgroundVolumeID() == volume.GetID()
-
-
-def test_a_command_line_module_runs_from_the_event_loop(harness):
-    from harness.application import Module
-
-    with pytest.raises(AttributeError):
-        slicer.modules.brainsfit  # noqa: B018
-    slicer.modules.brainsfit = Module("brainsfit")
-    harness.cli.functions[slicer.modules.brainsfit] = lambda node, given: given["seen"].append(node)
-    seen = []
-    node = slicer.cli.run(slicer.modules.brainsfit, None, {"seen": seen})
-    assert node.IsBusy()
-    assert not seen
-    harness.process_events(until=lambda: not node.IsBusy())
-    assert (seen, node.GetStatus()) == ([node], node.Completed)
-    cancelled = slicer.cli.run(slicer.modules.brainsfit, None, {"seen": seen})
-    cancelled.Cancel()
-    harness.process_events(until=lambda: not cancelled.IsBusy())
-    assert len(seen) == 1
 
 
 def test_nothing_stays_behind(tmp_path):
