@@ -259,4 +259,9 @@ def _collect(
     for note, patients in told.items():
         whom = "every patient" if len(patients) == len(records) else ", ".join(patients)
         notes.append(f"{note} ({whom})")
+    if stale := [name for name in failed if (folder / name).exists()]:
+        notes.append(
+            f"Results of an earlier run are left in the folders of {', '.join(stale)} and not "
+            "counted."
+        )
     return Cohort(patients=records, failed=failed, notes=notes, baseline=baseline)

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import logging
 import os
+import signal
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -179,30 +180,49 @@ def _local_cluster(workers: int) -> Iterator[Any]:
         "distributed.nanny.pre-spawn-environ": threads,
         "distributed.scheduler.allowed-failures": 0,  # what wants too much memory does so again
     }
+    cluster = None
     try:
-        with (
-            dask.config.set(settings),
-            LocalCluster(
+        with _interrupts_wait(), dask.config.set(settings):
+            cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
                 dashboard_address=None,
                 memory_limit=0,  # a share of the memory is no limit for one patient
                 silence_logs=logging.CRITICAL,
-            ) as cluster,
-        ):
-            try:
-                yield cluster
-            except BaseException:
-                _kill(cluster)
-                raise
+            )
+        yield cluster
+    except BaseException:
+        if cluster is not None:
+            _kill(cluster)
+        raise
     finally:
+        if cluster is not None:
+            cluster.close()
         # dask sets them in this process for its children.
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Hold back Ctrl-C and requests to end: dask cannot be closed while it starts."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    held = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in held}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
 
 
 def _kill(cluster: Any) -> None:

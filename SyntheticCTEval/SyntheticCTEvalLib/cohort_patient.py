@@ -69,7 +69,7 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
     return {
         "program": __version__,
         "inputs": {what: content_hash(path, what) for what, path in entry.inputs().items()},
-        "model": model_sha256,
+        "model": model_sha256 if entry.mr else "",
         "settings": asdict(_evaluation_settings(entry, settings)),
         "dose_unit": entry.dose_unit,
         "scene": settings.scene,

@@ -1,0 +1,256 @@
+"""How a cohort is run: what is done again, what is refused, where patients are evaluated.
+
+The evaluation itself is replaced by a stand-in that writes what it was given.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from models import tiny_bundle
+from SyntheticCTEvalLib import cohort_parallel
+from SyntheticCTEvalLib.cohort import run_cohort
+from SyntheticCTEvalLib.cohort_patient import CohortSettings
+from SyntheticCTEvalLib.cohort_records import PICTURES, CohortPictures
+from SyntheticCTEvalLib.fingerprint import content_hash, write_card
+from SyntheticCTLib.bundle import save_bundle
+from SyntheticCTLib.cli import main
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.phantom import TINY, write_cohort
+from SyntheticCTLib.progress import Progress
+
+HEADER = "patient,ct,mr,prescription_gy,candidate_MRCAT,candidate_sCT"
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    """Three patients, each in a folder with a CT series of two files."""
+    rows = [HEADER]
+    for name in "abc":
+        (tmp_path / "in" / name / "ct").mkdir(parents=True)
+        for file in ("ct/1.dcm", "ct/2.dcm", "mr.nrrd", "mrcat.nrrd", "sct.nrrd"):
+            (tmp_path / "in" / name / file).write_text(f"{file} of {name}")
+        rows.append(f"{name},{name}/ct,{name}/mr.nrrd,45,{name}/mrcat.nrrd,{name}/sct.nrrd")
+    path = tmp_path / "in" / "manifest.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture
+def evaluated(monkeypatch):
+    """Replace the evaluation of a patient; the list has those that were evaluated."""
+    names = []
+
+    def stand_in(task, progress):
+        names.append(task.entry.patient)
+        progress.warn("noisy")
+        if task.entry.ct.joinpath("fault").exists():
+            raise ValueError("no luck")
+        task.folder.mkdir()
+        metrics = {"candidates": {n: {} for n in task.entry.candidates}, "notes": ["noisy"]}
+        (task.folder / "metrics.json").write_text(json.dumps(metrics))
+        (task.folder / "report.html").write_text("whole")
+        CohortPictures(1.5, np.zeros((2, 2)), {}, {}).write(task.folder / PICTURES)
+        write_card(task.folder, task.made_of)
+
+    monkeypatch.setattr(cohort_parallel, "evaluate_patient", stand_in)
+    return names
+
+
+class Recorder(Progress):
+    def __init__(self):
+        self.states, self.warnings = [], []
+
+    def report(self, step, fraction, **details):
+        if step == "Patients":
+            self.states.append((details["patient"], details["state"]))
+
+    def warn(self, message):
+        self.warnings.append(message)
+
+
+def run(manifest, evaluated, *, settings=None, **options) -> list[str]:
+    """Run the cohort in this process; returns the patients that were evaluated."""
+    evaluated.clear()
+    run_cohort(manifest, manifest.parents[1] / "out", settings, workers=1, **options)
+    return list(evaluated)
+
+
+def test_only_what_is_missing_or_changed_is_done_again(manifest, evaluated):
+    out, folder = manifest.parents[1] / "out" / "patients", manifest.parent
+    assert run(manifest, evaluated) == ["a", "b", "c"]
+    assert run(manifest, evaluated) == []
+    (folder / "a" / "ct" / "2.dcm").write_text("another slice")
+    assert run(manifest, evaluated) == ["a"]
+    (out / "b" / "report.html").unlink()
+    assert run(manifest, evaluated) == ["b"]
+    (folder / "c" / "mr.nrrd").touch()
+    (folder / "c" / "ct" / "1.dcm").rename(folder / "c" / "ct" / "one.dcm")
+    assert run(manifest, evaluated) == []
+    manifest.write_text(manifest.read_text().replace("b/mr.nrrd,45", "b/mr.nrrd,50"))
+    assert run(manifest, evaluated) == ["b"]
+    assert run(manifest, evaluated, settings=CohortSettings(register=False)) == ["a", "b", "c"]
+    assert run(manifest, evaluated, settings=CohortSettings(register=False, device="cpu")) == []
+    assert run(manifest, evaluated, redo=True) == ["a", "b", "c"]
+    assert {path.name for path in out.iterdir()} == {"a", "b", "c"}
+
+
+def test_another_model_or_another_program_means_again(manifest, evaluated, tmp_path, monkeypatch):
+    manifest.write_text(manifest.read_text().replace("candidate_sCT", "candidate_other"))
+    first = CohortSettings(model=save_bundle(tiny_bundle(), tmp_path / "m1"))
+    second = CohortSettings(model=save_bundle(tiny_bundle(seed=1), tmp_path / "m2"))
+    assert run(manifest, evaluated, settings=first) == ["a", "b", "c"]
+    assert run(manifest, evaluated, settings=second) == ["a", "b", "c"]
+    assert run(manifest, evaluated, settings=second) == []
+    monkeypatch.setattr("SyntheticCTEvalLib.cohort_patient.__version__", "99")
+    assert run(manifest, evaluated, settings=second) == ["a", "b", "c"]
+
+
+def test_a_patient_that_is_gone_from_the_manifest_is_left_alone_and_not_counted(
+    manifest, evaluated
+):
+    out = manifest.parents[1] / "out"
+    run(manifest, evaluated)
+    manifest.write_text("\n".join(manifest.read_text().splitlines()[:-1]))
+    cohort = run_cohort(manifest, out, workers=1)
+    assert [record.patient for record in cohort.patients] == ["a", "b"]
+    assert (out / "patients" / "c" / "report.html").read_text() == "whole"
+
+
+def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, evaluated):
+    out = manifest.parents[1] / "out"
+    run(manifest, evaluated)
+    (manifest.parent / "b" / "ct" / "fault").write_text("")
+    (manifest.parent / "c" / "mrcat.nrrd").unlink()
+    progress = Recorder()
+    cohort = run_cohort(manifest, out, workers=1, progress=progress)
+    assert list(cohort.failed) == ["b", "c"]
+    assert cohort.failed["b"] == "ValueError: no luck"
+    assert "does not exist" in cohort.failed["c"]
+    assert "noisy (every patient)" in cohort.notes
+    assert any("earlier run" in note and "b, c" in note for note in cohort.notes)
+    assert (out / "patients" / "b" / "report.html").read_text() == "whole"
+    ended = [state for state in progress.states if state[1] in ("unchanged", "failed", "done")]
+    assert sorted(ended) == [("a", "unchanged"), ("b", "failed"), ("c", "failed")]
+    assert "b: noisy" in progress.warnings
+
+
+def test_the_baseline_is_mrcat_or_the_last_or_the_one_asked_for(manifest, evaluated):
+    out = manifest.parents[1] / "out"
+    assert run_cohort(manifest, out, workers=1).baseline == "MRCAT"
+    assert run_cohort(manifest, out, workers=1, baseline="sCT").baseline == "sCT"
+    with pytest.raises(SyntheticCTError, match="is no candidate"):
+        run_cohort(manifest, out, baseline="other")
+    manifest.write_text(manifest.read_text().replace("_MRCAT", "_bulk"))
+    assert run_cohort(manifest, out, workers=1).baseline == "sCT"
+
+
+def test_places_that_would_lose_something_are_refused_before_any_work(manifest, evaluated):
+    with pytest.raises(SyntheticCTError, match="overwrite"):
+        run_cohort(manifest, manifest.parent)
+    with pytest.raises(SyntheticCTError, match="inside the input"):
+        run_cohort(manifest, manifest.parent / "a" / "ct" / "out")
+    other = manifest.parents[1] / "out" / "patients" / "b"
+    other.mkdir(parents=True)
+    (other / "thesis.txt").write_text("mine")
+    with pytest.raises(SyntheticCTError, match="not made"):
+        run_cohort(manifest, manifest.parents[1] / "out")
+    assert evaluated == []
+    assert [path.name for path in other.iterdir()] == ["thesis.txt"]
+
+
+def test_the_command_exits_with_2_where_nobody_could_be_evaluated(manifest, evaluated, capsys):
+    out = manifest.parents[1] / "out"
+    for name in "abc":
+        (manifest.parent / name / "ct" / "fault").write_text("")
+    assert main(["cohort", str(manifest), "--output", str(out), "--workers", "1"]) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error == (
+        "synthetic-ct: None of the 3 patients could be evaluated; a: ValueError: no luck"
+    )
+    assert list((out / "patients").iterdir()) == []
+
+
+def test_patients_are_evaluated_on_a_cluster_that_is_there(manifest, evaluated):
+    distributed = pytest.importorskip("distributed")
+    (manifest.parent / "b" / "ct" / "fault").write_text("")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        progress = Recorder()
+        cohort = run_cohort(
+            manifest,
+            manifest.parents[1] / "out",
+            scheduler=cluster.scheduler_address,
+            progress=progress,
+        )
+    assert sorted(evaluated) == ["a", "b", "c"]
+    assert [record.patient for record in cohort.patients] == ["a", "c"]
+    assert cohort.failed == {"b": "ValueError: no luck"}
+    assert sorted(progress.states) == [("a", "done"), ("b", "failed"), ("c", "done")]
+    assert {"a: noisy", "b: noisy", "c: noisy"} <= set(progress.warnings)
+
+
+def test_a_scheduler_that_does_not_answer_is_told(manifest, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(cohort_parallel, "_CONNECT_S", 0.5)
+    with pytest.raises(SyntheticCTError, match="No dask scheduler answers"):
+        run_cohort(manifest, manifest.parents[1] / "out", scheduler="tcp://127.0.0.1:9")
+
+
+def test_without_dask_patients_are_evaluated_one_after_the_other(manifest, evaluated, monkeypatch):
+    monkeypatch.setattr("SyntheticCTEvalLib.cohort.has_dask", lambda: False)
+    cohort = run_cohort(manifest, manifest.parents[1] / "out", workers=3)
+    assert evaluated == ["a", "b", "c"]
+    assert any("dask is not installed" in note for note in cohort.notes)
+
+
+def test_an_interrupted_worker_stops_at_its_next_step(manifest, tmp_path):
+    progress = cohort_parallel._StopsWhenGone(tmp_path / "gone")
+    with pytest.raises(SyntheticCTError, match="interrupted"):
+        progress.report("Register", 0.5)
+
+
+def test_the_hash_of_an_image_includes_the_file_that_holds_its_voxels(tmp_path):
+    header, voxels = tmp_path / "ct.mhd", tmp_path / "ct.raw"
+    header.write_text("header")
+    voxels.write_text("voxels")
+    (tmp_path / "other.raw").write_text("other")
+    before = content_hash(header)
+    (tmp_path / "other.raw").write_text("changed")
+    assert content_hash(header) == before
+    voxels.write_text("changed")
+    assert content_hash(header) != before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+def test_cancelling_ends_all_processes_and_leaves_nothing(tmp_path):
+    psutil = pytest.importorskip("psutil")
+    manifest = write_cohort(20, 2, tmp_path / "in", TINY)
+    command = [sys.executable, "-m", "SyntheticCTLib", "cohort", str(manifest), "--no-dose"]
+    with subprocess.Popen(
+        [*command, "--output", str(tmp_path / "out"), "--workers", "2"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        children: list = []
+        deadline = time.monotonic() + 60
+        while len(children) < 3 and time.monotonic() < deadline:  # workers and dask's tracker
+            time.sleep(0.2)
+            children = psutil.Process(process.pid).children(recursive=True)
+        time.sleep(1)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        error = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert error.strip().endswith("Interrupted; nothing half-written is left.")
+    assert len(children) >= 3
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+    assert list((tmp_path / "out" / "patients").iterdir()) == []
