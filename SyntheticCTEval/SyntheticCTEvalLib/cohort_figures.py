@@ -20,6 +20,8 @@ WINDOW = (-750, 750)
 PATIENTS_A_PAGE = 10
 """Of Figure 2: as many as the paper shows."""
 
+UNRANKED = "shown as an example"
+
 LEAST_DOSE = 0.1
 """Of the largest dose; below it, Figure 2 shows the anatomy alone."""
 
@@ -70,11 +72,10 @@ def figure1(values: CohortValues, pictures: Pictures) -> Picture | None:
     panels.bars(
         [(grey, "CT number in HU", "both"), (change, "Candidate minus true CT\nin HU", "both")]
     )
-    who = " and ".join(f"{patient} ({why})" for patient, why in shown.items())
     return Picture(
         "Figure 1. True CT and candidates",
-        f"Axial slices of {who}, chosen by MAE in the body, mean over the candidates. CT numbers "
-        f"from {WINDOW[0]} to {WINDOW[1]} HU. Left: before registration onto the true CT, on the "
+        f"Axial slices of {_who(shown, 'MAE in the body')}. CT numbers from {WINDOW[0]} to "
+        f"{WINDOW[1]} HU. Left: before registration onto the true CT, on the "
         "same plane; middle: registered rigidly and deformably, as evaluated; right: difference, "
         "red where the candidate is denser, blue where it is less dense. Grey: nothing to show. "
         "Seen from the feet.",
@@ -127,11 +128,10 @@ def figure6(values: CohortValues, pictures: Pictures) -> Picture | None:
             ]
             _label(panels, row, column, "\n".join(texts))
     panels.bars([(grey, "CT number in HU", "both")])
-    who = " and ".join(f"{patient} ({why})" for patient, why in shown.items())
     return Picture(
         "Figure 6. MR and candidates before any registration",
-        f"Axial slices on the MR's own plane of {who}, chosen by SSIM against the MR, mean over "
-        f"the candidates. Candidates from {WINDOW[0]} to {WINDOW[1]} HU. SSIM and DSC of the body "
+        f"Axial slices on the MR's own plane of {_who(shown, 'SSIM against the MR')}. "
+        f"Candidates from {WINDOW[0]} to {WINDOW[1]} HU. SSIM and DSC of the body "
         "contours are of the whole volume against the MR, as in Table 3. Seen from the feet.",
         f"Axial slices of the MR and of {', '.join(names)} before registration.",
         panels.png(),
@@ -188,21 +188,32 @@ def _dose_page(
 
 
 def _examples(values: CohortValues, key: Key, patients: set[str]) -> dict[str, str]:
-    """Return the patient in the middle and the worst one by ``key``, with these words."""
+    """Return the patient in the middle and the worst one by ``key``, with these words.
+
+    Ranked by the mean over the candidates; the first patient where no one has the figure.
+    """
     order = [name for name in values.patients if name in patients]
-    rows = [values.patients.index(name) for name in order]
     found = np.array([values.of(name, key) for name in values.candidates])
-    there = np.isfinite(found)
-    means = np.where(there, found, 0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-    means[~there.any(axis=0)] = np.nan
-    ranked = [n for n, row in zip(order, rows, strict=True) if np.isfinite(means[row])]
-    if not ranked:
-        return {name: "example" for name in order[:1]}
+    means = {
+        name: found[np.isfinite(found[:, row]), row].mean()
+        for row, name in enumerate(values.patients)
+        if name in patients and np.isfinite(found[:, row]).any()
+    }
+    if not means:
+        return dict.fromkeys(order[:1], UNRANKED)
     sign = -1 if describe(key).better == HIGHER else 1
-    ranked.sort(key=lambda name: sign * means[values.patients.index(name)])
+    ranked = sorted(means, key=lambda name: sign * means[name])
     if len(ranked) == 1:
         return {ranked[0]: "the only patient"}
     return {ranked[(len(ranked) - 1) // 2]: "in the middle", ranked[-1]: "the worst"}
+
+
+def _who(shown: Mapping[str, str], criterion: str) -> str:
+    """Name the patients that are shown, and by what they were chosen."""
+    if UNRANKED in shown.values():
+        return " and ".join(shown)
+    who = " and ".join(f"{patient} ({why})" for patient, why in shown.items())
+    return f"{who}, chosen by {criterion}, mean over the candidates"
 
 
 def _heading(values: CohortValues, patient: str, why: str) -> str:

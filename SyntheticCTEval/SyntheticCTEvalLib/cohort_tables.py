@@ -107,8 +107,12 @@ def make_table(
                 f"{rows[0].label}: the means are not over the same patients (see n); p is over "
                 "those with a value of both."
             )
-    reasons = {t.reason for t in tests.values() if t.reason and t.key in keys}
-    table.notes += [f"No test: {reason[0].lower()}{reason[1:]}" for reason in sorted(reasons)]
+    reasons: dict[str, list[str]] = {}
+    for test in tests.values():
+        if test.reason and test.key in keys:
+            reasons.setdefault(test.reason, []).append(test.label)
+    for reason, labels in reasons.items():
+        table.notes.append(f"{', '.join(dict.fromkeys(labels))}: no test. {reason}")
     return table
 
 

@@ -8,37 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from study import STUDY
 from SyntheticCTEvalLib.statistics import compare_paired, holm
 from SyntheticCTLib.errors import SyntheticCTError
 
-# Tables 1 to 3 of the study, case by case: MRCAT, then synthetic CT of the GAN.
 # fmt: off
-STUDY = {
-    "SSIM": (
-        [.9685, .9611, .9668, .9624, .9634, .9625, .9671, .9709, .9636, .9700],
-        [.9811, .9745, .9784, .9795, .9779, .9774, .9799, .9854, .9783, .9866],
-    ),
-    "MAE": (
-        [39.99, 35.33, 34.12, 34.01, 26.76, 30.45, 22.06, 22.66, 29.13, 21.21],
-        [10.80, 14.38, 11.64, 10.75, 12.31, 12.22, 9.99, 8.47, 11.74, 8.13],
-    ),
-    "GPR above 4.5 Gy": (
-        [98.44, 97.47, 97.44, 96.53, 98.13, 99.05, 97.34, 99.00, 97.53, 98.38],
-        [99.34, 98.67, 98.16, 97.52, 98.87, 99.53, 98.47, 99.44, 99.64, 99.03],
-    ),
-    "GPR above 27 Gy": (
-        [92.20, 88.23, 90.01, 87.22, 92.46, 95.31, 88.09, 95.77, 87.34, 95.55],
-        [97.04, 94.42, 93.88, 95.37, 96.03, 98.30, 94.44, 98.05, 98.36, 98.05],
-    ),
-    "SSIM against MR": (
-        [.8124, .8144, .8217, .8184, .8170, .8056, .8082, .8093, .8079, .8103],
-        [.8122, .8159, .8234, .8211, .8199, .8082, .8110, .8119, .8109, .8128],
-    ),
-    "DSC against MR": (
-        [.9922, .9859, .9928, .9894, .9917, .9886, .9904, .9908, .9916, .9922],
-        [.9908, .9833, .9920, .9926, .9928, .9912, .9922, .9925, .9927, .9935],
-    ),
-}
 # Means recomputed from the rows (two of the printed means are not), Shapiro-Wilk p, t-test p.
 RECOMPUTED = {
     "SSIM": (.9656, .9799, .758, 8.7e-10),
