@@ -118,7 +118,10 @@ def test_parameters_and_widgets_go_together(harness, panel, wrapped):
     node = wrapped()
     volume = add_volume(harness.scene, "MR")
     node.mr = volume
-    tag = node.connectGui(panel.ui)
+    by_name = vars(panel.ui).values()
+    tag = node.connectParametersToGui(
+        {name: w for w in by_name if (name := w.property("SlicerParameterName"))}
+    )
     assert panel.ui.mrSelector.currentNode() is volume
     assert (panel.ui.opacity.value, panel.ui.opacity.maximum) == (0.5, 1)
     panel.ui.opacity.value = 0.25
@@ -136,6 +139,15 @@ def test_parameters_and_widgets_go_together(harness, panel, wrapped):
         node.deformable = "yes"
 
 
+def test_a_panel_is_connected_with_all_its_named_widgets(harness, panel, wrapped):
+    node = wrapped()
+    assert node.connectGui(panel.ui) is None
+    panel.ui.deformable.checked = True
+    assert node.deformable
+    node.opacity = 0.25
+    assert panel.ui.opacity.value == 0.25
+
+
 def test_what_slicer_does_not_connect_is_refused(harness, panel, wrapped):
     node = wrapped()
     with pytest.raises(RuntimeError, match="Unable to create GUI connector"):
@@ -147,7 +159,7 @@ def test_what_slicer_does_not_connect_is_refused(harness, panel, wrapped):
 def test_parameters_are_saved_with_the_scene(harness, wrapped, tmp_path):
     node = wrapped()
     volume = add_volume(harness.scene, "MR")
-    node.mr, node.candidates, node.names = volume, [volume], ["a", "b, c"]
+    node.mr, node.candidates, node.names = volume, [None, volume], ["a", "b, c"]
     node.opacity, node.device, node.model = 0.125, Device.GPU, Path("bundle")
     node.criteria.percent = 3.0
     path = harness.save_scene(tmp_path / "scene.mrb")
@@ -157,7 +169,7 @@ def test_parameters_are_saved_with_the_scene(harness, wrapped, tmp_path):
     harness.load_scene(path)
     again = wrapped()
     assert again.mr.GetName() == "MR"
-    assert [item.GetName() for item in again.candidates] == ["MR"]
+    assert (again.candidates[0], again.candidates[1].GetName()) == (None, "MR")
     assert again.names == ["a", "b, c"]
     assert (again.opacity, again.device, again.model) == (0.125, Device.GPU, Path("bundle"))
     assert again.criteria.percent == 3.0

@@ -7,7 +7,9 @@ together; where they do not, connecting raises.
 from __future__ import annotations
 
 import enum
+import weakref
 from collections.abc import Callable
+from copy import copy
 from pathlib import PurePath
 from types import ModuleType
 from typing import Any, get_args
@@ -138,16 +140,32 @@ def _first(annotations: tuple, kind: type) -> Any:
 
 
 class _Methods:
-    """What a wrapped parameter node has besides its parameters."""
+    """What a wrapped parameter node has besides its parameters.
+
+    As Slicer's, it keeps values until the node is modified: a node that was deleted may still
+    be what a parameter gives.
+    """
 
     def __init__(self, parameterNode: Any, prefix: str | None = None) -> None:
         self.parameterNode = parameterNode
         self._prefix = prefix or ""
         self._connected: dict[int, dict[str, Connector]] = {}
-        self._updating = False
-        for parameter in self.allParameters.values():
-            if not parameter.is_in(parameterNode, self._prefix):
-                parameter.write(parameterNode, parameter.default, self._prefix)
+        self._updating = self._writing = False
+        self._kept: dict[str, Any] = {}
+        self._keep()
+        weak = weakref.ref(self)
+        tag = parameterNode.AddObserver("ModifiedEvent", lambda *_: call(weak()._on_modified))
+        weakref.finalize(self, parameterNode.RemoveObserver, tag)
+
+    def _on_modified(self) -> None:
+        if not self._writing:
+            self._keep()
+
+    def _keep(self) -> None:
+        for name, parameter in self.allParameters.items():
+            if not parameter.is_in(self.parameterNode, self._prefix):
+                parameter.write(self.parameterNode, parameter.default, self._prefix)
+            self._kept[name] = parameter.read(self.parameterNode, self._prefix)
 
     def default(self, name: str) -> Any:
         return values.Default(self.allParameters[name].default)
@@ -161,10 +179,9 @@ class _Methods:
         top, _, rest = name.partition(".")
         if top not in self.allParameters:
             raise ValueError(f"Cannot find a param with the given name: {top}")
-        parameter = self.allParameters[top]
-        if not parameter.is_in(self.parameterNode, self._prefix):  # the scene was closed
-            parameter.write(self.parameterNode, parameter.default, self._prefix)
-        value = parameter.read(self.parameterNode, self._prefix)
+        value = self._kept[top]
+        if isinstance(value, list | dict):
+            value = copy(value)
         return getattr(value, rest) if rest else value
 
     def setValue(self, name: str, value: Any) -> None:
@@ -173,21 +190,30 @@ class _Methods:
             raise ValueError(f"Cannot find a param with the given name: {top}")
         if rest:
             setattr(self.getValue(top), rest, value)
-        else:
-            before = self.StartModify()
-            self.allParameters[top].write(self.parameterNode, value, self._prefix)
+            return
+        parameter, before = self.allParameters[top], self.StartModify()
+        self._writing = True
+        try:
+            parameter.write(self.parameterNode, value, self._prefix)
+            self._kept[top] = parameter.read(self.parameterNode, self._prefix)
             self.EndModify(before)
+        finally:
+            self._writing = False
 
-    def connectGui(self, gui: Any) -> int:
-        """Connect every widget with the property SlicerParameterName; returns the tag."""
+    def connectGui(self, gui: Any) -> None:
+        """Connect every widget with the property SlicerParameterName.
+
+        Returns no tag, as in Slicer (its issue 7547), so that it cannot be taken back.
+        """
         widgets = gui.findChildren() if isinstance(gui, Wrapper) else vars(gui).values()
         named = {}
         for widget in widgets:
             if isinstance(widget, Wrapper) and widget.property(NAME_PROPERTY):
                 named[widget.property(NAME_PROPERTY)] = widget
-        return self.connectParametersToGui(named)
+        self.connectParametersToGui(named)
 
     def connectParametersToGui(self, mapping: dict[str, Any]) -> int:
+        """Connect widgets with parameters, by the parameter's name; returns the tag."""
         for name in mapping:
             self.getValue(name)
         connected = {
@@ -201,7 +227,7 @@ class _Methods:
         self.AddObserver("ModifiedEvent", lambda *_: call(self._on_node))
         return tag
 
-    def disconnectGui(self, tag: int) -> None:
+    def disconnectGui(self, tag: int | None) -> None:
         for link in self._connected.pop(tag, {}).values():
             link.disconnect()
 

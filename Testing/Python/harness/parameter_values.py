@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import enum
-import json
 import typing
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Annotated, Any, Union, get_args, get_origin
 
 
@@ -86,11 +85,11 @@ def split(annotated: Any) -> tuple[Any, tuple]:
 
 
 def is_node(kind: Any) -> bool:
-    """Whether a type is a class of MRML nodes, or a union of some."""
+    """Whether a type is a class of MRML nodes, or a Union of some."""
     import slicer
 
-    if get_origin(kind) in (Union, type(int | str)):
-        return all(is_node(item) or item is type(None) for item in get_args(kind))
+    if get_origin(kind) is Union:
+        return all(is_node(item) for item in get_args(kind) if item is not type(None))
     return isinstance(kind, type) and issubclass(kind, slicer.vtkMRMLNode)
 
 
@@ -101,26 +100,13 @@ class Parameter:
         self.name, self.annotated = name, annotated
         self.kind, self.annotations = split(annotated)
         self.pack = getattr(self.kind, "_is_parameterPack", False)
-        self.node = not self.pack and is_node(self.kind)
         _check_kind(self.kind, name)
         first = next((a.value for a in self.annotations if isinstance(a, Default)), None)
-        self.default = default if given else first if first is not None else self._plain()
-
-    def _plain(self) -> Any:
-        if self.node:
-            return None
-        if isinstance(self.kind, type) and issubclass(self.kind, enum.Enum):
-            return next(iter(self.kind))
-        return (get_origin(self.kind) or self.kind)()
+        self.default = default if given else first if first is not None else _plain(self.kind)
 
     def validate(self, value: Any) -> None:
-        if not self.node and value is None:
-            raise ValueError(f"{self.name} must not be None")
-        wanted = get_origin(self.kind) or self.kind
-        if value is not None and not (self.node and get_args(self.kind)):
-            accepted = (int, float) if wanted is float else wanted
-            if not isinstance(value, accepted):
-                raise TypeError(f"{self.name} must be of type {wanted}, is {value!r}")
+        """Raise TypeError or ValueError where the parameter must not have a value."""
+        _check_value(self.kind, value, self.name)
         for validator in self.annotations:
             if isinstance(validator, Validator):
                 validator.validate(value)
@@ -129,38 +115,24 @@ class Parameter:
         if self.pack:
             first = next(iter(self.kind.allParameters.values()))
             return first.is_in(node, f"{prefix}{self.name}.")
-        return node.HasParameter(prefix + self.name)
+        return node.HasParameter(_first_name(self.kind, prefix + self.name))
 
     def write(self, node: Any, value: Any, prefix: str = "") -> None:
         self.validate(value)
-        name = prefix + self.name
         if self.pack:
             for part in self.kind.allParameters.values():
-                part.write(node, getattr(value, part.name), f"{name}.")
-        elif self.node:
-            node.SetParameter(name, "")
-            node.SetNodeReferenceID(name, value.GetID() if value is not None else None)
-        elif _is_node_list(self.kind):
-            node.SetParameter(name, "")
-            node.RemoveNodeReferenceIDs(name)
-            for item in value:
-                node.AddNodeReferenceID(name, item.GetID())
+                part.write(node, getattr(value, part.name), f"{prefix}{self.name}.")
         else:
-            node.SetParameter(name, _to_text(value))
+            _write(node, prefix + self.name, self.kind, value)
 
     def read(self, node: Any, prefix: str = "") -> Any:
         name = prefix + self.name
-        if self.pack:
-            parts = self.kind.allParameters.values()
-            value = self.kind(**{part.name: part.read(node, f"{name}.") for part in parts})
-            object.__setattr__(value, "_saved", lambda: self.write(node, value, prefix))
-            return value
-        if self.node:
-            return node.GetNodeReference(name)
-        if _is_node_list(self.kind):
-            count = node.GetNumberOfNodeReferences(name)
-            return [node.GetNthNodeReference(name, index) for index in range(count)]
-        return _from_text(self.kind, node.GetParameter(name))
+        if not self.pack:
+            return _read(node, name, self.kind)
+        parts = self.kind.allParameters.values()
+        value = self.kind(**{part.name: part.read(node, f"{name}.") for part in parts})
+        object.__setattr__(value, "_saved", lambda: self.write(node, value, prefix))
+        return value
 
 
 def parameters_of(owner: type) -> dict[str, Parameter]:
@@ -172,50 +144,101 @@ def parameters_of(owner: type) -> dict[str, Parameter]:
     }
 
 
-def _is_node_list(kind: Any) -> bool:
-    return get_origin(kind) is list and is_node(get_args(kind)[0])
+def _plain(kind: Any) -> Any:
+    """The value of a parameter that is given none at first."""
+    if is_node(kind):
+        return None
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return next(iter(kind))
+    if get_origin(kind) is tuple:
+        return tuple(_plain(part) for part in get_args(kind))
+    return (get_origin(kind) or kind)()
 
 
 def _check_kind(kind: Any, name: str) -> None:
     if getattr(kind, "_is_parameterPack", False) or is_node(kind):
         return
-    origin = get_origin(kind)
-    if origin in (list, tuple, dict):
+    if get_origin(kind) in (list, tuple, dict):
         for item in get_args(kind):
-            if item is not Ellipsis:
-                _check_kind(item, name)
+            _check_kind(item, name)
         return
     simple = kind in (int, float, str, bool)
     if not simple and not (isinstance(kind, type) and issubclass(kind, enum.Enum | PurePath)):
         raise TypeError(f"Slicer cannot keep the type of parameter {name}: {kind}")
 
 
-def _to_text(value: Any) -> str:
-    if isinstance(value, enum.Enum):
-        return value.name
-    if isinstance(value, list | tuple):
-        return json.dumps([_to_text(item) for item in value])
-    if isinstance(value, dict):
-        return json.dumps({_to_text(key): _to_text(item) for key, item in value.items()})
-    return str(value)
+def _check_value(kind: Any, value: Any, name: str) -> None:
+    if is_node(kind):
+        if value is not None and not isinstance(value, get_args(kind) or kind):
+            raise TypeError(f"{name} must be of type {kind}, is {value!r}")
+        return
+    if value is None:
+        raise ValueError(f"{name} must not be None")
+    wanted = get_origin(kind) or kind
+    if not isinstance(value, (int, float) if wanted is float else wanted):
+        raise TypeError(f"{name} must be of type {wanted}, is {value!r}")
+    parts = get_args(kind)
+    if wanted is list:
+        for item in value:
+            _check_value(parts[0], item, name)
+    elif wanted is tuple:
+        for part, item in zip(parts, value, strict=True):
+            _check_value(part, item, name)
+    elif wanted is dict:
+        _check_value(list[tuple[parts]], list(value.items()), name)
 
 
-def _from_text(kind: Any, text: str) -> Any:
-    origin, inner = get_origin(kind), get_args(kind)
+# Names and texts in the node are those that Slicer writes.
+
+
+def _first_name(kind: Any, name: str) -> str:
+    """The entry of the node that tells whether a parameter is there."""
+    if get_origin(kind) in (list, dict):
+        return f"{name}_len"
+    return f"{name}_0" if get_origin(kind) is tuple else name
+
+
+def _write(node: Any, name: str, kind: Any, value: Any) -> None:
+    origin, parts = get_origin(kind), get_args(kind)
+    if is_node(kind):
+        node.SetParameter(name, "")
+        node.SetNodeReferenceID(name, value.GetID() if value is not None else None)
+    elif origin is list:
+        before = int(node.GetParameter(f"{name}_len") or 0)
+        for index, item in enumerate(value):
+            _write(node, f"{name}_{index}", parts[0], item)
+        for index in range(len(value), before):
+            _remove(node, f"{name}_{index}", parts[0])
+        node.SetParameter(f"{name}_len", str(len(value)))
+    elif origin is tuple:
+        for index, (part, item) in enumerate(zip(parts, value, strict=True)):
+            _write(node, f"{name}_{index}", part, item)
+    elif origin is dict:
+        _write(node, name, list[tuple[parts]], list(value.items()))
+    else:
+        node.SetParameter(name, value.name if isinstance(value, enum.Enum) else str(value))
+
+
+def _read(node: Any, name: str, kind: Any) -> Any:
+    origin, parts = get_origin(kind), get_args(kind)
+    if is_node(kind):
+        return node.GetNodeReference(name)
     if origin is list:
-        return [_from_text(inner[0], item) for item in json.loads(text)]
+        count = int(node.GetParameter(f"{name}_len"))
+        return [_read(node, f"{name}_{index}", parts[0]) for index in range(count)]
     if origin is tuple:
-        return tuple(
-            _from_text(part, item) for part, item in zip(inner, json.loads(text), strict=True)
-        )
+        return tuple(_read(node, f"{name}_{index}", part) for index, part in enumerate(parts))
     if origin is dict:
-        key, value = inner
-        return {
-            _from_text(key, name): _from_text(value, item)
-            for name, item in json.loads(text).items()
-        }
+        return dict(_read(node, name, list[tuple[parts]]))
+    text = node.GetParameter(name)
     if kind is bool:
         return text == "True"
-    if issubclass(kind, enum.Enum):
-        return kind[text]
-    return Path(text) if kind is Path else kind(text)
+    return kind[text] if issubclass(kind, enum.Enum) else kind(text)
+
+
+def _remove(node: Any, name: str, kind: Any) -> None:
+    if is_node(kind):
+        node.RemoveNodeReferenceIDs(name)
+    for index, part in enumerate(get_args(kind) if get_origin(kind) is tuple else ()):
+        _remove(node, f"{name}_{index}", part)
+    node.UnsetParameter(_first_name(kind, name))

@@ -195,6 +195,7 @@ class Slicer:
         finally:
             self.app.close()
             self.scene.Clear(1)
+        self.raise_errors()  # of what outlives its panel
 
 
 @contextlib.contextmanager
