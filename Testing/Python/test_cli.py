@@ -34,7 +34,7 @@ def failure(capsys, *arguments) -> str:
     return lines[-1]
 
 
-@pytest.mark.parametrize("command", ["demo", "phantom", "train", "generate", "evaluate"])
+@pytest.mark.parametrize("command", ["demo", "phantom", "train", "generate", "evaluate", "cohort"])
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
@@ -128,7 +128,7 @@ def test_missing_empty_and_unwritable_are_told(mr, model, tmp_path, capsys):
 def test_a_fault_of_the_program_is_told_in_a_sentence_and_traced_on_demand(
     mr, model, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("SyntheticCTLib.commands.read_volume", lambda *_: 1 / 0)
+    monkeypatch.setattr("SyntheticCTLib.image_commands.read_volume", lambda *_: 1 / 0)
     arguments = ["generate", mr, "--model", model, "--output", tmp_path / "sct.nrrd"]
     assert main([str(a) for a in arguments]) == 1
     assert "Traceback" not in capsys.readouterr().err
