@@ -24,7 +24,6 @@ DVH_FIGURES = ("D98", "D95", "D50", "D2", "Dmean")
 MOST_STRUCTURES = 8
 _GREY, _MEAN = "#8C8C8C", "#0072B2"
 _ACROSS = 4
-_ROW_INCH = 3.45
 
 
 def figure3(pictures: Mapping[str, CohortPictures]) -> Picture | None:
@@ -86,28 +85,31 @@ def box_plots(values: CohortValues, comparisons: Sequence[CohortComparison]) -> 
         return None
     tests = {(t.key, t.candidate): t for t in comparisons if t.family == CONFIRMATORY}
     rows = math.ceil(len(keys) / _ACROSS)
-    height = _ROW_INCH * rows
+    slot = int(24 / len(values.candidates))
+    turned = any(len(name) > slot for name in values.candidates)
+    row_inch, bottom = (4.0, 0.95) if turned else (3.45, 0.4)
+    height = row_inch * rows
     figure = new_figure(height, dpi=PRINT_DPI)
     for index, key in enumerate(keys):
         row, column = divmod(index, _ACROSS)
         axes = figure.add_axes(
             (
                 0.062 + 0.2475 * column,
-                (0.4 + _ROW_INCH * (rows - 1 - row)) / height,
+                (bottom + row_inch * (rows - 1 - row)) / height,
                 0.18,
                 2.3 / height,
             )
         )
-        _paired_boxes(axes, values, key)
+        _paired_boxes(axes, values, key, turned)
         quantity = describe(key)
         title = axes.set_title("\n".join(_wrapped(values.label(key))), fontsize=10.5, pad=20)
         title.set_parse_math(False)
         found = [tests[key, c] for c in values.candidates if (key, c) in tests]
-        said = [_said(t, len(values.candidates)) for t in found]
-        axes.text(0.5, 1.02, "\n".join(said[:1] if len(found) == 1 else []), ha="center",
-                  transform=axes.transAxes, fontsize=9, color="#333333")  # fmt: skip
-        if len(found) > 1:
-            _write_under_boxes(axes, values, {t.candidate: _said(t, 3) for t in found})
+        if len(found) == 1:
+            axes.text(0.5, 1.02, _said(found[0]), ha="center", transform=axes.transAxes,
+                      fontsize=9, color="#333333")  # fmt: skip
+        elif found:
+            _write_above_boxes(axes, values, found)
         arrow = {HIGHER: "↑", LOWER: "↓"}.get(quantity.better, "")
         unit = f"{quantity.unit}   " if quantity.unit else ""
         axes.set_ylabel(f"{unit}{arrow} {quantity.better}", fontsize=8.5, color="#444444")
@@ -170,7 +172,7 @@ def dvh_differences(values: CohortValues) -> Picture | None:
     )
 
 
-def _paired_boxes(axes: Axes, values: CohortValues, key: Key) -> None:
+def _paired_boxes(axes: Axes, values: CohortValues, key: Key, turned: bool) -> None:
     found = np.array([values.of(name, key) for name in values.candidates])
     places = np.arange(len(found))
     for patient in range(found.shape[1]):
@@ -178,10 +180,12 @@ def _paired_boxes(axes: Axes, values: CohortValues, key: Key) -> None:
     for place, (name, row) in enumerate(zip(values.candidates, found, strict=True)):
         _box(axes, row, place, 0.5, values.colours[name], 18)
     axes.set_xlim(-0.6, len(found) - 0.4)
-    axes.set_xticks(places, [_tick(name, len(found)) for name in values.candidates])
+    axes.set_xticks(places, [short(name, 18) for name in values.candidates])
     _style(axes, "")
     for text in axes.get_xticklabels():
         text.set_parse_math(False)
+        if turned:
+            text.set(rotation=35, ha="right", rotation_mode="anchor", fontsize=8)
     axes.ticklabel_format(axis="y", useOffset=False)
     axes.grid(axis="y", color="#E3E3E3", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -227,18 +231,18 @@ def _box(axes: Axes, row: np.ndarray, place: float, width: float, colour: str, s
                  edgecolors="white", linewidths=0.5, zorder=4)  # fmt: skip
 
 
-def _said(test: CohortComparison, candidates: int) -> str:
+def _said(test: CohortComparison) -> str:
+    if test.result is None:
+        return "no test (n < 3)"
     p = printed_p(test.holm_p)
-    said = "no test (n < 3)" if test.result is None else f"p {p}" if p[0] in "<>" else f"p = {p}"
-    return said if candidates > 2 or test.result is None else f"{said}, n = {test.result.n}"
+    return f"p {p}, n = {test.result.n}" if p[0] in "<>" else f"p = {p}, n = {test.result.n}"
 
 
-def _write_under_boxes(axes: Axes, values: CohortValues, texts: Mapping[str, str]) -> None:
+def _write_above_boxes(axes: Axes, values: CohortValues, tests: Sequence[CohortComparison]) -> None:
+    texts = {t.candidate: printed_p(t.holm_p) for t in tests} | {values.baseline: "p:"}
     for place, name in enumerate(values.candidates):
-        if name in texts:
-            axes.text(place, 1.02, texts[name].replace("no test (n < 3)", "no test"), ha="center",
-                      fontsize=8, color="#333333",
-                      transform=axes.get_xaxis_transform())  # fmt: skip
+        axes.text(place, 1.02, texts[name], ha="center", fontsize=8, color="#333333",
+                  transform=axes.get_xaxis_transform())  # fmt: skip
 
 
 def _on_one_scale(
@@ -272,11 +276,6 @@ def _wrapped(text: str) -> list[str]:
     # A number stays with its unit.
     text = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" Gy", "\N{NO-BREAK SPACE}Gy")
     return textwrap.wrap(text, 28)
-
-
-def _tick(name: str, count: int) -> str:
-    longest = max(int(26 / count), 4)
-    return short(name, longest)
 
 
 def _rgb(colour: str) -> tuple[float, ...]:

@@ -40,7 +40,7 @@ def figure1(values: CohortValues, pictures: Pictures) -> Picture | None:
     for patient, why in shown.items():
         found = pictures[patient]
         size = size_of(found.axial_ct, found.step_mm)
-        headings.append((len(names), _heading(values, patient, why)))
+        headings.append((len(names), f"{short(patient, 60)}, {why}"))
         sizes.append([size if found.axial_mr is not None else None, size, None])
         names.append("MR, true CT" if found.axial_mr is not None else "True CT")
         spaces.append(0.62 if headings[1:] else 0.4)
@@ -57,18 +57,19 @@ def figure1(values: CohortValues, pictures: Pictures) -> Picture | None:
         panels.heading(first, heading)
         if found.axial_mr is not None:
             panels.paint(first, 0, found.axial_mr, _mr_scale(found.axial_mr), ground=MISSING_COLOUR)
-            _label(panels, first, 0, "MR, unregistered")
+            panels.label(first, 0, "MR, unregistered")
         panels.paint(first, 1, found.axial_ct, grey, ground=MISSING_COLOUR)
-        _label(panels, first, 1, "True CT")
+        panels.label(first, 1, "True CT")
         for row, name in enumerate(_own(values, found.axial_after), start=first + 1):
             after = found.axial_after[name]
             if name in found.axial_before:
                 panels.paint(row, 0, found.axial_before[name], grey, ground=MISSING_COLOUR)
-                _label(panels, row, 0, f"{short(name, 12)}, unregistered")
+                panels.label(row, 0, f"{short(name, 10)}, unregistered")
             panels.paint(row, 1, after, grey, ground=MISSING_COLOUR)
-            _label(panels, row, 1, f"{short(name, 12)}, registered")
+            panels.label(row, 1, f"{short(name, 10)}, registered")
             panels.paint(row, 2, after - found.axial_ct, change, ground=MISSING_COLOUR)
-            _label(panels, row, 2, f"{short(name, 12)} minus CT")
+            error = _printed(values, patient, name, ("mae_body", ""))
+            panels.label(row, 2, f"{short(name, 10)} minus CT\nMAE (body) {error} HU")
     panels.bars(
         [(grey, "CT number in HU", "both"), (change, "Candidate minus true CT\nin HU", "both")]
     )
@@ -113,7 +114,7 @@ def figure6(values: CohortValues, pictures: Pictures) -> Picture | None:
         found = pictures[patient]
         size = size_of(found.mr_axial, found.step_mm)
         sizes.append([size, *(size if n in found.mr_candidates else None for n in names)])
-    panels = Panels(sizes, AXIAL, list(shown), ["MR, as acquired", *names])
+    panels = Panels(sizes, AXIAL, list(shown), ["MR, as acquired", *names], [0.16] * len(sizes))
     grey = colour_scale("gray", *WINDOW)
     for row, patient in enumerate(shown):
         found = pictures[patient]
@@ -126,7 +127,7 @@ def figure6(values: CohortValues, pictures: Pictures) -> Picture | None:
                 f"{word} {_printed(values, patient, name, (key, ''))}"
                 for word, key in (("SSIM", "ssim_mr"), ("DSC", "dsc_body_mr"))
             ]
-            _label(panels, row, column, "\n".join(texts))
+            panels.caption(row, column, "   ".join(texts))
     panels.bars([(grey, "CT number in HU", "both")])
     return Picture(
         "Figure 6. MR and candidates before any registration",
@@ -151,7 +152,7 @@ def _dose_page(
         size = size_of(found.coronal_dose, found.step_mm)
         sizes.append([size, *(size if n in found.coronal_gamma else None for n in names)])
     titles = ["Dose on the true CT", *(f"Gamma, {name}" for name in names)]
-    panels = Panels(sizes, CORONAL, list(pictures), titles)
+    panels = Panels(sizes, CORONAL, list(pictures), titles, [0.16] * len(sizes))
     grey, dose = colour_scale("gray", *WINDOW), colour_scale("inferno", 0, highest)
     gamma = colour_scale("viridis", 0, 1, over=FAILS_COLOUR)
     for row, (patient, found) in enumerate(pictures.items()):
@@ -167,10 +168,10 @@ def _dose_page(
             panels.paint(row, column, anatomy, grey, ground=MISSING_COLOUR)
             panels.paint(row, column, found.coronal_gamma[name], gamma, alpha=0.8)
             rates = gpr.get(patient, {}).get(name, {})
-            text = "\n".join(
+            text = "   ".join(
                 f"{printed(rate, 2)} % (> {cutoff} %)" for cutoff, rate in rates.items()
             )
-            _label(panels, row, column, text)
+            panels.caption(row, column, text)
     bars = panels.bars([(dose, "Dose in Gy", "neither"), (gamma, "Gamma", "max")])
     bars[1].ax.set_title("> 1\nfails", fontsize=9, pad=4)
     return Picture(
@@ -179,8 +180,8 @@ def _dose_page(
         f"from the front. Left: dose on the true CT, shown above {100 * LEAST_DOSE:g} % of "
         f"{highest:.1f} Gy. Then gamma of the dose on each candidate, from 0 to 1; voxels that "
         "fail (gamma above 1) are magenta, and where gamma was not evaluated the anatomy shows "
-        "alone. Pass rates, in percent of the voxels above a dose cutoff, are over the whole "
-        "volume, as in Table 2.",
+        "alone. Above each map its pass rates, in percent of the voxels above a dose cutoff, over "
+        "the whole volume as in Table 2.",
         f"Coronal dose on the true CT and gamma maps of {', '.join(names)} for "
         f"{', '.join(pictures)}.",
         panels.png(),
@@ -216,14 +217,6 @@ def _who(shown: Mapping[str, str], criterion: str) -> str:
     return f"{who}, chosen by {criterion}, mean over the candidates"
 
 
-def _heading(values: CohortValues, patient: str, why: str) -> str:
-    errors = ", ".join(
-        f"{short(name)} {_printed(values, patient, name, ('mae_body', ''))} HU"
-        for name in values.candidates
-    )
-    return f"{short(patient, 40)}, {why}.  MAE in the body: {errors}"
-
-
 def _printed(values: CohortValues, patient: str, candidate: str, key: Key) -> str:
     value = values.of(candidate, key)[values.patients.index(patient)]
     return printed(float(value), describe(key).digits)
@@ -236,13 +229,3 @@ def _own(values: CohortValues, slices: Mapping[str, np.ndarray]) -> list[str]:
 def _mr_scale(mr: np.ndarray):
     seen = mr[np.isfinite(mr) & (mr > 0)]
     return colour_scale("gray", 0, float(np.percentile(seen, 99)) if seen.size else 1)
-
-
-def _label(panels: Panels, row: int, column: int, text: str) -> None:
-    if not text:
-        return
-    axes = panels.axes[row][column]
-    box = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5}
-    written = axes.text(0.015, 0.97, text, transform=axes.transAxes, ha="left", va="top",
-                        fontsize=9, color="white", bbox=box)  # fmt: skip
-    written.set_parse_math(False)

@@ -78,13 +78,13 @@ class Panels:
                 line.append(self._panel(left, bottom, wide * inch, tall * inch) if wide else None)
                 x += column * inch + self.GAP
             self.axes.append(line)
-            longest = max(int(height * inch / 0.095), 4)
-            self._text(self.LEFT / 2, y - height * inch / 2, short(name, longest), rotation=90)
+            middle = y - height * inch / 2
+            self._text_within(height * inch, self.LEFT / 2, middle, name, rotation=90)
             y -= height * inch + self.GAP
         x = self.LEFT
         for title, column in zip(titles, widths, strict=False):
-            fit = short(title, max(int(column * inch / 0.085), 4))
-            self._text(x + column * inch / 2, self._height - self.TITLE / 2, fit)
+            middle = self._height - self.TITLE / 2
+            self._text_within(column * inch, x + column * inch / 2, middle, title)
             x += column * inch + self.GAP
         self._text(self.LEFT, self.NOTE / 2, f"{SYNTHETIC_NOTE}.", ha="left", fontsize=8)
 
@@ -116,6 +116,20 @@ class Panels:
         """Write ``text`` into the space above a row."""
         self._text(self.LEFT, self._tops[row] + 0.17, text, ha="left", fontsize=12)
 
+    def label(self, row: int, column: int, text: str) -> None:
+        """Write ``text`` into the upper left corner of a panel, which air usually fills."""
+        axes = self.axes[row][column]
+        written = axes.text(0.015, 0.97, text, transform=axes.transAxes, ha="left", va="top",
+                            color="white", fontsize=9)  # fmt: skip
+        written.set_bbox({"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1.5})
+        written.set_parse_math(False)
+
+    def caption(self, row: int, column: int, text: str) -> None:
+        """Write one line above a panel, as large as its width allows."""
+        box = self.axes[row][column].get_position()
+        x, y = (box.x0 + box.x1) / 2 * self.width, box.y1 * self._height
+        self._text_within(box.width * self.width, x, y + 0.03, text, va="bottom", fontsize=9)
+
     def bars(self, wanted: Sequence[tuple[ScalarMappable, str, str]], row: int = 0) -> list[Any]:
         """Add colour bars (scale, label, extend) on the right, from the top of ``row`` down."""
         found = []
@@ -144,6 +158,13 @@ class Panels:
         if off:
             axes.set_axis_off()
         return axes
+
+    def _text_within(self, room: float, x: float, y: float, text: str, **style: Any) -> None:
+        """Write ``text`` smaller, and at last cut, where ``room`` in inches is not enough."""
+        points = 72 * room / 0.58  # a letter is about 0.58 of its height wide
+        largest = style.pop("fontsize", 11)
+        size = min(largest, max(points / max(len(text), 1), 6.0))
+        self._text(x, y, short(text, max(int(points / size), 4)), fontsize=size, **style)
 
     def _text(self, x: float, y: float, text: str, **style: Any) -> None:
         # parse_math: a name with dollar signs is a name, not a formula.

@@ -95,18 +95,22 @@ def make_table(
     tests = {(t.key, t.candidate): t for t in comparisons if t.family == CONFIRMATORY}
     table = Table(number, TITLES[number], values.patients, values.baseline, [])
     table.keys = [name for name in TABLES[number] if any(key[0] == name for key in keys)]
+    uneven = []
     for key in keys:
         rows = [
             _row(values, key, candidate, tests.get((key, candidate)))
             for candidate in values.candidates
         ]
-        _mark_best(rows)
+        if len({row.n for row in rows if row.n}) > 1:
+            uneven.append(rows[0].label)
+        else:
+            _mark_best(rows)
         table.rows += rows
-        if len({row.n for row in rows}) > 1:
-            table.notes.append(
-                f"{rows[0].label}: the means are not over the same patients (see n); p is over "
-                "those with a value of both."
-            )
+    if uneven:
+        table.notes.append(
+            f"{', '.join(uneven)}: the means are not over the same patients (see n), so no best is "
+            "marked; p is over those with a value of both."
+        )
     reasons: dict[str, list[str]] = {}
     for test in tests.values():
         if test.reason and test.key in keys:
