@@ -61,6 +61,14 @@ class FakeWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.clicks = []
         self.ui.applyButton.connect("clicked(bool)", self.clicks.append)
         self.entered = 0
+        self.closed = 0
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onClosed)
+
+    def cleanup(self):
+        self.removeObservers()
+
+    def onClosed(self, caller, event):
+        self.closed += self.ui.applyButton.enabled
 
     def enter(self):
         self.entered += 1

@@ -138,6 +138,16 @@ def test_a_panel_is_found_by_scripts(harness, panel):
     assert panel.entered == 2
 
 
+def test_a_panel_hears_of_a_closed_scene_until_it_is_gone(fake, tmp_path):
+    from harness import open_slicer
+
+    with open_slicer(tmp_path) as opened:
+        panel = opened.open_panel("Fake", fake)
+        opened.close_scene()
+        assert panel.closed == 1
+    assert panel.closed == 1
+
+
 def test_self_tests_are_run(harness, fake):
     harness.load_module("Fake", fake)
     harness.run_self_test("Fake")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from typing import Any
 
 import shiboken6
@@ -22,7 +23,10 @@ _SCENE_EVENTS = (
 )
 
 
-def observe(subject: Any, events: Any, widget: QWidget, method: str) -> list[int]:
+_observed: set[tuple[Any, int]] = set()
+
+
+def observe(subject: Any, events: Any, widget: QWidget, method: str) -> list[tuple[Any, int]]:
     """Call a method of a widget on events, as long as the widget lives."""
     weak = weakref.ref(widget)
 
@@ -31,7 +35,16 @@ def observe(subject: Any, events: Any, widget: QWidget, method: str) -> list[int
         if alive is not None and shiboken6.isValid(alive):
             getattr(alive, method)()
 
-    return [subject.AddObserver(event, called) for event in events]
+    made = [(subject, subject.AddObserver(event, called)) for event in events]
+    _observed.update(made)
+    return made
+
+
+def stop_observing(made: Iterable[tuple[Any, int]] | None = None) -> None:
+    """Take observers away, by default all: what goes must not call into Python any more."""
+    for subject, tag in list(_observed if made is None else made):
+        subject.RemoveObserver(tag)
+        _observed.discard((subject, tag))
 
 
 class WithScene:
@@ -95,6 +108,15 @@ class _NodeList(WithScene, QWidget):
             if node.IsA(kind)
         )
 
+    def _observe_names(self) -> list[Any]:
+        """Return the nodes that are listed, which are watched for other names from now on."""
+        stop_observing(self._observed)
+        listed, event = self._listed(), vtk.vtkCommand.ModifiedEvent
+        self._observed = [
+            made for node in listed for made in observe(node, [event], self, "_rename")
+        ]
+        return listed
+
     def addAttribute(self, kind: str, name: str, value: Any = None) -> None:
         self._attributes.append((kind, name, value))
         self._update()
@@ -155,11 +177,7 @@ class qMRMLNodeComboBox(_NodeList):
     def _update(self) -> None:
         if self._scene is not None and self._scene.IsBatchProcessing():
             return
-        for node, tag in self._observed:
-            node.RemoveObserver(tag)
-        listed = self._listed()
-        event = vtk.vtkCommand.ModifiedEvent
-        self._observed = [(node, observe(node, [event], self, "_rename")[0]) for node in listed]
+        listed = self._observe_names()
         self._box.blockSignals(True)
         self._box.clear()
         if self.noneEnabled:
@@ -241,11 +259,7 @@ class qMRMLCheckableNodeComboBox(_NodeList):
     def _update(self) -> None:
         if self._scene is not None and self._scene.IsBatchProcessing():
             return
-        for node, tag in self._observed:
-            node.RemoveObserver(tag)
-        listed = self._listed()
-        event = vtk.vtkCommand.ModifiedEvent
-        self._observed = [(node, observe(node, [event], self, "_rename")[0]) for node in listed]
+        listed = self._observe_names()
         before = set(self._checked)
         self._box.model().blockSignals(True)
         self._box.clear()

@@ -49,6 +49,7 @@ class Slicer:
         self.packages = Packages()
         self.panels: list[Any] = []
         self.loaded: set[str] = set()
+        self._closed = False
         self._errors = errors
         self._errors.clear()
 
@@ -95,11 +96,18 @@ class Slicer:
         return manager.module(name).widgetRepresentation().self()
 
     def _make_panel(self, module: ModuleType, name: str) -> Any:
-        panel = getattr(module, f"{name}Widget")()
+        import qt
+        import slicer
+
+        parent = slicer.qMRMLWidget()
+        parent.setLayout(qt.QVBoxLayout())
+        parent.setMRMLScene(self.scene)
+        panel = getattr(module, f"{name}Widget")(parent)
+        panel.setup()
         setattr(self.modules, f"{name}Widget", panel)
         self.panels.append(panel)
-        panel.parent.resize(520, 900)
-        panel.parent.show()
+        parent.resize(520, 900)
+        parent.show()
         return panel
 
     def leave(self, panel: Any) -> None:
@@ -187,6 +195,11 @@ class Slicer:
 
     def close(self) -> None:
         """Quit: the panels tidy up, and then the scene goes."""
+        from .mrml_widgets import stop_observing
+
+        if self._closed:
+            return
+        self._closed = True
         try:
             for panel in self.panels:
                 panel.cleanup()
@@ -195,6 +208,8 @@ class Slicer:
         finally:
             self.app.close()
             self.scene.Clear(1)
+            stop_observing()
+            self.scene.RemoveAllObservers()
         self.raise_errors()  # of what outlives its panel
 
 
