@@ -68,13 +68,11 @@ class UiFile:
             yield f"Slicer has no widget {name}"
         elif described is None:
             yield f"slicer-api.json does not describe {name}: add it to cut_slicer_api.py"
+        known = (described or set()) | _OF_UI_FILES.get(name, set())
         for found in widget.findall("property"):
-            property_name = found.get("name")
-            if found.get("stdset") == "0":
-                if property_name not in _DYNAMIC:
-                    yield f"{widget.get('name')}: nothing reads the property {property_name}"
-            elif described and property_name not in described | _OF_UI_FILES.get(name, set()):
-                yield f"{name} has no property {property_name}"
+            dynamic = found.get("stdset") == "0" and found.get("name") in _DYNAMIC
+            if described is not None and not dynamic and found.get("name") not in known:
+                yield f"{name} has no property {found.get('name')}"
 
     def _unknown_of_connection(self, found: ElementTree.Element) -> Iterator[str]:
         sender, receiver = (
@@ -212,6 +210,10 @@ class PythonFile(ast.NodeVisitor):
 
     def _check_signal(self, sender: ast.AST, signature: str, node: ast.AST) -> None:
         normal = signature.replace(" ", "")
+        owner = self._dotted(sender)
+        if owner in slicer_api():  # slicer.app, say: the names of its signals are known
+            self._check(f"{owner}.{normal.partition('(')[0]}", node)
+            return
         classes = self._classes(sender)
         known = [class_names(class_name, "signals") or () for class_name in classes]
         if not any(normal in signals for signals in known or [all_signals()]):
