@@ -1,12 +1,19 @@
-"""Slicer module: synthetic CT from T2-weighted MR. The class and the logic."""
+"""Slicer module: synthetic CT from T2-weighted MR. Class, widget, logic, test."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import slicer
+import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleLogic
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+from SyntheticCTMRML.module_logic import SyntheticCTLogic
 
 README = "https://github.com/SyntheticCT/SyntheticCT#synthetic-ct"
 
@@ -29,112 +36,93 @@ class SyntheticCT(ScriptedLoadableModule):
             "The method follows a published study of synthetic CT from T2-weighted MR by a "
             "generative adversarial network; the README names it."
         )
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    def registerSampleData(self) -> None:
+        """Offer the digital patient in the Sample Data module."""
+        from SyntheticCTMRML.sample_data import register_sample_data
+
+        if hasattr(slicer.modules, "sampledata"):
+            register_sample_data(self.resourcePath("Icons/Phantom.png"))
 
 
-class SyntheticCTLogic(ScriptedLoadableModuleLogic):
-    """Volume nodes in, volume nodes out; all computing is done by SyntheticCTLib.
+class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel; every button is one call of the logic. It computes nothing."""
 
-    A result lies exactly where its input lies, with the input's parent transforms applied.
-    Every method raises SyntheticCTLib.errors.SyntheticCTError with one sentence for the user,
-    and then has changed no node. ``progress`` takes a SyntheticCTLib.progress.Progress;
-    without one, warnings go to the log.
-    """
+    def __init__(self, parent: Any = None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
 
-    def normalize(self, mrNode: Any, bundlePath: str, outputNode: Any) -> Any:
-        """Map an MR to the standard scale of a model (Nyul) and return ``outputNode``.
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        from SyntheticCTUI.job_panel import JobPanel
+        from SyntheticCTUI.model_chooser import ModelChooser
+        from SyntheticCTUI.synthesis_section import SynthesisSection
+        from SyntheticCTUI.training_section import TrainingSection
 
-        :param mrNode: MR, scalar volume node.
-        :param bundlePath: folder of the model bundle.
-        :param outputNode: scalar volume node for the result (float32).
-        """
-        from SyntheticCTLib.bundle import load_bundle
-        from SyntheticCTMRML.display import show_mr
-        from SyntheticCTMRML.nodes import refuse_same_node, update_node_from_image
+        self.logic = SyntheticCTLogic()
+        self._parameterNode: Any = None
+        self._guiTag: Any = None
+        self._entered = False
+        widget = slicer.util.loadUI(self.resourcePath("UI/SyntheticCT.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        self.jobPanel, self.model = JobPanel(), ModelChooser()
+        self.ui.jobPlace.layout().addWidget(self.jobPanel.widget)
+        self.ui.modelPlace.layout().addWidget(self.model.widget)
+        parts = (self.ui, self.logic, self.jobPanel, lambda: self._parameterNode)
+        self.synthesis = SynthesisSection(*parts, self.model)
+        self.training = TrainingSection(*parts)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.training.table.setMRMLScene(slicer.mrmlScene)
+        self.jobPanel.busyChanged = lambda busy: self.update()
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onStartClose)
+        for event in (slicer.mrmlScene.EndCloseEvent, slicer.mrmlScene.EndImportEvent):
+            self.addObserver(slicer.mrmlScene, event, self.onSceneChanged)
+        self.initializeParameterNode()
 
-        refuse_same_node(outputNode, [mrNode])
-        normalized = load_bundle(bundlePath).nyul.apply(_volume(mrNode, "MR"))
-        update_node_from_image(outputNode, normalized)
-        show_mr(outputNode)
-        return outputNode
+    def cleanup(self) -> None:
+        """Cancel what is running and let go of the scene, before the panel goes."""
+        self.jobPanel.cancel(wait=True)
+        self.setParameterNode(None)
+        self.removeObservers()
 
-    def generate(
-        self,
-        mrNode: Any,
-        bundlePath: str,
-        outputNode: Any,
-        uncertaintyNode: Any = None,
-        device: str = "auto",
-        progress: Any = None,
-    ) -> Any:
-        """Make the synthetic CT of an MR and return ``outputNode``.
+    def enter(self) -> None:
+        self._entered = True
+        self.initializeParameterNode()
 
-        :param mrNode: MR, scalar volume node.
-        :param bundlePath: folder of the model bundle.
-        :param outputNode: scalar volume node for the synthetic CT (int16 HU).
-        :param uncertaintyNode: scalar volume node for the standard deviation in HU over the
-          slabs that predicted a slice (float32, -1 where only one did).
-        :param device: "auto", "cpu" or "cuda".
-        """
-        from SyntheticCTLib.bundle import load_bundle
-        from SyntheticCTLib.inference import generate
-        from SyntheticCTMRML.display import show_ct, show_uncertainty
-        from SyntheticCTMRML.nodes import refuse_same_node, update_node_from_image
-        from SyntheticCTMRML.progress import LOG
+    def exit(self) -> None:
+        """Leave the module; what is running goes on."""
+        self._entered = False
+        self.setParameterNode(None)
 
-        refuse_same_node(outputNode, [mrNode, uncertaintyNode])
-        refuse_same_node(uncertaintyNode, [mrNode])
-        mr = _volume(mrNode, "MR")
-        bundle = load_bundle(bundlePath)
-        result = generate(mr, bundle, device=device, progress=progress or LOG)
-        update_node_from_image(outputNode, result.sct)
-        show_ct(outputNode)
-        if uncertaintyNode is not None:
-            update_node_from_image(uncertaintyNode, result.uncertainty)
-            show_uncertainty(uncertaintyNode)
-        return outputNode
+    def onStartClose(self, caller: Any = None, event: Any = None) -> None:
+        self.jobPanel.cancel(wait=True)
+        self.setParameterNode(None)
 
-    def register(
-        self,
-        fixedNode: Any,
-        movingNode: Any,
-        outputNode: Any,
-        *,
-        metric: str,
-        fill: float,
-        progress: Any = None,
-    ) -> Any:
-        """Register a volume onto another, rigidly and then deformably; return ``outputNode``.
+    def onSceneChanged(self, caller: Any = None, event: Any = None) -> None:
+        if self._entered:
+            self.initializeParameterNode()
 
-        :param fixedNode: volume that stays, usually the CT.
-        :param movingNode: volume that is moved.
-        :param outputNode: scalar volume node for the moved volume, on the grid of the fixed one.
-        :param metric: "mse" between CT-like volumes, "mi" between MR and CT.
-        :param fill: value outside the moving volume's field of view: -1024 for CT, 0 for MR.
-        """
-        from SyntheticCTLib.registration import register
-        from SyntheticCTMRML.nodes import refuse_same_node, update_node_from_image
-        from SyntheticCTMRML.progress import LOG
+    def initializeParameterNode(self) -> None:
+        """Connect the panel with the scene's settings, with inputs guessed where there are none."""
+        self.setParameterNode(self.logic.getParameterNode())
+        self.logic.guessInputs(self._parameterNode)
 
-        refuse_same_node(outputNode, [fixedNode, movingNode])
-        result = register(
-            _volume(fixedNode, "fixed volume"),
-            _volume(movingNode, "moving volume"),
-            metric=metric,
-            fill=fill,
-            progress=progress or LOG,
-        )
-        update_node_from_image(outputNode, result.warped)
-        return outputNode
+    def setParameterNode(self, parameterNode: Any) -> None:
+        """Connect the panel with settings; None disconnects it."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._guiTag)
+            self.removeObserver(
+                self._parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update
+            )
+        self._parameterNode = parameterNode
+        if parameterNode is not None:
+            self._guiTag = parameterNode.connectGui(self.ui)
+            self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
+        self.update()
 
-    def outputName(self, mrNode: Any) -> str:
-        """Return the name for the synthetic CT of an MR."""
-        return _("sCT of {name} (synthetic, research use)").format(name=mrNode.GetName())
-
-
-def _volume(node: Any, what: str) -> Any:
-    """Return a volume node as a checked SimpleITK image."""
-    from SyntheticCTLib.volumes import check_volume
-    from SyntheticCTMRML.nodes import image_from_node
-
-    image = image_from_node(node, what)
-    return check_volume(image, f"{what} {node.GetName()}")
+    def update(self, caller: Any = None, event: Any = None) -> None:
+        """Show what the settings allow."""
+        self.synthesis.update()
+        self.training.update()

@@ -27,6 +27,7 @@ from .slabs import Padding
 from .training_pairs import Pairs, PairSource, prepare_pairs
 
 CHECKPOINT = "checkpoint.safetensors"
+PHANTOM_TEXT = "Digital pelvis phantom only; not for real scans"
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,6 @@ def train(
     Raises:
         SyntheticCTError: settings, data, nothing to resume, or a training is there already.
     """
-
     settings.check()
     output = Path(output)
     refuse_overwrite(output, [p for source in sources for p in (source.mr, source.ct)])
@@ -135,6 +135,8 @@ def train(
         losses = _run_epoch(state, sampler, settings, progress)
         if pairs.validation:
             losses["validation_mae_hu"] = _validation_mae(state.generator, pairs, settings, device)
+            epoch = len(state.history) + 1
+            progress.report("Train", epoch / settings.epochs, epoch=epoch, **losses)
         state.history.append(losses)
         state.save(checkpoint)
     bundle = _bundle(state, pairs, settings, device)
@@ -364,11 +366,8 @@ def _bundle(
 
     facts = pairs.facts
     phantom = all(facts["phantom"])
-    text = settings.domain or (
-        "Digital pelvis phantom only; not for real scans"
-        if phantom
-        else "T2-weighted MR of the pelvis of the department that trained this model"
-    )
+    real = "T2-weighted MR of the pelvis of the department that trained this model"
+    text = settings.domain or (PHANTOM_TEXT if phantom else real)
     return ModelBundle(
         network={"width": settings.width, "depth": settings.depth, "blocks": settings.blocks},
         nyul=pairs.nyul,

@@ -62,7 +62,7 @@ class CommandLine(Stage):
         if code is None:
             return False
         if code != 0:
-            raise SyntheticCTError(_reason(code, job.log))
+            raise SyntheticCTError(job.named(_reason(code, job.log)))
         return True
 
     def cancel(self) -> None:
@@ -104,7 +104,7 @@ class CommandLine(Stage):
         if kind == "progress":
             job.report(event.pop("step"), event.pop("fraction"), **event)
         elif kind == "warning":
-            job.warn(event["message"])
+            job.warn(job.named(event["message"]))
 
 
 def python_command() -> list[str]:

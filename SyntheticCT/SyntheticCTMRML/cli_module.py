@@ -31,11 +31,14 @@ class CliModule(Stage):
         self._node = slicer.cli.run(
             self._module, None, parameters, wait_for_completion=False, update_display=False
         )
+        if self._node is None:
+            raise SyntheticCTError(f"{self._name} cannot be started: restart Slicer.")
 
     def done(self, job: Job) -> bool:
+        # Asked once: the module's own thread may change it at any time.
         status = self._node.GetStatus()
         job.report(self._name, self._node.GetProgress() / 100)
-        if self._node.IsBusy():
+        if status & self._node.BusyMask:
             return False
         job.log += [*self._node.GetOutputText().splitlines()]
         errors = self._node.GetErrorText().splitlines()

@@ -10,7 +10,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Job:
         log: everything that the stages printed or warned of.
         result: what the last :class:`Turn` that returned something returned.
         folder: working folder, which exists while the job runs.
+        names: what people call the files in the folder, for messages of child processes.
     """
 
     def __init__(self, stages: Sequence[Stage], listener: JobListener | None = None) -> None:
@@ -51,6 +52,8 @@ class Job:
         self.log: list[str] = []
         self.result: Any = None
         self.folder = Path()
+        self.names: dict[str, str] = {}
+        self._at_end: list[Callable[[], None]] = []
         self._stages = list(stages)
         self._listener = listener or JobListener()
         self._timer: Any = None
@@ -101,6 +104,16 @@ class Job:
         """Have ``stages`` run next, before those that remain."""
         self._stages[:0] = stages
 
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Have ``function`` called when the job ends, in whichever way."""
+        self._at_end.append(function)
+
+    def named(self, text: str) -> str:
+        """Return ``text`` with the files of the job called as people call them."""
+        for path, name in self.names.items():
+            text = text.replace(path, name)
+        return text
+
     def report(self, step: str, fraction: float, **details: Any) -> None:
         """Pass progress on to the listener (the interface of SyntheticCTLib.progress)."""
         self._listener.onProgress(step, fraction, details)
@@ -138,7 +151,7 @@ class Job:
         ended = self._stage.done(self)
         if ended:
             self._stage = None
-        self._timer.start(0 if ended else POLL_MS)
+        self._timer.start(0 if ended else self._stage.pause_ms)
 
     def _finish_cancel(self) -> None:
         if self._stage is None or self._stage.cancelled():
@@ -158,12 +171,20 @@ class Job:
             self._timer.stop()
         self.state = state
         self._stages, self._stage = [], None
+        for function in self._at_end:
+            function()
         shutil.rmtree(self.folder, ignore_errors=True)
         self._listener.onEnd(self)
 
 
 class Stage:
-    """One stage of a job."""
+    """One stage of a job.
+
+    Attributes:
+        pause_ms: how long to wait before asking again whether it is done.
+    """
+
+    pause_ms = POLL_MS
 
     def start(self, job: Job) -> None:
         """Begin."""
@@ -193,3 +214,34 @@ class Turn(Stage):
         result = self._function(job)
         if result is not None:
             job.result = result
+
+
+class Steps(Stage):
+    """Longer work in Slicer itself, one step in each turn of the event loop.
+
+    Args:
+        function: returns a generator; the window is answered at each of its yields. What it
+            returns is the job's result. It is closed where the job is cancelled.
+    """
+
+    pause_ms = 0
+
+    def __init__(self, function: Callable[[Job], Generator[None, None, Any]]) -> None:
+        self._function = function
+        self._steps: Generator[None, None, Any] | None = None
+
+    def start(self, job: Job) -> None:
+        self._steps = self._function(job)
+
+    def done(self, job: Job) -> bool:
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            if end.value is not None:
+                job.result = end.value
+            return True
+        return False
+
+    def cancel(self) -> None:
+        if self._steps is not None:
+            self._steps.close()

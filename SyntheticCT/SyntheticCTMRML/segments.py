@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import SimpleITK as sitk
@@ -59,8 +59,11 @@ def add_segment(node: Any, label: str, mask: sitk.Image) -> None:
     node.GetDisplayNode().SetSegmentVisibility2DFill(identifier, False)
 
 
-def masks_from_segmentation(node: Any) -> dict[str, sitk.Image]:
+def masks_from_segmentation(node: Any, names: Sequence[str] | None = None) -> dict[str, sitk.Image]:
     """Return the segments of a segmentation node as masks (uint8, 0 or 1) by name.
+
+    Args:
+        names: of the segments that are wanted; all when None.
 
     Each mask covers its own segment only; parent transforms are applied as to volumes. Contours
     and surfaces get a label map first. Segments without a voxel are left out.
@@ -72,6 +75,8 @@ def masks_from_segmentation(node: Any) -> dict[str, sitk.Image]:
         node.CreateBinaryLabelmapRepresentation()
     masks = {}
     for index in range(segmentation.GetNumberOfSegments()):
+        if names is not None and segmentation.GetNthSegment(index).GetName() not in names:
+            continue
         labels = slicer.vtkOrientedImageData()
         found = node.GetBinaryLabelmapRepresentation(segmentation.GetNthSegmentID(index), labels)
         if not found or labels.IsEmpty():

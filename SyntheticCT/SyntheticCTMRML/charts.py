@@ -1,0 +1,162 @@
+"""Charts of histograms and of a training, as nodes of Slicer's Plots module."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import vtk
+from slicer.i18n import tr as _
+
+from .display import LINE_COLORS, add_table
+
+GREY = (0.6, 0.6, 0.6)
+ROLES = ("SyntheticCT.HistogramBefore", "SyntheticCT.HistogramAfter")
+"""References of a normalized MR to the charts of its histograms."""
+
+
+def add_histogram_charts(
+    normalized: Any, name: str, histograms: Mapping[str, Any]
+) -> tuple[Any, Any]:
+    """Add the histograms of an MR before and after Nyul among its model's training scans.
+
+    Args:
+        normalized: volume node of the normalized MR, which keeps references to the charts;
+            those that it had are removed.
+        name: of the MR.
+        histograms: raw_edges, raw, normalized_edges, normalized; the MR is the last of each
+            list of histograms (fractions of the foreground's voxels).
+
+    Returns:
+        The plot chart nodes before and after.
+    """
+    titles = {
+        "raw": (_("Before Nyul normalization"), _("Intensity")),
+        "normalized": (_("After Nyul normalization"), _("Intensity on the standard scale")),
+    }
+    scene = normalized.GetScene()
+    for chart in histogram_charts(normalized):
+        _remove(chart)
+    charts = []
+    for key, (title, axis) in titles.items():
+        edges = histograms[f"{key}_edges"]
+        middle = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
+        *others, own = [[100 * share for share in one] for one in histograms[key]]
+        chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", f"{title}: {name}")
+        if others:
+            legend = _("{count} training scans").format(count=len(others))
+            table = add_table(scene, f"{title}: {legend}", _in_one_line(middle, others))
+            _add_series(chart, table, legend, GREY, 1)
+        table = add_table(scene, f"{title}: {name}", {"x": middle, "y": own})
+        _add_series(chart, table, name, LINE_COLORS[1], 3)
+        chart.SetTitle(title)
+        chart.SetXAxisTitle(axis)
+        chart.SetYAxisTitle(_("Voxels of the foreground (%)"))
+        charts.append(chart)
+    for role, chart in zip(ROLES, charts, strict=True):
+        normalized.SetNodeReferenceID(role, chart.GetID())
+    return charts[0], charts[1]
+
+
+def histogram_charts(normalized: Any) -> list[Any]:
+    """Return the charts of a normalized MR, before and after Nyul; empty where it has none."""
+    charts = [normalized.GetNodeReference(role) for role in ROLES]
+    return charts if None not in charts else []
+
+
+class LossChart:
+    """The losses of a training by epoch: a chart that grows while it runs.
+
+    Attributes:
+        chart: the plot chart node.
+        table: the table node: epoch, L1 loss (HU), adversarial, discriminator, validation MAE.
+    """
+
+    COLUMNS = ("epoch", "l1_hu", "adversarial", "discriminator", "validation_mae_hu")
+
+    def __init__(self, scene: Any, name: str) -> None:
+        self.table = add_table(
+            scene,
+            scene.GenerateUniqueName(_("Losses of {name}").format(name=name)),
+            {column: [] for column in self.COLUMNS},
+        )
+        self.chart = scene.AddNewNodeByClass(
+            "vtkMRMLPlotChartNode",
+            scene.GenerateUniqueName(_("Training of {name}").format(name=name)),
+        )
+        self._add_line("l1_hu", _("in training"), LINE_COLORS[0])
+        self.chart.SetTitle(self.chart.GetName())
+        self.chart.SetXAxisTitle(_("Epoch"))
+        self.chart.SetYAxisTitle(_("Mean absolute error (HU)"))
+
+    def show(self, epoch: int, losses: Mapping[str, float]) -> None:
+        """Set what is known of an epoch (1, 2, ...) so far."""
+        if self.table.GetScene() is None:
+            return
+        table = self.table.GetTable()
+        row = next(
+            (n for n in range(table.GetNumberOfRows()) if table.GetValue(n, 0).ToInt() == epoch),
+            None,
+        )
+        if row is None:
+            row = table.GetNumberOfRows()
+            table.InsertNextBlankRow()
+            for column in range(1, len(self.COLUMNS)):
+                table.SetValue(row, column, vtk.vtkVariant(float("nan")))
+            table.SetValue(row, 0, vtk.vtkVariant(float(epoch)))
+        for column, name in enumerate(self.COLUMNS):
+            if name in losses and column:
+                table.SetValue(row, column, vtk.vtkVariant(float(losses[name])))
+        table.Modified()
+        self.table.Modified()
+        if "validation_mae_hu" in losses and self.chart.GetNumberOfPlotSeriesNodes() == 1:
+            self._add_line("validation_mae_hu", _("on validation patients"), LINE_COLORS[1])
+
+    def _add_line(self, column: str, legend: str, color: tuple[float, float, float]) -> None:
+        series = _add_series(self.chart, self.table, legend, color, 3, "epoch", column)
+        series.SetMarkerStyle(series.MarkerStyleCircle)
+
+
+def _remove(chart: Any) -> None:
+    """Remove a chart with its series and their tables."""
+    scene = chart.GetScene()
+    count = chart.GetNumberOfPlotSeriesNodes()
+    series = [chart.GetNthPlotSeriesNode(index) for index in range(count)]
+    tables = [one.GetTableNode() for one in series]
+    for node in (chart, *series, *tables):
+        if node is not None and node.GetScene() is not None:
+            scene.RemoveNode(node)
+
+
+def _in_one_line(
+    middle: Sequence[float], curves: Sequence[Sequence[float]]
+) -> dict[str, list[float]]:
+    """Many curves as one line, which runs back along the axis between two of them."""
+    x: list[float] = []
+    y: list[float] = []
+    for curve in curves:
+        x += [middle[0], *middle, middle[-1]]
+        y += [0.0, *curve, 0.0]
+    return {"x": x, "y": y}
+
+
+def _add_series(
+    chart: Any,
+    table: Any,
+    name: str,
+    color: tuple[float, float, float],
+    width: int,
+    x: str = "x",
+    y: str = "y",
+) -> Any:
+    series = chart.GetScene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetXColumnName(x)
+    series.SetYColumnName(y)
+    series.SetPlotType(series.PlotTypeScatter)
+    series.SetMarkerStyle(series.MarkerStyleNone)
+    series.SetLineWidth(width)
+    series.SetColor(*color)
+    chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    return series

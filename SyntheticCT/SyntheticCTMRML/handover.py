@@ -1,0 +1,65 @@
+"""Volumes handed over to a child process, in steps that do not stop Slicer's window."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.errors import SyntheticCTError
+
+CHUNK_BYTES = 16_000_000
+"""As much is written in one step: ITK's own writer takes longer than the window may wait."""
+
+_ELEMENT_TYPES = {
+    "int8": "MET_CHAR",
+    "uint8": "MET_UCHAR",
+    "int16": "MET_SHORT",
+    "uint16": "MET_USHORT",
+    "int32": "MET_INT",
+    "uint32": "MET_UINT",
+    "int64": "MET_LONG_LONG",
+    "uint64": "MET_ULONG_LONG",
+    "float32": "MET_FLOAT",
+    "float64": "MET_DOUBLE",
+}
+
+
+def writing_steps(image: sitk.Image, path: Path) -> Generator[None, None, Path]:
+    """Write a 3D scalar image uncompressed to ``path`` (.mha), exactly, and return the path."""
+    values = sitk.GetArrayViewFromImage(image)
+    directions = np.reshape(image.GetDirection(), (3, 3))
+    fields = {
+        "ObjectType": "Image",
+        "NDims": "3",
+        "BinaryData": "True",
+        "BinaryDataByteOrderMSB": "False",
+        "CompressedData": "False",
+        "TransformMatrix": _numbers(directions.T.ravel()),
+        "Offset": _numbers(image.GetOrigin()),
+        "CenterOfRotation": "0 0 0",
+        "ElementSpacing": _numbers(image.GetSpacing()),
+        "DimSize": " ".join(map(str, image.GetSize())),
+        **{key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if key.isidentifier()},
+        "ElementType": _ELEMENT_TYPES[values.dtype.name],
+        "ElementDataFile": "LOCAL",
+    }
+    flat = values.ravel().astype(values.dtype.newbyteorder("<"), copy=False)
+    step = CHUNK_BYTES // values.itemsize
+    try:
+        with path.open("wb") as file:
+            file.write("".join(f"{key} = {text}\n" for key, text in fields.items()).encode("utf-8"))
+            for first in range(0, flat.size, step):
+                file.write(flat[first : first + step].data)
+                yield
+    except OSError as error:
+        raise SyntheticCTError(
+            f"The volume cannot be handed over ({error.strerror}): make room on the disk of the "
+            "folder for temporary files."
+        ) from error
+    return path
+
+
+def _numbers(values: np.ndarray) -> str:
+    return " ".join(repr(float(value)) for value in values)

@@ -1,0 +1,132 @@
+"""The volume nodes that a job reads and writes: checked, handed over, and never overwritten."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+from slicer.i18n import tr as _
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.volumes import read_image_file
+
+from .handover import writing_steps
+from .jobs import Job
+from .nodes import MARKS, image_from_node, refuse_same_node, update_node_from_image
+
+
+class Source:
+    """A volume node that a job reads; what cannot be used is refused before the job begins.
+
+    Attributes:
+        node: the volume node.
+        name: of the node when the job was started.
+        marks: attributes that a result made of its voxels carries on.
+        range: lowest and highest value.
+    """
+
+    def __init__(self, node: Any, what: str) -> None:
+        self.node, self._what = node, what
+        self.range = _checked_range(node, what)
+        self.name = node.GetName()
+        self.marks = {mark: node.GetAttribute(mark) for mark in MARKS if node.GetAttribute(mark)}
+
+    def steps(self, job: Job) -> Generator[None, None, None]:
+        """Write the volume as the user sees it into the job's folder, once."""
+        path = self.path(job)
+        if path.exists():
+            return
+        if self.node.GetScene() is None:
+            raise SyntheticCTError(
+                _("The {what} {name} was removed before it was used: choose another one.").format(
+                    what=self._what, name=self.name
+                )
+            )
+        image = image_from_node(self.node, self._what)
+        yield
+        yield from writing_steps(image, path)
+
+    def path(self, job: Job) -> Path:
+        """Return where :meth:`steps` writes the volume."""
+        file = re.sub(r"\W+", "-", f"{self._what}-{self.node.GetID() or id(self)}")
+        path = job.folder / f"{file}.mha"
+        job.names[str(path)] = self.name
+        return path
+
+
+class Target:
+    """Where a job puts a volume: into the node that the user chose, or into a new one.
+
+    Attributes:
+        node: None until the result is there, where a new one is to be made.
+    """
+
+    def __init__(
+        self,
+        node: Any,
+        name: str,
+        inputs: Sequence[Any],
+        node_class: str = "vtkMRMLScalarVolumeNode",
+    ) -> None:
+        refuse_same_node(node, list(inputs))
+        self.node, self._name, self._class = node, name, node_class
+        self._inputs = [one for one in inputs if one is not None]
+        self._scene = self._inputs[0].GetScene()
+
+    def place(self) -> Any:
+        """Return the node for the result; a new one where the chosen one was removed.
+
+        Raises:
+            SyntheticCTError: none of the inputs is in the scene any more.
+        """
+        if self.node is not None and self.node.GetScene() is not None:
+            return self.node
+        if all(one.GetScene() is None for one in self._inputs):
+            raise SyntheticCTError(
+                _("The volumes that {name} belongs to were removed, so it was dropped.").format(
+                    name=self._name
+                )
+            )
+        name = self._scene.GenerateUniqueName(self._name)
+        self.node = self._scene.AddNewNodeByClass(self._class, name)
+        return self.node
+
+    def put(self, image: sitk.Image, marks: dict[str, str] | None = None) -> Any:
+        """Give the node the voxels and the geometry of ``image``, and return the node."""
+        for mark, text in (marks or {}).items():
+            image.SetMetaData(mark, text)
+        return update_node_from_image(self.place(), image)
+
+
+def received(path: Path, what: str) -> Generator[None, None, sitk.Image]:
+    """Read what the child has written, in one step, and return it."""
+    image = read_image_file(path, what)
+    yield
+    return image
+
+
+def _checked_range(node: Any, what: str) -> tuple[float, float]:
+    if node is None or node.GetScene() is None:
+        raise SyntheticCTError(_("No {what} is selected: choose a volume.").format(what=what))
+    data, name = node.GetImageData(), node.GetName()
+    if data is None or data.GetPointData().GetScalars() is None:
+        raise SyntheticCTError(
+            _("The {what} {name} holds no voxels: load it first.").format(what=what, name=name)
+        )
+    if data.GetNumberOfScalarComponents() != 1 or 1 in data.GetDimensions():
+        raise SyntheticCTError(
+            _(
+                "The {what} {name} is not a 3D volume with one value a voxel: choose a volume of "
+                "at least two slices in each direction, without colours."
+            ).format(what=what, name=name)
+        )
+    low, high = data.GetScalarRange()
+    if low == high:
+        raise SyntheticCTError(
+            _(
+                "The {what} {name} is empty, every voxel is {value:g}: choose the right volume."
+            ).format(what=what, name=name, value=low)
+        )
+    return low, high

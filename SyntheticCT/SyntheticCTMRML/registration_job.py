@@ -1,0 +1,145 @@
+"""Registration onto a CT as stages of a job: rigid by BRAINSFit where Slicer has it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+from slicer.i18n import tr as _
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.resampling import HU_OUTSIDE
+from SyntheticCTLib.working_copies import CT_LIKE_BELOW_HU
+
+from .brainsfit import BrainsFit
+from .brainsfit import available as has_brainsfit
+from .child_process import CommandLine
+from .display import show_ct, show_mr
+from .job_volumes import Source, Target, received
+from .jobs import Job, Stage, Steps, Turn
+from .synthesis import Results
+from .transforms import matrix_of, set_field, set_linear
+
+ENGINES = ("auto", "brainsfit", "library")
+
+
+class Registration:
+    """What lays one volume onto the CT.
+
+    Args:
+        fixed: the CT's volume node.
+        moving: the volume node that is moved, or a function that returns it once the stages
+            before have made it.
+        volume, transform: nodes for the results; None makes new ones.
+        engine: of the rigid part: "brainsfit", "library", or "auto" for the first where there
+            is one.
+        metric: "mse", "mi", or "auto", by what the moving volume's values are.
+        fill: outside the moving volume's field; None for -1024 HU of CT-like volumes and 0.
+
+    Raises:
+        SyntheticCTError: an input cannot be used, or an output is an input.
+    """
+
+    def __init__(
+        self,
+        fixed: Any,
+        moving: Any | Callable[[], Any],
+        results: Results,
+        *,
+        volume: Any = None,
+        transform: Any = None,
+        deformable: bool = True,
+        engine: str = "auto",
+        metric: str = "auto",
+        fill: float | None = None,
+    ) -> None:
+        self._fixed = Source(fixed, "CT")
+        self._moving_node, self._results = moving, results
+        self._deformable, self._metric, self._fill = deformable, metric, fill
+        self._outputs = volume, transform
+        self._brainsfit = engine == "brainsfit" or (engine == "auto" and has_brainsfit())
+        if self._brainsfit and not has_brainsfit():
+            raise SyntheticCTError(
+                _("BRAINSFit is not in this Slicer: choose the library's rigid registration.")
+            )
+        self._prefix = f"registration{id(self)}-"
+        self._known = False
+        if not callable(moving):
+            self._find_moving()
+
+    def stages(self) -> list[Stage]:
+        """Return the stages of the job."""
+        return [Turn(self._start)]
+
+    def _find_moving(self) -> None:
+        """Look at the moving volume: what it is decides on metric and fill."""
+        if self._known:
+            return
+        node = self._moving_node() if callable(self._moving_node) else self._moving_node
+        self._moving = Source(node, _("volume to register"))
+        if node is self._fixed.node:
+            raise SyntheticCTError(
+                _("The CT cannot be registered onto itself: choose another volume.")
+            )
+        ct_like = self._moving.range[0] < CT_LIKE_BELOW_HU
+        if self._metric == "auto":
+            self._metric = "mse" if ct_like else "mi"
+        if self._fill is None:
+            self._fill = float(HU_OUTSIDE) if ct_like else 0.0
+        inputs = [self._fixed.node, node]
+        fixed, moving = self._fixed.name, self._moving.name
+        name = _("{name} registered to {fixed}").format(name=moving, fixed=fixed)
+        volume, transform = self._outputs
+        self._volume = Target(volume, name, inputs)
+        name = _("{name} to {fixed} (transform)").format(name=moving, fixed=fixed)
+        self._transform = Target(transform, name, inputs, "vtkMRMLTransformNode")
+        self._known = True
+
+    def _start(self, job: Job) -> None:
+        self._find_moving()
+        stages: list[Stage] = [Steps(self._fixed.steps), Steps(self._moving.steps)]
+        if self._brainsfit:
+            start, rigid = self._file("start.tfm"), self._file("rigid.tfm")
+            stages.append(
+                CommandLine(lambda job: [*self._common(job), "--start", job.folder / start])
+            )
+            stages += BrainsFit(self._fixed, self._moving, start, rigid).stages()
+        stages += [CommandLine(self._arguments), Steps(self._read)]
+        job.add(stages)
+
+    def _file(self, name: str) -> str:
+        return self._prefix + name
+
+    def _common(self, job: Job) -> list[Any]:
+        files = ["--fixed", self._fixed.path(job), "--moving", self._moving.path(job)]
+        return ["register", *files, "--metric", self._metric, "--fill", self._fill]
+
+    def _arguments(self, job: Job) -> list[Any]:
+        def path(name: str) -> Path:
+            return job.folder / self._file(name)
+
+        arguments = [*self._common(job), "--uncompressed", "--output", path("moved.nrrd")]
+        arguments += ["--rigid-part", path("found.tfm"), "--field", path("field.nrrd")]
+        if self._brainsfit:
+            arguments += ["--rigid", path("rigid.tfm")]
+        return arguments if self._deformable else [*arguments, "--no-deformable"]
+
+    def _read(self, job: Job) -> Generator[None, None, Results]:
+        image = yield from received(job.folder / self._file("moved.nrrd"), "moved volume")
+        node = self._volume.put(image, self._moving.marks)
+        del image
+        yield
+        (show_ct if self._fill == HU_OUTSIDE else show_mr)(node)
+        yield
+        self._results.registered[self._moving.name] = node
+        field = job.folder / self._file("field.nrrd")
+        if field.exists():
+            vectors = sitk.ReadImage(str(field))
+            yield
+            carrier = set_field(self._transform.place(), vectors)
+        else:
+            rigid = sitk.ReadTransform(str(job.folder / self._file("found.tfm")))
+            carrier = set_linear(self._transform.place(), matrix_of(rigid))
+        self._results.transforms[self._moving.name] = carrier
+        return self._results

@@ -1,0 +1,50 @@
+"""Which volume of a scene is probably MR, CT or MRCAT: a proposal that people can change."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .display import nodes_of_class
+
+_WORDS = {
+    "mrcat": ("mrcat",),
+    "mr": ("mr", "mri", "t2", "t2w", "tse"),
+    "ct": ("ct", "pct", "planning ct"),
+}
+
+
+def guess_roles(scene: Any) -> dict[str, Any]:
+    """Return the volume nodes that are probably "mr", "ct" and "mrcat", by role.
+
+    By the DICOM modality where Slicer's subject hierarchy knows it, else by words of the name.
+    Synthetic CTs and results are none of them.
+    """
+    found: dict[str, Any] = {}
+    for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
+        if node.GetHideFromEditors() or not node.IsA("vtkMRMLScalarVolumeNode"):
+            continue
+        role = _role(scene, node)
+        if role and node.GetImageData() is not None:
+            found.setdefault(role, node)
+    return found
+
+
+def _role(scene: Any, node: Any) -> str:
+    if node.GetAttribute("SyntheticCT") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return ""
+    words = set(re.findall(r"[a-z0-9]+", node.GetName().lower()))
+    if "mrcat" in words:
+        return "mrcat"
+    if words & {"sct", "registered", "normalized", "dose", "gamma", "uncertainty"}:
+        return ""
+    modality = _modality(scene, node)
+    if modality in ("MR", "CT"):
+        return modality.lower()
+    return next((role for role, known in _WORDS.items() if words & set(known)), "")
+
+
+def _modality(scene: Any, node: Any) -> str:
+    tree = scene.GetSubjectHierarchyNode()
+    item = tree.GetItemByDataNode(node) if tree is not None else 0
+    return tree.GetItemAttribute(item, "DICOM.Modality") if item else ""

@@ -1,0 +1,97 @@
+"""Layouts of Slicer's window for the results; without a window only the layers are set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import slicer
+
+from .display import nodes_of_class, set_slice_layers
+
+FOUR_UP = 3
+SIDE_BY_SIDE = 5710
+HISTOGRAMS = 5711
+_SLICES = ("SyntheticCTLeft", "SyntheticCTRight")
+_PLOTS = ("SyntheticCTBefore", "SyntheticCTAfter")
+_GROUP = 571
+"""Of slice views that are linked with each other and not with Slicer's own."""
+
+
+def show_overlay(background: Any, foreground: Any, opacity: float) -> None:
+    """Show a volume over another in every slice view, slices linked."""
+    manager = slicer.app.layoutManager()
+    if manager is not None and manager.layout in (SIDE_BY_SIDE, HISTOGRAMS):
+        manager.setLayout(FOUR_UP)
+    set_slice_layers(background.GetScene(), background, foreground, opacity)
+    _fit(manager)
+
+
+def show_side_by_side(left: Any, right: Any) -> None:
+    """Show two volumes beside each other, axial, slices linked."""
+    _show(SIDE_BY_SIDE, _row(_slice_views((left, right))), left.GetScene())
+    _fill_slices((left, right))
+
+
+def show_histograms(left: Any, right: Any, charts: Sequence[Any]) -> None:
+    """Show two volumes beside each other and a chart below each of them."""
+    plots = [
+        f'<view class="vtkMRMLPlotViewNode" singletontag="{tag}"><property name="viewlabel" '
+        f'action="default">{number}</property></view>'
+        for number, tag in enumerate(_PLOTS, 1)
+    ]
+    rows = f"<item>{_row(_slice_views((left, right)))}</item><item>{_row(plots)}</item>"
+    layout = f'<layout type="vertical" split="true">{rows}</layout>'
+    _show(HISTOGRAMS, layout, left.GetScene())
+    _fill_slices((left, right))
+    for tag, chart in zip(_PLOTS, charts, strict=False):
+        for view in nodes_of_class(left.GetScene(), "vtkMRMLPlotViewNode"):
+            if view.GetLayoutName() == tag:
+                view.SetPlotChartNodeID(chart.GetID())
+
+
+def show_chart(chart: Any) -> None:
+    """Show a chart in a layout with a plot view."""
+    if slicer.app.layoutManager() is not None and hasattr(slicer.modules, "plots"):
+        slicer.modules.plots.logic().ShowChartInLayout(chart)
+
+
+def _slice_views(volumes: Sequence[Any]) -> list[str]:
+    return [
+        f'<view class="vtkMRMLSliceNode" singletontag="{tag}">'
+        '<property name="orientation" action="default">Axial</property>'
+        f'<property name="viewlabel" action="relayout">{number}</property>'
+        '<property name="viewcolor" action="default">#6E4B7C</property>'
+        f'<property name="viewgroup" action="default">{_GROUP}</property></view>'
+        for number, (tag, _volume) in enumerate(zip(_SLICES, volumes, strict=True), 1)
+    ]
+
+
+def _row(views: Sequence[str]) -> str:
+    items = "".join(f"<item>{view}</item>" for view in views)
+    return f'<layout type="horizontal" split="true">{items}</layout>'
+
+
+def _show(identifier: int, description: str, scene: Any) -> None:
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    node = manager.layoutLogic().GetLayoutNode()
+    if not node.SetLayoutDescription(identifier, description):
+        node.AddLayoutDescription(identifier, description)
+    manager.setLayout(identifier)
+
+
+def _fill_slices(volumes: Sequence[Any]) -> None:
+    for composite in nodes_of_class(volumes[0].GetScene(), "vtkMRMLSliceCompositeNode"):
+        if composite.GetLayoutName() in _SLICES:
+            volume = volumes[_SLICES.index(composite.GetLayoutName())]
+            composite.SetBackgroundVolumeID(volume.GetID())
+            composite.SetForegroundVolumeID(None)
+            composite.SetLinkedControl(True)
+    _fit(slicer.app.layoutManager())
+
+
+def _fit(manager: Any) -> None:
+    if manager is not None:
+        manager.resetSliceViews()

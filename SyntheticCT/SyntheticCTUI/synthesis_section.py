@@ -1,0 +1,218 @@
+"""The part of the panel that makes, shows and registers a synthetic CT."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from SyntheticCTMRML.charts import histogram_charts
+from SyntheticCTMRML.synthesis import Results
+
+_INPUTS = ("mr", "ct", "mrcat")
+_OUTPUTS = ("normalizedVolume", "sctVolume", "uncertaintyVolume", "registeredVolume")
+
+
+class SynthesisSection:
+    """Inputs, model, the steps and the view.
+
+    Args:
+        ui: widgets of the .ui file.
+        logic: of the module.
+        jobPanel: runs the jobs.
+        parameters: returns the parameter node, None without one.
+        model: chooser of the model.
+    """
+
+    def __init__(
+        self, ui: Any, logic: Any, jobPanel: Any, parameters: Callable[[], Any], model: Any
+    ) -> None:
+        self._ui, self._logic, self._jobPanel = ui, logic, jobPanel
+        self._parameters, self._model = parameters, model
+        model.changed = self._onModel
+        for button, function in (
+            (ui.makeButton, self.onMake),
+            (ui.normalizeButton, self.onNormalize),
+            (ui.generateButton, self.onGenerate),
+            (ui.registerButton, self.onRegister),
+            (ui.sideBySideButton, self.onSideBySide),
+            (ui.overlayButton, self.onOverlay),
+            (ui.histogramsButton, self.onHistograms),
+        ):
+            button.connect("clicked()", function)
+        ui.opacitySlider.connect("valueChanged(double)", self.onOpacity)
+
+    def update(self) -> None:
+        """Show what the settings allow, and the card of the model."""
+        ui, parameters, idle = self._ui, self._parameters(), not self._jobPanel.busy
+        ready = parameters is not None and idle
+        mr = parameters.mr if parameters is not None else None
+        if parameters is not None:
+            self._refuseInputs(parameters)
+            self._model.setModel(parameters.model)
+            self._model.showCard(mr)
+        for button, sentence in (
+            (ui.makeButton, "" if mr else _("Choose an MR first")),
+            (ui.normalizeButton, "" if mr else _("Choose an MR first")),
+            (ui.generateButton, "" if mr else _("Choose an MR first")),
+            (ui.registerButton, self._registerNeeds(parameters)),
+        ):
+            self._allow(button, ready and not sentence, sentence)
+        shown = parameters is not None and mr is not None and parameters.sctVolume is not None
+        for button in (ui.sideBySideButton, ui.overlayButton):
+            self._allow(button, shown, _("Make a synthetic CT first"))
+        charts = self._charts(parameters)
+        self._allow(ui.histogramsButton, mr is not None and charts, _("Normalize the MR first"))
+        ui.uncertaintySelector.enabled = bool(parameters and parameters.makeUncertainty)
+
+    def onMake(self) -> None:
+        """Run all steps."""
+        parameters = self._parameters()
+        self._run(
+            lambda listener: self._logic.startWorkflow(
+                parameters.mr,
+                parameters.model,
+                ctNode=parameters.ct,
+                mrcatNode=parameters.mrcat,
+                bodyNode=parameters.body,
+                normalizedNode=parameters.normalizedVolume,
+                outputNode=parameters.sctVolume,
+                uncertaintyNode=self._uncertaintyNode(parameters),
+                uncertainty=parameters.makeUncertainty,
+                device=parameters.device.value,
+                rigid=parameters.rigidEngine.value,
+                deformable=parameters.deformable,
+                listener=listener,
+            )
+        )
+
+    def onNormalize(self) -> None:
+        """Run the normalization alone."""
+        parameters = self._parameters()
+        self._run(
+            lambda listener: self._logic.startNormalize(
+                parameters.mr, parameters.model, parameters.normalizedVolume, listener
+            )
+        )
+
+    def onGenerate(self) -> None:
+        """Make the synthetic CT alone."""
+        parameters = self._parameters()
+        self._run(
+            lambda listener: self._logic.startGenerate(
+                parameters.mr,
+                parameters.model,
+                parameters.sctVolume,
+                self._uncertaintyNode(parameters),
+                uncertainty=parameters.makeUncertainty,
+                bodyNode=parameters.body,
+                device=parameters.device.value,
+                listener=listener,
+            )
+        )
+
+    def onRegister(self) -> None:
+        """Register one volume onto the CT."""
+        parameters = self._parameters()
+        self._run(
+            lambda listener: self._logic.startRegister(
+                parameters.ct,
+                parameters.movingVolume,
+                parameters.registeredVolume,
+                parameters.registeredTransform,
+                deformable=parameters.deformable,
+                rigid=parameters.rigidEngine.value,
+                listener=listener,
+            )
+        )
+
+    def onSideBySide(self) -> None:
+        """Show MR and synthetic CT beside each other."""
+        parameters = self._parameters()
+        self._logic.showSideBySide(parameters.mr, parameters.sctVolume)
+
+    def onOverlay(self) -> None:
+        """Show the synthetic CT over the MR."""
+        parameters = self._parameters()
+        self._logic.showOverlay(parameters.mr, parameters.sctVolume, parameters.opacity)
+
+    def onOpacity(self, value: float) -> None:
+        """Fade what is shown over the MR in or out."""
+        self._logic.setOverlayOpacity(value)
+
+    def onHistograms(self) -> None:
+        """Show the histograms before and after Nyul."""
+        parameters = self._parameters()
+        self._logic.showHistograms(parameters.mr, parameters.normalizedVolume)
+
+    def _run(self, start: Callable[[Any], Any]) -> None:
+        self._jobPanel.run(start, self._onDone, self._onProgress)
+
+    def _onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
+        device = details.get("device")
+        if device:
+            self._ui.usedDeviceLabel.text = _("used: {device}").format(device=device.upper())
+
+    def _onDone(self, results: Results) -> None:
+        parameters = self._parameters()
+        if parameters is None:  # the module was left meanwhile; the settings are in the scene
+            parameters = self._logic.getParameterNode()
+        moved = list(results.registered.values())
+        with slicer.util.NodeModify(parameters.parameterNode):
+            for name, node in (
+                ("normalizedVolume", results.normalized),
+                ("sctVolume", results.sct),
+                ("uncertaintyVolume", results.uncertainty),
+                ("registeredVolume", moved[0] if len(moved) == 1 and not results.sct else None),
+            ):
+                if node is not None:
+                    parameters.setValue(name, node)
+            if results.sct is not None and parameters.movingVolume is None:
+                parameters.movingVolume = results.sct
+        if results.sct is not None:
+            self._logic.showOverlay(parameters.mr, results.sct, parameters.opacity)
+        elif moved:
+            self._logic.showOverlay(parameters.ct, moved[0], parameters.opacity)
+        elif results.normalized is not None:
+            self._logic.showHistograms(parameters.mr, results.normalized)
+
+    def _onModel(self, model: str) -> None:
+        if self._parameters() is not None:
+            self._parameters().model = model
+
+    def _uncertaintyNode(self, parameters: Any) -> Any:
+        return parameters.uncertaintyVolume if parameters.makeUncertainty else None
+
+    def _registerNeeds(self, parameters: Any) -> str:
+        if parameters is None or parameters.ct is None:
+            return _("Choose the true CT among the inputs first")
+        return "" if parameters.movingVolume is not None else _("Choose a volume to register")
+
+    def _refuseInputs(self, parameters: Any) -> None:
+        """Empty output selectors that hold an input; the sentence says why."""
+        inputs = [parameters.getValue(name) for name in _INPUTS]
+        for name in _OUTPUTS:
+            node = parameters.getValue(name)
+            taken = [*inputs, parameters.movingVolume] if name == "registeredVolume" else inputs
+            if node is not None and any(node is one for one in taken):
+                parameters.setValue(name, None)
+                self._jobPanel.showError(
+                    _(
+                        "The output {name} is also an input and would be overwritten: choose or "
+                        "create another output."
+                    ).format(name=node.GetName())
+                )
+
+    def _charts(self, parameters: Any) -> list[Any]:
+        normalized = parameters.normalizedVolume if parameters is not None else None
+        return histogram_charts(normalized) if normalized is not None else []
+
+    def _allow(self, button: Any, allowed: bool, reason: str) -> None:
+        """Enable a button; a disabled one says in its tooltip why."""
+        usual = button.property("usualToolTip")
+        if not usual:
+            usual = button.toolTip
+            button.setProperty("usualToolTip", usual)
+        button.enabled = bool(allowed)
+        button.toolTip = usual if allowed or not reason else f"{usual} ({reason})"
