@@ -26,7 +26,7 @@ BASELINE = "MRCAT"
 
 
 def default_workers() -> int:
-    """Patients at once where nothing is said: two, as each takes gigabytes, or one."""
+    """Patients at once where nothing is said: two, as each needs memory of its own, or one."""
     return min(2, processors())
 
 
