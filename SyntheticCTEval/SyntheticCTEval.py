@@ -1,12 +1,25 @@
-"""Slicer module: evaluation of a synthetic CT against the true CT. The class and the logic."""
+"""Slicer module: evaluation of synthetic CTs against the true CT. Class, logic, self test."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.ScriptedLoadableModule import ScriptedLoadableModule, ScriptedLoadableModuleLogic
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleTest,
+)
+from SyntheticCTEvalLib.module_logic import SyntheticCTEvalLogic
+from SyntheticCTEvalUI.widget import SyntheticCTEvalWidget
+
+__all__ = [
+    "SyntheticCTEval",
+    "SyntheticCTEvalLogic",
+    "SyntheticCTEvalTest",
+    "SyntheticCTEvalWidget",
+]
 
 README = "https://github.com/SyntheticCT/SyntheticCT#synthetic-ct-evaluation"
 
@@ -18,7 +31,7 @@ class SyntheticCTEval(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         self.parent.title = _("Synthetic CT Evaluation")
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Radiotherapy")]
-        self.parent.dependencies = []
+        self.parent.dependencies = ["SyntheticCT"]  # whose libraries it uses
         self.parent.contributors = ["SyntheticCT contributors"]
         self.parent.helpText = _(
             "Holds synthetic CTs and other stand-ins against the true CT: image similarity, body "
@@ -31,144 +44,105 @@ class SyntheticCTEval(ScriptedLoadableModule):
         )
 
 
-class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
-    """Nodes in, nodes out; all computing is done by SyntheticCTEvalLib.
+class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
+    """The whole workflow on a small digital patient: through the panel, and by one logic call."""
 
-    Parent transforms of the inputs are applied. Every method raises
-    SyntheticCTLib.errors.SyntheticCTError with one sentence for the user, and then has changed
-    no node. ``progress`` takes a SyntheticCTLib.progress.Progress; without one, warnings go to
-    the log.
-    """
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear(0)
 
-    def evaluate(
-        self,
-        ctNode: Any,
-        candidates: dict[str, Any],
-        *,
-        doseNode: Any = None,
-        candidateDoses: dict[str, Any] | None = None,
-        doseUnit: str | None = None,
-        structuresNode: Any = None,
-        regionNode: Any = None,
-        mrNode: Any = None,
-        settings: Any = None,
-        progress: Any = None,
-    ) -> tuple[Any, Any]:
-        """Hold candidates against the true CT and show the results in the CT's scene.
+    def runTest(self) -> None:
+        self.setUp()
+        self.test_FromInputsToReport()
 
-        :param ctNode: true CT in HU, scalar volume node.
-        :param candidates: scalar volume nodes in HU by name (synthetic CT, MRCAT, ...).
-        :param doseNode: dose on the true CT; without it dose is recalculated.
-        :param candidateDoses: doses by candidate name, where ``doseNode`` is given.
-        :param doseUnit: "Gy" (None takes it for that, too; SlicerRT loads RTDOSE so) or "cGy".
-        :param structuresNode: segmentation node; one of its segments is the target.
-        :param regionNode: label map or volume; voxels that are 0 are left out of every figure.
-        :param mrNode: MR to be shown in the report.
-        :param settings: SyntheticCTEvalLib.evaluation.EvaluationSettings.
-        :return: SyntheticCTEvalLib.results.Evaluation with all figures and
-          SyntheticCTEvalLib.display.EvaluationNodes with the nodes that show them.
-        """
-        from SyntheticCTEvalLib.display import add_evaluation
-        from SyntheticCTEvalLib.evaluation import evaluate
-        from SyntheticCTMRML.nodes import image_from_node
-        from SyntheticCTMRML.progress import LOG
-        from SyntheticCTMRML.segments import masks_from_segmentation
+    def test_FromInputsToReport(self) -> None:
+        """Click through the panel; a script that does the same must find the same figures."""
+        import tempfile
+        import time
+        from pathlib import Path
 
-        doseNodes = dict(candidateDoses or {})
-        structures = masks_from_segmentation(structuresNode) if structuresNode is not None else {}
-        evaluation = evaluate(
-            _volume(ctNode, "CT"),
-            {name: _volume(node, f"candidate {name}") for name, node in candidates.items()},
-            dose_ct=_dose(doseNode, doseUnit) if doseNode is not None else None,
-            doses={name: _dose(node, doseUnit) for name, node in doseNodes.items()},
-            structures=structures,
-            region=image_from_node(regionNode, "region") if regionNode is not None else None,
-            mr=_volume(mrNode, "MR") if mrNode is not None else None,
-            settings=settings,
-            progress=progress or LOG,
-        )
-        # Doses in another unit are shown anew, in Gy.
-        shown = {"": doseNode, **doseNodes} if (doseUnit or "Gy").lower() == "gy" else {}
-        nodes = add_evaluation(
-            ctNode.GetScene(), evaluation, ct_node=ctNode, mr_node=mrNode, dose_nodes=shown
-        )
-        return evaluation, nodes
+        from SyntheticCTEvalLib.evaluation import EvaluationSettings
+        from SyntheticCTEvalUI.parameters import DoseSource, OverlayKind, Preset
 
-    def computeGamma(
-        self,
-        referenceNode: Any,
-        evaluatedNode: Any,
-        criteria: Any,
-        outputNode: Any,
-        maskNode: Any = None,
-        doseUnit: str | None = None,
-        engine: str = "exact",
-        progress: Any = None,
-    ) -> Any:
-        """Compare two doses by gamma; the map goes to ``outputNode``, -1 where not evaluated.
+        ct, candidate, dose, candidateDose, structures = _small_patient()
+        panel = slicer.util.getModuleWidget("SyntheticCTEval")
+        self.delayDisplay("Choose the inputs")
+        panel.ui.ctSelector.setCurrentNode(ct)
+        panel.ui.addCandidateButton.click()
+        panel.inputs.candidates.selector(0, 1).setCurrentNode(candidate)
+        panel.inputs.candidates.selector(0, 2).setCurrentNode(candidateDose)
+        panel.ui.referenceDoseSelector.setCurrentNode(dose)
+        panel.ui.structuresSelector.setCurrentNode(structures)
+        panel.parameters.alreadyOnCT = True
+        panel.parameters.doseSource = DoseSource.IMPORTED
+        panel.parameters.preset = Preset.CLINICAL
+        panel.parameters.prescription = 50.0
+        self.delayDisplay("Evaluate")
+        panel.ui.evaluateButton.click()
+        while panel.jobPanel.busy:
+            slicer.app.processEvents()
+            time.sleep(0.01)
+        node = panel.parameters.evaluation
+        self.assertIsNotNone(node)
+        name = candidate.GetName()
+        nodes = panel.logic.evaluationNodes(node)
+        self.assertEqual(nodes.names, [name])
 
-        :param referenceNode: reference dose, scalar volume node.
-        :param evaluatedNode: dose that is compared with it.
-        :param criteria: SyntheticCTEvalLib.gamma.GammaCriteria; None for 1 %/1 mm, cutoff 10 %.
-        :param outputNode: scalar volume node for the gamma map, on the reference grid.
-        :param maskNode: label map or volume; only voxels that are not 0 are evaluated.
-        :param doseUnit: "Gy" (None takes it for that, too; SlicerRT loads RTDOSE so) or "cGy".
-        :param engine: "exact" or "pymedphys".
-        :return: SyntheticCTEvalLib.gamma.GammaResult with the pass rates.
-        """
-        from SyntheticCTEvalLib.gamma import compute_gamma
-        from SyntheticCTMRML.display import show_gamma
-        from SyntheticCTMRML.nodes import (
-            image_from_node,
-            refuse_same_node,
-            update_node_from_image,
-        )
-        from SyntheticCTMRML.progress import LOG
+        self.delayDisplay("Review")
+        panel.ui.nextSpotButton.click()
+        self.assertEqual(panel.parameters.spot, 1)
+        panel.parameters.overlay = OverlayKind.DIFFERENCE
+        panel.ui.sideBySideButton.click()
+        panel.ui.chartLayoutButton.click()
 
-        refuse_same_node(outputNode, [referenceNode, evaluatedNode, maskNode])
-        result = compute_gamma(
-            _dose(referenceNode, doseUnit),
-            _dose(evaluatedNode, doseUnit),
-            criteria,
-            image_from_node(maskNode, "mask") if maskNode is not None else None,
-            engine=engine,
-            progress=progress or LOG,
-        )
-        update_node_from_image(outputNode, result.gamma)
-        show_gamma(outputNode, outputNode.GetName())
-        return result
+        self.delayDisplay("Export")
+        with tempfile.TemporaryDirectory() as folder:
+            paths = panel.logic.exportResults(node, folder)
+            self.assertTrue(all(Path(path).stat().st_size for path in paths))
+            self.assertEqual(paths[0].name, "report.html")
 
-    def showGamma(self, ctNode: Any, gammaNode: Any, opacity: float = 0.5) -> None:
-        """Lay a gamma map over a CT in every slice view."""
-        from SyntheticCTMRML.display import set_slice_layers, show_ct, show_gamma
-
-        show_ct(ctNode)
-        show_gamma(gammaNode, gammaNode.GetName())
-        set_slice_layers(ctNode.GetScene(), ctNode, gammaNode, opacity)
-
-    def writeResults(self, evaluation: Any, folder: str, progress: Any = None) -> None:
-        """Write metrics.json, maps, report.html and scene.mrb of an evaluation into ``folder``."""
-        from SyntheticCTEvalLib.files import write_evaluation
-        from SyntheticCTLib.outputs import staged_folder
-        from SyntheticCTMRML.progress import LOG
-
-        with staged_folder(folder) as stage:
-            write_evaluation(evaluation, stage, progress=progress or LOG)
+        self.delayDisplay("The same by script")
+        evaluation, _nodes = panel.logic.startEvaluation(
+            ct,
+            {name: candidate},
+            doseNode=dose,
+            candidateDoses={name: candidateDose},
+            structuresNode=structures,
+            settings=EvaluationSettings(
+                prescription_gy=50, register=False, dose_percent=2, distance_mm=2
+            ),
+        ).wait()
+        figures = evaluation.candidates[name].metrics
+        table = nodes.metrics.GetTable()
+        self.assertEqual(table.GetValue(0, 0).ToString(), "MAE, whole image (HU)")
+        self.assertAlmostEqual(table.GetValue(0, 1).ToDouble(), figures["mae_image"], places=3)
+        self.assertEqual(evaluation.candidates[name].gamma.criteria.distance_mm, 2)
+        self.delayDisplay("Test passed")
 
 
-def _volume(node: Any, what: str) -> Any:
-    """Return a volume node as a checked SimpleITK image."""
-    from SyntheticCTLib.volumes import check_volume
-    from SyntheticCTMRML.nodes import image_from_node
+def _small_patient() -> tuple[Any, Any, Any, Any, Any]:
+    """Add CT, candidate, dose on each, and structures of a digital patient to the scene."""
+    import numpy as np
+    import SimpleITK as sitk
+    from SyntheticCTLib.phantom import STRUCTURE_NAMES, TINY, make_phantom
+    from SyntheticCTMRML.nodes import add_volume
+    from SyntheticCTMRML.segments import add_segmentation
 
-    image = image_from_node(node, what)
-    return check_volume(image, f"{what} {node.GetName()}")
-
-
-def _dose(node: Any, unit: str | None) -> Any:
-    """Return a dose node as a checked SimpleITK image in Gy."""
-    from SyntheticCTEvalLib.dose import in_gray
-    from SyntheticCTMRML.nodes import image_from_node
-
-    image = image_from_node(node, "dose")
-    return in_gray(image, f"dose {node.GetName()}", unit)
+    patient = make_phantom(7, TINY)
+    ct = add_volume(slicer.mrmlScene, patient.ct, "CT of a digital patient")
+    candidate = add_volume(slicer.mrmlScene, patient.ct + 20, "Denser CT")
+    masks = {name: patient.structures_ct == label for label, name in STRUCTURE_NAMES.items()}
+    # A ball of dose around the middle, on a coarser grid.
+    middle = np.array(patient.ct.GetSize()) / 2
+    grid = patient.ct[::2, ::2, ::2]
+    distance = np.linalg.norm(
+        np.moveaxis(np.indices(grid.GetSize()), 0, -1) * 2 - middle, axis=-1
+    ).T
+    dose = sitk.GetImageFromArray((50 / (1 + np.exp((distance - 12) / 2))).astype(np.float32))
+    dose.CopyInformation(grid)
+    return (
+        ct,
+        candidate,
+        add_volume(slicer.mrmlScene, dose, "Dose"),
+        add_volume(slicer.mrmlScene, dose * 0.97, "Dose on the denser CT"),
+        add_segmentation(slicer.mrmlScene, "Structures", masks, ct),
+    )

@@ -275,7 +275,7 @@ def _add_to_subject_hierarchy(scene: Any, nodes: EvaluationNodes, given: list[An
         ("Volumes", nodes.volumes()),
         ("Segmentations", [nodes.contours]),
         ("Tables", nodes.tables()),
-        ("Plots", [node for node in (nodes.histogram, nodes.dvh) if node is not None]),
+        ("Plots", nodes.charts()),
         ("Texts", nodes.documents),
     )
     for owner, members in owners:

@@ -61,6 +61,20 @@ class EvaluationSettings:
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
 
+    def purposes(self, imported: bool) -> list[str]:
+        """Return what packages are needed for, as SyntheticCTMRML.packages names it.
+
+        Args:
+            imported: doses are given and not recalculated.
+        """
+        needed = {
+            "evaluation": True,
+            "registration": self.register,
+            "recalculation": self.dose and not imported,
+            "pymedphys": self.gamma_engine == "pymedphys",
+        }
+        return [purpose for purpose, asked in needed.items() if asked]
+
 
 def evaluate(
     ct: sitk.Image,

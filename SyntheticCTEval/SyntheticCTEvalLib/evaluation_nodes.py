@@ -76,6 +76,10 @@ class EvaluationNodes:
         every = (self.metrics, self.dose_volume, self.hot_spots, self.definitions)
         return [node for node in every if node is not None]
 
+    def charts(self) -> list[Any]:
+        """Return the plot chart nodes."""
+        return [node for node in (self.histogram, self.dvh) if node is not None]
+
     def document(self, file_name: str) -> str:
         """Return the text of a document; empty where there is none."""
         texts = [n.GetText() for n in self.documents if n.GetAttribute(DOCUMENT) == file_name]

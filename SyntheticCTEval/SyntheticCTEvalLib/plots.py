@@ -89,3 +89,8 @@ def _add_series(scene: Any, table: Any, name: str, x: str, y: str, color: int) -
     series.SetLineWidth(3)
     series.SetColor(*display.LINE_COLORS[color % len(display.LINE_COLORS)])
     return series
+
+
+def structures_in(series: list[Any]) -> list[str]:
+    """Return the structures that histograms are of, in their order."""
+    return list(dict.fromkeys(node.GetAttribute(STRUCTURE) for node in series))

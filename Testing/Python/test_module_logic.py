@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from models import blob_mr, tiny_bundle
+from models import blob_mr, ct_like, tiny_bundle
 from SyntheticCTLib.bundle import save_bundle
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.progress import Progress
@@ -152,20 +152,6 @@ def test_the_name_of_a_result_holds_the_name_of_its_mr_and_says_synthetic(scene,
     assert "synthetic" in name
 
 
-def ct_like(extra=0) -> sitk.Image:
-    """A body in air, narrower upwards, with bones; its soft tissue is ``extra`` HU denser."""
-    grid = grid_of((30, 26, 16), (6.0, 6.0, 6.0), (-87, -75, 20))
-    k, j, i = np.indices(grid.GetSize()[::-1])
-    narrow = 1 - 0.02 * k
-    body = ((i - 14.5) / 12 / narrow) ** 2 + ((j - 12.5) / 10 / narrow) ** 2 < 1
-    bone = (abs(i - 8) < 2) & (abs(j - 12) < 3) & (abs(k - 6) < 3)
-    bone |= (abs(i - 20) < 3) & (abs(j - 14) < 2) & (k > 8)
-    values = np.where(body, np.where(bone, 600, 20 + extra), -1000).astype(np.int16)
-    image = sitk.GetImageFromArray(values + (k % 2).astype(np.int16))
-    image.CopyInformation(grid)
-    return image
-
-
 def box_dose(factor=1.0) -> sitk.Image:
     grid = grid_of((16, 16, 8), (5.0, 5.0, 5.0), (-40, -40, 30))
     _, j, i = np.indices(grid.GetSize()[::-1])
@@ -228,41 +214,17 @@ def test_gamma_respects_unit_transform_and_mask(scene, evaluation_logic):
     assert sitk.GetArrayFromImage(result.evaluated).sum() == sitk.GetArrayFromImage(mask).sum()
 
 
-def test_evaluate_shows_its_results_beside_the_nodes_it_was_given(scene, evaluation_logic):
-    from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate
-
+def test_a_gamma_map_is_laid_over_the_ct_without_a_new_node(scene, evaluation_logic):
     ct = add_volume(scene, ct_like(), "Planning CT")
-    candidate = add_volume(scene, ct_like(30), "sCT of T2")
-    plan = add_volume(scene, box_dose(), "plan")
-    settings = EvaluationSettings(prescription_gy=45, register=False)
-    evaluation, nodes = evaluation_logic.evaluate(
-        ct,
-        {"sCT": candidate},
-        doseNode=plan,
-        candidateDoses={"sCT": add_volume(scene, box_dose(1.01), "plan on sCT")},
-        settings=settings,
-    )
-    expected = evaluate(
-        ct_like(),
-        {"sCT": ct_like(30)},
-        dose_ct=box_dose(),
-        doses={"sCT": box_dose(1.01)},
-        settings=settings,
-    )
-    # As text, so that the NaN of a tissue without voxels equals itself.
-    assert repr(evaluation.metrics()["candidates"]) == repr(expected.metrics()["candidates"])
-    assert nodes.ct is ct
-    assert nodes.dose_ct is plan
-    tree = scene.GetSubjectHierarchyNode()
-    folder = tree.GetItemByName("Synthetic CT evaluation")
-    assert tree.GetItemParent(tree.GetItemByDataNode(nodes.gammas["sCT"])) == folder
-    assert tree.GetItemByDataNode(ct) == tree.GetInvalidItemID()  # stays where it was
-    assert nodes.gammas["sCT"].GetName() == "Gamma sCT"
-    assert nodes.metrics.GetTable().GetNumberOfRows() > 5
-    assert len({node.GetID() for node in nodes.volumes()}) == len(nodes.volumes())
+    reference, evaluated = (add_volume(scene, box_dose(f), "dose") for f in (1, 1.02))
+    output = empty(scene)
+    evaluation_logic.computeGamma(reference, evaluated, None, output)
     before = scene.GetNumberOfNodes()
-    evaluation_logic.showGamma(ct, nodes.gammas["sCT"])
-    assert scene.GetNumberOfNodes() == before
+    evaluation_logic.showGamma(ct, output, 0.3)
+    assert scene.GetNumberOfNodes() == before + 1  # the CT's display
+    composite = scene.GetFirstNodeByClass("vtkMRMLSliceCompositeNode")
+    assert composite.GetForegroundVolumeID() == output.GetID()
+    assert composite.GetForegroundOpacity() == pytest.approx(0.3)
 
 
 def test_segments_come_back_as_the_masks_they_were(scene):

@@ -1,0 +1,242 @@
+"""An evaluation of MRML nodes as a job: inputs handed over, child process, results as nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+from SyntheticCTLib.cli import is_candidate_name
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.mask_folder import write_index, write_mask
+from SyntheticCTLib.volumes import check_volume
+from SyntheticCTMRML.child_process import CommandLine
+from SyntheticCTMRML.handover import writing_steps
+from SyntheticCTMRML.jobs import Job, Stage, Steps
+from SyntheticCTMRML.nodes import image_from_node
+from SyntheticCTMRML.segments import masks_from_segmentation
+
+from .display import adding_steps
+from .dose import in_gray
+from .evaluation import EvaluationSettings, find_target
+from .evaluation_nodes import EvaluationNodes
+from .files import documents_in
+from .results import Evaluation
+from .stored_evaluation import reading_steps
+
+DOSE_ATTRIBUTE = "DicomRtImport.DoseVolume"
+RESULTS = "results"
+
+
+@dataclass
+class EvaluationInputs:
+    """The nodes that are evaluated.
+
+    Attributes:
+        ct: true CT in HU, scalar volume node.
+        candidates: scalar volume nodes in HU by name.
+        dose_ct: dose on the true CT; without it dose is recalculated, if at all.
+        doses: doses by candidate, where ``dose_ct`` is given.
+        dose_unit: "Gy" or "cGy", of doses that SlicerRT has not loaded; None for Gy.
+        structures: segmentation node.
+        region: label map or volume; voxels of 0 are left out of every figure.
+        mr: MR that the report shows.
+    """
+
+    ct: Any
+    candidates: Mapping[str, Any]
+    dose_ct: Any = None
+    doses: Mapping[str, Any] = field(default_factory=dict)
+    dose_unit: str | None = None
+    structures: Any = None
+    region: Any = None
+    mr: Any = None
+
+    def check(self, settings: EvaluationSettings) -> None:
+        """Raise SyntheticCTError where something is missing or cannot be what it should be."""
+        if self.ct is None:
+            raise SyntheticCTError("No true CT is selected: choose the volume of the true CT.")
+        if not self.candidates:
+            raise SyntheticCTError("There is no candidate: add a synthetic CT to the table.")
+        for name, node in self.candidates.items():
+            if node is None:
+                raise SyntheticCTError(f"The candidate {name} has no volume: choose one.")
+            if not is_candidate_name(name):
+                raise SyntheticCTError(
+                    f"A candidate cannot be called {name!r}: use letters, digits, spaces and "
+                    "-_.,()+, and not CT."
+                )
+        if settings.dose and self.dose_ct is not None and not any(self.doses.values()):
+            raise SyntheticCTError(
+                "There is a dose on the true CT, but on no candidate: choose a candidate's dose in "
+                "the table, or no reference dose."
+            )
+        if settings.dose and self.dose_ct is None and any(self.doses.values()):
+            raise SyntheticCTError(
+                "There is a dose on a candidate, but not on the true CT: choose the reference dose."
+            )
+        if settings.target is not None and self.structures is None:
+            raise SyntheticCTError(
+                f"The target {settings.target} needs the structures: choose their segmentation."
+            )
+        for dose in (self.dose_ct, *self.doses.values()):
+            if dose is not None and any(dose is node for node in self.candidates.values()):
+                raise SyntheticCTError(
+                    f"{dose.GetName()} is chosen as a dose and as a candidate: choose the dose."
+                )
+
+    def images(self) -> Generator[tuple[str, Any], None, None]:
+        """Yield the role of every volume and a function that returns it, checked."""
+        yield "ct", lambda: volume_of(self.ct, "CT")
+        for number, (name, node) in enumerate(self.candidates.items()):
+            yield f"candidate{number}", lambda n=node, s=name: volume_of(n, f"candidate {s}")
+        if self.dose_ct is not None:
+            yield "dose_ct", lambda: dose_of(self.dose_ct, self.dose_unit)
+            for number, name in enumerate(self.candidates):
+                if self.doses.get(name) is not None:
+                    dose = self.doses[name]
+                    yield f"dose{number}", lambda d=dose: dose_of(d, self.dose_unit)
+        if self.region is not None:
+            yield "region", lambda: image_from_node(self.region, "region")
+        if self.mr is not None:
+            yield "mr", lambda: volume_of(self.mr, "MR")
+
+    def shown_doses(self) -> dict[str, Any]:
+        """Return the dose nodes that hold Gy and are in the scene, "" the one on the true CT."""
+        every = {"": self.dose_ct, **self.doses}
+        return {
+            name: node
+            for name, node in every.items()
+            if node is not None
+            and node.GetScene() is not None
+            and _unit_of(node, self.dose_unit) in (None, "Gy")
+        }
+
+
+def evaluation_job(
+    scene: Any, inputs: EvaluationInputs, settings: EvaluationSettings, listener: Any = None
+) -> Job:
+    """Return the job, not yet started; its result is (Evaluation, EvaluationNodes).
+
+    Raises:
+        SyntheticCTError: an input is missing or cannot be what it should be.
+    """
+    inputs.check(settings)
+    stages: list[Stage] = [
+        Steps(lambda job: _handing_over(job, inputs)),
+        CommandLine(lambda job: _arguments(job.folder, inputs, settings)),
+        Steps(lambda job: _adding(job, scene, inputs)),
+    ]
+    return Job(stages, listener)
+
+
+def volume_of(node: Any, what: str) -> sitk.Image:
+    """Return a volume node as a checked image, with its parent transforms applied."""
+    return check_volume(image_from_node(node, what), f"{what} {node.GetName()}")
+
+
+def dose_of(node: Any, unit: str | None) -> sitk.Image:
+    """Return a dose node as a checked image in Gy; what SlicerRT has loaded is in Gy already."""
+    return in_gray(image_from_node(node, "dose"), f"dose {node.GetName()}", _unit_of(node, unit))
+
+
+def _unit_of(node: Any, unit: str | None) -> str | None:
+    return "Gy" if node.GetAttribute(DOSE_ATTRIBUTE) else unit
+
+
+def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, None]:
+    roles = list(inputs.images())
+    count = len(roles) + (inputs.structures is not None)
+    for number, (role, image) in enumerate(roles):
+        job.report("Hand volumes over", number / count)
+        yield
+        yield from writing_steps(image(), job.folder / f"{role}.mha")
+    if inputs.structures is not None:
+        folder = job.folder / "structures"
+        folder.mkdir()
+        names = []
+        for name, mask in masks_from_segmentation(inputs.structures).items():
+            write_mask(mask, folder, len(names))
+            names.append(name)
+            yield
+        if not names:
+            raise SyntheticCTError(
+                f"The segmentation {inputs.structures.GetName()} is empty: choose another one, or "
+                "none."
+            )
+        write_index(names, folder)
+    job.report("Hand volumes over", 1.0)
+
+
+def _arguments(
+    folder: Path, inputs: EvaluationInputs, settings: EvaluationSettings
+) -> list[str | Path]:
+    """The command line that evaluates what has been handed over."""
+    given = {role for role, _ in inputs.images()}
+
+    def path(role: str) -> Path:
+        return folder / f"{role}.mha"
+
+    arguments: list[str | Path] = ["evaluate", "--ct", path("ct")]
+    for number, name in enumerate(inputs.candidates):
+        arguments += ["--candidate", f"{name}={path(f'candidate{number}')}"]
+        if f"dose{number}" in given:
+            arguments += ["--dose", f"{name}={path(f'dose{number}')}"]
+    for role, option in (("dose_ct", "--dose-ct"), ("region", "--region"), ("mr", "--mr")):
+        if role in given:
+            arguments += [option, path(role)]
+    if inputs.structures is not None:
+        arguments += ["--structures", folder / "structures"]
+    if settings.target is not None:
+        arguments += ["--target", settings.target]
+    if settings.prescription_gy is not None:
+        arguments += ["--prescription", repr(float(settings.prescription_gy))]
+    flags = {
+        "--no-registration": not settings.register,
+        "--no-dose": not settings.dose,
+        "--local": settings.gamma_local,
+    }
+    arguments += [flag for flag, given in flags.items() if given]
+    arguments += ["--dose-percent", repr(float(settings.dose_percent))]
+    arguments += ["--distance-mm", repr(float(settings.distance_mm))]
+    arguments += ["--cutoffs", ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)]
+    arguments += ["--gamma-cap", repr(float(settings.gamma_cap))]
+    arguments += ["--gamma-engine", settings.gamma_engine]
+    return [*arguments, "--no-scene", "--output", folder / RESULTS]
+
+
+def _adding(
+    job: Job, scene: Any, inputs: EvaluationInputs
+) -> Generator[None, None, tuple[Evaluation, EvaluationNodes]]:
+    """Read the results and show them; inputs that have been deleted meanwhile are not missed."""
+    job.report("Show results", 0.0)
+    folder = job.folder / RESULTS
+    evaluation = yield from reading_steps(folder)
+    documents = documents_in(folder)
+    job.report("Show results", 0.5)
+    nodes = yield from adding_steps(
+        scene,
+        evaluation,
+        ct_node=_still_there(inputs.ct, scene),
+        mr_node=_still_there(inputs.mr, scene),
+        dose_nodes=inputs.shown_doses(),
+        documents=documents,
+    )
+    job.report("Show results", 1.0)
+    return evaluation, nodes
+
+
+def _still_there(node: Any, scene: Any) -> Any:
+    return node if node is not None and node.GetScene() is scene else None
+
+
+def target_of_segmentation(node: Any) -> str | None:
+    """Return the name of the segment that is taken for the target; None where there is none."""
+    segmentation = node.GetSegmentation()
+    names = [
+        segmentation.GetNthSegment(index).GetName()
+        for index in range(segmentation.GetNumberOfSegments())
+    ]
+    return find_target(dict.fromkeys(names), None)

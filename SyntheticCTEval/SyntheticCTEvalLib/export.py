@@ -1,0 +1,65 @@
+"""An evaluation in the scene as files in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.outputs import staged_folder
+from SyntheticCTMRML.display import nodes_of_class
+
+from .evaluation_nodes import EvaluationNodes
+
+SCENE = "evaluation.mrb"
+
+
+def export(
+    scene: Any, nodes: EvaluationNodes | None, folder: str, names: Sequence[str]
+) -> list[Path]:
+    """Write documents of an evaluation, and the scene (evaluation.mrb), and return the paths.
+
+    Documents that the evaluation does not have, such as dvh.csv without structures, are left
+    out.
+
+    Raises:
+        SyntheticCTError: there is no evaluation, or not that report, the folder cannot be
+            written to, or a file would replace one that the scene was loaded from.
+    """
+    if nodes is None:
+        raise SyntheticCTError("There is no evaluation to export: evaluate a candidate first.")
+    texts = {name: nodes.document(name) for name in names if name != SCENE}
+    if "report.html" in texts and not texts["report.html"]:
+        raise SyntheticCTError(
+            "This evaluation has no report, because it was made without one or the report was "
+            "deleted from the scene: evaluate again."
+        )
+    written = [name for name, text in texts.items() if text]
+    with staged_folder(folder, _sources(scene)) as stage:
+        for name in written:
+            (stage / name).write_text(texts[name], encoding="utf-8")
+        if SCENE in names:
+            written.append(SCENE)
+            _write_scene(scene, stage / SCENE)
+    return [Path(folder) / name for name in written]
+
+
+def _write_scene(scene: Any, path: Path) -> None:
+    url, root = scene.GetURL(), scene.GetRootDirectory()
+    done = scene.WriteToMRB(str(path.absolute()))
+    # The scene stays what it was: it has been copied, not moved.
+    scene.SetURL(url)
+    scene.SetRootDirectory(root)
+    if not done or not path.is_file():
+        raise SyntheticCTError(
+            "The scene cannot be written: make sure that there is room on the disk."
+        )
+
+
+def _sources(scene: Any) -> list[str]:
+    """Files that the scene or its nodes were loaded from."""
+    found = {scene.GetURL()}
+    for storage in nodes_of_class(scene, "vtkMRMLStorageNode"):
+        found.add(storage.GetFullNameFromFileName())
+    return sorted(path for path in found if path and Path(path).is_file())

@@ -1,0 +1,296 @@
+"""The logic of the module SyntheticCTEval: what its panel and scripts call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleLogic
+
+
+class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
+    """Nodes in, nodes out; all computing is done by SyntheticCTEvalLib.
+
+    Everything that a click in the panel does is one of these methods. Parent transforms of the
+    inputs are applied. Every method raises SyntheticCTLib.errors.SyntheticCTError with one
+    sentence for the user, and then has changed no node.
+    """
+
+    COHORT_REPORT = "report.html"
+
+    def getParameterNode(self) -> Any:
+        """Return the panel's settings (SyntheticCTEvalUI.parameters)."""
+        from SyntheticCTEvalUI.parameters import SyntheticCTEvalParameterNode
+
+        return SyntheticCTEvalParameterNode(super().getParameterNode())
+
+    def startEvaluation(
+        self,
+        ctNode: Any,
+        candidates: dict[str, Any],
+        *,
+        doseNode: Any = None,
+        candidateDoses: dict[str, Any] | None = None,
+        doseUnit: str | None = None,
+        structuresNode: Any = None,
+        regionNode: Any = None,
+        mrNode: Any = None,
+        settings: Any = None,
+        listener: Any = None,
+    ) -> Any:
+        """Hold candidates against the true CT in a child process; Slicer goes on meanwhile.
+
+        In a script, ``evaluation, nodes = logic.startEvaluation(...).wait()``.
+
+        :param ctNode: true CT in HU, scalar volume node.
+        :param candidates: scalar volume nodes in HU by name (synthetic CT, MRCAT, ...).
+        :param doseNode: dose on the true CT; without it dose is recalculated, which needs PyTorch.
+        :param candidateDoses: doses by candidate name, where ``doseNode`` is given.
+        :param doseUnit: "Gy" or "cGy", of doses that SlicerRT has not loaded; those are in Gy.
+          With None others are taken for Gy, too, and refused where that cannot be.
+        :param structuresNode: segmentation node; one of its segments is the target.
+        :param regionNode: label map or volume; voxels that are 0 are left out of every figure.
+        :param mrNode: MR to be shown in the report.
+        :param settings: SyntheticCTEvalLib.evaluation.EvaluationSettings.
+        :param listener: SyntheticCTMRML.jobs.JobListener that is told about progress and end.
+        :return: SyntheticCTMRML.jobs.Job, started; its result is
+          SyntheticCTEvalLib.results.Evaluation with all figures and
+          SyntheticCTEvalLib.evaluation_nodes.EvaluationNodes with the nodes that show them.
+        """
+        from SyntheticCTMRML.packages import require
+
+        from SyntheticCTEvalLib.evaluation import EvaluationSettings
+        from SyntheticCTEvalLib.evaluation_job import EvaluationInputs, evaluation_job
+
+        settings = settings or EvaluationSettings()
+        inputs = EvaluationInputs(
+            ct=ctNode,
+            candidates=candidates,
+            dose_ct=doseNode,
+            doses=candidateDoses or {},
+            dose_unit=doseUnit,
+            structures=structuresNode,
+            region=regionNode,
+            mr=mrNode,
+        )
+        job = evaluation_job(slicer.mrmlScene, inputs, settings, listener)
+        require(*settings.purposes(imported=doseNode is not None))
+        return job.start()
+
+    def startCohort(
+        self,
+        manifestPath: str,
+        outputFolder: str,
+        *,
+        modelPath: str | None = None,
+        register: bool = True,
+        dose: bool = True,
+        listener: Any = None,
+    ) -> Any:
+        """Evaluate all patients of a manifest in a child process (``synthetic-ct cohort``).
+
+        :param manifestPath: CSV file with a line a patient.
+        :param outputFolder: for reports, tables and maps; what is there is not computed again.
+        :param modelPath: folder of a model that makes the synthetic CT of every MR.
+        :param register: False where the candidates already lie on the CTs.
+        :param dose: False for images only; doses that the manifest lacks are recalculated.
+        :param listener: SyntheticCTMRML.jobs.JobListener.
+        :return: SyntheticCTMRML.jobs.Job, started.
+        """
+        from SyntheticCTLib.manifest import manifest_columns
+        from SyntheticCTMRML.child_process import CommandLine
+        from SyntheticCTMRML.jobs import Job
+        from SyntheticCTMRML.packages import require
+
+        imported = "dose_ct" in manifest_columns(manifestPath)
+        purposes = {
+            "cohort": True,
+            "generation": bool(modelPath),
+            "recalculation": dose and not imported,
+        }
+        arguments = ["cohort", manifestPath, "--output", outputFolder]
+        arguments += ["--model", modelPath] if modelPath else []
+        arguments += [] if register else ["--no-registration"]
+        arguments += [] if dose else ["--no-dose"]
+        job = Job([CommandLine(arguments)], listener)
+        require(*[purpose for purpose, needed in purposes.items() if needed])
+        return job.start()
+
+    def evaluations(self) -> list[Any]:
+        """Return the evaluations in the scene: their metrics tables (vtkMRMLTableNode)."""
+        from SyntheticCTEvalLib.evaluation_nodes import evaluations_in
+
+        return evaluations_in(slicer.mrmlScene)
+
+    def evaluationNodes(self, evaluationNode: Any) -> Any:
+        """Return all nodes of an evaluation (EvaluationNodes); None where it is none."""
+        from SyntheticCTEvalLib.evaluation_nodes import EvaluationNodes
+
+        return EvaluationNodes.of(evaluationNode)
+
+    def structureNames(self, evaluationNode: Any) -> list[str]:
+        """Return the structures that have a dose-volume histogram."""
+        from SyntheticCTEvalLib.plots import structures_in
+
+        nodes = self.evaluationNodes(evaluationNode)
+        return structures_in(nodes.dvh_series) if nodes is not None else []
+
+    def showOverlay(
+        self,
+        evaluationNode: Any,
+        candidate: str = "",
+        overlay: str = "gamma",
+        gammaView: str = "twice",
+        opacity: float = 0.5,
+        threshold: float = 0.0,
+    ) -> Any:
+        """Lay a map over the true CT in the slice views and return its volume node.
+
+        :param candidate: its name; the first one when empty.
+        :param overlay: "gamma", "difference", "dose_difference", "dose", "candidate" or "none".
+        :param gammaView: "twice" (0 to 2, a step at 1), "one" (0 to 1) or "pass" (pass and fail).
+        :param opacity: from 0 to 1.
+        :param threshold: lower gamma is not shown.
+        """
+        from SyntheticCTEvalLib.review import Overlay, show_overlay
+
+        nodes = self.evaluationNodes(evaluationNode)
+        asked = Overlay(candidate, overlay, gammaView, opacity, threshold)
+        return show_overlay(slicer.mrmlScene, nodes, asked) if nodes is not None else None
+
+    def showChart(self, evaluationNode: Any, chart: str = "histogram", structure: str = "") -> None:
+        """Show a chart in the plot views.
+
+        :param chart: "histogram" of gamma, or "dvh" (dose-volume histograms).
+        :param structure: whose histograms are shown; those of all structures when empty.
+        """
+        from SyntheticCTEvalLib.review import show_chart, show_dvh
+
+        nodes = self.evaluationNodes(evaluationNode)
+        if nodes is not None and chart == "dvh" and nodes.dvh is not None:
+            show_dvh(slicer.mrmlScene, nodes, structure)
+        elif nodes is not None:
+            show_chart(slicer.mrmlScene, nodes.histogram)
+
+    def showLayout(self, evaluationNode: Any, layout: str = "chart") -> None:
+        """Arrange the views; nothing happens where Slicer has no main window.
+
+        :param layout: "chart", "table" (slices, chart and figures) or "side by side" (true CT and
+          candidates in columns, linked).
+        """
+        from SyntheticCTEvalLib.review import arrange
+
+        nodes = self.evaluationNodes(evaluationNode)
+        layoutManager = slicer.app.layoutManager()
+        if nodes is not None and arrange(slicer.mrmlScene, nodes, layout) and layoutManager:
+            for number in range(layoutManager.mrmlSliceLogics().GetNumberOfItems()):
+                layoutManager.mrmlSliceLogics().GetItemAsObject(number).FitSliceToBackground()
+
+    def hotSpots(self, evaluationNode: Any, candidate: str) -> list[Any]:
+        """Return a candidate's hot spots (HotSpot), the worst first."""
+        nodes = self.evaluationNodes(evaluationNode)
+        return nodes.spots_of(candidate) if nodes is not None else []
+
+    def showHotSpot(self, evaluationNode: Any, candidate: str, rank: int = 1) -> Any:
+        """Move the slice views to a candidate's hot spot and return it (HotSpot).
+
+        :param rank: 1 for the worst.
+        """
+        from SyntheticCTEvalLib.review import go_to
+
+        spot = self.hotSpots(evaluationNode, candidate)[rank - 1]
+        go_to(slicer.mrmlScene, spot)
+        return spot
+
+    def exportResults(
+        self,
+        evaluationNode: Any,
+        folder: str,
+        *,
+        report: bool = True,
+        tables: bool = True,
+        scene: bool = True,
+    ) -> list[Any]:
+        """Write an evaluation into a folder and return the paths of the files.
+
+        Files of an earlier export are replaced, files that the scene was loaded from never.
+
+        :param report: write report.html.
+        :param tables: write metrics.csv, dvh.csv and metrics.json.
+        :param scene: write evaluation.mrb, with everything in the scene.
+        """
+        from SyntheticCTEvalLib.export import export
+
+        wanted = {"report.html": report, "metrics.csv": tables, "dvh.csv": tables}
+        wanted |= {"metrics.json": tables, "evaluation.mrb": scene}
+        names = [name for name, asked in wanted.items() if asked]
+        return export(slicer.mrmlScene, self.evaluationNodes(evaluationNode), folder, names)
+
+    def openReport(self, evaluationNode: Any) -> None:
+        """Show an evaluation's report in the web browser."""
+        from SyntheticCTEvalLib.export import export
+
+        nodes = self.evaluationNodes(evaluationNode)
+        folder = f"{slicer.app.temporaryPath}/SyntheticCTEval/{evaluationNode.GetID()}"
+        (path,) = export(slicer.mrmlScene, nodes, folder, ["report.html"])
+        self.openFile(path)
+
+    def openFile(self, path: Any) -> None:
+        """Show a file in the program that the system has for it."""
+        import qt
+
+        qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path)))
+
+    def computeGamma(
+        self,
+        referenceNode: Any,
+        evaluatedNode: Any,
+        criteria: Any,
+        outputNode: Any,
+        maskNode: Any = None,
+        doseUnit: str | None = None,
+        engine: str = "exact",
+        progress: Any = None,
+    ) -> Any:
+        """Compare two doses by gamma; the map goes to ``outputNode``, -1 where not evaluated.
+
+        :param referenceNode: reference dose, scalar volume node.
+        :param evaluatedNode: dose that is compared with it.
+        :param criteria: SyntheticCTEvalLib.gamma.GammaCriteria; None for 1 %/1 mm, cutoff 10 %.
+        :param outputNode: scalar volume node for the gamma map, on the reference grid.
+        :param maskNode: label map or volume; only voxels that are not 0 are evaluated.
+        :param doseUnit: "Gy" (None takes it for that, too; SlicerRT loads RTDOSE so) or "cGy".
+        :param engine: "exact" or "pymedphys".
+        :return: SyntheticCTEvalLib.gamma.GammaResult with the pass rates.
+        """
+        from SyntheticCTMRML.display import show_gamma
+        from SyntheticCTMRML.nodes import (
+            image_from_node,
+            refuse_same_node,
+            update_node_from_image,
+        )
+        from SyntheticCTMRML.progress import LOG
+
+        from SyntheticCTEvalLib.evaluation_job import dose_of
+        from SyntheticCTEvalLib.gamma import compute_gamma
+
+        refuse_same_node(outputNode, [referenceNode, evaluatedNode, maskNode])
+        result = compute_gamma(
+            dose_of(referenceNode, doseUnit),
+            dose_of(evaluatedNode, doseUnit),
+            criteria,
+            image_from_node(maskNode, "mask") if maskNode is not None else None,
+            engine=engine,
+            progress=progress or LOG,
+        )
+        update_node_from_image(outputNode, result.gamma)
+        show_gamma(outputNode, outputNode.GetName())
+        return result
+
+    def showGamma(self, ctNode: Any, gammaNode: Any, opacity: float = 0.5) -> None:
+        """Lay a gamma map over a CT in every slice view."""
+        from SyntheticCTMRML.display import set_slice_layers, show_ct, show_gamma
+
+        show_ct(ctNode)
+        show_gamma(gammaNode, gammaNode.GetName())
+        set_slice_layers(ctNode.GetScene(), ctNode, gammaNode, opacity)

@@ -1,0 +1,169 @@
+"""Looking at an evaluation: overlays on the CT, side by side, from hot spot to hot spot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from xml.sax.saxutils import escape
+
+from SyntheticCTMRML import display
+from SyntheticCTMRML.display import nodes_of_class
+
+from .evaluation_nodes import EvaluationNodes
+from .hot_spots import HotSpot
+from .plots import show_structure
+
+OVERLAYS = {
+    "gamma": "gammas",
+    "difference": "differences",
+    "dose_difference": "dose_differences",
+    "dose": "doses",
+    "candidate": "candidates",
+}
+"""What can be laid over the CT, with the name of the group of nodes."""
+
+SLICES_AND_PLOT = 37
+SLICES_PLOT_AND_TABLE = 38
+SLICES_AND_TABLE = 34
+SIDE_BY_SIDE = 5870
+"""Of this project: the number of the layout with no candidate; one more for each of them."""
+MOST_COLUMNS = 4
+
+_VIEW = "Evaluation"
+_GROUP = 587  # views that are linked with each other and not with Slicer's own
+_LABEL = 12  # letters that a view's label has room for
+_PLANES = ("Axial", "Coronal")
+_COLORS = ("#4A8FC7", "#D98A3D", "#7A9E4B", "#9A75B5")
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """What is laid over the CT, and how.
+
+    Attributes:
+        candidate: its name; the first one when empty.
+        kind: one of :data:`OVERLAYS`, or "none".
+        gamma_view: one of SyntheticCTMRML.display.GAMMA_VIEWS.
+        opacity: from 0 to 1.
+        above: gamma below this is transparent.
+    """
+
+    candidate: str = ""
+    kind: str = "gamma"
+    gamma_view: str = "twice"
+    opacity: float = 0.5
+    above: float = 0.0
+
+
+def show_overlay(scene: Any, nodes: EvaluationNodes, overlay: Overlay) -> Any:
+    """Show an overlay in the slice views and return its volume node; None where there is none.
+
+    In the side-by-side layout every candidate has its own overlay, and the CT has none.
+    """
+    shown = _node_of(nodes, overlay, overlay.candidate or next(iter(nodes.names), ""))
+    if overlay.kind == "gamma":
+        for name, node in nodes.gammas.items():
+            display.show_gamma(node, f"Gamma {name}", overlay.gamma_view, overlay.above)
+    for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+        background, foreground = nodes.ct, shown
+        column = _column_of(composite.GetLayoutName())
+        if column is not None:
+            name = nodes.names[column - 1] if 0 < column <= len(nodes.names) else ""
+            background = nodes.candidates.get(name, nodes.ct)
+            foreground = _node_of(nodes, overlay, name) if name else None
+            if foreground is background:
+                foreground = None
+        composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
+        composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+        composite.SetForegroundOpacity(overlay.opacity)
+        composite.SetLinkedControl(True)
+    return shown
+
+
+def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> bool:
+    """Switch to a view layout and fill its views; False where there are no views.
+
+    Args:
+        layout: "chart", "table" or "side by side".
+    """
+    node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    if node is None:
+        return False
+    if layout == "side by side":
+        _arrange_columns(scene, node, nodes)
+    else:
+        with_chart = SLICES_AND_PLOT if layout == "chart" else SLICES_PLOT_AND_TABLE
+        node.SetViewArrangement(with_chart if nodes.charts() else SLICES_AND_TABLE)
+    for view in nodes_of_class(scene, "vtkMRMLTableViewNode"):
+        view.SetTableNodeID(nodes.metrics.GetID())
+    return True
+
+
+def _arrange_columns(scene: Any, layout: Any, nodes: EvaluationNodes) -> None:
+    """Show the CT and the first three candidates in columns."""
+    columns = ["CT", *nodes.names][:MOST_COLUMNS]
+    number = SIDE_BY_SIDE + len(columns) - 1
+    description = side_by_side_description(columns)
+    if layout.IsLayoutDescription(number):
+        layout.SetLayoutDescription(number, description)
+    else:
+        layout.AddLayoutDescription(number, description)
+    layout.SetViewArrangement(number)
+    for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
+        if _column_of(view.GetLayoutName()) is not None:
+            view.SetOrientation(view.GetLayoutName().rstrip("0123456789").removeprefix(_VIEW))
+
+
+def side_by_side_description(columns: list[str]) -> str:
+    """Return the layout's XML: a column a volume, axial above coronal."""
+    rows = []
+    for plane in _PLANES:
+        views = []
+        for column, name in enumerate(columns):
+            views.append(
+                f'<item><view class="vtkMRMLSliceNode" singletontag="{_VIEW}{plane}{column}">'
+                f'<property name="orientation" action="default">{plane}</property>'
+                f'<property name="viewlabel" action="relayout">{escape(name[:_LABEL])}</property>'
+                f'<property name="viewcolor" action="default">{_COLORS[column]}</property>'
+                f'<property name="viewgroup" action="default">{_GROUP}</property>'
+                "</view></item>"
+            )
+        rows.append(f'<item><layout type="horizontal">{"".join(views)}</layout></item>')
+    return f'<layout type="vertical" split="true">{"".join(rows)}</layout>'
+
+
+def go_to(scene: Any, spot: HotSpot) -> None:
+    """Move every slice view to a hot spot and mark it with the crosshair."""
+    display.center_slices(scene, spot.point_mm)
+    crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    if crosshair is not None:
+        x, y, z = spot.point_mm
+        crosshair.SetCrosshairRAS(-x, -y, z)
+        if crosshair.GetCrosshairMode() == crosshair.NoCrosshair:
+            crosshair.SetCrosshairMode(crosshair.ShowSmallBasic)
+
+
+def show_chart(scene: Any, chart: Any) -> None:
+    """Show a chart in every plot view."""
+    for view in nodes_of_class(scene, "vtkMRMLPlotViewNode"):
+        view.SetPlotChartNodeID(chart.GetID() if chart is not None else None)
+
+
+def show_dvh(scene: Any, nodes: EvaluationNodes, structure: str = "") -> None:
+    """Show the dose-volume histograms of one structure, of all when ``structure`` is empty."""
+    show_structure(nodes.dvh, nodes.dvh_series, structure)
+    show_chart(scene, nodes.dvh)
+
+
+def _node_of(nodes: EvaluationNodes, overlay: Overlay, candidate: str) -> Any:
+    group = OVERLAYS.get(overlay.kind)
+    return getattr(nodes, group).get(candidate) if group else None
+
+
+def _column_of(view_name: str | None) -> int | None:
+    """The column of a view of the side-by-side layout; None for other views."""
+    for plane in _PLANES:
+        number = (view_name or "").removeprefix(f"{_VIEW}{plane}")
+        if number != view_name and number.isdigit():
+            return int(number)
+    return None

@@ -1,0 +1,1 @@
+"""The panel of the evaluation module: its parameters and its parts."""

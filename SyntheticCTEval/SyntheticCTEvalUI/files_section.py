@@ -1,0 +1,115 @@
+"""The parts of the panel that deal with files: export of results, and cohorts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+from SyntheticCTLib.errors import SyntheticCTError
+
+from .parameters import alive
+
+
+class FilesSection:
+    """Export and cohort.
+
+    Args:
+        ui: the panel's widgets by name.
+        logic: SyntheticCTEvalLogic.
+        parameters: returns the panel's parameter node, None where it has none at the moment.
+        jobs: SyntheticCTUI.job_panel.JobPanel for cohorts.
+    """
+
+    def __init__(self, ui: Any, logic: Any, parameters: Callable[[], Any], jobs: Any) -> None:
+        self._ui, self._logic, self._parameters, self._jobs = ui, logic, parameters, jobs
+        jobs.busyChanged = self._onBusy
+        ui.cohortJobFrame.layout().addWidget(jobs.widget)
+        for name, selector in self._paths().items():
+            # Not bound to a parameter by its name: an empty path would be shown as ".".
+            selector.connect(
+                "currentPathChanged(QString)", lambda path, name=name: self._onPath(name, path)
+            )
+        ui.exportButton.connect("clicked()", self._onExport)
+        ui.openReportButton.connect("clicked()", self._onOpenReport)
+        ui.cohortButton.connect("clicked()", self._onCohort)
+        ui.openCohortReportButton.connect("clicked()", self._onOpenCohortReport)
+
+    def update(self) -> None:
+        """Enable what can be done now."""
+        parameters, ui = self._parameters(), self._ui
+        for name, selector in self._paths().items():
+            if selector.currentPath != getattr(parameters, name):
+                selector.currentPath = getattr(parameters, name)
+        node = alive(parameters.evaluation)
+        nodes = self._logic.evaluationNodes(node)
+        chosen = parameters.exportReport or parameters.exportTables or parameters.exportScene
+        ui.openReportButton.enabled = nodes is not None and bool(nodes.document("report.html"))
+        ui.exportButton.enabled = nodes is not None and chosen and bool(parameters.exportFolder)
+        ready = bool(parameters.manifest and parameters.cohortFolder)
+        ui.cohortButton.enabled = ready and not self._jobs.busy
+        ui.openCohortReportButton.enabled = self._cohortReport() is not None
+
+    def _onExport(self) -> None:
+        parameters = self._parameters()
+        try:
+            with slicer.util.WaitCursor():
+                paths = self._logic.exportResults(
+                    alive(parameters.evaluation),
+                    parameters.exportFolder,
+                    report=parameters.exportReport,
+                    tables=parameters.exportTables,
+                    scene=parameters.exportScene,
+                )
+        except SyntheticCTError as error:
+            slicer.util.errorDisplay(str(error))
+            return
+        slicer.util.showStatusMessage(
+            _("Written: {files}").format(files=", ".join(path.name for path in paths)), 5000
+        )
+
+    def _onOpenReport(self) -> None:
+        try:
+            self._logic.openReport(alive(self._parameters().evaluation))
+        except SyntheticCTError as error:
+            slicer.util.errorDisplay(str(error))
+
+    def _onCohort(self) -> None:
+        parameters = self._parameters()
+        manifest, folder = parameters.manifest, parameters.cohortFolder
+        options = {
+            "modelPath": parameters.model or None,
+            "register": not parameters.cohortOnCT,
+            "dose": not parameters.cohortImagesOnly,
+        }
+        self._jobs.run(
+            lambda listener: self._logic.startCohort(manifest, folder, listener=listener, **options)
+        )
+
+    def _onOpenCohortReport(self) -> None:
+        report = self._cohortReport()
+        if report is not None:
+            self._logic.openFile(report)
+
+    def _onBusy(self, _busy: bool) -> None:
+        if self._parameters() is not None:
+            self.update()
+
+    def _cohortReport(self) -> Path | None:
+        folder = self._parameters().cohortFolder
+        path = Path(folder) / self._logic.COHORT_REPORT
+        return path if folder and path.is_file() else None
+
+    def _paths(self) -> dict[str, Any]:
+        return {
+            "exportFolder": self._ui.exportFolderPath,
+            "manifest": self._ui.manifestPath,
+            "model": self._ui.modelPath,
+            "cohortFolder": self._ui.cohortFolderPath,
+        }
+
+    def _onPath(self, name: str, path: str) -> None:
+        if self._parameters() is not None:
+            setattr(self._parameters(), name, path)

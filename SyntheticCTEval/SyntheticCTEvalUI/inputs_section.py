@@ -1,0 +1,149 @@
+"""The part of the panel that says what is evaluated, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slicer.i18n import tr as _
+from SyntheticCTLib.errors import SyntheticCTError
+
+from .candidates_table import CandidatesTable
+from .parameters import DoseSource, DoseUnit, Normalization, Preset, alive, candidates_of
+
+
+class InputsSection:
+    """Inputs, dose and gamma criterion.
+
+    Args:
+        ui: the panel's widgets by name.
+        parameters: returns the panel's parameter node, None where it has none at the moment.
+    """
+
+    def __init__(self, ui: Any, parameters: Callable[[], Any]) -> None:
+        self._ui, self._parameters = ui, parameters
+        self.candidates = CandidatesTable(ui.candidatesTable, parameters)
+        self._segments: list[str] | None = None
+        ui.addCandidateButton.connect("clicked()", self._onAdd)
+        ui.removeCandidateButton.connect("clicked()", self._onRemove)
+        ui.targetComboBox.connect("activated(int)", self._onTarget)
+
+    def update(self) -> None:
+        """Show what the parameter node says and enable what has a meaning now."""
+        parameters, ui = self._parameters(), self._ui
+        imported = parameters.doseSource is DoseSource.IMPORTED
+        self.candidates.update(withDoses=imported)
+        ui.removeCandidateButton.enabled = bool(candidates_of(parameters))
+        ui.referenceDoseSelector.enabled = ui.doseUnitComboBox.enabled = imported
+        with_dose = parameters.doseSource is not DoseSource.NONE
+        ui.prescriptionSpinBox.enabled = with_dose
+        ui.criteriaCollapsibleButton.enabled = with_dose
+        custom = parameters.preset is Preset.CUSTOM
+        ui.dosePercentSpinBox.enabled = ui.distanceSpinBox.enabled = custom
+        if not custom and parameters.preset.value != (parameters.dosePercent, parameters.distance):
+            parameters.dosePercent, parameters.distance = parameters.preset.value
+        self._updateTargets()
+
+    def whatIsMissing(self) -> str:
+        """Return what has to be chosen before an evaluation can start; empty when it can."""
+        parameters = self._parameters()
+        if parameters is None or alive(parameters.ct) is None:
+            return _("Choose the true CT")
+        if not any(volume is not None for _name, volume, _dose in candidates_of(parameters)):
+            return _("Add a candidate and choose its volume")
+        return ""
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the arguments of SyntheticCTEvalLogic.startEvaluation.
+
+        Raises:
+            SyntheticCTError: rows that cannot be told apart, or cutoffs that are no numbers.
+        """
+        parameters = self._parameters()
+        rows = [row for row in candidates_of(parameters) if row[1] is not None]
+        names = [name for name, _volume, _dose in rows]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise SyntheticCTError(
+                _("Two candidates are called {name}: give every one its own name.").format(
+                    name=twice[0]
+                )
+            )
+        imported = parameters.doseSource is DoseSource.IMPORTED
+        reference = alive(parameters.referenceDose) if imported else None
+        doses = {name: dose for name, _volume, dose in rows if imported and dose is not None}
+        return {
+            "ctNode": alive(parameters.ct),
+            "candidates": {name: volume for name, volume, _dose in rows},
+            "doseNode": reference,
+            "candidateDoses": doses,
+            # Volumes that cannot be in Gy are then refused, instead of taken for it.
+            "doseUnit": None if parameters.doseUnit is DoseUnit.GY else parameters.doseUnit.value,
+            "structuresNode": alive(parameters.structures),
+            "regionNode": alive(parameters.region),
+            "mrNode": alive(parameters.mr),
+            "settings": self._settings(withDose=not imported or bool(reference or doses)),
+        }
+
+    def _settings(self, withDose: bool) -> Any:
+        from SyntheticCTEvalLib.evaluation import EvaluationSettings
+
+        parameters = self._parameters()
+        withDose = withDose and parameters.doseSource is not DoseSource.NONE
+        structures = alive(parameters.structures)
+        return EvaluationSettings(
+            prescription_gy=parameters.prescription or None,
+            register=not parameters.alreadyOnCT,
+            dose=withDose,
+            target=(parameters.target or None) if structures is not None else None,
+            cutoffs_percent=_percents(parameters.cutoffs),
+            dose_percent=parameters.dosePercent,
+            distance_mm=parameters.distance,
+            gamma_local=parameters.normalization is Normalization.LOCAL,
+            gamma_cap=parameters.cap,
+            gamma_engine=parameters.engine.value,
+        )
+
+    def _updateTargets(self) -> None:
+        """Offer the segments of the chosen segmentation."""
+        parameters, box = self._parameters(), self._ui.targetComboBox
+        node = alive(parameters.structures)
+        names = _segment_names(node)
+        box.enabled = bool(names)
+        if names != self._segments:
+            self._segments = names
+            box.clear()
+            box.addItem(_("Found by its name (PTV, CTV, GTV, target)"))
+            box.addItems(names)
+        box.currentIndex = 1 + names.index(parameters.target) if parameters.target in names else 0
+
+    def _onAdd(self) -> None:
+        if self._parameters() is not None:
+            self.candidates.add()
+
+    def _onRemove(self) -> None:
+        if self._parameters() is not None:
+            self.candidates.remove()
+
+    def _onTarget(self, index: int) -> None:
+        if self._parameters() is not None:
+            self._parameters().target = self._segments[index - 1] if index > 0 else ""
+
+
+def _segment_names(node: Any) -> list[str]:
+    if node is None:
+        return []
+    segmentation = node.GetSegmentation()
+    count = segmentation.GetNumberOfSegments()
+    return [segmentation.GetNthSegment(index).GetName() for index in range(count)]
+
+
+def _percents(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.replace(";", ",").split(","))
+    except ValueError:
+        raise SyntheticCTError(
+            _("The cutoffs {text!r} are not percents: write, for example, 10, 60.").format(
+                text=text
+            )
+        ) from None

@@ -1,0 +1,186 @@
+"""The part of the panel that shows results: tables, charts, overlays, hot spots, layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from .parameters import Chart, OverlayKind, alive
+
+_TABLES = {
+    "metricsTableView": "metrics",
+    "doseVolumeTableView": "dose_volume",
+    "hotSpotsTableView": "hot_spots",
+    "definitionsTableView": "definitions",
+}
+
+
+class ReviewSection:
+    """Results and review of the evaluation that is chosen.
+
+    Args:
+        ui: the panel's widgets by name.
+        logic: SyntheticCTEvalLogic.
+        parameters: returns the panel's parameter node, None where it has none at the moment.
+    """
+
+    def __init__(self, ui: Any, logic: Any, parameters: Callable[[], Any]) -> None:
+        self._ui, self._logic, self._parameters = ui, logic, parameters
+        self._overlay: tuple | None = None
+        self._chart: tuple | None = None
+        self._listed: dict[str, list[str]] = {}
+        ui.candidateComboBox.connect("activated(int)", self._onCandidate)
+        ui.structureComboBox.connect("activated(int)", self._onStructure)
+        ui.nextSpotButton.connect("clicked()", self._onNextSpot)
+        ui.previousSpotButton.connect("clicked()", self._onPreviousSpot)
+        ui.chartLayoutButton.connect("clicked()", self._onChartLayout)
+        ui.tableLayoutButton.connect("clicked()", self._onTableLayout)
+        ui.sideBySideButton.connect("clicked()", self._onSideBySide)
+
+    def update(self) -> None:
+        """Show what the parameter node says, and change the views where it has changed."""
+        parameters, ui = self._parameters(), self._ui
+        node = alive(parameters.evaluation)
+        nodes = self._logic.evaluationNodes(node)
+        names = nodes.names if nodes is not None else []
+        for view, table in _TABLES.items():
+            getattr(ui, view).setMRMLTableNode(getattr(nodes, table, None))
+        self._list(ui.candidateComboBox, names, parameters.candidateShown)
+        structures = self._logic.structureNames(node)
+        self._list(
+            ui.structureComboBox, [_("All structures"), *structures], parameters.structureShown
+        )
+        ui.reviewCollapsibleButton.enabled = nodes is not None
+        for button in (ui.chartLayoutButton, ui.tableLayoutButton, ui.sideBySideButton):
+            button.enabled = nodes is not None
+        ui.chartComboBox.enabled = nodes is not None
+        ui.structureComboBox.enabled = bool(structures) and parameters.chart is Chart.DVH
+        gamma = parameters.overlay is OverlayKind.GAMMA
+        ui.gammaViewComboBox.enabled = ui.thresholdSlider.enabled = gamma
+        self._updateSpots(nodes)
+        self._apply(node)
+
+    def showNew(self, node: Any) -> None:
+        """Show an evaluation that has just been made, and open the sections for it."""
+        parameters = self._parameters()
+        nodes = self._logic.evaluationNodes(node)
+        if nodes is None:
+            return
+        parameters.evaluation = node
+        parameters.candidateShown = nodes.names[0]
+        parameters.overlay = OverlayKind.GAMMA if nodes.gammas else OverlayKind.DIFFERENCE
+        parameters.chart = Chart.GAMMA
+        parameters.structureShown = ""
+        parameters.spot = 0
+        self._overlay = self._chart = None
+        self._ui.resultsCollapsibleButton.collapsed = False
+        self._ui.reviewCollapsibleButton.collapsed = False
+        self._ui.exportCollapsibleButton.collapsed = False
+        self._logic.showLayout(node, "chart" if nodes.gammas else "table")
+        self.update()
+
+    def forget(self) -> None:
+        """Take the views as they are, as after a scene has been loaded."""
+        self._overlay, self._chart = self._overlayAsked(), self._chartAsked()
+
+    def _apply(self, node: Any) -> None:
+        overlay, chart = self._overlayAsked(), self._chartAsked()
+        if node is not None and overlay != self._overlay:
+            self._logic.showOverlay(node, *overlay[1:])
+        if node is not None and chart != self._chart:
+            self._logic.showChart(node, *chart[1:])
+        self._overlay, self._chart = overlay, chart
+
+    def _overlayAsked(self) -> tuple:
+        parameters = self._parameters()
+        node = alive(parameters.evaluation)
+        return (
+            node.GetID() if node is not None else "",
+            parameters.candidateShown,
+            parameters.overlay.value,
+            parameters.gammaView.value,
+            parameters.opacity,
+            parameters.threshold,
+        )
+
+    def _chartAsked(self) -> tuple:
+        parameters = self._parameters()
+        node = alive(parameters.evaluation)
+        identifier = node.GetID() if node is not None else ""
+        return (identifier, parameters.chart.value, parameters.structureShown)
+
+    def _list(self, box: Any, names: list[str], chosen: str) -> None:
+        if self._listed.get(box.name) != names:
+            self._listed[box.name] = names
+            box.clear()
+            box.addItems(names)
+        box.currentIndex = names.index(chosen) if chosen in names else (0 if names else -1)
+
+    def _updateSpots(self, nodes: Any) -> None:
+        parameters, ui = self._parameters(), self._ui
+        spots = nodes.spots_of(parameters.candidateShown) if nodes is not None else []
+        rank = min(parameters.spot, len(spots))
+        ui.nextSpotButton.enabled = bool(spots)
+        ui.previousSpotButton.enabled = bool(spots) and rank != 1
+        if nodes is None:
+            ui.spotLabel.text = _("There is no evaluation in the scene.")
+        elif parameters.candidateShown not in nodes.gammas:
+            ui.spotLabel.text = _("Without dose there is no gamma.")
+        elif not spots:
+            ui.spotLabel.text = _("Gamma is at most 1 everywhere.")
+        elif rank:
+            spot = spots[rank - 1]
+            ui.spotLabel.text = _(
+                "Spot {rank} of {count}: gamma up to {maximum:.2f}, {volume:.2f} cm³"
+            ).format(rank=rank, count=len(spots), maximum=spot.maximum, volume=spot.volume_cm3)
+        elif len(spots) == 1:
+            ui.spotLabel.text = _("1 hot spot")
+        else:
+            ui.spotLabel.text = _("{count} hot spots").format(count=len(spots))
+
+    def _goTo(self, step: int) -> None:
+        parameters = self._parameters()
+        node = alive(parameters.evaluation)
+        count = len(self._logic.hotSpots(node, parameters.candidateShown))
+        if count:
+            rank = (parameters.spot + step - 1) % count + 1
+            self._logic.showHotSpot(node, parameters.candidateShown, rank)
+            parameters.spot = rank
+
+    def _onNextSpot(self) -> None:
+        self._goTo(1)
+
+    def _onPreviousSpot(self) -> None:
+        # Before the first click there is none: back means the last one.
+        self._goTo(-1 if self._parameters().spot else 0)
+
+    def _onCandidate(self, index: int) -> None:
+        parameters = self._parameters()
+        nodes = self._logic.evaluationNodes(alive(parameters.evaluation))
+        if nodes is not None and 0 <= index < len(nodes.names):
+            parameters.spot = 0
+            parameters.candidateShown = nodes.names[index]
+
+    def _onStructure(self, index: int) -> None:
+        parameters = self._parameters()
+        structures = self._logic.structureNames(alive(parameters.evaluation))
+        parameters.structureShown = structures[index - 1] if index > 0 else ""
+
+    def _onChartLayout(self) -> None:
+        self._showLayout("chart")
+
+    def _onTableLayout(self) -> None:
+        self._showLayout("table")
+
+    def _onSideBySide(self) -> None:
+        self._showLayout("side by side")
+
+    def _showLayout(self, layout: str) -> None:
+        node = alive(self._parameters().evaluation)
+        if node is not None:
+            self._logic.showLayout(node, layout)
+            # New views show the overlay and the chart, too.
+            self._overlay = self._chart = None
+            self.update()

@@ -1,0 +1,143 @@
+"""The module's panel: binds its parts to the scene and starts the work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+
+class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: settings, job, results, review, export, cohort. It computes nothing."""
+
+    def __init__(self, parent: Any = None) -> None:
+        # In this order: without a parent the base class calls setup(), which adds observers.
+        VTKObservationMixin.__init__(self)
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        from SyntheticCTEvalLib.evaluation_nodes import ANCHOR, ANCHOR_CLASS
+        from SyntheticCTEvalLib.module_logic import SyntheticCTEvalLogic
+        from SyntheticCTUI.job_panel import JobPanel
+
+        from .files_section import FilesSection
+        from .inputs_section import InputsSection
+        from .review_section import ReviewSection
+
+        self.parameters: Any = None
+        self._guiTag: Any = None
+        self._updating, self._shown = False, True
+        widget = slicer.util.loadUI(self.resourcePath("UI/SyntheticCTEval.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        self.logic = SyntheticCTEvalLogic()
+        self.jobPanel, self.cohortPanel = JobPanel(), JobPanel()
+        self.inputs = InputsSection(self.ui, self._parametersNow)
+        self.review = ReviewSection(self.ui, self.logic, self._parametersNow)
+        self.files = FilesSection(self.ui, self.logic, self._parametersNow, self.cohortPanel)
+        self.ui.evaluationJobFrame.layout().addWidget(self.jobPanel.widget)
+        self.jobPanel.busyChanged = lambda busy: self.update()
+        self.ui.evaluationSelector.addAttribute(ANCHOR_CLASS, ANCHOR)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.ui.evaluateButton.connect("clicked()", self.onEvaluate)
+        for event, function in (
+            (slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose),
+            (slicer.mrmlScene.EndCloseEvent, self.onSceneEnd),
+            (slicer.mrmlScene.EndImportEvent, self.onSceneEnd),
+            (slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved),
+        ):
+            self.addObserver(slicer.mrmlScene, event, function)
+        self._connect()
+
+    def cleanup(self) -> None:
+        """Leave nothing running behind."""
+        self.jobPanel.cancel(wait=True)
+        self.cohortPanel.cancel(wait=True)
+        self._disconnect()
+        self.removeObservers()
+
+    def enter(self) -> None:
+        self._shown = True
+        if self.parameters is None:
+            self._connect()
+
+    def exit(self) -> None:
+        """Leave the module; what is running goes on."""
+        self._shown = False
+        self._disconnect()
+
+    def onEvaluate(self) -> None:
+        """Start the evaluation that the panel describes."""
+        self.jobPanel.run(
+            lambda listener: self.logic.startEvaluation(
+                **self.inputs.arguments(), listener=listener
+            ),
+            self.onEvaluated,
+        )
+
+    def onEvaluated(self, result: Any) -> None:
+        """Show the evaluation that has ended, also when the module was left meanwhile."""
+        if self.parameters is None:
+            self._connect()
+        self.review.showNew(result[1].metrics)
+        self.update()
+        if not self._shown:
+            self._disconnect()
+
+    def onSceneStartClose(self, caller: Any, event: Any) -> None:
+        self.jobPanel.cancel()
+        self._disconnect()
+
+    def onSceneEnd(self, caller: Any, event: Any) -> None:
+        """Show a scene that has been closed or loaded, its views as they were saved."""
+        if self._shown:
+            self._disconnect()
+            self._connect()
+
+    def onNodeRemoved(self, caller: Any, event: Any) -> None:
+        if not slicer.mrmlScene.IsClosing():
+            self.update()
+
+    def update(self, caller: Any = None, event: Any = None) -> None:
+        """Show what the parameter node says."""
+        if self.parameters is None or self._updating:
+            return
+        self._updating = True
+        try:
+            self.inputs.update()
+            self.review.update()
+            self.files.update()
+            missing = self.inputs.whatIsMissing()
+            self.ui.evaluateButton.enabled = not missing and not self.jobPanel.busy
+            self.ui.evaluateButton.toolTip = missing or _(
+                "Compare every candidate with the true CT, in a process of its own; Slicer can be "
+                "used meanwhile"
+            )
+        finally:
+            self._updating = False
+
+    def _parametersNow(self) -> Any:
+        return self.parameters
+
+    def _connect(self) -> None:
+        """Bind the panel to the scene's parameter node."""
+        from .parameters import alive
+
+        self.parameters = self.logic.getParameterNode()
+        if alive(self.parameters.evaluation) is None:
+            self.parameters.evaluation = next(iter(self.logic.evaluations()), None)
+        self.review.forget()
+        self._guiTag = self.parameters.connectGui(self.ui)
+        self.addObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.update)
+        self.update()
+
+    def _disconnect(self) -> None:
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._guiTag)
+            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.update)
+            self.parameters = None
