@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.resampling import grid_of
 
 
 def tiny_bundle(spacing_mm=(4.0, 4.0, 5.0), seed: int = 0, phantom: bool = False):
@@ -41,4 +42,18 @@ def blob_mr(size=(21, 18, 9), spacing=(4.0, 4.0, 5.0), direction=None, seed=0) -
     image.SetOrigin((-40.0, 10.0, 230.5))
     if direction is not None:
         image.SetDirection(direction)
+    return image
+
+
+def ct_like(extra=0) -> sitk.Image:
+    """A body in air, narrower upwards, with bones; its soft tissue is ``extra`` HU denser."""
+    grid = grid_of((30, 26, 16), (6.0, 6.0, 6.0), (-87, -75, 20))
+    k, j, i = np.indices(grid.GetSize()[::-1])
+    narrow = 1 - 0.02 * k
+    body = ((i - 14.5) / 12 / narrow) ** 2 + ((j - 12.5) / 10 / narrow) ** 2 < 1
+    bone = (abs(i - 8) < 2) & (abs(j - 12) < 3) & (abs(k - 6) < 3)
+    bone |= (abs(i - 20) < 3) & (abs(j - 14) < 2) & (k > 8)
+    values = np.where(body, np.where(bone, 600, 20 + extra), -1000).astype(np.int16)
+    image = sitk.GetImageFromArray(values + (k % 2).astype(np.int16))
+    image.CopyInformation(grid)
     return image
