@@ -23,7 +23,8 @@ DEFINITIONS = {
     "ssim_mr": (
         f"Structural similarity (Wang 2004) of MR and candidate, {_PLACED}; MR from the "
         f"{MR_PERCENTILES[0]}st to the {MR_PERCENTILES[1]}th percentile of its body, candidate "
-        f"from {HU_WINDOW[0]} to {HU_WINDOW[1]} HU, both scaled to 0 to 1 and clipped; in 2D in "
+        f"from {HU_WINDOW[0]} to {HU_WINDOW[1]} HU, both scaled to 0 to 1, clipped, and 0 "
+        "outside their own body contour, where an MR holds noise only; in 2D in "
         f"every slice of the MR with a Gaussian window of {SSIM_WINDOW} x {SSIM_WINDOW} voxels "
         f"(sigma {SSIM_SIGMA} voxels), data range 1, K1 = 0.01, K2 = 0.03; mean over {_COVERED}, "
         f"but the {SSIM_WINDOW // 2} at the slices' edges. MR and CT differ in contrast, so that "
@@ -52,7 +53,7 @@ def compare_with_mr(
     inside = sitk.GetArrayViewFromImage(mr_body) > 0
     values = sitk.GetArrayFromImage(mr).astype(np.float32)
     limits = np.percentile(values[inside], MR_PERCENTILES) if inside.any() else (0, values.max())
-    scaled = _scaled(values, *limits)
+    scaled = _scaled(values, *limits) * inside
     return {
         name: _compare(mr, scaled, mr_body, candidate) for name, candidate in candidates.items()
     }
@@ -69,7 +70,9 @@ def _compare(
         return {"ssim_mr": float("nan"), "dsc_body_mr": float("nan")}
     body = body_contour(placed, "CT")
     found = sitk.GetArrayViewFromImage(placed).astype(np.float32)
-    similarity = slice_ssim(scaled, _scaled(found, *HU_WINDOW), 1.0)
+    similarity = slice_ssim(
+        scaled, _scaled(found, *HU_WINDOW) * (sitk.GetArrayViewFromImage(body) > 0), 1.0
+    )
     edge = SSIM_WINDOW // 2
     similarity, counted = (a[:, edge:-edge, edge:-edge] for a in (similarity, counted))
     return {
