@@ -36,7 +36,7 @@ def figure3(pictures: Mapping[str, CohortPictures]) -> Picture | None:
         ("Before Nyul normalization", "Intensity as acquired", "raw"),
         ("After Nyul normalization", "Intensity on the standard scale", "normalized"),
     )
-    overlaps = []
+    overlaps, cuts = [], []
     for column, (title, label, name) in enumerate(sides):
         edges, shares = _on_one_scale(
             [(getattr(p, f"{name}_edges"), getattr(p, name)) for p in shown]
@@ -46,9 +46,9 @@ def figure3(pictures: Mapping[str, CohortPictures]) -> Picture | None:
             axes.stairs(share * 100, edges, color=_GREY, alpha=0.75, linewidth=0.9,
                         label=f"each patient ({len(shares)})" if index == 0 else None)  # fmt: skip
         axes.stairs(shares.mean(axis=0) * 100, edges, color=_MEAN, linewidth=2.2, label="mean")
-        # The lowest bins can hold most voxels of a scan and would flatten the rest.
-        top = max(float(np.sort(share)[-min(3, share.size)]) for share in shares)
-        axes.set_ylim(0, max(top, 1e-6) * 120)
+        top, cut = _top(shares)
+        cuts.append(cut)
+        axes.set_ylim(0, top * 105)
         axes.set_xlim(edges[0], edges[-1])
         axes.set_title(title, fontsize=12)
         axes.set_ylabel("Foreground voxels in % per bin" if column == 0 else "", fontsize=10)
@@ -67,6 +67,8 @@ def figure3(pictures: Mapping[str, CohortPictures]) -> Picture | None:
             " Overlap of pairs: the part of the voxels that two scans' histograms share, mean over "
             f"all pairs of scans: {overlaps[0]:.0f} % before, {overlaps[1]:.0f} % after."
         )
+    if any(cuts):
+        caption += " Bins that reach beyond the axis hold most voxels of a scan."
     return Picture(
         "Figure 3. MR intensities before and after Nyul normalization",
         caption,
@@ -200,6 +202,7 @@ def _dvh_boxes(axes: Axes, values: CohortValues, structure: str) -> None:
             place = group + (number - (count - 1) / 2) * width
             _box(axes, row, place, width * 0.8, values.colours[name], 9)
     axes.axhline(0, color="#333333", linewidth=0.9, zorder=1)
+    axes.margins(y=0.1)
     axes.set_xlim(-0.6, len(DVH_FIGURES) - 0.4)
     axes.set_xticks(range(len(DVH_FIGURES)), DVH_FIGURES)
     _style(axes, "")
@@ -258,6 +261,16 @@ def _on_one_scale(
         cumulative = np.concatenate([[0.0], np.cumsum(fractions)])
         rows.append(np.diff(np.interp(edges, own, cumulative)))
     return edges, np.array(rows)
+
+
+def _top(shares: np.ndarray) -> tuple[float, bool]:
+    """Return the largest fraction to be shown, and whether larger ones are cut off.
+
+    Bins of air or of saturation can hold most voxels of a scan and would flatten the rest.
+    """
+    largest = float(shares.max())
+    usual = max(float(np.sort(share)[-min(3, share.size)]) for share in shares)
+    return (usual * 1.2, True) if largest > 3 * usual > 0 else (largest or 1.0, False)
 
 
 def _overlap(shares: np.ndarray) -> float:

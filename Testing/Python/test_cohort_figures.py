@@ -144,6 +144,14 @@ def test_figure3_tells_how_much_nyul_brings_scans_together():
     assert before == pytest.approx(expected, abs=1.5)
 
 
+def test_figure3_cuts_a_bin_that_would_flatten_the_rest_and_says_so():
+    found = _patients(2)
+    assert "beyond the axis" not in figure3(found).caption
+    found["P1"].raw[0] = 5.0
+    found["P1"].raw /= found["P1"].raw.sum()
+    assert "beyond the axis" in figure3(found).caption
+
+
 def test_figure6_has_the_mr_and_every_candidate(values):
     found = _patients(3)
     picture = figure6(values, found)
