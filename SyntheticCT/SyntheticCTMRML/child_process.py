@@ -73,12 +73,12 @@ class CommandLine(Stage):
     def cancelled(self) -> bool:
         if self._process is None:
             return True
-        if self._process.poll() is None:
-            if time.monotonic() - self._cancelled_at > GRACE_S:
-                _end_group(self._process, kill=True)
-            return self._process.poll() is not None
-        _end_group(self._process, kill=True)  # what the child itself had started
-        return True
+        # PythonSlicer may end before the Python that it has started.
+        if self._process.poll() is None or _group_lives(self._process):
+            if time.monotonic() - self._cancelled_at <= GRACE_S:
+                return False
+            _end_group(self._process, kill=True)
+        return self._process.poll() is not None
 
     def _file(self, job: Job, stream: str) -> Path:
         return job.folder / f"{id(self)}.{stream}"
@@ -147,6 +147,17 @@ def _end_group(process: subprocess.Popen, kill: bool) -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
+
+
+def _group_lives(process: subprocess.Popen) -> bool:
+    """Whether anything that a child has started is still there."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.killpg(process.pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 def _reason(code: int, log: Sequence[str]) -> str:

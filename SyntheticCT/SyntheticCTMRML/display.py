@@ -15,6 +15,8 @@ from vtk.util.numpy_support import vtk_to_numpy
 CT_WINDOW_HU = (-160.0, 240.0)
 """Soft-tissue window of the pelvis, for CT and everything that stands in for it."""
 DIFFERENCE_WINDOW_HU = (-300.0, 300.0)
+CLEAR_MIDDLE = 0.2
+"""Differences are transparent at 0 and opaque from this part of the window on."""
 DOSE_DIFFERENCE_PART = 0.03
 """Differences of doses are shown up to this part of the prescription."""
 GAMMA_WINDOW = (0.0, 2.0)
@@ -77,7 +79,7 @@ DOSE_COLORS = (
     ),
 )
 DIFFERENCE_COLORS = (
-    "Difference (HU)",
+    "Difference",
     (
         (0.0, 0.02, 0.19, 0.60),
         (0.25, 0.26, 0.58, 0.90),
@@ -98,10 +100,16 @@ LINE_COLORS = (
 )
 
 
-def color_table(scene: Any, colors: tuple[str, Sequence[tuple[float, ...]]]) -> Any:
+def color_table(
+    scene: Any, colors: tuple[str, Sequence[tuple[float, ...]]], clear_middle: float = 0.0
+) -> Any:
     """Return the colour table node of ``scene`` for one of the tables above, made if missing.
 
     The node is saved with the scene, unlike Slicer's built-in tables.
+
+    Args:
+        clear_middle: so much of the table, around its middle, fades to transparent: for
+            differences, where anatomy is to be seen as it is wherever there is none.
     """
     name, points = colors
     found = scene.GetFirstNode(name, "vtkMRMLColorTableNode", None, True)
@@ -116,7 +124,10 @@ def color_table(scene: Any, colors: tuple[str, Sequence[tuple[float, ...]]]) -> 
     # interp takes the later of two equal positions: a step belongs to the colours above it.
     channels = [np.interp(position, stops[:, 0], stops[:, channel]) for channel in (1, 2, 3)]
     for index, (red, green, blue) in enumerate(zip(*channels, strict=True)):
-        node.SetColor(index, f"{index}", red, green, blue, 1.0)
+        opacity = 1.0
+        if clear_middle:
+            opacity = min(1.0, abs(position[index] - 0.5) * 2 / clear_middle)
+        node.SetColor(index, f"{index}", red, green, blue, opacity)
     node.GetLookupTable().SetRange(0, _COLORS - 1)
     # The table format that every Slicer reads; newer ones would write their own.
     node.AddDefaultStorageNode()
@@ -187,7 +198,7 @@ def show_difference(node: Any) -> Any:
 
     Voxels of -32768, which mark that there is no difference, are transparent.
     """
-    table = color_table(node.GetScene(), DIFFERENCE_COLORS)
+    table = color_table(node.GetScene(), DIFFERENCE_COLORS, CLEAR_MIDDLE)
     limits = np.iinfo(np.int16)
     shown = (limits.min + 1, limits.max)
     display = show_volume(node, DIFFERENCE_WINDOW_HU, table.GetID(), shown, interpolate=False)
@@ -200,7 +211,7 @@ def show_dose_difference(node: Any, maximum_gy: float) -> Any:
 
     Voxels of -1000, which mark that there is no difference, are transparent.
     """
-    table = color_table(node.GetScene(), DIFFERENCE_COLORS)
+    table = color_table(node.GetScene(), DIFFERENCE_COLORS, CLEAR_MIDDLE)
     limit = DOSE_DIFFERENCE_PART * maximum_gy
     display = show_volume(node, (-limit, limit), table.GetID(), (-999, 999), interpolate=False)
     add_legend(node, "Difference of dose (Gy)", "%.2f")
@@ -274,9 +285,22 @@ def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
     return [scene.GetNthNodeByClass(index, class_name) for index in range(count)]
 
 
-def add_table(scene: Any, name: str, columns: Mapping[str, Sequence[str] | Sequence[float]]) -> Any:
-    """Add a table node; a column of numbers becomes a column of doubles, others of text."""
-    node = scene.AddNewNodeByClass("vtkMRMLTableNode", name)
+def add_table(
+    scene: Any,
+    name: str,
+    columns: Mapping[str, Sequence[str] | Sequence[float]],
+    attributes: Mapping[str, str] | None = None,
+) -> Any:
+    """Add a table node; a column of numbers becomes a column of doubles, others of text.
+
+    ``attributes`` are there from the beginning, as selectors that filter by them need it.
+    """
+    import slicer
+
+    node = slicer.vtkMRMLTableNode()
+    node.SetName(name)
+    for key, value in (attributes or {}).items():
+        node.SetAttribute(key, value)
     for title, values in columns.items():
         numeric = all(isinstance(value, (int, float)) for value in values)
         column = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
@@ -286,4 +310,4 @@ def add_table(scene: Any, name: str, columns: Mapping[str, Sequence[str] | Seque
         node.AddColumn(column)
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetLocked(True)
-    return node
+    return scene.AddNode(node)

@@ -1,0 +1,186 @@
+"""Jobs: stages in turn, the window alive, children that end with the job, exit codes checked."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import pytest
+from SyntheticCTLib.errors import SyntheticCTError
+
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+from SyntheticCTMRML import child_process
+from SyntheticCTMRML.child_process import CommandLine, python_command
+from SyntheticCTMRML.jobs import Job, JobListener, Steps, Turn
+
+
+class Recorder(JobListener):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.steps, self.warnings, self.ends = [], [], []
+
+    def onProgress(self, step, fraction, details):
+        self.steps.append((step, fraction, details))
+
+    def onWarning(self, message):
+        self.warnings.append(message)
+
+    def onEnd(self, job):
+        self.ends.append(job.state)
+
+
+@pytest.fixture
+def child(monkeypatch):
+    """Runs Python code in the place of the command line; the job's folder is argument 1."""
+
+    def stage(code: str) -> CommandLine:
+        monkeypatch.setattr(child_process, "python_command", lambda: [sys.executable, "-c", code])
+        return CommandLine(lambda job: [job.folder])
+
+    return stage
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().split()[2] != "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def test_stages_run_in_turn_and_the_result_is_the_last_one(harness):
+    order, listener = [], Recorder()
+
+    def steps(job):
+        for name in "bc":
+            order.append(name)
+            yield
+        return "result"
+
+    job = Job([Turn(lambda job: order.append("a")), Steps(steps)], listener).start()
+    assert order == []  # nothing before the event loop runs
+    folder = job.folder
+    assert folder.is_dir()
+    assert job.wait() == "result"
+    assert order == ["a", "b", "c"]
+    assert listener.ends == ["finished"]
+    assert not folder.exists()
+
+
+def test_the_commands_progress_and_warnings_are_told(harness, child):
+    code = """
+import json
+for fraction in (0.25, 1.0):
+    print(json.dumps({"event": "progress", "step": "Work", "fraction": fraction, "epoch": 3}))
+print(json.dumps({"event": "warning", "message": "Mind the gap."}))
+print("plain")
+"""
+    listener = Recorder()
+    job = Job([child(code)], listener).start()
+    job.wait()
+    assert listener.steps == [("Work", 0.25, {"epoch": 3}), ("Work", 1.0, {"epoch": 3})]
+    assert listener.warnings == ["Mind the gap."]
+    assert job.log == ["Mind the gap.", "plain"]
+
+
+def test_the_sentence_of_a_failed_command_is_the_error_with_its_files_called_as_people_do(
+    harness, child
+):
+    code = """
+import sys
+print("traceback", file=sys.stderr)
+print(f"synthetic-ct: The MR {sys.argv[1]}/MR.mha is empty.", file=sys.stderr)
+sys.exit(2)
+"""
+    stage = child(code)
+    job = Job([Turn(lambda job: job.names.update({str(job.folder / "MR.mha"): "T2"})), stage])
+    with pytest.raises(SyntheticCTError, match=r"^The MR T2 is empty\.$"):
+        job.start().wait()
+    assert job.state == "failed"
+    assert "traceback" in job.log
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [("import sys; sys.exit(3)", "exit code 3"), ("import os; os.abort()", "ended by signal 6")],
+)
+def test_the_exit_code_is_checked(harness, child, code, sentence):
+    with pytest.raises(SyntheticCTError, match=sentence):
+        Job([child(code)]).start().wait()
+
+
+def test_cancel_ends_the_child_and_its_children_within_two_seconds(harness, child, tmp_path):
+    # Neither heeds the request to end, as a program deep in a computation.
+    code = f"""
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+other = subprocess.Popen([sys.executable, "-c",
+    "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"])
+open({str(tmp_path / "pids")!r}, "w").write(f"{{os.getpid()}} {{other.pid}}")
+time.sleep(60)
+"""
+    listener = Recorder()
+    job = Job([child(code)], listener).start()
+    pids = tmp_path / "pids"
+    harness.process_events(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+    time.sleep(0.3)
+    began = time.monotonic()
+    job.cancel()
+    harness.process_events(lambda: job.state != "running")
+    assert time.monotonic() - began < 2
+    assert job.state == "cancelled"
+    assert listener.ends == ["cancelled"]
+    time.sleep(0.1)
+    assert not any(alive(int(pid)) for pid in pids.read_text().split())
+    assert not job.folder.exists()
+
+
+def test_a_cancelled_child_may_tidy_up(harness, child, tmp_path):
+    code = f"""
+import time
+open({str(tmp_path / "begun")!r}, "w").close()
+try:
+    import signal
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    open({str(tmp_path / "ready")!r}, "w").close()
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(0.2)
+    open({str(tmp_path / "tidied")!r}, "w").close()
+"""
+    job = Job([child(code)]).start()
+    harness.process_events(lambda: (tmp_path / "ready").exists())
+    job.cancel(wait=True)
+    assert job.state == "cancelled"
+    assert (tmp_path / "tidied").exists()
+
+
+def test_what_is_to_happen_at_the_end_happens_in_each_way(harness):
+    def fail(job):
+        raise SyntheticCTError("no")
+
+    for work in (lambda job: None, fail):
+        ended = []
+        job = Job([Turn(lambda job, ended=ended: job.at_end(lambda: ended.append(1))), Turn(work)])
+        job.start()
+        harness.process_events(lambda job=job: job.state != "running")
+        assert ended == [1]
+
+
+def test_a_fault_in_a_stage_is_a_sentence_not_a_crash(harness):
+    job = Job([Turn(lambda job: 1 / 0)]).start()
+    with pytest.raises(SyntheticCTError, match="ZeroDivisionError"):
+        job.wait()
+
+
+def test_the_child_finds_the_libraries_wherever_they_are(tmp_path):
+    import subprocess
+
+    command = [*python_command(), "--version"]
+    found = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, check=True, env={"PATH": ""}
+    )
+    assert "." in found.stdout
