@@ -15,8 +15,6 @@ from vtk.util.numpy_support import vtk_to_numpy
 CT_WINDOW_HU = (-160.0, 240.0)
 """Soft-tissue window of the pelvis, for CT and everything that stands in for it."""
 DIFFERENCE_WINDOW_HU = (-300.0, 300.0)
-CLEAR_MIDDLE = 0.2
-"""Differences are transparent at 0 and opaque from this part of the window on."""
 DOSE_DIFFERENCE_PART = 0.03
 """Differences of doses are shown up to this part of the prescription."""
 GAMMA_WINDOW = (0.0, 2.0)
@@ -81,13 +79,14 @@ DOSE_COLORS = (
 DIFFERENCE_COLORS = (
     "Difference",
     (
-        (0.0, 0.02, 0.19, 0.60),
-        (0.25, 0.26, 0.58, 0.90),
-        (0.5, 0.97, 0.97, 0.97),
-        (0.75, 0.94, 0.46, 0.30),
-        (1.0, 0.60, 0.00, 0.12),
+        (0.0, 0.62, 0.88, 1.00),
+        (0.25, 0.10, 0.42, 0.88),
+        (0.5, 0.02, 0.02, 0.02),
+        (0.75, 0.86, 0.20, 0.10),
+        (1.0, 1.00, 0.82, 0.55),
     ),
 )
+"""Black where there is no difference: laid over a CT, white would veil the anatomy."""
 
 LINE_COLORS = (
     (0.12, 0.47, 0.71),
@@ -100,16 +99,10 @@ LINE_COLORS = (
 )
 
 
-def color_table(
-    scene: Any, colors: tuple[str, Sequence[tuple[float, ...]]], clear_middle: float = 0.0
-) -> Any:
+def color_table(scene: Any, colors: tuple[str, Sequence[tuple[float, ...]]]) -> Any:
     """Return the colour table node of ``scene`` for one of the tables above, made if missing.
 
     The node is saved with the scene, unlike Slicer's built-in tables.
-
-    Args:
-        clear_middle: so much of the table, around its middle, fades to transparent: for
-            differences, where anatomy is to be seen as it is wherever there is none.
     """
     name, points = colors
     found = scene.GetFirstNode(name, "vtkMRMLColorTableNode", None, True)
@@ -124,10 +117,7 @@ def color_table(
     # interp takes the later of two equal positions: a step belongs to the colours above it.
     channels = [np.interp(position, stops[:, 0], stops[:, channel]) for channel in (1, 2, 3)]
     for index, (red, green, blue) in enumerate(zip(*channels, strict=True)):
-        opacity = 1.0
-        if clear_middle:
-            opacity = min(1.0, abs(position[index] - 0.5) * 2 / clear_middle)
-        node.SetColor(index, f"{index}", red, green, blue, opacity)
+        node.SetColor(index, f"{index}", red, green, blue, 1.0)
     node.GetLookupTable().SetRange(0, _COLORS - 1)
     # The table format that every Slicer reads; newer ones would write their own.
     node.AddDefaultStorageNode()
@@ -198,7 +188,7 @@ def show_difference(node: Any) -> Any:
 
     Voxels of -32768, which mark that there is no difference, are transparent.
     """
-    table = color_table(node.GetScene(), DIFFERENCE_COLORS, CLEAR_MIDDLE)
+    table = color_table(node.GetScene(), DIFFERENCE_COLORS)
     limits = np.iinfo(np.int16)
     shown = (limits.min + 1, limits.max)
     display = show_volume(node, DIFFERENCE_WINDOW_HU, table.GetID(), shown, interpolate=False)
@@ -211,7 +201,7 @@ def show_dose_difference(node: Any, maximum_gy: float) -> Any:
 
     Voxels of -1000, which mark that there is no difference, are transparent.
     """
-    table = color_table(node.GetScene(), DIFFERENCE_COLORS, CLEAR_MIDDLE)
+    table = color_table(node.GetScene(), DIFFERENCE_COLORS)
     limit = DOSE_DIFFERENCE_PART * maximum_gy
     display = show_volume(node, (-limit, limit), table.GetID(), (-999, 999), interpolate=False)
     add_legend(node, "Difference of dose (Gy)", "%.2f")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import SimpleITK as sitk
@@ -68,32 +68,50 @@ def masks_from_segmentation(node: Any, names: Sequence[str] | None = None) -> di
     Each mask covers its own segment only; parent transforms are applied as to volumes. Contours
     and surfaces get a label map first. Segments without a voxel are left out.
     """
-    import slicer
+    return dict(segment_masks(node, names))
 
+
+def segment_masks(
+    node: Any, names: Sequence[str] | None = None
+) -> Iterator[tuple[str, sitk.Image]]:
+    """Yield name and mask of every segment, as :func:`masks_from_segmentation`.
+
+    Of segments that share a name the later ones are called "NAME (2)" and so on.
+    """
     segmentation = node.GetSegmentation()
     if segmentation.GetNumberOfSegments() and not segmentation.ContainsRepresentation(_LABELMAP):
         node.CreateBinaryLabelmapRepresentation()
-    masks = {}
+    taken: set[str] = set()
     for index in range(segmentation.GetNumberOfSegments()):
-        if names is not None and segmentation.GetNthSegment(index).GetName() not in names:
+        name = segmentation.GetNthSegment(index).GetName()
+        if names is not None and name not in names:
             continue
-        labels = slicer.vtkOrientedImageData()
-        found = node.GetBinaryLabelmapRepresentation(segmentation.GetNthSegmentID(index), labels)
-        if not found or labels.IsEmpty():
-            continue
-        to_ras = vtk.vtkMatrix4x4()
-        labels.GetImageToWorldMatrix(to_ras)
-        # Segments are cropped: their first voxel is the corner of their extent.
-        extent = labels.GetExtent()
-        first = to_ras.MultiplyPoint([*extent[::2], 1])
-        for row in range(3):
-            to_ras.SetElement(row, 3, first[row])
-        data = vtk.vtkImageData()
-        data.SetDimensions(labels.GetDimensions())
-        data.GetPointData().SetScalars(labels.GetPointData().GetScalars())
-        carrier = slicer.vtkMRMLLabelMapVolumeNode()
-        carrier.SetAndObserveImageData(data)
-        carrier.SetIJKToRASMatrix(to_ras)
-        mask = image_under(carrier, node.GetParentTransformNode()) != 0
-        masks[segmentation.GetNthSegment(index).GetName()] = mask
-    return masks
+        mask = _mask(node, segmentation.GetNthSegmentID(index))
+        if mask is not None:
+            unique, number = name, 2
+            while unique in taken:
+                unique, number = f"{name} ({number})", number + 1
+            taken.add(unique)
+            yield unique, mask
+
+
+def _mask(node: Any, identifier: str) -> sitk.Image | None:
+    import slicer
+
+    labels = slicer.vtkOrientedImageData()
+    if not node.GetBinaryLabelmapRepresentation(identifier, labels) or labels.IsEmpty():
+        return None
+    to_ras = vtk.vtkMatrix4x4()
+    labels.GetImageToWorldMatrix(to_ras)
+    # Segments are cropped: their first voxel is the corner of their extent.
+    extent = labels.GetExtent()
+    first = to_ras.MultiplyPoint([*extent[::2], 1])
+    for row in range(3):
+        to_ras.SetElement(row, 3, first[row])
+    data = vtk.vtkImageData()
+    data.SetDimensions(labels.GetDimensions())
+    data.GetPointData().SetScalars(labels.GetPointData().GetScalars())
+    carrier = slicer.vtkMRMLLabelMapVolumeNode()
+    carrier.SetAndObserveImageData(data)
+    carrier.SetIJKToRASMatrix(to_ras)
+    return image_under(carrier, node.GetParentTransformNode()) != 0

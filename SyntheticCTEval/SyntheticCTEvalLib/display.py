@@ -76,7 +76,8 @@ def adding_steps(
     try:
         yield from _add_volumes(scene, evaluation, nodes, given)
         yield from _add_contours(scene, evaluation, nodes)
-        nodes.metrics = _add_table(scene, "Metrics", metrics_columns(evaluation))
+        columns = metrics_columns(evaluation)
+        nodes.metrics = _add_table(scene, "Metrics", columns, nodes.attributes())
         nodes.dose_volume = _add_table(scene, "Dose-volume", dose_volume_columns(evaluation))
         spots = {name: result.hot_spots for name, result in evaluation.candidates.items()}
         if any(spots.values()):
@@ -252,10 +253,15 @@ def _cropped(mask: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
     return resample(sitk.Cast(mask, sitk.sitkUInt8), part, fill=0, nearest=True)
 
 
-def _add_table(scene: Any, name: str, columns: Mapping[str, list]) -> Any:
+def _add_table(
+    scene: Any,
+    name: str,
+    columns: Mapping[str, list],
+    attributes: Mapping[str, str] | None = None,
+) -> Any:
     if not columns:
         return None
-    return display.add_table(scene, scene.GetUniqueNameByString(name), columns)
+    return display.add_table(scene, scene.GetUniqueNameByString(name), columns, attributes)
 
 
 def _add_document(scene: Any, file_name: str, text: str) -> Any:

@@ -16,11 +16,11 @@ from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
 from SyntheticCTMRML.nodes import image_from_node
-from SyntheticCTMRML.segments import masks_from_segmentation
+from SyntheticCTMRML.segments import segment_masks
 
 from .display import adding_steps
 from .dose import in_gray
-from .evaluation import EvaluationSettings, find_target
+from .evaluation import EvaluationSettings
 from .evaluation_nodes import EvaluationNodes
 from .files import documents_in
 from .results import Evaluation
@@ -87,21 +87,25 @@ class EvaluationInputs:
                     f"{dose.GetName()} is chosen as a dose and as a candidate: choose the dose."
                 )
 
-    def images(self) -> Generator[tuple[str, Any], None, None]:
-        """Yield the role of every volume and a function that returns it, checked."""
-        yield "ct", lambda: volume_of(self.ct, "CT")
+    def nodes(self) -> dict[str, Any]:
+        """Return the volume nodes that are evaluated, by the names of their files."""
+        every = {"ct": self.ct, "region": self.region, "mr": self.mr}
         for number, (name, node) in enumerate(self.candidates.items()):
-            yield f"candidate{number}", lambda n=node, s=name: volume_of(n, f"candidate {s}")
-        if self.dose_ct is not None:
-            yield "dose_ct", lambda: dose_of(self.dose_ct, self.dose_unit)
-            for number, name in enumerate(self.candidates):
-                if self.doses.get(name) is not None:
-                    dose = self.doses[name]
-                    yield f"dose{number}", lambda d=dose: dose_of(d, self.dose_unit)
-        if self.region is not None:
-            yield "region", lambda: image_from_node(self.region, "region")
-        if self.mr is not None:
-            yield "mr", lambda: volume_of(self.mr, "MR")
+            every[f"candidate{number}"] = node
+            if self.dose_ct is not None:
+                every[f"dose{number}"] = self.doses.get(name)
+        every["dose_ct"] = self.dose_ct
+        return {file: node for file, node in every.items() if node is not None}
+
+    def image(self, file: str) -> sitk.Image:
+        """Return one of the volumes as a checked image; doses in Gy."""
+        node = self.nodes()[file]
+        if file == "region":
+            return image_from_node(node, "region")
+        if file.startswith("dose"):
+            return dose_of(node, self.dose_unit)
+        what = {"ct": "CT", "mr": "MR"}.get(file, "candidate")
+        return volume_of(node, what)
 
     def shown_doses(self) -> dict[str, Any]:
         """Return the dose nodes that hold Gy and are in the scene, "" the one on the true CT."""
@@ -147,17 +151,18 @@ def _unit_of(node: Any, unit: str | None) -> str | None:
 
 
 def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, None]:
-    roles = list(inputs.images())
-    count = len(roles) + (inputs.structures is not None)
-    for number, (role, image) in enumerate(roles):
+    nodes = inputs.nodes()
+    job.names |= {str(job.folder / f"{file}.mha"): node.GetName() for file, node in nodes.items()}
+    count = len(nodes) + (inputs.structures is not None)
+    for number, file in enumerate(nodes):
         job.report("Hand volumes over", number / count)
         yield
-        yield from writing_steps(image(), job.folder / f"{role}.mha")
+        yield from writing_steps(inputs.image(file), job.folder / f"{file}.mha")
     if inputs.structures is not None:
         folder = job.folder / "structures"
         folder.mkdir()
         names = []
-        for name, mask in masks_from_segmentation(inputs.structures).items():
+        for name, mask in segment_masks(inputs.structures):
             write_mask(mask, folder, len(names))
             names.append(name)
             yield
@@ -174,19 +179,19 @@ def _arguments(
     folder: Path, inputs: EvaluationInputs, settings: EvaluationSettings
 ) -> list[str | Path]:
     """The command line that evaluates what has been handed over."""
-    given = {role for role, _ in inputs.images()}
+    given = inputs.nodes()
 
-    def path(role: str) -> Path:
-        return folder / f"{role}.mha"
+    def path(file: str) -> Path:
+        return folder / f"{file}.mha"
 
     arguments: list[str | Path] = ["evaluate", "--ct", path("ct")]
     for number, name in enumerate(inputs.candidates):
         arguments += ["--candidate", f"{name}={path(f'candidate{number}')}"]
         if f"dose{number}" in given:
             arguments += ["--dose", f"{name}={path(f'dose{number}')}"]
-    for role, option in (("dose_ct", "--dose-ct"), ("region", "--region"), ("mr", "--mr")):
-        if role in given:
-            arguments += [option, path(role)]
+    for file, option in (("dose_ct", "--dose-ct"), ("region", "--region"), ("mr", "--mr")):
+        if file in given:
+            arguments += [option, path(file)]
     if inputs.structures is not None:
         arguments += ["--structures", folder / "structures"]
     if settings.target is not None:
@@ -198,7 +203,7 @@ def _arguments(
         "--no-dose": not settings.dose,
         "--local": settings.gamma_local,
     }
-    arguments += [flag for flag, given in flags.items() if given]
+    arguments += [flag for flag, asked in flags.items() if asked]
     arguments += ["--dose-percent", repr(float(settings.dose_percent))]
     arguments += ["--distance-mm", repr(float(settings.distance_mm))]
     arguments += ["--cutoffs", ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)]
@@ -230,13 +235,3 @@ def _adding(
 
 def _still_there(node: Any, scene: Any) -> Any:
     return node if node is not None and node.GetScene() is scene else None
-
-
-def target_of_segmentation(node: Any) -> str | None:
-    """Return the name of the segment that is taken for the target; None where there is none."""
-    segmentation = node.GetSegmentation()
-    names = [
-        segmentation.GetNthSegment(index).GetName()
-        for index in range(segmentation.GetNumberOfSegments())
-    ]
-    return find_target(dict.fromkeys(names), None)

@@ -101,11 +101,13 @@ class EvaluationNodes:
             for largest, volume, *point in [[column.GetValue(row) for column in numbers]]
         ]
 
+    def attributes(self) -> dict[str, str]:
+        """Return the attributes by which the metrics table is known."""
+        return {ANCHOR: json.dumps(self.names), PRESCRIPTION: repr(self.prescription_gy)}
+
     def keep(self) -> None:
         """Write the references into the metrics table."""
         anchor = self.metrics
-        anchor.SetAttribute(ANCHOR, json.dumps(self.names))
-        anchor.SetAttribute(PRESCRIPTION, repr(self.prescription_gy))
         for role in (*_SINGLE, *_CHARTS):
             node = getattr(self, role)
             anchor.SetNodeReferenceID(role, node.GetID() if node is not None else None)

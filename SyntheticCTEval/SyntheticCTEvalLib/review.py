@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from SyntheticCTMRML import display
-from SyntheticCTMRML.display import nodes_of_class
+from SyntheticCTMRML.display import GREY, nodes_of_class
 
 from .evaluation_nodes import EvaluationNodes
 from .hot_spots import HotSpot
@@ -64,6 +64,11 @@ def show_overlay(scene: Any, nodes: EvaluationNodes, overlay: Overlay) -> Any:
     if overlay.kind == "gamma":
         for name, node in nodes.gammas.items():
             display.show_gamma(node, f"Gamma {name}", overlay.gamma_view, overlay.above)
+    if overlay.kind == "dose":
+        for node in nodes.doses.values():
+            # As it was loaded it may be grey, which is nothing to lay over a CT.
+            if node.GetDisplayNode() is None or node.GetDisplayNode().GetColorNodeID() == GREY:
+                display.show_dose(node, 1.1 * nodes.prescription_gy or display.highest(node))
     for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
         background, foreground = nodes.ct, shown
         column = _column_of(composite.GetLayoutName())

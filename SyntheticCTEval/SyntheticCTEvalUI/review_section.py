@@ -46,7 +46,7 @@ class ReviewSection:
         nodes = self._logic.evaluationNodes(node)
         names = nodes.names if nodes is not None else []
         for view, table in _TABLES.items():
-            getattr(ui, view).setMRMLTableNode(getattr(nodes, table, None))
+            self._showTable(getattr(ui, view), getattr(nodes, table, None))
         self._list(ui.candidateComboBox, names, parameters.candidateShown)
         structures = self._logic.structureNames(node)
         self._list(
@@ -110,6 +110,13 @@ class ReviewSection:
         node = alive(parameters.evaluation)
         identifier = node.GetID() if node is not None else ""
         return (identifier, parameters.chart.value, parameters.structureShown)
+
+    def _showTable(self, view: Any, node: Any) -> None:
+        if view.mrmlTableNode() is not node:
+            view.setMRMLTableNode(node)
+            view.resizeColumnsToContents()
+            view.horizontalHeader().setStretchLastSection(True)
+            view.resizeRowsToContents()
 
     def _list(self, box: Any, names: list[str], chosen: str) -> None:
         if self._listed.get(box.name) != names:
