@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
@@ -77,6 +78,7 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.training.table.setMRMLScene(slicer.mrmlScene)
         self.jobPanel.busyChanged = lambda busy: self.update()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         for event in (slicer.mrmlScene.EndCloseEvent, slicer.mrmlScene.EndImportEvent):
             self.addObserver(slicer.mrmlScene, event, self.onSceneChanged)
         self.initializeParameterNode()
@@ -103,6 +105,16 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneChanged(self, caller: Any = None, event: Any = None) -> None:
         if self._entered:
             self.initializeParameterNode()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller: Any, event: Any, node: Any) -> None:
+        """Propose a volume that has been loaded as an input, once it holds its voxels."""
+        if self._entered and node.IsA("vtkMRMLScalarVolumeNode"):
+            qt.QTimer.singleShot(0, lambda: self._propose(node))
+
+    def _propose(self, node: Any) -> None:
+        if self._parameterNode is not None and node.GetScene() is not None:
+            self.logic.guessInputs(self._parameterNode, node)
 
     def initializeParameterNode(self) -> None:
         """Connect the panel with the scene's settings, with inputs guessed where there are none."""

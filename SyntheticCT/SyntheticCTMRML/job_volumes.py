@@ -56,8 +56,14 @@ class Source:
         return path
 
 
+RESULT = "SyntheticCT.Result"
+"""Attribute of a node that was made for a result: the name of what it was made for."""
+
+
 class Target:
     """Where a job puts a volume: into the node that the user chose, or into a new one.
+
+    A node that was made for the result of other inputs is not taken: it would carry their name.
 
     Attributes:
         node: None until the result is there, where a new one is to be made.
@@ -71,6 +77,8 @@ class Target:
         node_class: str = "vtkMRMLScalarVolumeNode",
     ) -> None:
         refuse_same_node(node, list(inputs))
+        if node is not None and node.GetAttribute(RESULT) not in (None, name):
+            node = None
         self.node, self._name, self._class = node, name, node_class
         self._inputs = [one for one in inputs if one is not None]
         self._scene = self._inputs[0].GetScene()
@@ -91,6 +99,7 @@ class Target:
             )
         name = self._scene.GenerateUniqueName(self._name)
         self.node = self._scene.AddNewNodeByClass(self._class, name)
+        self.node.SetAttribute(RESULT, self._name)
         return self.node
 
     def put(self, image: sitk.Image, marks: dict[str, str] | None = None) -> Any:

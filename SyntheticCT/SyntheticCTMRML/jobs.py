@@ -174,7 +174,10 @@ class Job:
         for function in self._at_end:
             function()
         shutil.rmtree(self.folder, ignore_errors=True)
-        self._listener.onEnd(self)
+        try:
+            self._listener.onEnd(self)
+        except Exception:  # a fault of who listens does not make the job fail
+            logging.exception("The end of a job could not be shown")
 
 
 class Stage:

@@ -31,14 +31,20 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
         return SyntheticCTParameterNode(super().getParameterNode())
 
-    def guessInputs(self, parameterNode: Any) -> None:
-        """Choose inputs by the names of the volumes, as long as no MR is chosen."""
-        from SyntheticCTMRML.roles import guess_roles
+    def guessInputs(self, parameterNode: Any, node: Any = None) -> None:
+        """Choose inputs by modality or name, where none is chosen.
 
-        if parameterNode.mr is None:
-            for role, node in guess_roles(slicer.mrmlScene).items():
-                if parameterNode.getValue(role) is None:
-                    parameterNode.setValue(role, node)
+        :param node: volume that has come; None looks at all of the scene, unless an MR is chosen.
+        """
+        from SyntheticCTMRML.roles import guess_role, guess_roles
+
+        if node is not None:
+            roles = {guess_role(node): node}
+        else:
+            roles = guess_roles(slicer.mrmlScene) if parameterNode.mr is None else {}
+        for role, volume in roles.items():
+            if role and parameterNode.getValue(role) is None:
+                parameterNode.setValue(role, volume)
 
     def startWorkflow(
         self,

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from .display import nodes_of_class
+from .job_volumes import RESULT
 
 _WORDS = {
     "mrcat": ("mrcat",),
@@ -22,16 +23,19 @@ def guess_roles(scene: Any) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode"):
-        if node.GetHideFromEditors() or not node.IsA("vtkMRMLScalarVolumeNode"):
-            continue
-        role = _role(scene, node)
-        if role and node.GetImageData() is not None:
+        role = guess_role(node)
+        if role:
             found.setdefault(role, node)
     return found
 
 
-def _role(scene: Any, node: Any) -> str:
-    if node.GetAttribute("SyntheticCT") or node.IsA("vtkMRMLLabelMapVolumeNode"):
+def guess_role(node: Any) -> str:
+    """Return "mr", "ct" or "mrcat" for what a node probably is, "" for none of them."""
+    scene = node.GetScene()
+    volume = node.IsA("vtkMRMLScalarVolumeNode") and not node.IsA("vtkMRMLLabelMapVolumeNode")
+    if scene is None or not volume or node.GetHideFromEditors() or node.GetImageData() is None:
+        return ""
+    if node.GetAttribute(RESULT):
         return ""
     words = set(re.findall(r"[a-z0-9]+", node.GetName().lower()))
     if "mrcat" in words:

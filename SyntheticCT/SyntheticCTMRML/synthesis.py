@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slicer.i18n import tr as _
+from SyntheticCTLib.bundle import read_card
 from SyntheticCTLib.errors import SyntheticCTError
 
 from .charts import add_histogram_charts
@@ -80,6 +81,7 @@ class Synthesis:
     ) -> None:
         self._source = Source(mr, "MR")
         self._model = str(model_folder(model))
+        read_card(self._model)  # a folder that has gone is told now
         self._results, self._device = results, device
         self._normalize, self._generate = normalize, generate
         self._body = (body, body_segment(body)) if body is not None and generate else None

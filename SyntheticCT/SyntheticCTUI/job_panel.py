@@ -99,7 +99,7 @@ class JobPanel(JobListener):
             if self._onDone is not None:
                 self._onDone(job.result)
         elif job.state == "cancelled":
-            self._say(_("Cancelled; nothing was changed."))
+            self._say(_("Cancelled."))
         else:
             self.logBox.collapsed = False
             self.showError(job.error, "\n".join(job.log))
@@ -140,7 +140,7 @@ class JobPanel(JobListener):
         self.progressBar.accessibleName = _("Progress of the current step")
         self.cancelButton = qt.QPushButton(_("Cancel"))
         self.cancelButton.objectName = "JobCancelButton"
-        self.cancelButton.toolTip = _("End the running work; nothing in the scene is changed")
+        self.cancelButton.toolTip = _("End the running work")
         self.cancelButton.connect("clicked()", self._onCancel)
         grid.addWidget(self.stepLabel, 0, 0)
         grid.addWidget(self.progressBar, 1, 0)

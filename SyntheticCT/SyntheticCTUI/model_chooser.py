@@ -10,6 +10,7 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from SyntheticCTLib.bundle import CARD
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTMRML.models import DEMO, model_card, model_fit
 
@@ -35,7 +36,7 @@ class ModelChooser:
         """Choose a model (a folder, or "demo") without telling :attr:`changed`."""
         if model != self._model:
             self._model = model
-            if model != DEMO:
+            if (Path(model) / CARD).is_file():
                 self._remember(model)
             self._fill()
 
@@ -83,7 +84,7 @@ class ModelChooser:
 
     def _stamp(self) -> float:
         """Changes where the card on the disk has changed or is gone."""
-        path = Path(self._model) / "model.json"
+        path = Path(self._model) / CARD
         try:
             return 0.0 if self._model == DEMO else path.stat().st_mtime
         except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
 import slicer
 from slicer.i18n import tr as _
 from SyntheticCTMRML.charts import histogram_charts
@@ -170,11 +171,16 @@ class SynthesisSection:
                     parameters.setValue(name, node)
             if results.sct is not None and parameters.movingVolume is None:
                 parameters.movingVolume = results.sct
-        if results.sct is not None:
+        self._show(parameters, results)
+
+    def _show(self, parameters: Any, results: Results) -> None:
+        """Show what was made over what it was made of, unless that was removed meanwhile."""
+        moved = next(iter(results.registered.values()), None)
+        if results.sct is not None and parameters.mr is not None:
             self._logic.showOverlay(parameters.mr, results.sct, parameters.opacity)
-        elif moved:
-            self._logic.showOverlay(parameters.ct, moved[0], parameters.opacity)
-        elif results.normalized is not None:
+        elif moved is not None and parameters.ct is not None:
+            self._logic.showOverlay(parameters.ct, moved, parameters.opacity)
+        elif results.normalized is not None and parameters.mr is not None:
             self._logic.showHistograms(parameters.mr, results.normalized)
 
     def _onModel(self, model: str) -> None:
@@ -197,12 +203,12 @@ class SynthesisSection:
             taken = [*inputs, parameters.movingVolume] if name == "registeredVolume" else inputs
             if node is not None and any(node is one for one in taken):
                 parameters.setValue(name, None)
-                self._jobPanel.showError(
-                    _(
-                        "The output {name} is also an input and would be overwritten: choose or "
-                        "create another output."
-                    ).format(name=node.GetName())
-                )
+                sentence = _(
+                    "The output {name} is also an input and would be overwritten: choose or "
+                    "create another output."
+                ).format(name=node.GetName())
+                # Not now: the settings are just being changed.
+                qt.QTimer.singleShot(0, lambda text=sentence: self._jobPanel.showError(text))
 
     def _charts(self, parameters: Any) -> list[Any]:
         normalized = parameters.normalizedVolume if parameters is not None else None
