@@ -1,0 +1,45 @@
+"""The example script for Slicer without a window gives the numbers of the command line."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[1] / "Slicer" / "batch.py"
+
+
+def test_the_script_gives_the_same_numbers_as_the_command_line(harness_without_window, tmp_path):
+    from SyntheticCTEvalLib.evaluation import EvaluationSettings
+    from SyntheticCTLib.cli import main
+    from SyntheticCTLib.volumes import read_volume, write_volume
+    from SyntheticCTMRML.nodes import image_from_node
+    from SyntheticCTMRML.sample_data import start_sample
+
+    slicer = harness_without_window
+    for name in ("SyntheticCT", "SyntheticCTEval"):
+        slicer.load_module(name)
+    mr, ct, mrcat, _ = start_sample(grid="tiny", seed=3).wait()
+    specification = importlib.util.spec_from_file_location("batch", SCRIPT)
+    script = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(script)
+
+    images_only = EvaluationSettings(register=False, dose=False)
+    evaluation = script.process(mr, ct, str(tmp_path / "out"), mrcat, settings=images_only)
+    found = evaluation.metrics()["candidates"]
+
+    for name, node in (("ct", ct), ("mrcat", mrcat)):
+        write_volume(image_from_node(node), tmp_path / f"{name}.nrrd")
+    assert read_volume(tmp_path / "out" / "sct.nrrd").HasMetaDataKey("SyntheticCT")
+    arguments = ["evaluate", "--ct", f"{tmp_path}/ct.nrrd", "--no-registration", "--no-dose"]
+    arguments += ["--candidate", f"sCT={tmp_path}/out/sct.nrrd"]
+    arguments += ["--candidate", f"MRCAT={tmp_path}/mrcat.nrrd", "--output", f"{tmp_path}/cli"]
+    assert main(arguments) == 0
+    asked = json.loads((tmp_path / "cli" / "metrics.json").read_text(encoding="utf-8"))
+    for name in ("sCT", "MRCAT"):
+        for key in ("mae_body", "mae_image", "ssim", "dsc_body"):
+            assert found[name][key] == pytest.approx(asked["candidates"][name][key], abs=1e-12)
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert (tmp_path / "out" / "evaluation.mrb").is_file()
