@@ -1,13 +1,17 @@
-"""Volumes handed over to a child process, in steps that do not stop Slicer's window."""
+"""Volumes handed over to a child process and back, in steps that do not stop Slicer's window."""
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+import vtk
 from SyntheticCTLib.errors import SyntheticCTError
+from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 CHUNK_BYTES = 16_000_000
 """As much is written in one step: ITK's own writer takes longer than the window may wait."""
@@ -59,6 +63,45 @@ def writing_steps(image: sitk.Image, path: Path) -> Generator[None, None, Path]:
             "folder for temporary files."
         ) from error
     return path
+
+
+def reading_steps(
+    path: Path, what: str
+) -> Generator[None, None, tuple[vtk.vtkImageData, sitk.ImageFileReader]]:
+    """Read a 3D scalar image that a child has written uncompressed (.nrrd, .mha).
+
+    Returns:
+        The voxels, and a reader that tells the geometry (mm, LPS) and the metadata.
+    """
+    header = sitk.ImageFileReader()
+    header.SetFileName(str(path))
+    data = vtk.vtkImageData()
+    try:
+        header.ReadImageInformation()
+        dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1], header.GetPixelID())).dtype
+        scalars = vtk.vtkDataArray.CreateDataArray(get_vtk_array_type(dtype))
+        scalars.SetNumberOfTuples(math.prod(header.GetSize()))
+        values = vtk_to_numpy(scalars)
+        with path.open("rb") as file:
+            # The voxels are the end of the file, whatever the header before them is.
+            file.seek(path.stat().st_size - values.nbytes)
+            rest = memoryview(values).cast("B")
+            while rest:
+                count = file.readinto(rest[:CHUNK_BYTES])
+                if not count:
+                    raise EOFError
+                rest = rest[count:]
+                yield
+    except (RuntimeError, OSError, EOFError) as error:
+        raise SyntheticCTError(
+            f"The {what} was not handed over whole: make room on the disk of the folder for "
+            "temporary files."
+        ) from error
+    if sys.byteorder == "big":
+        values.byteswap(inplace=True)
+    data.SetDimensions(header.GetSize())
+    data.GetPointData().SetScalars(scalars)
+    return data, header
 
 
 def _numbers(values: np.ndarray) -> str:

@@ -7,14 +7,13 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-import SimpleITK as sitk
 from slicer.i18n import tr as _
 from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.volumes import read_image_file
+from vtk.util.numpy_support import vtk_to_numpy
 
-from .handover import writing_steps
+from .handover import reading_steps, writing_steps
 from .jobs import Job
-from .nodes import MARKS, image_from_node, refuse_same_node, update_node_from_image
+from .nodes import MARKS, image_from_node, refuse_same_node, set_node_data
 
 
 class Source:
@@ -24,7 +23,7 @@ class Source:
         node: the volume node.
         name: of the node when the job was started.
         marks: attributes that a result made of its voxels carries on.
-        range: lowest and highest value.
+        range: lowest and highest value, of large volumes among a million voxels.
     """
 
     def __init__(self, node: Any, what: str) -> None:
@@ -102,18 +101,16 @@ class Target:
         self.node.SetAttribute(RESULT, self._name)
         return self.node
 
-    def put(self, image: sitk.Image, marks: dict[str, str] | None = None) -> Any:
-        """Give the node the voxels and the geometry of ``image``, and return the node."""
+    def steps(
+        self, path: Path, what: str, marks: dict[str, str] | None = None
+    ) -> Generator[None, None, Any]:
+        """Give the node the volume that a child has written to ``path``, and return the node."""
+        data, header = yield from reading_steps(path, what)
+        node = set_node_data(self.place(), data, header)
         for mark, text in (marks or {}).items():
-            image.SetMetaData(mark, text)
-        return update_node_from_image(self.place(), image)
-
-
-def received(path: Path, what: str) -> Generator[None, None, sitk.Image]:
-    """Read what the child has written, in one step, and return it."""
-    image = read_image_file(path, what)
-    yield
-    return image
+            node.SetAttribute(mark, text)
+        yield
+        return node
 
 
 def _checked_range(node: Any, what: str) -> tuple[float, float]:
@@ -131,7 +128,7 @@ def _checked_range(node: Any, what: str) -> tuple[float, float]:
                 "at least two slices in each direction, without colours."
             ).format(what=what, name=name)
         )
-    low, high = data.GetScalarRange()
+    low, high = _range(data)
     if low == high:
         raise SyntheticCTError(
             _(
@@ -139,3 +136,12 @@ def _checked_range(node: Any, what: str) -> tuple[float, float]:
             ).format(what=what, name=name, value=low)
         )
     return low, high
+
+
+def _range(data: Any) -> tuple[float, float]:
+    """Lowest and highest of every few voxels, of all of them where those are all the same."""
+    values = vtk_to_numpy(data.GetPointData().GetScalars())
+    some = values[:: max(1, values.size // 1_000_000)]
+    if some.min() == some.max():
+        some = values
+    return float(some.min()), float(some.max())

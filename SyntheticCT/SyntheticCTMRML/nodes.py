@@ -75,6 +75,13 @@ def update_node_from_image(node: Any, image: sitk.Image) -> Any:
     data.GetPointData().SetScalars(
         numpy_to_vtk(array.ravel(), deep=True, array_type=get_vtk_array_type(array.dtype))
     )
+    return set_node_data(node, data, image)
+
+
+def set_node_data(
+    node: Any, data: vtk.vtkImageData, image: sitk.Image | sitk.ImageFileReader
+) -> Any:
+    """Give ``node`` voxels (not copied) and the geometry and the marks of ``image``."""
     directions = _RAS_TO_LPS @ np.reshape(image.GetDirection(), (3, 3))
     node.SetAndObserveTransformNodeID(None)
     node.SetIJKToRASDirections(directions.tolist())

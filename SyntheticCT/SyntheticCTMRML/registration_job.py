@@ -16,7 +16,7 @@ from .brainsfit import BrainsFit
 from .brainsfit import available as has_brainsfit
 from .child_process import CommandLine
 from .display import show_ct, show_mr
-from .job_volumes import Source, Target, received
+from .job_volumes import Source, Target
 from .jobs import Job, Stage, Steps, Turn
 from .synthesis import Results
 from .transforms import matrix_of, set_field, set_linear
@@ -126,10 +126,8 @@ class Registration:
         return arguments if self._deformable else [*arguments, "--no-deformable"]
 
     def _read(self, job: Job) -> Generator[None, None, Results]:
-        image = yield from received(job.folder / self._file("moved.nrrd"), "moved volume")
-        node = self._volume.put(image, self._moving.marks)
-        del image
-        yield
+        moved = job.folder / self._file("moved.nrrd")
+        node = yield from self._volume.steps(moved, "moved volume", self._moving.marks)
         (show_ct if self._fill == HU_OUTSIDE else show_mr)(node)
         yield
         self._results.registered[self._moving.name] = node

@@ -15,7 +15,7 @@ from .charts import add_histogram_charts
 from .child_process import CommandLine
 from .display import show_ct, show_mr, show_uncertainty
 from .handover import writing_steps
-from .job_volumes import Source, Target, received
+from .job_volumes import Source, Target
 from .jobs import Job, Stage, Steps
 from .models import model_folder
 from .segments import masks_from_segmentation
@@ -146,11 +146,8 @@ class Synthesis:
     def _read(self, job: Job) -> Generator[None, None, Results]:
         show = {"sct": show_ct, "normalized": show_mr, "uncertainty": show_uncertainty}
         for key, target in self._targets.items():
-            image = yield from received(job.folder / f"{key}.nrrd", key)
-            node = target.put(image)
+            node = yield from target.steps(job.folder / f"{key}.nrrd", key)
             setattr(self._results, key, node)
-            del image
-            yield
             show[key](node)
             yield
         if self._normalize:
