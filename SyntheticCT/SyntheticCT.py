@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
+    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
@@ -68,6 +69,11 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         widget = slicer.util.loadUI(self.resourcePath("UI/SyntheticCT.ui"))
         self.layout.addWidget(widget)
         self.ui = slicer.util.childWidgetVariables(widget)
+        self._bound = {
+            part.property("SlicerParameterName"): part
+            for part in vars(self.ui).values()
+            if part.property("SlicerParameterName")
+        }
         self.jobPanel, self.model = JobPanel(), ModelChooser()
         self.ui.jobPlace.layout().addWidget(self.jobPanel.widget)
         self.ui.modelPlace.layout().addWidget(self.model.widget)
@@ -79,6 +85,7 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.jobPanel.busyChanged = lambda busy: self.update()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.update)
         for event in (slicer.mrmlScene.EndCloseEvent, slicer.mrmlScene.EndImportEvent):
             self.addObserver(slicer.mrmlScene, event, self.onSceneChanged)
         self.initializeParameterNode()
@@ -130,11 +137,94 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             )
         self._parameterNode = parameterNode
         if parameterNode is not None:
-            self._guiTag = parameterNode.connectGui(self.ui)
+            # connectGui returns no tag to disconnect by.
+            self._guiTag = parameterNode.connectParametersToGui(self._bound)
             self.addObserver(parameterNode.parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
         self.update()
 
     def update(self, caller: Any = None, event: Any = None) -> None:
-        """Show what the settings allow."""
+        """Show what the settings and the scene allow."""
         self.synthesis.update()
         self.training.update()
+
+
+class SyntheticCTTest(ScriptedLoadableModuleTest):
+    """The whole workflow on a small digital patient, by the logic and by the panel's buttons."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        for test in (self.test_Logic, self.test_Panel):
+            self.setUp()
+            test()
+
+    def test_Logic(self) -> None:
+        """Normalize, generate and register as a script does."""
+        mr, ct = self._patient()
+        logic = SyntheticCTLogic()
+        normalized = logic.startNormalize(mr).wait().normalized
+        self._assertLiesOn(normalized, mr)
+        moving = ct
+        if self._canGenerate():
+            moving = logic.startGenerate(mr, device="cpu").wait().sct
+            self._assertLiesOn(moving, mr)
+            self.assertIn("synthetic", moving.GetName())
+            values = slicer.util.arrayFromVolume(moving)
+            self.assertTrue(values.min() < -900 and values.max() > 200)
+        registered = (
+            logic.startRegister(ct, mr if moving is ct else moving, deformable=False)
+            .wait()
+            .registered
+        )
+        self._assertLiesOn(next(iter(registered.values())), ct)
+        self.delayDisplay("The logic works.")
+
+    def test_Panel(self) -> None:
+        """The same by clicking."""
+        self._patient()
+        panel = slicer.modules.syntheticct.widgetRepresentation().self()
+        panel.enter()
+        settings = panel.logic.getParameterNode()
+        settings.ct = settings.mrcat = None
+        self.assertIsNotNone(settings.mr, "The MR is not proposed as an input.")
+        self.assertEqual(settings.model, "demo")
+        everything = self._canGenerate()
+        panel.ui.normalizeSection.collapsed = False
+        button = panel.ui.makeButton if everything else panel.ui.normalizeButton
+        self.assertTrue(button.enabled, button.toolTip)
+        button.click()
+        while panel.jobPanel.busy:
+            slicer.app.processEvents()
+        self.assertEqual(panel.jobPanel.error, "")
+        self._assertLiesOn(settings.normalizedVolume, settings.mr)
+        if everything:
+            self._assertLiesOn(settings.sctVolume, settings.mr)
+        panel.exit()
+        self.delayDisplay("The panel works.")
+
+    def _patient(self) -> tuple[Any, Any]:
+        """Return MR and CT of a digital patient."""
+        from SyntheticCTMRML.sample_data import start_sample
+
+        mr, ct, *_others = start_sample(grid="tiny").wait()
+        return mr, ct
+
+    def _canGenerate(self) -> bool:
+        from SyntheticCTMRML.packages import missing
+
+        absent = missing("generation")
+        if absent:
+            self.delayDisplay(f"Generate is not tested: {', '.join(absent)} is not installed.")
+        return not absent
+
+    def _assertLiesOn(self, node: Any, other: Any) -> None:
+        matrices = [vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()]
+        for volume, matrix in zip((node, other), matrices, strict=True):
+            volume.GetIJKToRASMatrix(matrix)
+        for row in range(4):
+            for column in range(4):
+                self.assertAlmostEqual(
+                    matrices[0].GetElement(row, column), matrices[1].GetElement(row, column), 3
+                )
+        self.assertEqual(node.GetImageData().GetDimensions(), other.GetImageData().GetDimensions())

@@ -254,12 +254,12 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
         show_overlay(background, foreground, opacity)
 
-    def setOverlayOpacity(self, opacity: float) -> None:
-        """Fade what lies over other volumes in the slice views, from 0 to 1."""
+    def setOverlayOpacity(self, foreground: Any, opacity: float) -> None:
+        """Fade a volume, wherever it lies over another one in a slice view, from 0 to 1."""
         from SyntheticCTMRML.display import nodes_of_class
 
         for composite in nodes_of_class(slicer.mrmlScene, "vtkMRMLSliceCompositeNode"):
-            if composite.GetForegroundVolumeID():
+            if composite.GetForegroundVolumeID() == foreground.GetID():
                 composite.SetForegroundOpacity(opacity)
 
     def showSideBySide(self, left: Any, right: Any) -> None:

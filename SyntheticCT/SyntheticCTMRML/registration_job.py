@@ -56,6 +56,7 @@ class Registration:
     ) -> None:
         self._fixed = Source(fixed, "CT")
         self._moving_node, self._results = moving, results
+        results.ct = fixed
         self._deformable, self._metric, self._fill = deformable, metric, fill
         self._outputs = volume, transform
         self._brainsfit = engine == "brainsfit" or (engine == "auto" and has_brainsfit())

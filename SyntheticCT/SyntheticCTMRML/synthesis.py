@@ -29,6 +29,7 @@ class Results:
     """The nodes that a job has made; None where it made none.
 
     Attributes:
+        mr, ct: the volume nodes that it was given.
         normalized, sct, uncertainty: volume nodes.
         charts: plot chart nodes of the histograms before and after Nyul.
         registered, transforms: volume and transform nodes by the name of the moved volume.
@@ -37,6 +38,8 @@ class Results:
         model: folder of a trained model.
     """
 
+    mr: Any = None
+    ct: Any = None
     normalized: Any = None
     sct: Any = None
     uncertainty: Any = None
@@ -83,6 +86,7 @@ class Synthesis:
         self._model = str(model_folder(model))
         read_card(self._model)  # a folder that has gone is told now
         self._results, self._device = results, device
+        results.mr = mr
         self._normalize, self._generate = normalize, generate
         self._body = (body, body_segment(body)) if body is not None and generate else None
         name = self._source.name

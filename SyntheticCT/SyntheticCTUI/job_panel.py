@@ -21,12 +21,14 @@ class JobPanel(JobListener):
 
     Attributes:
         widget: to be put into the layout of a panel.
+        error: sentence of the last error; "" where the last job went well.
         busyChanged: called with True when a job has begun and with False when it has ended;
             a panel disables its buttons there.
     """
 
     def __init__(self) -> None:
         self.busyChanged: Callable[[bool], None] = lambda busy: None
+        self.error = ""
         self._job: Job | None = None
         self._onDone: Callable[[Any], None] | None = None
         self._onProgress: Callable[[str, float, dict[str, Any]], None] | None = None
@@ -54,6 +56,7 @@ class JobPanel(JobListener):
             return
         self._onDone, self._onProgress, self._shown = onDone, onProgress, 0
         self.log.clear()
+        self.error = ""
         self._say("")
         try:
             self._job = start(self)
@@ -75,6 +78,7 @@ class JobPanel(JobListener):
 
     def showError(self, sentence: str, log: str = "") -> None:
         """Show a sentence in the panel and in a dialog, which has the log behind a button."""
+        self.error = sentence
         self._say(sentence, error=True)
         details = {"detailedText": log} if log else {}
         slicer.util.errorDisplay(sentence, **details)

@@ -48,7 +48,7 @@ class SynthesisSection:
         """Show what the settings allow, and the card of the model."""
         ui, parameters, idle = self._ui, self._parameters(), not self._jobPanel.busy
         ready = parameters is not None and idle
-        mr = parameters.mr if parameters is not None else None
+        mr = self._get("mr")
         if parameters is not None:
             self._refuseInputs(parameters)
             self._model.setModel(parameters.model)
@@ -57,13 +57,14 @@ class SynthesisSection:
             (ui.makeButton, "" if mr else _("Choose an MR first")),
             (ui.normalizeButton, "" if mr else _("Choose an MR first")),
             (ui.generateButton, "" if mr else _("Choose an MR first")),
-            (ui.registerButton, self._registerNeeds(parameters)),
+            (ui.registerButton, self._registerNeeds()),
         ):
             self._allow(button, ready and not sentence, sentence)
-        shown = parameters is not None and mr is not None and parameters.sctVolume is not None
+        shown = mr is not None and self._get("sctVolume") is not None
         for button in (ui.sideBySideButton, ui.overlayButton):
             self._allow(button, shown, _("Make a synthetic CT first"))
-        charts = self._charts(parameters)
+        normalized = self._get("normalizedVolume")
+        charts = histogram_charts(normalized) if normalized is not None else []
         self._allow(ui.histogramsButton, mr is not None and charts, _("Normalize the MR first"))
         ui.uncertaintySelector.enabled = bool(parameters and parameters.makeUncertainty)
 
@@ -72,13 +73,13 @@ class SynthesisSection:
         parameters = self._parameters()
         self._run(
             lambda listener: self._logic.startWorkflow(
-                parameters.mr,
+                self._get("mr"),
                 parameters.model,
-                ctNode=parameters.ct,
-                mrcatNode=parameters.mrcat,
-                bodyNode=parameters.body,
-                normalizedNode=parameters.normalizedVolume,
-                outputNode=parameters.sctVolume,
+                ctNode=self._get("ct"),
+                mrcatNode=self._get("mrcat"),
+                bodyNode=self._get("body"),
+                normalizedNode=self._get("normalizedVolume"),
+                outputNode=self._get("sctVolume"),
                 uncertaintyNode=self._uncertaintyNode(parameters),
                 uncertainty=parameters.makeUncertainty,
                 device=parameters.device.value,
@@ -93,7 +94,7 @@ class SynthesisSection:
         parameters = self._parameters()
         self._run(
             lambda listener: self._logic.startNormalize(
-                parameters.mr, parameters.model, parameters.normalizedVolume, listener
+                self._get("mr"), parameters.model, self._get("normalizedVolume"), listener
             )
         )
 
@@ -102,12 +103,12 @@ class SynthesisSection:
         parameters = self._parameters()
         self._run(
             lambda listener: self._logic.startGenerate(
-                parameters.mr,
+                self._get("mr"),
                 parameters.model,
-                parameters.sctVolume,
+                self._get("sctVolume"),
                 self._uncertaintyNode(parameters),
                 uncertainty=parameters.makeUncertainty,
-                bodyNode=parameters.body,
+                bodyNode=self._get("body"),
                 device=parameters.device.value,
                 listener=listener,
             )
@@ -118,10 +119,10 @@ class SynthesisSection:
         parameters = self._parameters()
         self._run(
             lambda listener: self._logic.startRegister(
-                parameters.ct,
-                parameters.movingVolume,
-                parameters.registeredVolume,
-                parameters.registeredTransform,
+                self._get("ct"),
+                self._get("movingVolume"),
+                self._get("registeredVolume"),
+                self._get("registeredTransform"),
                 deformable=parameters.deformable,
                 rigid=parameters.rigidEngine.value,
                 listener=listener,
@@ -130,22 +131,21 @@ class SynthesisSection:
 
     def onSideBySide(self) -> None:
         """Show MR and synthetic CT beside each other."""
-        parameters = self._parameters()
-        self._logic.showSideBySide(parameters.mr, parameters.sctVolume)
+        self._logic.showSideBySide(self._get("mr"), self._get("sctVolume"))
 
     def onOverlay(self) -> None:
         """Show the synthetic CT over the MR."""
-        parameters = self._parameters()
-        self._logic.showOverlay(parameters.mr, parameters.sctVolume, parameters.opacity)
+        opacity = self._parameters().opacity
+        self._logic.showOverlay(self._get("mr"), self._get("sctVolume"), opacity)
 
     def onOpacity(self, value: float) -> None:
-        """Fade what is shown over the MR in or out."""
-        self._logic.setOverlayOpacity(value)
+        """Fade the synthetic CT over the MR in or out."""
+        if self._get("sctVolume") is not None:
+            self._logic.setOverlayOpacity(self._get("sctVolume"), value)
 
     def onHistograms(self) -> None:
         """Show the histograms before and after Nyul."""
-        parameters = self._parameters()
-        self._logic.showHistograms(parameters.mr, parameters.normalizedVolume)
+        self._logic.showHistograms(self._get("mr"), self._get("normalizedVolume"))
 
     def _run(self, start: Callable[[Any], Any]) -> None:
         self._jobPanel.run(start, self._onDone, self._onProgress)
@@ -171,29 +171,33 @@ class SynthesisSection:
                     parameters.setValue(name, node)
             if results.sct is not None and parameters.movingVolume is None:
                 parameters.movingVolume = results.sct
-        self._show(parameters, results)
+        self._show(parameters.opacity, results)
 
-    def _show(self, parameters: Any, results: Results) -> None:
+    def _show(self, opacity: float, results: Results) -> None:
         """Show what was made over what it was made of, unless that was removed meanwhile."""
         moved = next(iter(results.registered.values()), None)
-        if results.sct is not None and parameters.mr is not None:
-            self._logic.showOverlay(parameters.mr, results.sct, parameters.opacity)
-        elif moved is not None and parameters.ct is not None:
-            self._logic.showOverlay(parameters.ct, moved, parameters.opacity)
-        elif results.normalized is not None and parameters.mr is not None:
-            self._logic.showHistograms(parameters.mr, results.normalized)
+        mr, ct = (
+            node if node is not None and node.GetScene() is not None else None
+            for node in (results.mr, results.ct)
+        )
+        if results.sct is not None and mr is not None:
+            self._logic.showOverlay(mr, results.sct, opacity)
+        elif moved is not None and ct is not None:
+            self._logic.showOverlay(ct, moved, opacity)
+        elif results.normalized is not None and mr is not None:
+            self._logic.showHistograms(mr, results.normalized)
 
     def _onModel(self, model: str) -> None:
         if self._parameters() is not None:
             self._parameters().model = model
 
     def _uncertaintyNode(self, parameters: Any) -> Any:
-        return parameters.uncertaintyVolume if parameters.makeUncertainty else None
+        return self._get("uncertaintyVolume") if parameters.makeUncertainty else None
 
-    def _registerNeeds(self, parameters: Any) -> str:
-        if parameters is None or parameters.ct is None:
+    def _registerNeeds(self) -> str:
+        if self._get("ct") is None:
             return _("Choose the true CT among the inputs first")
-        return "" if parameters.movingVolume is not None else _("Choose a volume to register")
+        return "" if self._get("movingVolume") is not None else _("Choose a volume to register")
 
     def _refuseInputs(self, parameters: Any) -> None:
         """Empty output selectors that hold an input; the sentence says why."""
@@ -210,9 +214,11 @@ class SynthesisSection:
                 # Not now: the settings are just being changed.
                 qt.QTimer.singleShot(0, lambda text=sentence: self._jobPanel.showError(text))
 
-    def _charts(self, parameters: Any) -> list[Any]:
-        normalized = parameters.normalizedVolume if parameters is not None else None
-        return histogram_charts(normalized) if normalized is not None else []
+    def _get(self, name: str) -> Any:
+        """A node of the settings, None where it has been removed from the scene."""
+        parameters = self._parameters()
+        node = parameters.getValue(name) if parameters is not None else None
+        return node if node is not None and node.GetScene() is not None else None
 
     def _allow(self, button: Any, allowed: bool, reason: str) -> None:
         """Enable a button; a disabled one says in its tooltip why."""

@@ -290,3 +290,7 @@ def test_without_main_window_the_logic_does_the_same(harness_without_window, bun
     logic.showHistograms(mr, results.normalized)
     logic.showOverlay(mr, results.normalized)
     assert results.normalized.GetName() == "T2 normalized"
+
+
+def test_the_modules_own_test_passes(harness):
+    harness.run_self_test("SyntheticCT")
