@@ -13,7 +13,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from .handover import reading_steps, writing_steps
 from .jobs import Job
-from .nodes import MARKS, image_from_node, refuse_same_node, set_node_data
+from .nodes import MARKS, RESULT, image_from_node, refuse_same_node, set_node_data
 
 
 class Source:
@@ -53,10 +53,6 @@ class Source:
         path = job.folder / f"{file}.mha"
         job.names[str(path)] = self.name
         return path
-
-
-RESULT = "SyntheticCT.Result"
-"""Attribute of a node that was made for a result: the name of what it was made for."""
 
 
 class Target:

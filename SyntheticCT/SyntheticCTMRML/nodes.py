@@ -15,6 +15,9 @@ from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_nump
 MARKS = ("SyntheticCT", "SyntheticCTModel", PHANTOM_KEY)
 """Image metadata that mark a synthetic CT, its model and the digital phantom; node attributes."""
 
+RESULT = "SyntheticCT.Result"
+"""Attribute of a node that was made for a result: the name of what it was made for."""
+
 _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0])
 
 

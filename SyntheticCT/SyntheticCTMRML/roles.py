@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from .display import nodes_of_class
-from .job_volumes import RESULT
+from .nodes import RESULT
 
 _WORDS = {
     "mrcat": ("mrcat",),

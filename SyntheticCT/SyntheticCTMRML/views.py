@@ -77,7 +77,9 @@ def _show(identifier: int, description: str, scene: Any) -> None:
     if manager is None:
         return
     node = manager.layoutLogic().GetLayoutNode()
-    if not node.SetLayoutDescription(identifier, description):
+    if node.IsLayoutDescription(identifier):
+        node.SetLayoutDescription(identifier, description)
+    else:
         node.AddLayoutDescription(identifier, description)
     manager.setLayout(identifier)
 

@@ -12,7 +12,7 @@ from slicer.i18n import tr as _
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTMRML.jobs import Job, JobListener
 
-_ERROR_STYLE = "color: #c62828; font-weight: bold;"
+_STYLES = {"error": "color: #c62828; font-weight: bold;", "warning": "color: #b35900;", "": ""}
 _STEPS = 1000
 
 
@@ -67,6 +67,7 @@ class JobPanel(JobListener):
         self.progressRow.visible = True
         self.cancelButton.enabled = True
         self.busyChanged(True)
+        self._scrollHere()
 
     def cancel(self, wait: bool = False) -> None:
         """Cancel the running job, if there is one; ``wait`` returns only when it has ended."""
@@ -79,7 +80,7 @@ class JobPanel(JobListener):
     def showError(self, sentence: str, log: str = "") -> None:
         """Show a sentence in the panel and in a dialog, which has the log behind a button."""
         self.error = sentence
-        self._say(sentence, error=True)
+        self._say(sentence, "error")
         details = {"detailedText": log} if log else {}
         slicer.util.errorDisplay(sentence, **details)
 
@@ -91,7 +92,8 @@ class JobPanel(JobListener):
 
     def onWarning(self, message: str) -> None:
         if message not in self.messageLabel.text:
-            self._say("\n".join(filter(None, (self.messageLabel.text, message))))
+            text = "\n".join(filter(None, (self.messageLabel.text, message)))
+            self._say(text, "warning")
         self._showLog()
 
     def onEnd(self, job: Job) -> None:
@@ -100,6 +102,8 @@ class JobPanel(JobListener):
         self.progressRow.visible = False
         self.busyChanged(False)
         if job.state == "finished":
+            if not self.messageLabel.text:
+                self._say(_("Finished."))
             if self._onDone is not None:
                 self._onDone(job.result)
         elif job.state == "cancelled":
@@ -109,7 +113,7 @@ class JobPanel(JobListener):
             self.showError(job.error, "\n".join(job.log))
 
     def _show(self, step: str, fraction: float) -> None:
-        self.stepLabel.text = step
+        self.stepLabel.text = _step_names().get(step, step)
         self.progressBar.value = round(_STEPS * min(max(fraction, 0.0), 1.0))
 
     def _showLog(self) -> None:
@@ -121,9 +125,9 @@ class JobPanel(JobListener):
             self.log.appendPlainText("\n".join(lines))
             self.logBox.visible = True
 
-    def _say(self, text: str, error: bool = False) -> None:
+    def _say(self, text: str, kind: str = "") -> None:
         self.messageLabel.text = text
-        self.messageLabel.styleSheet = _ERROR_STYLE if error else ""
+        self.messageLabel.styleSheet = _STYLES[kind]
         self.messageLabel.visible = bool(text)
 
     def _build(self) -> None:
@@ -176,5 +180,26 @@ class JobPanel(JobListener):
         self.logBox.visible = False
         column.addWidget(self.logBox)
 
+    def _scrollHere(self) -> None:
+        """Bring the progress into view where the panel is longer than the window."""
+        parent = self.widget.parent()
+        while parent is not None and not parent.inherits("QScrollArea"):
+            parent = parent.parent()
+        if parent is not None:
+            parent.ensureWidgetVisible(self.widget)
+
     def _onCancel(self) -> None:
         self.cancel()
+
+
+def _step_names() -> dict[str, str]:
+    """What the steps that a child process tells of are called here."""
+    return {
+        "Nyul normalization": _("Nyul normalization"),
+        "Generate synthetic CT": _("Generate synthetic CT"),
+        "rigid registration": _("Rigid registration"),
+        "deformable registration": _("Deformable registration"),
+        "Learn Nyul standard": _("Learn Nyul standard"),
+        "Register pairs": _("Register pairs"),
+        "Train": _("Train"),
+    }

@@ -159,13 +159,15 @@ class SynthesisSection:
         parameters = self._parameters()
         if parameters is None:  # the module was left meanwhile; the settings are in the scene
             parameters = self._logic.getParameterNode()
-        moved = list(results.registered.values())
+        moved, transforms = [*results.registered.values()], [*results.transforms.values()]
+        alone = len(moved) == 1 and results.sct is None
         with slicer.util.NodeModify(parameters.parameterNode):
             for name, node in (
                 ("normalizedVolume", results.normalized),
                 ("sctVolume", results.sct),
                 ("uncertaintyVolume", results.uncertainty),
-                ("registeredVolume", moved[0] if len(moved) == 1 and not results.sct else None),
+                ("registeredVolume", moved[0] if alone else None),
+                ("registeredTransform", transforms[0] if alone else None),
             ):
                 if node is not None:
                     parameters.setValue(name, node)

@@ -1,4 +1,4 @@
-"""Registration from Slicer: BRAINSFit's result is used, lands in the right place, leaves no trace."""
+"""Registration from Slicer: BRAINSFit's result is used and lands in the right place."""
 
 from __future__ import annotations
 

@@ -1,0 +1,146 @@
+"""The commands normalize, generate and register, run as programs run them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from models import blob_mr, ct_like, tiny_bundle
+from SyntheticCTLib.bundle import read_card, save_bundle
+from SyntheticCTLib.cli import main
+from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.registration import register
+from SyntheticCTLib.resampling import resample
+from SyntheticCTLib.volumes import write_volume
+
+
+@pytest.fixture
+def folder(tmp_path):
+    save_bundle(tiny_bundle(), tmp_path / "model")
+    write_volume(blob_mr(), tmp_path / "mr.nrrd")
+    return tmp_path
+
+
+def values(path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def run(*arguments) -> int:
+    return main([*map(str, arguments), "--progress", "json"])
+
+
+def test_normalize_writes_the_standard_scale_and_histograms(folder):
+    arguments = (folder / "mr.nrrd", "--model", folder / "model", "--output", folder / "n.nrrd")
+    assert run("normalize", *arguments, "--histograms", folder / "h.json", "--uncompressed") == 0
+    expected = read_card(folder / "model").nyul.apply(blob_mr())
+    assert np.array_equal(values(folder / "n.nrrd"), sitk.GetArrayFromImage(expected))
+    assert (folder / "n.nrrd").stat().st_size > expected.GetNumberOfPixels() * 4
+    histograms = json.loads((folder / "h.json").read_text())
+    assert sum(histograms["normalized"][-1]) == pytest.approx(1)
+    assert len(histograms["raw_edges"]) == len(histograms["raw"][-1]) + 1
+
+
+def test_generate_cuts_the_result_to_a_body_on_any_grid(folder):
+    body = sitk.Image([8, 7, 5], sitk.sitkUInt8)
+    body.SetSpacing((8.0, 8.0, 8.0))
+    body.SetOrigin((-30.0, 20.0, 235.0))
+    body += 1
+    write_volume(body, folder / "body.mha")
+    arguments = ("generate", folder / "mr.nrrd", "--model", folder / "model")
+    assert run(*arguments, "--output", folder / "all.nrrd") == 0
+    cut = ("--output", folder / "cut.nrrd", "--body", folder / "body.mha")
+    assert run(*arguments, *cut, "--normalized", folder / "n.nrrd") == 0
+    inside = sitk.GetArrayFromImage(resample(body, blob_mr(), fill=0, nearest=True)) > 0
+    assert 0 < inside.sum() < inside.size
+    expected = np.where(inside, values(folder / "all.nrrd"), -1000)
+    assert np.array_equal(values(folder / "cut.nrrd"), expected)
+    body.SetOrigin((1000.0, 0.0, 0.0))
+    write_volume(body, folder / "body.mha")
+    assert run(*arguments, *cut) == 2
+
+
+def test_register_takes_a_known_rigid_transform_and_tells_it(folder, capsys):
+    fixed = ct_like()
+    known = sitk.Euler3DTransform()
+    known.SetCenter(fixed.TransformContinuousIndexToPhysicalPoint((14.5, 12.5, 7.5)))
+    known.SetRotation(0.05, -0.02, 0.1)
+    known.SetTranslation((9.0, -4.0, 3.0))
+    moving = resample(fixed, fixed, known.GetInverse(), fill=-1024)
+    for name, image in (("fixed", fixed), ("moving", moving)):
+        write_volume(image, folder / f"{name}.nrrd")
+    sitk.WriteTransform(known, str(folder / "known.tfm"))
+    common = ("register", "--fixed", folder / "fixed.nrrd", "--moving", folder / "moving.nrrd")
+    common += ("--metric", "mse", "--fill", "-1024")
+    written = ("--output", folder / "w.nrrd", "--rigid-part", folder / "rigid.tfm")
+    rest = ("--rigid", folder / "known.tfm", "--no-deformable", "--field", folder / "f.nrrd")
+    assert run(*common, *written, *rest) == 0
+    expected = resample(moving, fixed, known, fill=-1024)
+    difference = abs(values(folder / "w.nrrd") - sitk.GetArrayFromImage(expected).astype(float))
+    assert difference.max() <= 1  # the same to rounding
+    told = sitk.ReadTransform(str(folder / "rigid.tfm"))
+    for point in ((0.0, 0.0, 0.0), (50.0, -20.0, 80.0)):
+        assert told.TransformPoint(point) == pytest.approx(known.TransformPoint(point), abs=1e-4)
+    assert not (folder / "f.nrrd").exists()  # nothing bends
+    assert run(*common) == 2
+    assert "Nothing is to be written" in capsys.readouterr().err
+
+
+def test_the_field_is_the_whole_transform(folder):
+    fixed = ct_like()
+    bulge = sitk.Image(fixed.GetSize(), sitk.sitkVectorFloat64, 3)
+    bulge.CopyInformation(fixed)
+    k, j, i = np.indices(fixed.GetSize()[::-1])
+    bump = 9 * np.exp(-((i - 15) ** 2 + (j - 13) ** 2 + (k - 8) ** 2) / 40)
+    vectors = np.stack([bump, -bump, 0 * bump], axis=-1)
+    field = sitk.GetImageFromArray(vectors, isVector=True)
+    field.CopyInformation(fixed)
+    moving = resample(fixed, fixed, sitk.DisplacementFieldTransform(field), fill=-1024)
+    for name, image in (("fixed", fixed), ("moving", moving)):
+        write_volume(image, folder / f"{name}.nrrd")
+    result = register(fixed, moving, metric="mse", fill=-1024)
+    assert result.deformed
+    arguments = ("--fixed", folder / "fixed.nrrd", "--moving", folder / "moving.nrrd")
+    arguments += ("--metric", "mse", "--fill", "-1024", "--field", folder / "field.nrrd")
+    assert run("register", *arguments) == 0
+    found = sitk.Cast(sitk.ReadImage(str(folder / "field.nrrd")), sitk.sitkVectorFloat64)
+    found = sitk.DisplacementFieldTransform(found)
+    for index in ((15, 13, 8), (5, 20, 3), (22, 9, 12)):
+        point = fixed.TransformIndexToPhysicalPoint(index)
+        expected = result.transform.TransformPoint(point)
+        assert found.TransformPoint(point) == pytest.approx(expected, abs=0.05)
+
+
+def test_a_start_is_a_shift_that_brings_scans_of_other_frames_together(folder):
+    fixed, moving = ct_like(), ct_like(10)
+    moving.SetOrigin(np.add(moving.GetOrigin(), (120.0, -60.0, 45.0)).tolist())
+    for name, image in (("fixed", fixed), ("moving", moving)):
+        write_volume(image, folder / f"{name}.nrrd")
+    arguments = ("--fixed", folder / "fixed.nrrd", "--moving", folder / "moving.nrrd")
+    arguments += ("--metric", "mse", "--fill", "-1024", "--start", folder / "start.tfm")
+    assert run("register", *arguments) == 0
+    start = sitk.ReadTransform(str(folder / "start.tfm"))
+    assert start.TransformPoint((0.0, 0.0, 0.0)) == pytest.approx((120, -60, 45), abs=8)
+
+
+def test_what_is_not_rigid_is_refused(folder):
+    scaled = sitk.AffineTransform(3)
+    scaled.Scale(1.1)
+    with pytest.raises(SyntheticCTError, match="not rigid"):
+        register(ct_like(), ct_like(5), metric="mse", fill=-1024, rigid=scaled)
+    mirrored = sitk.AffineTransform(3)
+    mirrored.SetMatrix((-1, 0, 0, 0, 1, 0, 0, 0, 1))
+    with pytest.raises(SyntheticCTError, match="not rigid"):
+        register(ct_like(), ct_like(5), metric="mse", fill=-1024, rigid=mirrored)
+
+
+def test_no_input_is_overwritten(folder, capsys):
+    mr, model = folder / "mr.nrrd", folder / "model"
+    before = mr.read_bytes()
+    assert run("normalize", mr, "--model", model, "--output", mr) == 2
+    assert "would overwrite" in capsys.readouterr().err
+    same = ("--output", folder / "o.nrrd", "--normalized", folder / "o.nrrd")
+    assert run("generate", mr, "--model", model, *same) == 2
+    assert mr.read_bytes() == before
+    assert not (folder / "o.nrrd").exists()
