@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import vtk
 from SyntheticCTLib.resampling import resample
 from SyntheticCTMRML import display
-from SyntheticCTMRML.nodes import add_volume
+from SyntheticCTMRML.nodes import RESULT, add_volume
 from SyntheticCTMRML.segments import add_segment
 
 from .evaluation_nodes import DOCUMENT, EvaluationNodes
@@ -94,6 +94,8 @@ def adding_steps(
             nodes.chart_tables.append(nodes.dvh_series[0].GetTableNode())
         yield
         nodes.documents = [_add_document(scene, *item) for item in (documents or {}).items()]
+        for node in nodes.made(known):
+            node.SetAttribute(RESULT, FOLDER)
         nodes.keep()
         _add_to_subject_hierarchy(scene, nodes, known)
         yield

@@ -24,6 +24,13 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         return SyntheticCTEvalParameterNode(super().getParameterNode())
 
+    def guessInputs(self, parameterNode: Any) -> None:
+        """Choose inputs by names and marks of the nodes, as long as no CT is chosen."""
+        from SyntheticCTEvalLib.guess import guess_inputs
+
+        if parameterNode.ct is None and not parameterNode.candidateNames:
+            guess_inputs(slicer.mrmlScene, parameterNode)
+
     def startEvaluation(
         self,
         ctNode: Any,

@@ -8,11 +8,11 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from SyntheticCTEvalLib.guess import candidate_name
 
 from .parameters import candidates_of
 
 NAME, VOLUME, DOSE = range(3)
-_LABEL = " (synthetic, research use)"
 
 
 class CandidatesTable:
@@ -113,8 +113,8 @@ class CandidatesTable:
             return
         name, volume, dose = rows[row]
         if column == VOLUME:
-            if name in ("", _nameFrom(volume)):
-                name = self._unused(_nameFrom(node), rows[:row] + rows[row + 1 :])
+            if name in ("", candidate_name(volume)):
+                name = self._unused(candidate_name(node), rows[:row] + rows[row + 1 :])
             rows[row] = (name, node, dose)
         else:
             rows[row] = (name, volume, node)
@@ -146,12 +146,3 @@ class CandidatesTable:
         while name and unique in taken:
             unique, number = f"{name} {number}", number + 1
         return unique
-
-
-def _nameFrom(node: Any) -> str:
-    """A candidate's name from its volume's; some characters cannot be in file names."""
-    if node is None:
-        return ""
-    name = node.GetName().replace(_LABEL, "")
-    allowed = "".join(c if c.isalnum() or c in " -_.,()+" else "_" for c in name).strip(" .")
-    return f"{allowed} candidate" if allowed.lower() == "ct" else allowed

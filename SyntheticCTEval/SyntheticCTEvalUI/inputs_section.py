@@ -37,6 +37,8 @@ class InputsSection:
         ui.referenceDoseSelector.enabled = ui.doseUnitComboBox.enabled = imported
         with_dose = parameters.doseSource is not DoseSource.NONE
         ui.prescriptionSpinBox.enabled = with_dose
+        without = imported and alive(parameters.referenceDose) is None
+        ui.doseNoteLabel.visible = without
         ui.criteriaCollapsibleButton.enabled = with_dose
         custom = parameters.preset is Preset.CUSTOM
         ui.dosePercentSpinBox.enabled = ui.distanceSpinBox.enabled = custom

@@ -48,6 +48,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for event, function in (
             (slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose),
             (slicer.mrmlScene.EndCloseEvent, self.onSceneEnd),
+            (slicer.mrmlScene.StartImportEvent, self.onSceneStartImport),
             (slicer.mrmlScene.EndImportEvent, self.onSceneEnd),
             (slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved),
         ):
@@ -65,6 +66,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._shown = True
         if self.parameters is None:
             self._connect()
+        self.logic.guessInputs(self.parameters)
 
     def exit(self) -> None:
         """Leave the module; what is running goes on."""
@@ -93,6 +95,10 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.jobPanel.cancel()
         self._disconnect()
 
+    def onSceneStartImport(self, caller: Any, event: Any) -> None:
+        """Keep the panel from writing into settings that are being loaded."""
+        self._disconnect()
+
     def onSceneEnd(self, caller: Any, event: Any) -> None:
         """Show a scene that has been closed or loaded, its views as they were saved."""
         if self._shown:
@@ -100,8 +106,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._connect()
 
     def onNodeRemoved(self, caller: Any, event: Any) -> None:
-        if not slicer.mrmlScene.IsClosing():
-            self.update()
+        self.update()
 
     def update(self, caller: Any = None, event: Any = None) -> None:
         """Show what the parameter node says."""
@@ -121,6 +126,11 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         finally:
             self._updating = False
 
+    def _boundWidgets(self) -> dict[str, Any]:
+        """Widgets by the parameter that the .ui file binds them to."""
+        bound = {w.property("SlicerParameterName"): w for w in vars(self.ui).values()}
+        return {name: widget for name, widget in bound.items() if name}
+
     def _parametersNow(self) -> Any:
         return self.parameters
 
@@ -132,7 +142,8 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if alive(self.parameters.evaluation) is None:
             self.parameters.evaluation = next(iter(self.logic.evaluations()), None)
         self.review.forget()
-        self._guiTag = self.parameters.connectGui(self.ui)
+        # connectGui() does the same, but tells no tag by which it could be undone.
+        self._guiTag = self.parameters.connectParametersToGui(self._boundWidgets())
         self.addObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.update)
         self.update()
 

@@ -1,0 +1,57 @@
+"""Which nodes of a scene are probably to be evaluated: a proposal that people can change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from SyntheticCTMRML.display import nodes_of_class
+from SyntheticCTMRML.nodes import MARKS, RESULT
+from SyntheticCTMRML.roles import guess_roles
+
+from .display import FOLDER
+from .evaluation_job import DOSE_ATTRIBUTE
+
+
+def guess_inputs(scene: Any, parameters: Any) -> None:
+    """Fill in the true CT, MR, candidates and structures where the scene seems to have them.
+
+    Candidates are the volumes that carry the mark of a synthetic CT, and MRCAT. What is a
+    result of an evaluation is no input of the next.
+    """
+    roles = guess_roles(scene)
+    if "ct" not in roles:
+        return
+    parameters.ct = roles["ct"]
+    parameters.mr = roles.get("mr")
+    volumes = [
+        node
+        for node in nodes_of_class(scene, "vtkMRMLScalarVolumeNode")
+        if node.GetAttribute(MARKS[0])
+        and node.GetAttribute(RESULT) != FOLDER
+        and not node.GetAttribute(DOSE_ATTRIBUTE)
+        and "registered" not in node.GetName().lower()
+    ]
+    mrcat = roles.get("mrcat")
+    if mrcat is not None and not any(node is mrcat for node in volumes):
+        volumes.append(mrcat)
+    parameters.candidateNames = [candidate_name(node) for node in volumes]
+    parameters.candidateVolumes = volumes
+    parameters.candidateDoses = [None] * len(volumes)
+    segmentations = [
+        node
+        for node in nodes_of_class(scene, "vtkMRMLSegmentationNode")
+        if node.GetAttribute(RESULT) is None
+    ]
+    parameters.structures = next(iter(segmentations), None)
+
+
+def candidate_name(node: Any) -> str:
+    """Return a candidate's name from its volume's; some characters cannot be in file names."""
+    if node is None:
+        return ""
+    name = node.GetName().replace(_LABEL, "")
+    allowed = "".join(c if c.isalnum() or c in " -_.,()+" else "_" for c in name).strip(" .")
+    return f"{allowed} candidate" if allowed.lower() == "ct" else allowed
+
+
+_LABEL = " (synthetic, research use)"
