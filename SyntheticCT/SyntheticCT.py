@@ -163,31 +163,27 @@ class SyntheticCTTest(ScriptedLoadableModuleTest):
         """Normalize, generate and register as a script does."""
         mr, ct = self._patient()
         logic = SyntheticCTLogic()
-        normalized = logic.startNormalize(mr).wait().normalized
-        self._assertLiesOn(normalized, mr)
-        moving = ct
+        self._assertLiesOn(logic.startNormalize(mr).wait().normalized, mr)
         if self._canGenerate():
-            moving = logic.startGenerate(mr, device="cpu").wait().sct
-            self._assertLiesOn(moving, mr)
-            self.assertIn("synthetic", moving.GetName())
-            values = slicer.util.arrayFromVolume(moving)
+            some = self._someSlices(mr)
+            sct = logic.startGenerate(some, device="cpu").wait().sct
+            self._assertLiesOn(sct, some)
+            self.assertIn("synthetic", sct.GetName())
+            values = slicer.util.arrayFromVolume(sct)
             self.assertTrue(values.min() < -900 and values.max() > 200)
-        registered = (
-            logic.startRegister(ct, mr if moving is ct else moving, deformable=False)
-            .wait()
-            .registered
-        )
-        self._assertLiesOn(next(iter(registered.values())), ct)
+        results = logic.startRegister(ct, mr, deformable=False).wait()
+        self._assertLiesOn(results.registered[mr.GetName()], ct)
         self.delayDisplay("The logic works.")
 
     def test_Panel(self) -> None:
         """The same by clicking."""
-        self._patient()
-        panel = slicer.modules.syntheticct.widgetRepresentation().self()
+        mr, _ct = self._patient()
+        panel = slicer.util.getModuleWidget("SyntheticCT")
         panel.enter()
         settings = panel.logic.getParameterNode()
         settings.ct = settings.mrcat = None
-        self.assertIsNotNone(settings.mr, "The MR is not proposed as an input.")
+        self.assertIs(settings.mr, mr, "The MR is not proposed as an input.")
+        settings.mr = self._someSlices(mr)
         self.assertEqual(settings.model, "demo")
         everything = self._canGenerate()
         panel.ui.normalizeSection.collapsed = False
@@ -209,6 +205,12 @@ class SyntheticCTTest(ScriptedLoadableModuleTest):
 
         mr, ct, *_others = start_sample(grid="tiny").wait()
         return mr, ct
+
+    def _someSlices(self, mr: Any) -> Any:
+        """Return a few slices of an MR, which take the network a part of the time."""
+        from SyntheticCTMRML.nodes import add_volume, image_from_node
+
+        return add_volume(slicer.mrmlScene, image_from_node(mr)[:, :, 9:14], "Slices of the MR")
 
     def _canGenerate(self) -> bool:
         from SyntheticCTMRML.packages import missing
