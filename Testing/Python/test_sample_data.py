@@ -15,7 +15,7 @@ def test_the_digital_patient_is_made_and_loaded(harness, monkeypatch):
     monkeypatch.setattr(
         sample_data, "start_sample", functools.partial(sample_data.start_sample, grid="tiny")
     )
-    sample_data.register_sample_data("Phantom.png")
+    harness.load_module("SyntheticCT")  # which offers it
     mr, ct, mrcat, structures = harness.sample(sample_data.SAMPLE)
     assert [node.GetName() for node in (mr, ct, mrcat, structures)] == [
         "Phantom 1001 MR",

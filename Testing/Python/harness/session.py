@@ -40,6 +40,7 @@ class Slicer:
         self.app = Application(self.scene, logic, folder, main_window)
         self.modules = Modules()
         self.modules.sampleDataSources = {}
+        self.modules.sampledata = Module("SampleData")
         self.modules.colors = Module("Colors", logic=logic.GetColorLogic())
         for name in ("Volumes", "Segmentations", "SubjectHierarchy", "Tables", "Plots"):
             setattr(self.modules, name.lower(), Module(name, logic=logic.GetModuleLogic(name)))
