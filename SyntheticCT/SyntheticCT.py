@@ -84,6 +84,7 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.training.table.setMRMLScene(slicer.mrmlScene)
         self.jobPanel.busyChanged = lambda busy: self.update()
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onStartImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.update)
         for event in (slicer.mrmlScene.EndCloseEvent, slicer.mrmlScene.EndImportEvent):
@@ -109,6 +110,10 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.jobPanel.cancel(wait=True)
         self.setParameterNode(None)
 
+    def onStartImport(self, caller: Any = None, event: Any = None) -> None:
+        """Keep selectors that are empty as yet from emptying the settings that are read."""
+        self.setParameterNode(None)
+
     def onSceneChanged(self, caller: Any = None, event: Any = None) -> None:
         if self._entered:
             self.initializeParameterNode()
@@ -116,7 +121,8 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller: Any, event: Any, node: Any) -> None:
         """Propose a volume that has been loaded as an input, once it holds its voxels."""
-        if self._entered and node.IsA("vtkMRMLScalarVolumeNode"):
+        importing = slicer.mrmlScene.IsImporting()  # what was saved with a scene is not changed
+        if self._entered and not importing and node.IsA("vtkMRMLScalarVolumeNode"):
             qt.QTimer.singleShot(0, lambda: self._propose(node))
 
     def _propose(self, node: Any) -> None:

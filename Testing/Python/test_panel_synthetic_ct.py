@@ -242,11 +242,15 @@ def test_settings_come_back_with_the_scene(harness, panel, settings, bundle, tmp
     settings.epochs = 7
     settings.makeUncertainty = True
     settings.manifest = "pairs.csv"
+    add_volume(harness.scene, ct_like(), "CT")
+    harness.process_events()
+    settings.ct = None  # what was left out stays left out
     path = harness.save_scene(tmp_path / "scene.mrb")
     harness.load_scene(path)
     settings = panel.logic.getParameterNode()
     assert settings.mr.GetName() == "T2 axial"
     assert settings.normalizedVolume.GetName() == "T2 axial normalized"
+    assert settings.ct is None
     assert settings.model == bundle
     assert panel.ui.epochsSpinBox.value == 7
     assert panel.ui.uncertaintyCheckBox.checked
