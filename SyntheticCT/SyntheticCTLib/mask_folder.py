@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from .errors import SyntheticCTError
@@ -32,6 +33,26 @@ def write_index(names: list[str], folder: Path) -> Path:
     """Write the names of the masks of a folder and return the folder."""
     (folder / INDEX).write_text(json.dumps(names, ensure_ascii=False), encoding="utf-8")
     return folder
+
+
+def crop(mask: sitk.Image) -> sitk.Image | None:
+    """Return the smallest part of a mask that holds all of it; None where it is empty."""
+    part, first = cropped(sitk.GetArrayViewFromImage(mask))
+    if part is None:
+        return None
+    return mask[tuple(slice(n, n + size) for n, size in zip(first, part.shape[::-1], strict=True))]
+
+
+def cropped(array: np.ndarray) -> tuple[np.ndarray | None, tuple[int, int, int]]:
+    """Return the smallest part (k, j, i) that holds all that is not 0, and its first (i, j, k)."""
+    planes = np.flatnonzero(array.any(axis=(1, 2)))
+    if not planes.size:
+        return None, (0, 0, 0)
+    flat = array[planes[0] : planes[-1] + 1].any(axis=0)
+    rows, columns = np.flatnonzero(flat.any(axis=1)), np.flatnonzero(flat.any(axis=0))
+    spans = [(int(found[0]), int(found[-1]) + 1) for found in (planes, rows, columns)]
+    first = (spans[2][0], spans[1][0], spans[0][0])
+    return array[tuple(slice(*span) for span in spans)], first
 
 
 def is_mask_folder(path: Path) -> bool:

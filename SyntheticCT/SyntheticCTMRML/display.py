@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import vtk
-from vtk.util.numpy_support import vtk_to_numpy
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 CT_WINDOW_HU = (-160.0, 240.0)
 """Soft-tissue window of the pelvis, for CT and everything that stands in for it."""
@@ -293,10 +293,13 @@ def add_table(
         node.SetAttribute(key, value)
     for title, values in columns.items():
         numeric = all(isinstance(value, (int, float)) for value in values)
-        column = vtk.vtkDoubleArray() if numeric else vtk.vtkStringArray()
+        if numeric:
+            column = numpy_to_vtk(np.array(values, np.float64), deep=True)
+        else:
+            column = vtk.vtkStringArray()
+            for value in values:
+                column.InsertNextValue(str(value))
         column.SetName(title)
-        for value in values:
-            column.InsertNextValue(float(value) if numeric else str(value))
         node.AddColumn(column)
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetLocked(True)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 import vtk
+from SyntheticCTLib.mask_folder import cropped
+from vtk.util.numpy_support import vtk_to_numpy
 
 from .nodes import image_under, update_node_from_image
 
@@ -101,17 +104,18 @@ def _mask(node: Any, identifier: str) -> sitk.Image | None:
     labels = slicer.vtkOrientedImageData()
     if not node.GetBinaryLabelmapRepresentation(identifier, labels) or labels.IsEmpty():
         return None
+    values = vtk_to_numpy(labels.GetPointData().GetScalars())
+    part, corner = cropped(values.reshape(labels.GetDimensions()[::-1]))
+    if part is None:
+        return None
     to_ras = vtk.vtkMatrix4x4()
     labels.GetImageToWorldMatrix(to_ras)
-    # Segments are cropped: their first voxel is the corner of their extent.
     extent = labels.GetExtent()
-    first = to_ras.MultiplyPoint([*extent[::2], 1])
+    first = [low + offset for low, offset in zip(extent[::2], corner, strict=True)]
+    placed = to_ras.MultiplyPoint([*first, 1])
     for row in range(3):
-        to_ras.SetElement(row, 3, first[row])
-    data = vtk.vtkImageData()
-    data.SetDimensions(labels.GetDimensions())
-    data.GetPointData().SetScalars(labels.GetPointData().GetScalars())
+        to_ras.SetElement(row, 3, placed[row])
     carrier = slicer.vtkMRMLLabelMapVolumeNode()
-    carrier.SetAndObserveImageData(data)
+    update_node_from_image(carrier, sitk.GetImageFromArray((part != 0).astype(np.uint8)))
     carrier.SetIJKToRASMatrix(to_ras)
     return image_under(carrier, node.GetParentTransformNode()) != 0

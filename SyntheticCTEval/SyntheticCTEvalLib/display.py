@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -9,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from SyntheticCTLib.resampling import resample
+from SyntheticCTLib.mask_folder import crop
+from SyntheticCTLib.resampling import resample, same_grid
 from SyntheticCTMRML import display
 from SyntheticCTMRML.nodes import RESULT, add_volume
 from SyntheticCTMRML.segments import add_segment
 
 from .evaluation_nodes import DOCUMENT, EvaluationNodes
 from .plots import add_dvh_chart, add_gamma_histogram
-from .stored_evaluation import finished, whole_hu_steps
+from .stored_evaluation import finished, whole_hu
 from .tables import definition_columns, dose_volume_columns, hot_spot_columns, metrics_columns
 
 if TYPE_CHECKING:
@@ -97,9 +99,11 @@ def adding_steps(
         for node in nodes.made(known):
             node.SetAttribute(RESULT, FOLDER)
         nodes.keep()
+        yield
         _add_to_subject_hierarchy(scene, nodes, known)
         yield
         show_evaluation(scene, nodes)
+        yield
         display.center_slices(scene, center_of_interest(evaluation))
     except BaseException:
         for node in nodes.made(known):
@@ -125,11 +129,11 @@ def center_of_interest(evaluation: Evaluation) -> tuple[float, float, float]:
 
     target = find_target(evaluation.structures, evaluation.target)
     if target:
-        return _centroid(evaluation.structures[target] != 0)
+        return _centroid(evaluation.structures[target])
     if evaluation.dose_ct is not None:
         values = sitk.GetArrayViewFromImage(evaluation.dose_ct)
         return _centroid(evaluation.dose_ct >= 0.9 * float(values.max()))
-    return _centroid(evaluation.body != 0)
+    return _centroid(evaluation.body)
 
 
 def _add_volumes(
@@ -153,7 +157,7 @@ def _add_volumes(
         nodes.candidates[name] = add_volume(scene, _compact(result.volume), _labelled(name))
         display.show_ct(nodes.candidates[name])
         yield
-        difference = yield from whole_hu_steps(result.difference)
+        difference = whole_hu(result.difference)
         nodes.differences[name] = add_volume(scene, difference, f"{name} minus CT (HU)")
         display.show_difference(nodes.differences[name])
         yield
@@ -219,31 +223,26 @@ def _add_contours(
     masks = {"Body (CT)": evaluation.body}
     for name, result in evaluation.candidates.items():
         masks[f"Body ({name})"] = result.body
+    yield
     for name, mask in (masks | evaluation.structures).items():
-        cropped = _cropped(mask, evaluation.ct)
+        cropped = _on_grid(mask, evaluation.ct)
         yield
         if cropped is not None:
             add_segment(node, name, cropped)
             yield
 
 
-def _cropped(mask: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
+def _on_grid(mask: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
     """The part of ``reference``'s grid that holds ``mask``, nearest; None where there is none."""
-    statistics = sitk.LabelShapeStatisticsImageFilter()
-    statistics.ComputePerimeterOff()
-    statistics.Execute(sitk.Cast(mask, sitk.sitkUInt8))
-    if not statistics.HasLabel(1):
-        return None
-    box = statistics.GetBoundingBox(1)
-    ends = [(first - 0.5, first + size - 0.5) for first, size in zip(box[:3], box[3:], strict=True)]
+    part = crop(mask)
+    if part is None or same_grid(mask, reference):
+        return part
     corners = np.array(
         [
             reference.TransformPhysicalPointToContinuousIndex(
-                mask.TransformContinuousIndexToPhysicalPoint((i, j, k))
+                part.TransformContinuousIndexToPhysicalPoint(corner)
             )
-            for i in ends[0]
-            for j in ends[1]
-            for k in ends[2]
+            for corner in itertools.product(*((-0.5, size - 0.5) for size in part.GetSize()))
         ]
     )
     first = np.maximum(np.floor(corners.min(axis=0) + 0.5 - 1e-6), 0).astype(int)
@@ -251,8 +250,8 @@ def _cropped(mask: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
     last = np.minimum(last, np.array(reference.GetSize()) - 1)
     if (last < first).any():
         return None
-    part = reference[tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))]
-    return resample(sitk.Cast(mask, sitk.sitkUInt8), part, fill=0, nearest=True)
+    box = reference[tuple(slice(int(a), int(b) + 1) for a, b in zip(first, last, strict=True))]
+    return resample(sitk.Cast(part, sitk.sitkUInt8), box, fill=0, nearest=True)
 
 
 def _add_table(
@@ -299,9 +298,10 @@ def _add_to_subject_hierarchy(scene: Any, nodes: EvaluationNodes, given: list[An
 
 
 def _centroid(mask: sitk.Image) -> tuple[float, float, float]:
-    statistics = sitk.LabelShapeStatisticsImageFilter()
-    statistics.Execute(sitk.Cast(mask, sitk.sitkUInt8))
-    if not statistics.HasLabel(1):
+    part = crop(mask)
+    if part is None:
         middle = [(n - 1) / 2 for n in mask.GetSize()]
         return mask.TransformContinuousIndexToPhysicalPoint(middle)
+    statistics = sitk.LabelShapeStatisticsImageFilter()
+    statistics.Execute(sitk.Cast(part != 0, sitk.sitkUInt8))
     return statistics.GetCentroid(1)

@@ -163,6 +163,7 @@ def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, N
         folder.mkdir()
         names = []
         for name, mask in segment_masks(inputs.structures):
+            yield
             write_mask(mask, folder, len(names))
             names.append(name)
             yield

@@ -39,12 +39,13 @@ def write_evaluation(
     :mod:`stored_evaluation`), uncompressed.
     """
     write_results(evaluation, folder, compress=scene, progress=progress)
-    progress.report("Scene", 0)
+    step = "Scene" if scene else "Results"
+    progress.report(step, 0)
     if scene:
         write_scene(evaluation, folder / SCENE, documents_in(folder))
     else:
         write_parts(evaluation, folder)
-    progress.report("Scene", 1)
+    progress.report(step, 1)
 
 
 def write_results(

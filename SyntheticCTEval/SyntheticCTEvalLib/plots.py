@@ -24,9 +24,9 @@ def add_gamma_histogram(scene: Any, evaluation: Evaluation) -> Any:
     for name, result in evaluation.candidates.items():
         if result.gamma is not None:
             gamma = sitk.GetArrayViewFromImage(result.gamma.gamma)
-            inside = np.minimum(gamma[gamma >= 0], highest - HISTOGRAM_BIN / 2)
-            counts = np.histogram(inside, edges)[0]
-            columns[name] = (100 * counts / max(inside.size, 1)).tolist()
+            bins = (gamma[gamma >= 0] * (1 / HISTOGRAM_BIN)).astype(np.int32)
+            counts = np.bincount(np.minimum(bins, len(edges) - 2), minlength=len(edges) - 1)
+            columns[name] = (100 * counts / max(bins.size, 1)).tolist()
     table = display.add_table(scene, "Gamma histogram", columns)
     chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Gamma histogram")
     for index, name in enumerate(list(columns)[1:]):

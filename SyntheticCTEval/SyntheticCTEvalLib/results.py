@@ -26,7 +26,8 @@ class CandidateResult:
     Attributes:
         name: the name the user gave it ("sCT", "MRCAT").
         volume: CT numbers in HU on the true CT's grid, registered unless that was turned off.
-        difference: ``volume`` minus true CT in HU (float32) on the CT's grid.
+        difference: ``volume`` minus true CT in HU on the CT's grid (float32, NaN where nothing
+            was compared; in Slicer whole HU, int16, and :data:`NO_DIFFERENCE`).
         body: body contour of ``volume`` (uint8, 0 or 1) on the CT's grid.
         dose: dose in Gy on its own grid; None where no dose was evaluated.
         dose_difference: ``dose`` minus dose on the true CT in Gy (float32) on the latter's grid,

@@ -28,7 +28,6 @@ RECORD = "evaluation.json"
 
 _NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _DVH_NUMBERS = ("volume_cm3", "outside_percent", "mean_gy", "min_gy", "max_gy")
-_SLAB = 24
 
 
 def maps_of(evaluation: Evaluation) -> Iterator[tuple[str, sitk.Image]]:
@@ -52,19 +51,16 @@ def maps_of(evaluation: Evaluation) -> Iterator[tuple[str, sitk.Image]]:
 
 
 def whole_hu(difference: sitk.Image) -> sitk.Image:
-    """Return a difference in whole HU (int16), :data:`NO_DIFFERENCE` where it is NaN."""
-    return finished(whole_hu_steps(difference))
+    """Return a difference in whole HU (int16), :data:`NO_DIFFERENCE` where it is NaN.
 
-
-def whole_hu_steps(difference: sitk.Image) -> Generator[None, None, sitk.Image]:
-    """Do what :func:`whole_hu` does in short steps."""
-    values = sitk.GetArrayViewFromImage(difference)
-    whole = np.empty(values.shape, np.int16)
-    for slab in _slabs(values):
-        rounded = np.clip(np.rint(values[slab]), NO_DIFFERENCE + 1, -NO_DIFFERENCE - 1)
-        whole[slab] = np.nan_to_num(rounded, nan=NO_DIFFERENCE)
-        yield
-    return image_like(whole, difference)
+    One that is stored so already is returned as it is.
+    """
+    if difference.GetPixelID() == sitk.sitkInt16:
+        return difference
+    values = np.rint(sitk.GetArrayViewFromImage(difference))
+    limit = -NO_DIFFERENCE - 1
+    whole = np.nan_to_num(np.clip(values, -limit, limit), nan=NO_DIFFERENCE)
+    return image_like(whole.astype(np.int16), difference)
 
 
 def write_parts(evaluation: Evaluation, folder: Path) -> None:
@@ -100,16 +96,23 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
 def read_evaluation(folder: Path) -> Evaluation:
     """Return the evaluation in a folder that ``synthetic-ct evaluate --no-scene`` has written.
 
-    Differences come back in whole HU; everything else is as it was.
+    Differences come back in whole HU, everything else as it was.
 
     Raises:
         SyntheticCTError: the folder does not hold one, or not the whole of it.
     """
-    return finished(reading_steps(folder))
+    result = finished(reading_steps(folder))
+    for candidate in result.candidates.values():
+        candidate.difference = _with_nan(candidate.difference)
+    return result
 
 
 def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
-    """Do what :func:`read_evaluation` does in short steps, of one volume at most."""
+    """Do what :func:`read_evaluation` does in short steps, of one volume at most.
+
+    Differences stay as they are stored: whole HU (int16), :data:`NO_DIFFERENCE` where there is
+    none, which is what Slicer shows.
+    """
     parts = folder / PARTS
     try:
         record = _read(json.loads((parts / RECORD).read_text(encoding="utf-8")))
@@ -144,8 +147,11 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         yield
         volume = _map(folder, f"registered_{name}")
         yield
-        difference = yield from _difference(_map(folder, f"difference_{name}"))
+        difference = _map(folder, f"difference_{name}")
+        yield
         dose = _map(folder, f"dose_{name}")
+        yield
+        dose_difference = _map(folder, f"dose_difference_{name}")
         yield
         result.candidates[name] = CandidateResult(
             name=name,
@@ -153,7 +159,7 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
             difference=difference,
             body=bodies[name],
             dose=dose,
-            dose_difference=_map(folder, f"dose_difference_{name}"),
+            dose_difference=dose_difference,
             gamma=_gamma(found["gamma"], _map(folder, f"gamma_{name}")),
             metrics=found["metrics"],
             dvh=dvhs[name],
@@ -232,18 +238,11 @@ def _map(folder: Path, name: str) -> sitk.Image | None:
     return read_image_file(path, "map") if path.is_file() else None
 
 
-def _difference(whole: sitk.Image) -> Generator[None, None, sitk.Image]:
+def _with_nan(whole: sitk.Image) -> sitk.Image:
     """A difference in whole HU as float32, NaN where there is none."""
     values = sitk.GetArrayViewFromImage(whole)
-    difference = np.empty(values.shape, np.float32)
-    for slab in _slabs(values):
-        difference[slab] = np.where(values[slab] == NO_DIFFERENCE, np.float32(np.nan), values[slab])
-        yield
-    return image_like(difference, whole)
-
-
-def _slabs(values: np.ndarray) -> list[slice]:
-    return [slice(first, first + _SLAB) for first in range(0, len(values), _SLAB)]
+    difference = np.where(values == NO_DIFFERENCE, np.float32(np.nan), values)
+    return image_like(difference.astype(np.float32, copy=False), whole)
 
 
 def _written(value: Any) -> Any:

@@ -119,8 +119,8 @@ class ReviewSection:
             view.resizeRowsToContents()
 
     def _list(self, box: Any, names: list[str], chosen: str) -> None:
-        if self._listed.get(box.name) != names:
-            self._listed[box.name] = names
+        if self._listed.get(box.objectName) != names:
+            self._listed[box.objectName] = names
             box.clear()
             box.addItems(names)
         box.currentIndex = names.index(chosen) if chosen in names else (0 if names else -1)

@@ -13,7 +13,7 @@ from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate
 from SyntheticCTEvalLib.files import documents_in, write_evaluation
 from SyntheticCTEvalLib.stored_evaluation import read_evaluation
 from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.mask_folder import read_masks, write_masks
+from SyntheticCTLib.mask_folder import crop, read_masks, write_masks
 from SyntheticCTLib.resampling import grid_of, same_grid
 from SyntheticCTLib.volumes import image_like, label_synthetic
 
@@ -183,3 +183,13 @@ def test_an_evaluation_without_dose_or_structures_comes_back(original, tmp_path)
     assert found.dose_ct is None and found.mr is None and not found.structures
     assert found.candidates["bulk"].gamma is None
     same_numbers(found.metrics(), bare.metrics())
+
+
+def test_a_mask_is_cropped_to_what_it_holds():
+    mask = evaluated().structures["PTV Ü"]
+    part = crop(mask)
+    array = sitk.GetArrayFromImage(part)
+    assert array.all() and array.sum() == sitk.GetArrayFromImage(mask).sum()
+    back = sitk.Resample(part, mask, sitk.Transform(), sitk.sitkNearestNeighbor)
+    assert np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(mask))
+    assert crop(mask * 0) is None
