@@ -78,7 +78,7 @@ def reading_steps(
     data = vtk.vtkImageData()
     try:
         header.ReadImageInformation()
-        dtype = sitk.GetArrayViewFromImage(sitk.Image([1, 1], header.GetPixelID())).dtype
+        dtype = sitk.GetArrayFromImage(sitk.Image([1, 1], header.GetPixelID())).dtype
         scalars = vtk.vtkDataArray.CreateDataArray(get_vtk_array_type(dtype))
         scalars.SetNumberOfTuples(math.prod(header.GetSize()))
         values = vtk_to_numpy(scalars)
