@@ -161,6 +161,7 @@ def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, N
     if inputs.structures is not None:
         folder = job.folder / "structures"
         folder.mkdir()
+        job.names[str(folder)] = inputs.structures.GetName()
         names = []
         for name, mask in segment_masks(inputs.structures):
             yield

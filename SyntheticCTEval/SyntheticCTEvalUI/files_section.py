@@ -37,12 +37,14 @@ class FilesSection:
         ui.cohortButton.connect("clicked()", self._onCohort)
         ui.openCohortReportButton.connect("clicked()", self._onOpenCohortReport)
 
+    def showPaths(self) -> None:
+        """Show the paths of the parameter node; not while somebody is typing one."""
+        for name, selector in self._paths().items():
+            selector.currentPath = getattr(self._parameters(), name)
+
     def update(self) -> None:
         """Enable what can be done now."""
         parameters, ui = self._parameters(), self._ui
-        for name, selector in self._paths().items():
-            if selector.currentPath != getattr(parameters, name):
-                selector.currentPath = getattr(parameters, name)
         node = alive(parameters.evaluation)
         nodes = self._logic.evaluationNodes(node)
         chosen = parameters.exportReport or parameters.exportTables or parameters.exportScene

@@ -45,6 +45,8 @@ class ReviewSection:
         node = alive(parameters.evaluation)
         nodes = self._logic.evaluationNodes(node)
         names = nodes.names if nodes is not None else []
+        if names and parameters.candidateShown not in names:
+            parameters.candidateShown = names[0]
         for view, table in _TABLES.items():
             self._showTable(getattr(ui, view), getattr(nodes, table, None))
         self._list(ui.candidateComboBox, names, parameters.candidateShown)

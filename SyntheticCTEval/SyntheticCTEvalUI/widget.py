@@ -144,6 +144,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.review.forget()
         # connectGui() does the same, but tells no tag by which it could be undone.
         self._guiTag = self.parameters.connectParametersToGui(self._boundWidgets())
+        self.files.showPaths()
         self.addObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self.update)
         self.update()
 

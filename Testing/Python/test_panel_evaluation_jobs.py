@@ -11,7 +11,9 @@ import SimpleITK as sitk
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
 from evaluation_case import NAME, add_case, dose, fill, water  # noqa: E402
+from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate  # noqa: E402
 from SyntheticCTEvalLib.evaluation_job import dose_of  # noqa: E402
+from SyntheticCTEvalLib.scene import write_scene  # noqa: E402
 from SyntheticCTLib.errors import SyntheticCTError  # noqa: E402
 from SyntheticCTMRML.jobs import JobListener  # noqa: E402
 from SyntheticCTMRML.nodes import add_volume  # noqa: E402
@@ -184,8 +186,6 @@ def test_a_job_is_told_to_its_listener_and_cancelled_in_a_script(harness):
         def onEnd(self, job):
             heard.ended = job.state
 
-    from SyntheticCTEvalLib.evaluation import EvaluationSettings
-
     settings = EvaluationSettings(register=False, dose=False)
     job = logic.startEvaluation(case.ct, {NAME: case.sct}, settings=settings, listener=Listener())
     harness.process_events(until=lambda: "Body contour" in heard.steps, timeout_s=60)
@@ -195,6 +195,27 @@ def test_a_job_is_told_to_its_listener_and_cancelled_in_a_script(harness):
         job.wait()
     with pytest.raises(SyntheticCTError, match="No true CT"):
         logic.startEvaluation(None, {NAME: case.sct})
+
+
+def test_a_scene_written_by_the_command_line_is_reviewed_in_the_panel(harness, panel, tmp_path):
+    evaluation = evaluate(
+        water(),
+        {NAME: water(52)},
+        dose_ct=dose(),
+        doses={NAME: dose(1.002, hot=True)},
+        settings=EvaluationSettings(register=False, prescription_gy=45),
+    )
+    documents = {"report.html": "<!doctype html> Übersicht"}
+    harness.load_scene(write_scene(evaluation, tmp_path / "scene.mrb", documents))
+    assert panel.ui.candidateComboBox.currentText == NAME
+    panel.ui.resultsCollapsibleButton.collapsed = False
+    panel.ui.reviewCollapsibleButton.collapsed = False
+    panel.parent.resize(520, 1800)
+    harness.click(panel.ui.nextSpotButton)
+    assert panel.ui.spotLabel.text.startswith("Spot 1 of 2")
+    harness.click(panel.ui.sideBySideButton)
+    nodes = panel.logic.evaluationNodes(panel.parameters.evaluation)
+    assert nodes.document("report.html") == documents["report.html"]
 
 
 def test_packages_are_asked_for_at_the_first_click_only(harness, panel, monkeypatch):
