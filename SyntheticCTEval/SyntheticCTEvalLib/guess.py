@@ -32,7 +32,8 @@ def guess_inputs(scene: Any, parameters: Any) -> None:
         and "registered" not in node.GetName().lower()
     ]
     mrcat = roles.get("mrcat")
-    if mrcat is not None and not any(node is mrcat for node in volumes):
+    volumes = [node for node in volumes if node is not mrcat]
+    if mrcat is not None:
         volumes.append(mrcat)
     parameters.candidateNames = [candidate_name(node) for node in volumes]
     parameters.candidateVolumes = volumes

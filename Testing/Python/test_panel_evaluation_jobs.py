@@ -60,6 +60,7 @@ def test_entering_proposes_what_the_scene_seems_to_hold(harness):
     panel = harness.open_panel("SyntheticCTEval")
     harness.leave(panel)
     case = add_case(harness.scene)
+    case.mrcat.SetAttribute("SyntheticCT", "synthetic")
     mr = add_volume(harness.scene, water() + 1000, "T2 MR")
     panel.enter()
     harness.process_events()
