@@ -11,7 +11,7 @@ from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleTest,
 )
-from SyntheticCTEvalLib.module_logic import SyntheticCTEvalLogic
+from SyntheticCTEvalMRML.module_logic import SyntheticCTEvalLogic
 from SyntheticCTEvalUI.widget import SyntheticCTEvalWidget
 
 __all__ = [
@@ -61,7 +61,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
         from pathlib import Path
 
         from SyntheticCTEvalLib.evaluation import EvaluationSettings
-        from SyntheticCTEvalUI.parameters import DoseSource, OverlayKind, Preset
+        from SyntheticCTEvalMRML.parameters import DoseSource, OverlayKind, Preset
 
         ct, candidate, dose, candidateDose, structures = _small_patient()
         panel = slicer.util.getModuleWidget("SyntheticCTEval")

@@ -72,8 +72,8 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.evaluation import evaluate as run
     from SyntheticCTEvalLib.files import write_evaluation
     from SyntheticCTEvalLib.histograms import histogram_set
-    from SyntheticCTEvalLib.scene import NO_MRML, has_mrml
     from SyntheticCTEvalLib.structures import read_structures
+    from SyntheticCTEvalMRML.scene import NO_MRML, has_mrml
 
     from .bundle import load_bundle
 
@@ -138,7 +138,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
     from SyntheticCTEvalLib.evaluation import evaluate as run
     from SyntheticCTEvalLib.files import write_evaluation
     from SyntheticCTEvalLib.histograms import histogram_set
-    from SyntheticCTEvalLib.scene import require_mrml
+    from SyntheticCTEvalMRML.scene import require_mrml
 
     from .bundle import demo_bundle_folder, load_bundle
     from .inference import generate as synthesize

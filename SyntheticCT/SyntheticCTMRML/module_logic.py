@@ -27,7 +27,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
     def getParameterNode(self) -> Any:
         """Return the settings of the panel, which are saved with the scene."""
-        from SyntheticCTUI.parameters import SyntheticCTParameterNode
+        from SyntheticCTMRML.parameters import SyntheticCTParameterNode
 
         return SyntheticCTParameterNode(super().getParameterNode())
 

@@ -21,7 +21,6 @@ from .dose import read_dose
 from .evaluation import EvaluationSettings, evaluate
 from .files import SCENE, documents_in, write_results
 from .fingerprint import content_hash, write_card
-from .scene import require_mrml, write_scene
 
 
 @dataclass(frozen=True)
@@ -130,6 +129,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     title = f"Evaluation of synthetic CT: {entry.patient}"
     write_results(evaluation, task.folder, title=title, progress=progress)
     if scene:
+        from SyntheticCTEvalMRML.scene import write_scene  # a layer above: only on request
+
         progress.report("Scene", 0)
         write_scene(evaluation, task.folder / SCENE, documents_in(task.folder))
         progress.report("Scene", 1)
@@ -168,6 +169,8 @@ def _structures(entry: PatientEntry, ct: sitk.Image, progress: Progress) -> dict
 
 
 def _has_mrml(progress: Progress) -> bool:
+    from SyntheticCTEvalMRML.scene import require_mrml
+
     try:
         require_mrml()
     except SyntheticCTError as error:

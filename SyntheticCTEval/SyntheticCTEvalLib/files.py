@@ -13,7 +13,6 @@ from SyntheticCTLib.volumes import image_like, write_volume
 from .dvh_table import write_dvh_csv
 from .report import write_metrics, write_metrics_csv, write_report
 from .results import NO_DIFFERENCE, Evaluation
-from .scene import write_scene
 from .stored_evaluation import maps_of, write_parts
 
 METRICS, REPORT, SCENE = "metrics.json", "report.html", "scene.mrb"
@@ -42,6 +41,8 @@ def write_evaluation(
     step = "Scene" if scene else "Results"
     progress.report(step, 0)
     if scene:
+        from SyntheticCTEvalMRML.scene import write_scene  # a layer above: only on request
+
         write_scene(evaluation, folder / SCENE, documents_in(folder))
     else:
         write_parts(evaluation, folder)

@@ -8,9 +8,8 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
-from SyntheticCTEvalLib.guess import candidate_name
-
-from .parameters import candidates_of
+from SyntheticCTEvalMRML.guess import candidate_name
+from SyntheticCTEvalMRML.parameters import candidates_of
 
 NAME, VOLUME, DOSE = range(3)
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
+from SyntheticCTEvalMRML.parameters import alive
 from SyntheticCTLib.errors import SyntheticCTError
-
-from .parameters import alive
 
 
 class FilesSection:

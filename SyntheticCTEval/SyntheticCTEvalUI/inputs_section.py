@@ -6,10 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from slicer.i18n import tr as _
+from SyntheticCTEvalMRML.parameters import (
+    DoseSource,
+    DoseUnit,
+    Normalization,
+    Preset,
+    alive,
+    candidates_of,
+)
 from SyntheticCTLib.errors import SyntheticCTError
 
 from .candidates_table import CandidatesTable
-from .parameters import DoseSource, DoseUnit, Normalization, Preset, alive, candidates_of
 
 
 class InputsSection:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from slicer.i18n import tr as _
-
-from .parameters import Chart, OverlayKind, alive
+from SyntheticCTEvalMRML.parameters import Chart, OverlayKind, alive
 
 _TABLES = {
     "metricsTableView": "metrics",

@@ -21,8 +21,8 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setup(self) -> None:
         ScriptedLoadableModuleWidget.setup(self)
-        from SyntheticCTEvalLib.evaluation_nodes import ANCHOR, ANCHOR_CLASS
-        from SyntheticCTEvalLib.module_logic import SyntheticCTEvalLogic
+        from SyntheticCTEvalMRML.evaluation_nodes import ANCHOR, ANCHOR_CLASS
+        from SyntheticCTEvalMRML.module_logic import SyntheticCTEvalLogic
         from SyntheticCTUI.job_panel import JobPanel
 
         from .files_section import FilesSection
@@ -136,7 +136,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _connect(self) -> None:
         """Bind the panel to the scene's parameter node."""
-        from .parameters import alive
+        from SyntheticCTEvalMRML.parameters import alive
 
         self.parameters = self.logic.getParameterNode()
         if alive(self.parameters.evaluation) is None:

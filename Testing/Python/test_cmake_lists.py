@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -68,7 +69,21 @@ def test_the_extension_says_what_the_extensions_index_asks_for():
     for key in ("HOMEPAGE", "ICONURL", "SCREENSHOTURLS"):
         assert said[key].startswith("https://")
     assert said["CONTRIBUTORS"] and said["DESCRIPTION"]
-    icon = said["ICONURL"].split("/main/", 1)[1]
-    assert (REPOSITORY / icon).is_file()
+    for key in ("ICONURL", "SCREENSHOTURLS"):
+        for url in said[key].split():
+            assert (REPOSITORY / url.split("/main/", 1)[1]).is_file()
     assert re.findall(r"add_subdirectory\((\w+)\)", text) == list(MODULES)
     assert (REPOSITORY / "LICENSE").is_file()
+
+
+def test_the_catalogue_entry_agrees_with_the_extension():
+    text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
+    (entry,) = (REPOSITORY / "Resources" / "ExtensionsIndex").glob("*.json")
+    said = json.loads(entry.read_text(encoding="utf-8"))
+    assert entry.stem == re.search(r"project\((\w+)\)", text)[1]
+    assert f'set(EXTENSION_CATEGORY "{said["category"]}")' in text
+    assert f'set(EXTENSION_DEPENDS "{" ".join(said["build_dependencies"])}")' in text
+    assert f'set(EXTENSION_HOMEPAGE "{said["scm_url"].removesuffix(".git")}")' in text
+    # The schema of the index allows nothing else.
+    allowed = {"$schema", "build_dependencies", "build_subdirectory", "category"}
+    assert set(said) <= allowed | {"enabled", "scm_revision", "scm_type", "scm_url", "tier"}

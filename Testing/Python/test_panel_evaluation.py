@@ -48,7 +48,7 @@ def clicked(session):
 @pytest.fixture
 def panel(clicked):
     """The same, with the settings of its review as after the evaluation."""
-    from SyntheticCTEvalUI.parameters import Chart, GammaView, OverlayKind
+    from SyntheticCTEvalMRML.parameters import Chart, GammaView, OverlayKind
 
     parameters = clicked.parameters
     parameters.candidateShown, parameters.spot = NAME, 0
@@ -268,7 +268,7 @@ def test_export_writes_what_is_chosen_and_the_report_opens(session, panel, tmp_p
 
 
 def test_a_saved_scene_comes_back_with_overlay_tables_and_settings(session, panel, tmp_path):
-    from SyntheticCTEvalUI.parameters import GammaView
+    from SyntheticCTEvalMRML.parameters import GammaView
 
     panel.parameters.gammaView = GammaView.PASS
     panel.parameters.opacity = 0.35

@@ -9,7 +9,7 @@ import pytest
 import SimpleITK as sitk
 from SyntheticCTEvalLib.gamma import GammaCriteria, GammaResult
 from SyntheticCTEvalLib.results import CandidateResult, Evaluation
-from SyntheticCTEvalLib.scene import open_scene, write_scene
+from SyntheticCTEvalMRML.scene import open_scene, write_scene
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.volumes import image_like, label_synthetic
 

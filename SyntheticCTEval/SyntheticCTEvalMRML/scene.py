@@ -13,7 +13,7 @@ from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.outputs import staged_file
 
 if TYPE_CHECKING:
-    from .results import Evaluation
+    from SyntheticCTEvalLib.results import Evaluation
 
 LAYOUT_FOUR_UP_TABLE = 34
 LAYOUT_FOUR_UP_PLOT_TABLE = 38

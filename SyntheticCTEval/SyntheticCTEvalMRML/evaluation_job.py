@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
+from SyntheticCTEvalLib.dose import in_gray
+from SyntheticCTEvalLib.evaluation import EvaluationSettings
+from SyntheticCTEvalLib.files import documents_in
+from SyntheticCTEvalLib.results import Evaluation
+from SyntheticCTEvalLib.stored_evaluation import reading_steps
 from SyntheticCTLib.cli import is_candidate_name
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.mask_folder import write_index, write_mask
@@ -19,12 +24,7 @@ from SyntheticCTMRML.nodes import image_from_node
 from SyntheticCTMRML.segments import segment_masks
 
 from .display import adding_steps
-from .dose import in_gray
-from .evaluation import EvaluationSettings
 from .evaluation_nodes import EvaluationNodes
-from .files import documents_in
-from .results import Evaluation
-from .stored_evaluation import reading_steps
 
 DOSE_ATTRIBUTE = "DicomRtImport.DoseVolume"
 RESULTS = "results"

@@ -10,9 +10,8 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from SyntheticCTEvalLib.hot_spots import HotSpot
 from SyntheticCTMRML.display import nodes_of_class
-
-from .hot_spots import HotSpot
 
 ANCHOR_CLASS = "vtkMRMLTableNode"
 ANCHOR = "SyntheticCTEval.Candidates"

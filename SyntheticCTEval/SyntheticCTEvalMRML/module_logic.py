@@ -19,14 +19,14 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
     COHORT_REPORT = "report.html"
 
     def getParameterNode(self) -> Any:
-        """Return the panel's settings (SyntheticCTEvalUI.parameters)."""
-        from SyntheticCTEvalUI.parameters import SyntheticCTEvalParameterNode
+        """Return the panel's settings (SyntheticCTEvalMRML.parameters)."""
+        from SyntheticCTEvalMRML.parameters import SyntheticCTEvalParameterNode
 
         return SyntheticCTEvalParameterNode(super().getParameterNode())
 
     def guessInputs(self, parameterNode: Any) -> None:
         """Choose inputs by names and marks of the nodes, as long as no CT is chosen."""
-        from SyntheticCTEvalLib.guess import guess_inputs
+        from SyntheticCTEvalMRML.guess import guess_inputs
 
         if parameterNode.ct is None and not parameterNode.candidateNames:
             guess_inputs(slicer.mrmlScene, parameterNode)
@@ -62,12 +62,12 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param listener: SyntheticCTMRML.jobs.JobListener that is told about progress and end.
         :return: SyntheticCTMRML.jobs.Job, started; its result is
           SyntheticCTEvalLib.results.Evaluation with all figures and
-          SyntheticCTEvalLib.evaluation_nodes.EvaluationNodes with the nodes that show them.
+          SyntheticCTEvalMRML.evaluation_nodes.EvaluationNodes with the nodes that show them.
         """
+        from SyntheticCTEvalLib.evaluation import EvaluationSettings
         from SyntheticCTMRML.packages import require
 
-        from SyntheticCTEvalLib.evaluation import EvaluationSettings
-        from SyntheticCTEvalLib.evaluation_job import EvaluationInputs, evaluation_job
+        from SyntheticCTEvalMRML.evaluation_job import EvaluationInputs, evaluation_job
 
         settings = settings or EvaluationSettings()
         inputs = EvaluationInputs(
@@ -125,19 +125,19 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
     def evaluations(self) -> list[Any]:
         """Return the evaluations in the scene: their metrics tables (vtkMRMLTableNode)."""
-        from SyntheticCTEvalLib.evaluation_nodes import evaluations_in
+        from SyntheticCTEvalMRML.evaluation_nodes import evaluations_in
 
         return evaluations_in(slicer.mrmlScene)
 
     def evaluationNodes(self, evaluationNode: Any) -> Any:
         """Return all nodes of an evaluation (EvaluationNodes); None where it is none."""
-        from SyntheticCTEvalLib.evaluation_nodes import EvaluationNodes
+        from SyntheticCTEvalMRML.evaluation_nodes import EvaluationNodes
 
         return EvaluationNodes.of(evaluationNode)
 
     def structureNames(self, evaluationNode: Any) -> list[str]:
         """Return the structures that have a dose-volume histogram."""
-        from SyntheticCTEvalLib.plots import structures_in
+        from SyntheticCTEvalMRML.plots import structures_in
 
         nodes = self.evaluationNodes(evaluationNode)
         return structures_in(nodes.dvh_series) if nodes is not None else []
@@ -159,7 +159,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param opacity: from 0 to 1.
         :param threshold: lower gamma is not shown.
         """
-        from SyntheticCTEvalLib.review import Overlay, show_overlay
+        from SyntheticCTEvalMRML.review import Overlay, show_overlay
 
         nodes = self.evaluationNodes(evaluationNode)
         asked = Overlay(candidate, overlay, gammaView, opacity, threshold)
@@ -171,7 +171,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param chart: "histogram" of gamma, or "dvh" (dose-volume histograms).
         :param structure: whose histograms are shown; those of all structures when empty.
         """
-        from SyntheticCTEvalLib.review import show_chart, show_dvh
+        from SyntheticCTEvalMRML.review import show_chart, show_dvh
 
         nodes = self.evaluationNodes(evaluationNode)
         if nodes is not None and chart == "dvh" and nodes.dvh is not None:
@@ -185,7 +185,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param layout: "chart", "table" (slices, chart and figures) or "side by side" (true CT and
           candidates in columns, linked).
         """
-        from SyntheticCTEvalLib.review import arrange
+        from SyntheticCTEvalMRML.review import arrange
 
         nodes = self.evaluationNodes(evaluationNode)
         layoutManager = slicer.app.layoutManager()
@@ -203,7 +203,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         :param rank: 1 for the worst.
         """
-        from SyntheticCTEvalLib.review import go_to
+        from SyntheticCTEvalMRML.review import go_to
 
         spot = self.hotSpots(evaluationNode, candidate)[rank - 1]
         go_to(slicer.mrmlScene, spot)
@@ -226,7 +226,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param tables: write metrics.csv, dvh.csv and metrics.json.
         :param scene: write evaluation.mrb, with everything in the scene.
         """
-        from SyntheticCTEvalLib.export import export
+        from SyntheticCTEvalMRML.export import export
 
         wanted = {"report.html": report, "metrics.csv": tables, "dvh.csv": tables}
         wanted |= {"metrics.json": tables, "evaluation.mrb": scene}
@@ -235,7 +235,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
     def openReport(self, evaluationNode: Any) -> None:
         """Show an evaluation's report in the web browser."""
-        from SyntheticCTEvalLib.export import export
+        from SyntheticCTEvalMRML.export import export
 
         nodes = self.evaluationNodes(evaluationNode)
         folder = f"{slicer.app.temporaryPath}/SyntheticCTEval/{evaluationNode.GetID()}"
@@ -270,6 +270,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param engine: "exact" or "pymedphys".
         :return: SyntheticCTEvalLib.gamma.GammaResult with the pass rates.
         """
+        from SyntheticCTEvalLib.gamma import compute_gamma
         from SyntheticCTMRML.display import show_gamma
         from SyntheticCTMRML.nodes import (
             image_from_node,
@@ -278,8 +279,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         )
         from SyntheticCTMRML.progress import LOG
 
-        from SyntheticCTEvalLib.evaluation_job import dose_of
-        from SyntheticCTEvalLib.gamma import compute_gamma
+        from SyntheticCTEvalMRML.evaluation_job import dose_of
 
         refuse_same_node(outputNode, [referenceNode, evaluatedNode, maskNode])
         result = compute_gamma(

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTEvalLib.dvh_table import DOSE, TRUE_CT, dvh_columns
+from SyntheticCTEvalLib.results import Evaluation
 from SyntheticCTMRML import display
-
-from .dvh_table import DOSE, TRUE_CT, dvh_columns
-from .results import Evaluation
 
 HISTOGRAM_BIN = 0.05
 STRUCTURE = "SyntheticCTEval.Structure"

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
+from SyntheticCTEvalLib.stored_evaluation import finished, whole_hu
+from SyntheticCTEvalLib.tables import (
+    definition_columns,
+    dose_volume_columns,
+    hot_spot_columns,
+    metrics_columns,
+)
 from SyntheticCTLib.mask_folder import crop
 from SyntheticCTLib.resampling import resample, same_grid
 from SyntheticCTMRML import display
@@ -18,11 +25,9 @@ from SyntheticCTMRML.segments import add_segment
 
 from .evaluation_nodes import DOCUMENT, EvaluationNodes
 from .plots import add_dvh_chart, add_gamma_histogram
-from .stored_evaluation import finished, whole_hu
-from .tables import definition_columns, dose_volume_columns, hot_spot_columns, metrics_columns
 
 if TYPE_CHECKING:
-    from .results import CandidateResult, Evaluation
+    from SyntheticCTEvalLib.results import CandidateResult, Evaluation
 
 FOLDER = "Synthetic CT evaluation"
 
@@ -125,7 +130,7 @@ def show_evaluation(scene: Any, nodes: EvaluationNodes, candidate: str | None = 
 
 def center_of_interest(evaluation: Evaluation) -> tuple[float, float, float]:
     """Return the point (mm, LPS) to look at: middle of the target, of the dose, or of the body."""
-    from .evaluation import find_target
+    from SyntheticCTEvalLib.evaluation import find_target
 
     target = find_target(evaluation.structures, evaluation.target)
     if target:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
 
+from SyntheticCTEvalLib.hot_spots import HotSpot
 from SyntheticCTMRML import display
 from SyntheticCTMRML.display import GREY, nodes_of_class
 
 from .evaluation_nodes import EvaluationNodes
-from .hot_spots import HotSpot
 from .plots import show_structure
 
 OVERLAYS = {
