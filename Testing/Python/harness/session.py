@@ -276,8 +276,9 @@ def _forget(loaded: set[str], stand_ins: dict[str, ModuleType]) -> None:
     """Have the module files, the stand-ins, and what has imported them, imported anew."""
     qt_and_ctk = (stand_ins["qt"], stand_ins["ctk"])
     for name, module in list(sys.modules.items()):
-        imported = any(
-            getattr(module, "__dict__", {}).get(known.__name__) is known for known in qt_and_ctk
+        # Only of plain modules: others, such as pymedphys' aliases, import what they stand for.
+        imported = type(module) is ModuleType and any(
+            vars(module).get(known.__name__) is known for known in qt_and_ctk
         )
         if name in loaded or name in stand_ins or imported:
             del sys.modules[name]
