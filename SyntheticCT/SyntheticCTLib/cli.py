@@ -215,6 +215,12 @@ def _add_evaluate(command: Callable) -> None:
         "(45 when dose is recalculated, the largest reference dose when it is imported)",
     )
     sub.add_argument("--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map")
+    sub.add_argument(
+        "--no-end-caps",
+        action="store_true",
+        help="structures of an RTSTRUCT end at their last contours, as in some planning systems, "
+        "not half a contour spacing beyond them",
+    )
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
     sub.add_argument(

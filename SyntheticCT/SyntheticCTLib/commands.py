@@ -108,7 +108,9 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
         dose_ct=read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None,
         doses={name: read_dose(path, options.dose_unit) for name, path in doses.items()},
         structures=(
-            read_structures(options.structures, ct, progress) if options.structures else {}
+            read_structures(options.structures, ct, progress, end_caps=not options.no_end_caps)
+            if options.structures
+            else {}
         ),
         region=read_volume(options.region, "region") if options.region else None,
         mr=mr,
@@ -127,6 +129,11 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
         ),
         progress=progress,
     )
+    if options.no_end_caps:
+        evaluation.notes.append(
+            "Structures of an RTSTRUCT end at their last contours, as asked for, and not half a "
+            "contour spacing beyond them."
+        )
     with staged_folder(options.output, inputs) as stage:
         write_evaluation(evaluation, stage, scene=not options.no_scene, progress=progress)
     return {"report": Path(options.output) / "report.html"}

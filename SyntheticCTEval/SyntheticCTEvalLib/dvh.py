@@ -31,7 +31,7 @@ DVH_DEFINITIONS = {
         "Dose-volume figures of every structure. Dose is interpolated trilinearly at points spread "
         "evenly over the structure, one to a cube of half a voxel of the dose grid (50 000 points "
         "at least, 500 000 at most). Contours are filled to half a contour spacing beyond the "
-        "last; voxels of a mask count as boxes."
+        "last, unless a note says that they end there; voxels of a mask count as boxes."
     ),
     "dvh_doses": (
         "D98, D95, D50, D2: the least dose in Gy that 98, 95, 50 and 2 % of the structure's "

@@ -63,7 +63,7 @@ def has_mrml() -> bool:
     """Whether there is MRML here, from slicer-core or in Slicer itself."""
     try:
         import slicer
-    except ImportError:
+    except Exception:  # absent, or the Python of a Slicer whose application is not running
         return False
     return hasattr(slicer, "vtkMRMLScene")
 

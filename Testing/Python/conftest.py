@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Two test processes share the cores; said before numpy and torch are imported and count them.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # CI tries the same examples every time, so that a red run speaks of the change it tests.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):

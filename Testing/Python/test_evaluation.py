@@ -229,3 +229,19 @@ def test_the_target_that_is_named_is_the_one_shown(phantom):
     settings = EvaluationSettings(register=False, dose=False, target=other)
     result = evaluate(phantom.ct, {"self": phantom.ct}, structures=structures, settings=settings)
     assert target_of(result)[0] == other
+
+
+def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path, monkeypatch):
+    from SyntheticCTEvalLib import structures
+
+    asked = {}
+    monkeypatch.setattr(
+        structures, "read_structures", lambda *_files, **options: asked.update(options) or {}
+    )
+    ct = str(write_volume(phantom.ct, tmp_path / "ct.nrrd"))
+    arguments = ["evaluate", "--ct", ct, "--candidate", f"self={ct}", "--structures", "s.dcm"]
+    arguments += ["--no-end-caps", "--no-registration", "--no-dose", "--no-scene"]
+    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
+    assert asked == {"end_caps": False}
+    notes = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["notes"]
+    assert any("end at their last contours" in note for note in notes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import blob_mr, ct_like, tiny_bundle
-from SyntheticCTLib.bundle import load_bundle, save_bundle
+from SyntheticCTLib.bundle import demo_bundle_folder, load_bundle, read_card, save_bundle
 from SyntheticCTLib.resampling import same_grid
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
@@ -139,7 +139,9 @@ def test_the_card_of_the_model_and_whether_it_fits(harness, panel, settings, bun
     harness.process_events()
     texts = {name: label.text for name, label in panel.model._values.items()}
     assert "phantom" in texts["Domain"]
-    assert texts["Data"] == "16 patients, 21 epochs"
+    card = read_card(demo_bundle_folder())
+    epochs = card.record["settings"]["epochs"]
+    assert texts["Data"] == f"16 patients, {epochs} epochs"
     assert texts["Date"].startswith("20")
     settings.model = str(tmp_path / "gone")
     harness.process_events()
