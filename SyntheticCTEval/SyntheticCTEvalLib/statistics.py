@@ -180,7 +180,9 @@ def _rank_biserial(differences: np.ndarray) -> float:
 
 
 def _bootstrap_interval(differences: np.ndarray) -> tuple[float, float]:
+    # scipy calls it rng from 1.15 on, and takes the older name as well.
+    generator = np.random.default_rng(0)
     found = stats.bootstrap(
-        (differences,), np.mean, n_resamples=_RESAMPLES, rng=np.random.default_rng(0)
+        (differences,), np.mean, n_resamples=_RESAMPLES, random_state=generator
     ).confidence_interval
     return float(found.low), float(found.high)
