@@ -53,6 +53,13 @@ def test_the_demo_model_reaches_the_place_where_the_library_looks_for_it():
     assert sorted(listed("SyntheticCT", "DEMO_MODEL")) == sorted([CARD, WEIGHTS])
 
 
+def test_the_modules_own_tests_are_run_by_slicers_ctest():
+    for module in MODULES:
+        text = (REPOSITORY / module / "CMakeLists.txt").read_text(encoding="utf-8")
+        assert "slicer_add_python_unittest(SCRIPT ${MODULE_NAME}.py)" in text
+        assert f"class {module}Test(" in (REPOSITORY / module / f"{module}.py").read_text()
+
+
 def test_no_test_is_installed():
     for module in MODULES:
         scripts = listed(module, "MODULE_PYTHON_SCRIPTS")
