@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FORMAT = 1
 CARD = "model.json"
 WEIGHTS = "weights.safetensors"
+DEMO = "demo"
+"""Stands for the demo model, wherever it is installed."""
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,11 @@ def _altered(folder: Path) -> SyntheticCTError:
         f"The model bundle {folder} is truncated or was altered (its SHA-256 does not "
         "match): copy it again from where it was trained."
     )
+
+
+def bundle_folder(model: str) -> Path:
+    """Return the folder of a model; :data:`DEMO` stands for the demo model."""
+    return demo_bundle_folder() if model == DEMO else Path(model).expanduser()
 
 
 def demo_bundle_folder() -> Path:

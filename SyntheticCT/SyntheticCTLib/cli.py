@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from . import __version__, commands
-from .bundle import demo_bundle_folder
+from .bundle import bundle_folder
 from .cohort_command import add_cohort
 from .errors import IncompleteError, SyntheticCTError
 from .image_commands import add_generate, add_normalize, add_register
@@ -264,10 +264,8 @@ def _add_evaluate(command: Callable) -> None:
 
 
 def _model(text: str) -> str:
-    if text != "demo":
-        return os.path.expanduser(text)
     try:
-        return str(demo_bundle_folder())
+        return str(bundle_folder(text))
     except SyntheticCTError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 

@@ -161,7 +161,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
         {"sCT": generated.sct, "MRCAT": case.mrcat},
         structures={name: case.structures_ct == label for label, name in STRUCTURE_NAMES.items()},
         mr=case.mr,
-        histograms=histogram_set(case.mr, bundle),
+        histograms=histogram_set(case.mr, bundle, generated.normalized),
         settings=EvaluationSettings(prescription_gy=45.0),
         progress=progress,
     )

@@ -85,6 +85,12 @@ class TrainingSettings:
             raise SyntheticCTError("The spacing must lie between 0.1 and 20 mm.")
 
 
+def work_folder(output: str | os.PathLike) -> Path:
+    """Return the folder in which a training keeps its pairs and its checkpoint."""
+    output = Path(output)
+    return output.with_name(output.name + ".training")
+
+
 def train(
     sources: Sequence[PairSource],
     output: str | os.PathLike,
@@ -110,7 +116,7 @@ def train(
     settings.check()
     output = Path(output)
     refuse_overwrite(output, [p for source in sources for p in (source.mr, source.ct)])
-    work = output.with_name(output.name + ".training")
+    work = work_folder(output)
     checkpoint = work / CHECKPOINT
     if resume and not checkpoint.is_file():
         raise SyntheticCTError(f"There is no training to resume in {work}: leave out --resume.")

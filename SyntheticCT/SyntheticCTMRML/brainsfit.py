@@ -21,7 +21,7 @@ from .cli_module import CliModule
 from .job_volumes import Source
 from .jobs import Job, Stage, Steps, Turn
 from .nodes import image_from_node, update_node_from_image
-from .transforms import linear_transform, matrix_from_node, matrix_of
+from .transforms import array_of, linear_transform, matrix_from_node, matrix_of, vtk_matrix
 
 SAMPLES = 100_000
 """At least so many voxels are drawn, and 2 % of large volumes (BRAINSFit's own is 0.2 %)."""
@@ -115,7 +115,7 @@ def _copy(node: Any) -> Any:
         update_node_from_image(copy, image_from_node(node))
     else:
         copy.SetAndObserveImageData(node.GetImageData())
-        copy.SetIJKToRASMatrix(_vtk(placed))
+        copy.SetIJKToRASMatrix(vtk_matrix(placed))
     return _hidden(copy)
 
 
@@ -133,7 +133,7 @@ def _world_matrix(node: Any) -> np.ndarray:
     node.GetIJKToRASMatrix(own)
     if node.GetParentTransformNode() is not None:
         node.GetParentTransformNode().GetMatrixTransformToWorld(parent)
-    return _array(parent) @ _array(own)
+    return array_of(parent) @ array_of(own)
 
 
 def _orthogonal(matrix: np.ndarray) -> bool:
@@ -157,14 +157,4 @@ def _shift(vector: np.ndarray) -> np.ndarray:
 def _move(node: Any, shift_lps: np.ndarray) -> None:
     matrix = _world_matrix(node)
     matrix[:3, 3] += shift_lps[:3, 3] * (-1, -1, 1)
-    node.SetIJKToRASMatrix(_vtk(matrix))
-
-
-def _array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
-    return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
-
-
-def _vtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
-    result = vtk.vtkMatrix4x4()
-    result.DeepCopy(matrix.ravel().tolist())
-    return result
+    node.SetIJKToRASMatrix(vtk_matrix(matrix))

@@ -9,7 +9,7 @@ from typing import Any
 import vtk
 from slicer.i18n import tr as _
 
-from .display import LINE_COLORS, add_table
+from .display import LINE_COLORS, add_series, add_table
 
 GREY = (0.6, 0.6, 0.6)
 ROLES = ("SyntheticCT.HistogramBefore", "SyntheticCT.HistogramAfter")
@@ -47,9 +47,9 @@ def add_histogram_charts(
         if others:
             legend = _("{count} training scans").format(count=len(others))
             table = add_table(scene, f"{title}: {legend}", _in_one_line(middle, others))
-            _add_series(chart, table, legend, GREY, 1)
+            add_series(chart, table, legend, GREY, 1)
         table = add_table(scene, f"{title}: {name}", {"x": middle, "y": own})
-        _add_series(chart, table, name, LINE_COLORS[1], 3)
+        add_series(chart, table, name, LINE_COLORS[1], 3)
         chart.SetTitle(title)
         chart.SetXAxisTitle(axis)
         chart.SetYAxisTitle(_("Voxels of the foreground (%)"))
@@ -114,7 +114,7 @@ class LossChart:
             self._add_line("validation_mae_hu", _("on validation patients"), LINE_COLORS[1])
 
     def _add_line(self, column: str, legend: str, color: tuple[float, float, float]) -> None:
-        series = _add_series(self.chart, self.table, legend, color, 3, "epoch", column)
+        series = add_series(self.chart, self.table, legend, color, 3, "epoch", column)
         series.SetMarkerStyle(series.MarkerStyleCircle)
 
 
@@ -139,24 +139,3 @@ def _in_one_line(
         x += [middle[0], *middle, middle[-1]]
         y += [0.0, *curve, 0.0]
     return {"x": x, "y": y}
-
-
-def _add_series(
-    chart: Any,
-    table: Any,
-    name: str,
-    color: tuple[float, float, float],
-    width: int,
-    x: str = "x",
-    y: str = "y",
-) -> Any:
-    series = chart.GetScene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
-    series.SetAndObserveTableNodeID(table.GetID())
-    series.SetXColumnName(x)
-    series.SetYColumnName(y)
-    series.SetPlotType(series.PlotTypeScatter)
-    series.SetMarkerStyle(series.MarkerStyleNone)
-    series.SetLineWidth(width)
-    series.SetColor(*color)
-    chart.AddAndObservePlotSeriesNodeID(series.GetID())
-    return series

@@ -43,11 +43,12 @@ class CliModule(Stage):
         job.log += [*self._node.GetOutputText().splitlines()]
         errors = self._node.GetErrorText().splitlines()
         job.log += errors
-        if status & self._node.ErrorsMask or status != self._node.Completed:
+        failed = status & self._node.ErrorsMask or status != self._node.Completed
+        self._remove()
+        if failed:
             last = f" ({errors[-1]})" if errors else ""
             raise SyntheticCTError(f"{self._name} failed{last}; the log holds what it printed.")
         job.report(self._name, 1.0)
-        self._remove()
         return True
 
     def cancel(self) -> None:

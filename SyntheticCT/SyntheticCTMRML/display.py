@@ -304,3 +304,25 @@ def add_table(
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetLocked(True)
     return scene.AddNode(node)
+
+
+def add_series(
+    chart: Any,
+    table: Any,
+    name: str,
+    color: Sequence[float],
+    width: int = 3,
+    x: str = "x",
+    y: str = "y",
+) -> Any:
+    """Add a line to a plot chart node, of two columns of a table node, and return the series."""
+    series = chart.GetScene().AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetXColumnName(x)
+    series.SetYColumnName(y)
+    series.SetPlotType(series.PlotTypeScatter)
+    series.SetMarkerStyle(series.MarkerStyleNone)
+    series.SetLineWidth(width)
+    series.SetColor(*color)
+    chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    return series

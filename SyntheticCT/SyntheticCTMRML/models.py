@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from SyntheticCTLib.bundle import ModelCard, demo_bundle_folder, read_card
+from SyntheticCTLib.bundle import ModelCard, bundle_folder, read_card
 from SyntheticCTLib.domain import normalized_histogram, outside_domain
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.normalization import foreground_mask
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .nodes import MARKS
+from .transforms import array_of
 
-DEMO = "demo"
-"""Stands for the demo model, wherever it is installed."""
 MOST_VOXELS = 300_000
 """As many are looked at, evenly spread, to tell whether an MR fits a model."""
 
 
-def model_folder(model: str) -> Path:
-    """Return the folder of a model; :data:`DEMO` stands for the demo model."""
-    return demo_bundle_folder() if model == DEMO else Path(model)
-
-
 def model_card(model: str) -> ModelCard:
     """Return the card of a model; SyntheticCTError where there is none."""
-    return read_card(model_folder(model))
+    return read_card(bundle_folder(model))
 
 
 def model_fit(node: Any, card: ModelCard) -> list[str]:
@@ -71,7 +64,7 @@ def _thinned(node: Any) -> sitk.Image | None:
     if transform is not None and transform.IsTransformToWorldLinear():
         transform.GetMatrixTransformToWorld(parent)
     vtk.vtkMatrix4x4.Multiply4x4(parent, axes, axes)
-    columns = np.array([[axes.GetElement(row, column) for column in range(3)] for row in range(3)])
+    columns = array_of(axes)[:3, :3]
     columns[:2] *= -1
     spacing = np.linalg.norm(columns, axis=0)
     left, _, right = np.linalg.svd(columns / spacing)

@@ -279,10 +279,10 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         """Map an MR to the standard scale of a model (Nyul) and return ``outputNode``."""
         from SyntheticCTMRML.display import show_mr
         from SyntheticCTMRML.models import model_card
-        from SyntheticCTMRML.nodes import refuse_same_node, update_node_from_image
+        from SyntheticCTMRML.nodes import checked_image, refuse_same_node, update_node_from_image
 
         refuse_same_node(outputNode, [mrNode])
-        normalized = model_card(bundlePath).nyul.apply(_volume(mrNode, "MR"))
+        normalized = model_card(bundlePath).nyul.apply(checked_image(mrNode, "MR"))
         update_node_from_image(outputNode, normalized)
         show_mr(outputNode)
         return outputNode
@@ -297,18 +297,17 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         progress: Any = None,
     ) -> Any:
         """Make the synthetic CT of an MR as :meth:`startGenerate`, and return ``outputNode``."""
-        from SyntheticCTLib.bundle import load_bundle
+        from SyntheticCTLib.bundle import bundle_folder, load_bundle
         from SyntheticCTLib.inference import generate
 
         from SyntheticCTMRML.display import show_ct, show_uncertainty
-        from SyntheticCTMRML.models import model_folder
-        from SyntheticCTMRML.nodes import refuse_same_node, update_node_from_image
+        from SyntheticCTMRML.nodes import checked_image, refuse_same_node, update_node_from_image
         from SyntheticCTMRML.progress import LOG
 
         refuse_same_node(outputNode, [mrNode, uncertaintyNode])
         refuse_same_node(uncertaintyNode, [mrNode])
-        mr = _volume(mrNode, "MR")
-        bundle = load_bundle(model_folder(bundlePath))
+        mr = checked_image(mrNode, "MR")
+        bundle = load_bundle(bundle_folder(bundlePath))
         result = generate(mr, bundle, device=device, progress=progress or LOG)
         update_node_from_image(outputNode, result.sct)
         show_ct(outputNode)
@@ -330,13 +329,13 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         """Register a volume as :meth:`startRegister` with the library; return ``outputNode``."""
         from SyntheticCTLib.registration import register
 
-        from SyntheticCTMRML.nodes import refuse_same_node, update_node_from_image
+        from SyntheticCTMRML.nodes import checked_image, refuse_same_node, update_node_from_image
         from SyntheticCTMRML.progress import LOG
 
         refuse_same_node(outputNode, [fixedNode, movingNode])
         result = register(
-            _volume(fixedNode, "fixed volume"),
-            _volume(movingNode, "moving volume"),
+            checked_image(fixedNode, "fixed volume"),
+            checked_image(movingNode, "moving volume"),
             metric=metric,
             fill=fill,
             progress=progress or LOG,
@@ -355,13 +354,3 @@ def _start(stages: list[Any], listener: Any) -> Any:
     from SyntheticCTMRML.jobs import Job
 
     return Job(stages, listener).start()
-
-
-def _volume(node: Any, what: str) -> Any:
-    """Return a volume node as a checked SimpleITK image."""
-    from SyntheticCTLib.volumes import check_volume
-
-    from SyntheticCTMRML.nodes import image_from_node
-
-    image = image_from_node(node, what)
-    return check_volume(image, f"{what} {node.GetName()}")

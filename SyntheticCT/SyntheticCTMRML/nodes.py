@@ -9,8 +9,10 @@ import SimpleITK as sitk
 import vtk
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.resampling import grid_of, resample
-from SyntheticCTLib.volumes import PHANTOM_KEY
+from SyntheticCTLib.volumes import PHANTOM_KEY, check_volume
 from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
+
+from .transforms import array_of
 
 MARKS = ("SyntheticCT", "SyntheticCTModel", PHANTOM_KEY)
 """Image metadata that mark a synthetic CT, its model and the digital phantom; node attributes."""
@@ -52,6 +54,11 @@ def image_from_node(node: Any, what: str = "volume") -> sitk.Image:
     return image_under(node, node.GetParentTransformNode())
 
 
+def checked_image(node: Any, what: str) -> sitk.Image:
+    """Return what :func:`image_from_node` returns where volumes.check_volume takes it."""
+    return check_volume(image_from_node(node, what), f"{what} {node.GetName()}")
+
+
 def image_under(node: Any, parent: Any) -> sitk.Image:
     """Return a copy of a volume node's voxels with the transform node ``parent`` applied to it.
 
@@ -62,7 +69,8 @@ def image_under(node: Any, parent: Any) -> sitk.Image:
     if parent.IsTransformToWorldLinear():
         to_world = vtk.vtkMatrix4x4()
         parent.GetMatrixTransformToWorld(to_world)
-        return _moved(_image(node), _array(to_world), labels=node.IsA("vtkMRMLLabelMapVolumeNode"))
+        labels = node.IsA("vtkMRMLLabelMapVolumeNode")
+        return _moved(_image(node), array_of(to_world), labels=labels)
     return _warped(node, parent)
 
 
@@ -121,15 +129,11 @@ def _image(node: Any) -> sitk.Image:
     node.GetIJKToRASDirectionMatrix(directions)
     image.SetSpacing(node.GetSpacing())
     image.SetOrigin((_RAS_TO_LPS @ node.GetOrigin()).tolist())
-    image.SetDirection((_RAS_TO_LPS @ _array(directions)[:3, :3]).ravel().tolist())
+    image.SetDirection((_RAS_TO_LPS @ array_of(directions)[:3, :3]).ravel().tolist())
     for mark in MARKS:
         if node.GetAttribute(mark):
             image.SetMetaData(mark, node.GetAttribute(mark))
     return image
-
-
-def _array(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
-    return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
 
 
 def _moved(image: sitk.Image, to_world_ras: np.ndarray, labels: bool) -> sitk.Image:

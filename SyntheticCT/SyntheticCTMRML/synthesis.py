@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slicer.i18n import tr as _
-from SyntheticCTLib.bundle import read_card
+from SyntheticCTLib.bundle import bundle_folder, read_card
 from SyntheticCTLib.errors import SyntheticCTError
 
 from .charts import add_histogram_charts
@@ -17,7 +17,6 @@ from .display import show_ct, show_mr, show_uncertainty
 from .handover import writing_steps
 from .job_volumes import Source, Target
 from .jobs import Job, Stage, Steps
-from .models import model_folder
 from .segments import masks_from_segmentation
 
 BODY_NAMES = ("body", "external", "patient", "skin")
@@ -83,7 +82,7 @@ class Synthesis:
         device: str = "auto",
     ) -> None:
         self._source = Source(mr, "MR")
-        self._model = str(model_folder(model))
+        self._model = str(bundle_folder(model))
         read_card(self._model)  # a folder that has gone is told now
         self._results, self._device = results, device
         results.mr = mr

@@ -15,7 +15,7 @@ from slicer.i18n import tr as _
 from SyntheticCTLib.bundle import read_card
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.outputs import require_writable_folder
-from SyntheticCTLib.training import CHECKPOINT, TrainingSettings
+from SyntheticCTLib.training import CHECKPOINT, TrainingSettings, work_folder
 
 from .charts import LossChart
 from .child_process import CommandLine
@@ -58,12 +58,6 @@ class Pair:
     ct: Any
     registered: bool = False
     validation: bool = False
-
-
-def work_folder(output: str | os.PathLike) -> Path:
-    """Return the folder in which a training keeps its pairs and its checkpoint."""
-    output = Path(output)
-    return output.with_name(output.name + ".training")
 
 
 def can_resume(output: str | os.PathLike) -> bool:

@@ -17,12 +17,23 @@ from vtk.util.numpy_support import numpy_to_vtk
 _SIGNS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
+def array_of(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
+    """Return VTK's matrix as an array (4 x 4)."""
+    return np.array([[matrix.GetElement(i, j) for j in range(4)] for i in range(4)])
+
+
+def vtk_matrix(array: np.ndarray) -> vtk.vtkMatrix4x4:
+    """Return an array (4 x 4) as VTK's matrix."""
+    matrix = vtk.vtkMatrix4x4()
+    matrix.DeepCopy(array.ravel().tolist())
+    return matrix
+
+
 def matrix_from_node(node: Any) -> np.ndarray:
     """Return a linear transform node's matrix from parent (4 x 4, mm, LPS): fixed to moving."""
     matrix = vtk.vtkMatrix4x4()
     node.GetMatrixTransformFromParent(matrix)
-    values = [[matrix.GetElement(row, column) for column in range(4)] for row in range(4)]
-    return _SIGNS @ np.array(values) @ _SIGNS
+    return _SIGNS @ array_of(matrix) @ _SIGNS
 
 
 def linear_transform(matrix: np.ndarray) -> sitk.AffineTransform:
@@ -45,10 +56,8 @@ def matrix_of(transform: sitk.Transform) -> np.ndarray:
 
 def set_linear(node: Any, matrix: np.ndarray) -> Any:
     """Give a transform node a matrix (4 x 4, LPS) that maps fixed to moving points."""
-    ras = vtk.vtkMatrix4x4()
-    ras.DeepCopy((_SIGNS @ matrix @ _SIGNS).ravel().tolist())
     inner = vtk.vtkTransform()
-    inner.SetMatrix(ras)
+    inner.SetMatrix(vtk_matrix(_SIGNS @ matrix @ _SIGNS))
     node.SetAndObserveTransformFromParent(inner)
     return node
 
@@ -69,11 +78,9 @@ def set_field(node: Any, field: sitk.Image) -> Any:
     data.GetPointData().SetScalars(numpy_to_vtk(vectors.reshape(-1, 3), deep=True))
     directions = np.eye(4)
     directions[:3, :3] = _SIGNS[:3, :3] @ np.reshape(field.GetDirection(), (3, 3))
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(directions.ravel().tolist())
     grid = slicer.vtkOrientedGridTransform()
     grid.SetDisplacementGridData(data)
-    grid.SetGridDirectionMatrix(matrix)
+    grid.SetGridDirectionMatrix(vtk_matrix(directions))
     grid.SetInterpolationModeToLinear()
     node.SetAndObserveTransformFromParent(grid)
     return node

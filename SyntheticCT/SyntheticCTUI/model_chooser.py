@@ -10,9 +10,9 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
-from SyntheticCTLib.bundle import CARD
+from SyntheticCTLib.bundle import CARD, DEMO
 from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTMRML.models import DEMO, model_card, model_fit
+from SyntheticCTMRML.models import model_card, model_fit
 
 RECENT = "SyntheticCT/RecentModels"
 MOST_RECENT = 8

@@ -16,7 +16,7 @@ from SyntheticCTLib.outputs import refuse_overwrite, require_writable_folder, st
 from SyntheticCTLib.progress import SILENT, Progress
 
 from .cohort_manifest import SCT, PatientEntry, read_cohort_manifest
-from .cohort_parallel import Outcome, evaluate_here, evaluate_on_dask, has_dask, processors
+from .cohort_parallel import Outcome, attempt, evaluate_on_dask, has_dask, processors
 from .cohort_patient import CohortSettings, PatientTask, made_of
 from .cohort_records import Cohort, PatientRecord
 from .fingerprint import CARD, is_current
@@ -219,7 +219,7 @@ def _evaluated(
         return
     for task in tasks:
         bar.patient = task.entry.patient
-        yield from evaluate_here([task], bar)
+        yield attempt(task, bar)
 
 
 def _publish(task: PatientTask, folder: Path, inputs: Sequence[Path]) -> str:

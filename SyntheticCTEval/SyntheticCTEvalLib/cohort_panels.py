@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from SyntheticCTLib.volumes import SYNTHETIC_NOTE
 
-from .planes import WIDTH_INCH, draw_letters, figure_png, new_figure, short
+from .planes import WIDTH_INCH, draw_letters, figure_png, new_figure, paint_panel, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -98,17 +98,9 @@ class Panels:
         ground: str | None = None,
     ) -> None:
         """Paint ``values`` (row, column; NaN shows ``ground`` or what is there) into a panel."""
+        shown = np.ma.masked_invalid(values)
         axes = self.axes[row][column]
-        if ground is not None:
-            axes.fill((0, 1, 1, 0), (0, 0, 1, 1), ground, transform=axes.transAxes, zorder=0)
-        axes.imshow(
-            np.ma.masked_invalid(values),
-            cmap=scale.cmap,
-            norm=scale.norm,
-            alpha=alpha,
-            interpolation="nearest",
-            aspect="auto",
-        )
+        paint_panel(axes, shown, scale, alpha, ground)
         if not axes.texts:
             draw_letters(axes, self._letters)
 

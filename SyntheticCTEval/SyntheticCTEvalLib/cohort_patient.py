@@ -19,7 +19,7 @@ from .cohort_records import PICTURES
 from .cohort_slices import cohort_pictures
 from .dose import read_dose
 from .evaluation import EvaluationSettings, evaluate
-from .files import SCENE, documents_in, write_results
+from .files import add_scene, write_results
 from .fingerprint import content_hash, write_card
 
 
@@ -129,11 +129,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     title = f"Evaluation of synthetic CT: {entry.patient}"
     write_results(evaluation, task.folder, title=title, progress=progress)
     if scene:
-        from SyntheticCTEvalMRML.scene import write_scene  # a layer above: only on request
-
-        progress.report("Scene", 0)
-        write_scene(evaluation, task.folder / SCENE, documents_in(task.folder))
-        progress.report("Scene", 1)
+        add_scene(evaluation, task.folder, progress=progress)
     write_card(task.folder, task.made_of)
 
 
@@ -157,7 +153,7 @@ def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):
     bundle = load_bundle(settings.model)
     generated = generate(mr, bundle, device=settings.device, progress=progress)
     volumes = {"sct": generated.sct, "uncertainty": generated.uncertainty}
-    return volumes, histogram_set(mr, bundle)
+    return volumes, histogram_set(mr, bundle, generated.normalized)
 
 
 def _structures(entry: PatientEntry, ct: sitk.Image, progress: Progress) -> dict[str, sitk.Image]:
@@ -169,11 +165,9 @@ def _structures(entry: PatientEntry, ct: sitk.Image, progress: Progress) -> dict
 
 
 def _has_mrml(progress: Progress) -> bool:
-    from SyntheticCTEvalMRML.scene import require_mrml
+    from SyntheticCTEvalMRML.scene import NO_MRML, has_mrml
 
-    try:
-        require_mrml()
-    except SyntheticCTError as error:
-        progress.warn(f"scene.mrb was left out: {error}")
+    if not has_mrml():
+        progress.warn(f"scene.mrb was left out: {NO_MRML}")
         return False
     return True

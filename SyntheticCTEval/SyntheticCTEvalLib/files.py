@@ -38,15 +38,21 @@ def write_evaluation(
     :mod:`stored_evaluation`), uncompressed.
     """
     write_results(evaluation, folder, compress=scene, progress=progress)
-    step = "Scene" if scene else "Results"
-    progress.report(step, 0)
     if scene:
-        from SyntheticCTEvalMRML.scene import write_scene  # a layer above: only on request
-
-        write_scene(evaluation, folder / SCENE, documents_in(folder))
+        add_scene(evaluation, folder, progress=progress)
     else:
+        progress.report("Results", 0)
         write_parts(evaluation, folder)
-    progress.report(step, 1)
+        progress.report("Results", 1)
+
+
+def add_scene(evaluation: Evaluation, folder: Path, *, progress: Progress = SILENT) -> None:
+    """Write scene.mrb into ``folder``, with the documents that are there already."""
+    from SyntheticCTEvalMRML.scene import write_scene  # a layer above: only on request
+
+    progress.report("Scene", 0)
+    write_scene(evaluation, folder / SCENE, documents_in(folder))
+    progress.report("Scene", 1)
 
 
 def write_results(

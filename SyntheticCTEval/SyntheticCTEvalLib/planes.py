@@ -190,6 +190,22 @@ def draw_letters(axes: Axes, letters: Sequence[str]) -> None:
         text.set_path_effects([patheffects.withStroke(linewidth=2, foreground="black")])
 
 
+def paint_panel(
+    axes: Axes, values: np.ndarray, scale: ScalarMappable, alpha: float, ground: str | None
+) -> None:
+    """Paint ``values`` (row, column) over all of ``axes``: what is there, or ``ground``."""
+    if ground is not None:
+        axes.fill((0, 1, 1, 0), (0, 0, 1, 1), ground, transform=axes.transAxes, zorder=0)
+    axes.imshow(
+        values,
+        cmap=scale.cmap,
+        norm=scale.norm,
+        alpha=alpha,
+        interpolation="nearest",
+        aspect="auto",
+    )
+
+
 class Board:
     """Rows of panels, one column a plane, all at one scale, with room for a colour bar."""
 
@@ -237,17 +253,7 @@ class Board:
         ground: str | None = None,
     ) -> None:
         """Paint ``values`` (row, column) into a panel, over what is there or over ``ground``."""
-        axes = self.axes[row][column]
-        if ground is not None:
-            axes.fill((0, 1, 1, 0), (0, 0, 1, 1), ground, transform=axes.transAxes, zorder=0)
-        axes.imshow(
-            values,
-            cmap=scale.cmap,
-            norm=scale.norm,
-            alpha=alpha,
-            interpolation="nearest",
-            aspect="auto",
-        )
+        paint_panel(self.axes[row][column], values, scale, alpha, ground)
         self._letters(row, column)
 
     def lines(

@@ -16,11 +16,10 @@ from SyntheticCTEvalLib.stored_evaluation import reading_steps
 from SyntheticCTLib.cli import is_candidate_name
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.mask_folder import write_index, write_mask
-from SyntheticCTLib.volumes import check_volume
 from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
-from SyntheticCTMRML.nodes import image_from_node
+from SyntheticCTMRML.nodes import checked_image, image_from_node
 from SyntheticCTMRML.segments import segment_masks
 
 from .display import adding_steps
@@ -105,7 +104,7 @@ class EvaluationInputs:
         if file.startswith("dose"):
             return dose_of(node, self.dose_unit)
         what = {"ct": "CT", "mr": "MR"}.get(file, "candidate")
-        return volume_of(node, what)
+        return checked_image(node, what)
 
     def shown_doses(self) -> dict[str, Any]:
         """Return the dose nodes that hold Gy and are in the scene, "" the one on the true CT."""
@@ -134,11 +133,6 @@ def evaluation_job(
         Steps(lambda job: _adding(job, scene, inputs)),
     ]
     return Job(stages, listener)
-
-
-def volume_of(node: Any, what: str) -> sitk.Image:
-    """Return a volume node as a checked image, with its parent transforms applied."""
-    return check_volume(image_from_node(node, what), f"{what} {node.GetName()}")
 
 
 def dose_of(node: Any, unit: str | None) -> sitk.Image:

@@ -29,8 +29,7 @@ def add_gamma_histogram(scene: Any, evaluation: Evaluation) -> Any:
     table = display.add_table(scene, "Gamma histogram", columns)
     chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Gamma histogram")
     for index, name in enumerate(list(columns)[1:]):
-        series = _add_series(scene, table, f"Gamma {name}", "Gamma", name, index)
-        chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        display.add_series(chart, table, f"Gamma {name}", _color(index), x="Gamma", y=name)
     chart.SetTitle("Gamma histogram")
     chart.SetXAxisTitle(f"Gamma (last bin: {highest - HISTOGRAM_BIN:g} and above)")
     chart.SetYAxisTitle("Evaluated voxels (%)")
@@ -54,7 +53,7 @@ def add_dvh_chart(scene: Any, evaluation: Evaluation) -> tuple[Any, list[Any]] |
         for number, name in enumerate(names):
             column = f"{structure}, {name}"
             if column in columns:
-                series = _add_series(scene, table, column, DOSE, column, index)
+                series = display.add_series(chart, table, column, _color(index), x=DOSE, y=column)
                 styles = (series.LineStyleDash, series.LineStyleDot, series.LineStyleDashDot)
                 if number:
                     series.SetLineStyle(styles[(number - 1) % len(styles)])
@@ -78,16 +77,8 @@ def show_structure(chart: Any, series: list[Any], structure: str = "") -> None:
     chart.EndModify(modified)
 
 
-def _add_series(scene: Any, table: Any, name: str, x: str, y: str, color: int) -> Any:
-    series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode", name)
-    series.SetAndObserveTableNodeID(table.GetID())
-    series.SetXColumnName(x)
-    series.SetYColumnName(y)
-    series.SetPlotType(series.PlotTypeScatter)
-    series.SetMarkerStyle(series.MarkerStyleNone)
-    series.SetLineWidth(3)
-    series.SetColor(*display.LINE_COLORS[color % len(display.LINE_COLORS)])
-    return series
+def _color(index: int) -> tuple[float, ...]:
+    return display.LINE_COLORS[index % len(display.LINE_COLORS)]
 
 
 def structures_in(series: list[Any]) -> list[str]:
