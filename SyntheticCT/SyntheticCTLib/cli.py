@@ -15,6 +15,7 @@ from .bundle import bundle_folder
 from .cohort_command import add_cohort
 from .errors import IncompleteError, SyntheticCTError
 from .image_commands import add_generate, add_normalize, add_register
+from .outputs import discard_stages
 from .progress import JsonProgress, Progress, TerminalProgress
 
 BAD_INPUT = 2
@@ -31,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = build_parser().parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
-        # Asked to end by another program, it tidies up as after Ctrl-C.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, _asked_to_end)
     progress: Progress = JsonProgress() if options.progress == "json" else TerminalProgress()
     try:
         outputs = options.run(options, progress)
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SyntheticCTError as error:
         return _failed(options, progress, str(error), BAD_INPUT)
     except KeyboardInterrupt:
+        discard_stages()
         return _failed(options, progress, "Interrupted; nothing half-written is left.", INTERRUPTED)
     except Exception as error:
         sentence = f"The program failed ({type(error).__name__}: {error}): run again with --debug."
@@ -48,6 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress.done(**outputs)
     progress.close()
     return 0
+
+
+def _asked_to_end(number: int, frame: object) -> None:
+    """Tidy up as after Ctrl-C where another program asks for the end, and only once."""
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _failed(options: argparse.Namespace, progress: Progress, sentence: str, code: int) -> int:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .errors import SyntheticCTError
+from .interrupts import interrupts_wait
+
+_STAGES: set[Path] = set()
+"""Temporary folders of results that are being written."""
 
 
 def refuse_overwrite(output: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
@@ -36,7 +41,7 @@ def require_writable_folder(folder: str | os.PathLike) -> Path:
     path = Path(folder)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path):
+        with interrupts_wait(), tempfile.NamedTemporaryFile(dir=path):
             pass
     except OSError as error:
         raise SyntheticCTError(
@@ -52,13 +57,9 @@ def staged_file(path: str | os.PathLike) -> Iterator[Path]:
     target = Path(path)
     if target.is_dir():
         raise SyntheticCTError(f"The output {target} is a folder: give a file name.")
-    folder = require_writable_folder(target.parent)
-    stage = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
-    try:
+    with _stage(require_writable_folder(target.parent)) as stage:
         yield stage / target.name
         os.replace(stage / target.name, target)
-    finally:
-        shutil.rmtree(stage, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -75,16 +76,35 @@ def staged_folder(
     """
     inputs = list(inputs)
     target = require_writable_folder(path)
-    stage = Path(tempfile.mkdtemp(prefix=".partial-", dir=target))
-    try:
+    with _stage(target) as stage:
         yield stage
         results = sorted(stage.iterdir())
         for item in results:
             refuse_overwrite(target / item.name, inputs)
-        for item in results:
-            destination = target / item.name
-            if destination.is_dir() and not destination.is_symlink():
-                shutil.rmtree(destination)
-            os.replace(item, destination)
-    finally:
+        with interrupts_wait():
+            for item in results:
+                destination = target / item.name
+                if destination.is_dir() and not destination.is_symlink():
+                    shutil.rmtree(destination)
+                os.replace(item, destination)
+
+
+def discard_stages() -> None:
+    """Remove what is left where an interrupt came just before a stage was to be removed."""
+    for stage in list(_STAGES):
         shutil.rmtree(stage, ignore_errors=True)
+        _STAGES.discard(stage)
+
+
+@contextlib.contextmanager
+def _stage(folder: Path) -> Iterator[Path]:
+    """Yield a new temporary folder in ``folder``; it is gone afterwards."""
+    stage = folder / f".partial-{secrets.token_hex(4)}"
+    _STAGES.add(stage)
+    try:
+        stage.mkdir(mode=0o700)
+        yield stage
+    finally:
+        with interrupts_wait():  # rmtree, interrupted, closes its files twice and fails of that
+            shutil.rmtree(stage, ignore_errors=True)
+        _STAGES.discard(stage)

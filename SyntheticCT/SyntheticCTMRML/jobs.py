@@ -17,8 +17,10 @@ from typing import Any
 from SyntheticCTLib.errors import SyntheticCTError
 
 POLL_MS = 50
-GRACE_S = 1.0
+GRACE_S = 1.5
 """A cancelled child has this long to tidy up before it is killed."""
+END_S = 2.0
+"""A cancelled job has ended after this long."""
 
 
 class JobListener:
@@ -95,7 +97,7 @@ class Job:
         if self._stage is not None:
             self._stage.cancel()
         self._timer.start(0)
-        deadline = time.monotonic() + 2 * GRACE_S
+        deadline = time.monotonic() + END_S
         while wait and self.state == "running" and time.monotonic() < deadline:
             self._turn()
             time.sleep(0.01)

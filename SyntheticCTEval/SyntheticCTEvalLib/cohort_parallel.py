@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import logging
 import os
-import signal
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 
 import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.interrupts import interrupts_wait
 from SyntheticCTLib.progress import SILENT, NotedProgress, Progress
 
 from .cohort_patient import PatientTask, evaluate_patient
@@ -47,12 +47,6 @@ def attempt(task: PatientTask, progress: Progress = SILENT) -> Outcome:
     except Exception as error:
         return Outcome(task, _sentence(error), noted.warnings)
     return Outcome(task, "", noted.warnings)
-
-
-def evaluate_here(tasks: Sequence[PatientTask], progress: Progress) -> Iterator[Outcome]:
-    """Evaluate patients one after the other in this process; steps are told to ``progress``."""
-    for task in tasks:
-        yield attempt(task, progress)
 
 
 def has_dask() -> bool:
@@ -182,7 +176,7 @@ def _local_cluster(workers: int) -> Iterator[Any]:
     }
     cluster = None
     try:
-        with _interrupts_wait(), dask.config.set(settings):
+        with interrupts_wait(), dask.config.set(settings):
             cluster = LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
@@ -205,24 +199,6 @@ def _local_cluster(workers: int) -> Iterator[Any]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _interrupts_wait() -> Iterator[None]:
-    """Hold back Ctrl-C and requests to end: dask cannot be closed while it starts."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    came: list[int] = []
-    held = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda n, _: came.append(n)) for number in held}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        for number in came[:1]:
-            signal.raise_signal(number)
 
 
 def _kill(cluster: Any) -> None:

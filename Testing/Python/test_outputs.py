@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import _thread
+import os
+import shutil
+import signal
+import threading
+from random import random
+
 import pytest
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.outputs import (
+    discard_stages,
     refuse_overwrite,
     require_writable_folder,
     staged_file,
@@ -96,6 +104,48 @@ def test_staged_folder_leaves_nothing_half_written_after_a_failure(tmp_path):
         raise KeyboardInterrupt
     assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
     assert (tmp_path / "metrics.json").read_text() == "old"
+
+
+def test_an_interrupt_during_the_removal_waits_for_its_end(tmp_path, monkeypatch):
+    remove = shutil.rmtree
+
+    def interrupted(*arguments, **options):
+        signal.raise_signal(signal.SIGINT)
+        remove(*arguments, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", interrupted)
+    with pytest.raises(KeyboardInterrupt), staged_file(tmp_path / "a.txt") as stage:
+        stage.write_text("whole")
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_while_results_are_moved_waits_for_the_last(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def interrupted(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        replace(*arguments)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt), staged_folder(tmp_path) as stage:
+        (stage / "a.txt").write_text("new")
+        (stage / "b.txt").write_text("new")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "b.txt"]
+
+
+def test_interrupts_at_any_moment_leave_nothing(tmp_path):
+    def write_until_interrupted() -> None:
+        threading.Timer(0.002 * random(), _thread.interrupt_main).start()
+        while True:
+            with staged_file(tmp_path / "a.txt") as stage:
+                stage.write_text("whole")
+
+    for _ in range(200):
+        with pytest.raises(KeyboardInterrupt):
+            write_until_interrupted()
+        discard_stages()
+        assert [p.name for p in tmp_path.iterdir()] in ([], ["a.txt"])
 
 
 def test_nothing_moves_where_one_result_would_replace_an_input(tmp_path):

@@ -1,0 +1,31 @@
+"""Ctrl-C and requests to end, held back while something must not stop half-way."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+_HELD = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """Hold back Ctrl-C and requests to end; the first that came takes effect at the end."""
+    if threading.current_thread() is not threading.main_thread():  # Python interrupts no other
+        yield
+        return
+    came: list[int] = []
+    # A handler that is not Python's (None) could not be put back.
+    before = {number: signal.getsignal(number) for number in _HELD}
+    before = {number: handler for number, handler in before.items() if handler is not None}
+    try:
+        for number in before:
+            signal.signal(number, lambda n, _: came.append(n))
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in came[:1]:
+            signal.raise_signal(number)
