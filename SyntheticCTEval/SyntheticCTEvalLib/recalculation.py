@@ -1,67 +1,36 @@
-"""The same plan calculated on any CT-like volume, so that doses differ by CT numbers only.
-
-The engine is pydosert's pencil beam with its own radiological depth for every pencil and
-kernels that follow from the beam quality (Nyholm et al., Radiother Oncol 78:347, 2006). Its
-machine presets are for 10 MV; what they add to the fluence (off-axis profile, head scatter,
-output factors, leakage) is left out: fields are flat, with a blurred edge and no leakage.
-"""
+"""The same plan calculated on any CT-like volume, so that doses differ by CT numbers only."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import importlib.metadata
-import math
-import warnings
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.progress import SILENT, Progress
-from SyntheticCTLib.resampling import grid_of, resample, same_grid
+from SyntheticCTLib.resampling import grid_of, resample
 from SyntheticCTLib.volumes import image_like
 
+from .electron_density import ELECTRON_DENSITY, density_inside
+from .pencil_beam import (
+    KERNEL_RADIUS_MM,
+    TPR_20_10,
+    field_dose,
+    gray_per_mu,
+    pencil_beam_engine,
+)
 from .plan import (
     FLUENCE_PIXELS,
     SEVEN_FIELDS,
     SOURCE_AXIS_MM,
     Plan,
-    blurred,
     conformal_fluence,
     mask_points,
 )
 
-if TYPE_CHECKING:
-    from pydosert.engine.pencil_depth_engine import PencilDepthEngine
-
-TPR_20_10 = 0.675
-"""Beam quality of a 6 MV beam; in water, 10 x 10 cm, SSD 100 cm: PDD(10 cm) is 67 %."""
-
-KERNEL_RADIUS_MM = 100.0
 FIELD_MARGIN_MM = 8.0
 SPHERE_RADIUS_MM = 35.0
-
-AIR = 0.001
-ELECTRON_DENSITY = (
-    (-1000.0, AIR),
-    (-98.0, 0.933),  # adipose tissue
-    (0.0, 1.0),  # water
-    (40.0, 1.041),  # skeletal muscle
-    (100.0, 1.073),  # marrow and bone
-    (1524.0, 1.781),  # cortical bone
-    (3071.0, 2.550),  # the line from marrow to cortical bone, continued
-)
-"""CT number in HU and electron density relative to water. Mass densities and CT numbers of the
-tissues are those of Schneider et al., Phys Med Biol 45:459, 2000; electrons per gram follow from
-their elemental compositions, 0 HU is water. Linear between, constant outside."""
-
-
-def electron_density(hu: np.ndarray) -> np.ndarray:
-    """Electron density relative to water (float32) of CT numbers in HU."""
-    numbers, densities = zip(*ELECTRON_DENSITY, strict=True)
-    return np.interp(hu, numbers, densities).astype(np.float32)
 
 
 def dose_grid(body: sitk.Image, spacing_mm: float = 3.0) -> sitk.Image:
@@ -221,126 +190,18 @@ def _field_doses(
     import torch
 
     work = _working_grid(body, grid, plan)
-    density = torch.from_numpy(_density(ct, body, work))
+    density = torch.from_numpy(density_inside(ct, body, work))
     spacing = work.GetSpacing()[0]
     isocentre = tuple(
         (np.array(plan.isocentre_mm) - np.array(work.GetOrigin()))[::-1].tolist()  # z, y, x
     )
-    engine = _engine(spacing, tuple(density.shape))
-    scale = _gray_per_mu(spacing)
+    engine = pencil_beam_engine(spacing, tuple(density.shape))
+    scale = gray_per_mu(spacing)
     fields = list(zip(plan.gantry_angles_deg, plan.fluence, strict=True))
     for number, (gantry, fluence) in enumerate(fields, start=1):
-        dose = image_like(scale * _engine_dose(engine, density, gantry, fluence, isocentre), work)
+        dose = image_like(scale * field_dose(engine, density, gantry, fluence, isocentre), work)
         yield sitk.GetArrayFromImage(resample(dose, grid, fill=0))
         progress.report("dose", number / len(fields), gantry=round(gantry, 1))
-
-
-def _engine(spacing_mm: float, shape: tuple[int, int, int]) -> PencilDepthEngine:
-    from pydosert.data import MachineConfig
-    from pydosert.engine.pencil_depth_engine import PencilDepthEngine
-
-    machine = MachineConfig(
-        preset=None,
-        tpr_20_10=TPR_20_10,
-        number_of_leaf_pairs=1,
-        mean_photon_energy_MeV=1.0,
-        electron_contamination=None,
-    )
-    return PencilDepthEngine(
-        machine,
-        kernel_size=2 * round(KERNEL_RADIUS_MM / spacing_mm) + 1,
-        dose_grid_spacing=(spacing_mm,) * 3,
-        dose_grid_shape=shape,
-        device="cpu",
-    )
-
-
-def _engine_dose(
-    engine: PencilDepthEngine,
-    density,  # torch.Tensor (z, y, x)
-    gantry_deg: float,
-    fluence: np.ndarray,
-    isocentre_mm: tuple[float, float, float],
-) -> np.ndarray:
-    """Dose of one field in the engine's own unit; isocentre z, y, x from the first voxel."""
-    import torch
-    from pydosert.data import BeamSequence
-
-    beam = BeamSequence(
-        mus=torch.ones(1),
-        leaf_positions=torch.zeros(1, 1, 2),  # not used: the fluence is given
-        jaw_positions=torch.zeros(1, 2),
-        field_size=(FLUENCE_PIXELS, FLUENCE_PIXELS),
-        iso_center=isocentre_mm,
-        sid=SOURCE_AXIS_MM,
-        gantry_angles=torch.deg2rad(torch.tensor([float(gantry_deg)])),
-        collimator_angles=torch.zeros(1),
-    )
-    with warnings.catch_warnings(), torch.no_grad(), _one_thread():
-        warnings.filterwarnings("ignore", message="In CPU autocast")
-        dose = engine.compute_dose(
-            beam, density_image=density, fluence_maps=torch.from_numpy(fluence[np.newaxis])
-        )
-    return dose[0].numpy()
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One thread: the last bits of a dose then do not depend on the machine's cores, and the
-    many small transforms do not wait for each other."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@functools.cache
-def _gray_per_mu(spacing_mm: float) -> float:
-    """Gy a MU for one unit of the engine's dose, whose kernel is normalised voxel by voxel.
-
-    100 MU give 1 Gy in water at 10 cm depth, field 10 x 10 cm, SSD 90 cm.
-    """
-    import torch
-
-    depth = 100.0
-    half = math.ceil((50 + KERNEL_RADIUS_MM) / spacing_mm)
-    water = torch.ones(2 * half + 1, math.ceil(depth / spacing_mm) + 2, 2 * half + 1)
-    # The surface lies half a voxel in front of the first plane's centres.
-    isocentre = (half * spacing_mm, depth - spacing_mm / 2, half * spacing_mm)
-    opening = np.zeros((FLUENCE_PIXELS, FLUENCE_PIXELS))
-    middle = slice(FLUENCE_PIXELS // 2 - 50, FLUENCE_PIXELS // 2 + 50)
-    opening[middle, middle] = 1
-    engine = _engine(spacing_mm, tuple(water.shape))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*lie further than")  # water to every edge
-        dose = _engine_dose(engine, water, 0.0, blurred(opening), isocentre)
-    depths = (np.arange(water.shape[1]) + 0.5) * spacing_mm
-    return 0.01 / float(np.interp(depth, depths, dose[half, :, half]))
-
-
-def _density(ct: sitk.Image, body: sitk.Image, work: sitk.Image) -> np.ndarray:
-    """Relative electron density (float32, k j i) on ``work``, air outside the body.
-
-    Fine voxels are averaged down to the grid's spacing, so that noise and thin walls count with
-    their volume and not by where a grid point happens to fall.
-    """
-    if not same_grid(body, ct):
-        body = resample(body, ct, fill=0, nearest=True)
-    numbers = sitk.GetArrayViewFromImage(ct)
-    inside = sitk.GetArrayViewFromImage(body)
-    density = np.full(numbers.shape, AIR, dtype=np.float32)
-    for slice_out, slice_hu, slice_in in zip(density, numbers, inside, strict=True):
-        slice_out[slice_in != 0] = electron_density(slice_hu[slice_in != 0])
-    image = image_like(density, ct)
-    factors = [max(1, int(work.GetSpacing()[0] / s + 1e-6)) for s in ct.GetSpacing()]
-    if max(factors) > 1:
-        upper = [-n % f for n, f in zip(ct.GetSize(), factors, strict=True)]
-        image = sitk.BinShrink(sitk.ConstantPad(image, [0, 0, 0], upper, AIR), factors)
-    return sitk.GetArrayFromImage(resample(image, work, fill=AIR))
 
 
 def _working_grid(body: sitk.Image, grid: sitk.Image, plan: Plan) -> sitk.Image:

@@ -10,11 +10,11 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from SyntheticCTEvalLib import recalculation
+from SyntheticCTEvalLib.electron_density import electron_density
 from SyntheticCTEvalLib.plan import FLUENCE_PIXELS, Plan, beams_eye_view, blurred
 from SyntheticCTEvalLib.recalculation import (
     describe,
     dose_grid,
-    electron_density,
     plan_for_target,
     recalculate_dose,
 )
