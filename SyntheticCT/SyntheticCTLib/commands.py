@@ -32,9 +32,9 @@ def phantom(options: argparse.Namespace, progress: Progress) -> Outputs:
 
 def train(options: argparse.Namespace, progress: Progress) -> Outputs:
     """Train a model and write its bundle."""
-    from .training import TrainingSettings
     from .training import train as run
     from .training_pairs import read_sources
+    from .training_settings import TrainingSettings
 
     settings = TrainingSettings(
         epochs=options.epochs,

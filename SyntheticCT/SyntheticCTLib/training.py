@@ -6,11 +6,10 @@ with 2e-4, batches of three slabs, 100 epochs, intensities in -1..1, 512 x 512.
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,68 +20,15 @@ from .bundle import ModelBundle, save_bundle
 from .domain import describe_domain
 from .errors import SyntheticCTError
 from .inference import choose_device, predict, scale_to_network
-from .outputs import refuse_overwrite, require_writable_folder, staged_file
+from .outputs import refuse_overwrite, require_writable_folder
 from .progress import SILENT, Progress
 from .slabs import Padding
 from .training_pairs import Pairs, PairSource, prepare_pairs
+from .training_settings import TrainingSettings
+from .training_state import TrainingState
 
 CHECKPOINT = "checkpoint.safetensors"
 PHANTOM_TEXT = "Digital pelvis phantom only; not for real scans"
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Settings of a training; the defaults are the paper's where it gives them.
-
-    Attributes:
-        epochs: passes over all slabs.
-        width, depth, blocks: of the generator; the discriminator takes the same width.
-        size: pixels of a training slab; larger slices are cropped at random around the body,
-            smaller ones padded.
-        batch: slabs a step.
-        learning_rate: of both Adam optimizers.
-        decay_epochs: over the last epochs, so many, the learning rate falls linearly towards 0,
-            which takes the noise out of the last weights; the paper has none.
-        l1_weight, adversarial_weight: of the generator's loss; at adversarial weight 0 no
-            discriminator is trained.
-        spacing_mm: in-plane network grid; the CT's own when None.
-        hu_range: CT numbers that -1 and 1 stand for.
-        seed: of initial weights, order and crops.
-        device: "auto", "cpu" or "cuda".
-        domain: what the model is for, in words (sequence, scanner, patients).
-    """
-
-    epochs: int = 100
-    width: int = 64
-    depth: int = 4
-    blocks: int = 4
-    size: int = 512
-    batch: int = 3
-    learning_rate: float = 2e-4
-    decay_epochs: int = 0
-    l1_weight: float = 1.0
-    adversarial_weight: float = 1.0
-    spacing_mm: float | None = None
-    hu_range: tuple[float, float] = (-1024.0, 2048.0)
-    seed: int = 0
-    device: str = "auto"
-    domain: str = ""
-
-    def check(self) -> None:
-        """Raise SyntheticCTError with one sentence where a setting makes no sense."""
-        if min(self.epochs, self.width, self.depth, self.batch) < 1 or self.blocks < 0:
-            raise SyntheticCTError("Epochs, width, depth and batch must be at least 1.")
-        if not 0 <= self.decay_epochs <= self.epochs:
-            raise SyntheticCTError("The decay must take between 0 and all of the epochs.")
-        if self.size < 32 or self.size % 2**self.depth:
-            raise SyntheticCTError(
-                f"The size {self.size} does not fit: it must be at least 32 and a multiple of "
-                f"{2**self.depth} at depth {self.depth}."
-            )
-        if self.learning_rate <= 0 or self.l1_weight < 0 or self.adversarial_weight < 0:
-            raise SyntheticCTError("The learning rate must be positive and weights not negative.")
-        if self.spacing_mm is not None and not 0.1 <= self.spacing_mm <= 20:
-            raise SyntheticCTError("The spacing must lie between 0.1 and 20 mm.")
 
 
 def work_folder(output: str | os.PathLike) -> Path:
@@ -148,101 +94,6 @@ def train(
     bundle = _bundle(state, pairs, settings, device)
     save_bundle(bundle, output)
     return bundle
-
-
-class TrainingState:
-    """Networks, optimizers and loss history; saved as one safetensors file."""
-
-    def __init__(self, settings: TrainingSettings, device: str) -> None:
-        import torch
-
-        from .networks import Discriminator, Generator
-
-        torch.manual_seed(settings.seed)
-        self.settings = settings
-        self.device = device
-        # Channels-last convolutions take about 0.8 of the time on a CPU.
-        self.generator = Generator(settings.width, settings.depth, settings.blocks).to(
-            device, memory_format=torch.channels_last
-        )
-        self.discriminator = Discriminator(settings.width).to(
-            device, memory_format=torch.channels_last
-        )
-        self._parts = {"generator": self.generator, "discriminator": self.discriminator}
-        self.optimizers = {
-            name: torch.optim.Adam(part.parameters(), settings.learning_rate, betas=(0.5, 0.999))
-            for name, part in self._parts.items()
-        }
-        self.history: list[dict[str, float]] = []
-
-    def save(self, path: Path) -> None:
-        """Write the whole state to ``path``, whole or not at all."""
-        from safetensors.torch import save_file
-
-        tensors = {}
-        for name, part in self._parts.items():
-            tensors |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
-            for index, values in self.optimizers[name].state_dict()["state"].items():
-                tensors |= {f"{name}.adam.{index}.{key}": v for key, v in values.items()}
-        facts = {"history": self.history, "settings": self._fixed_settings()}
-        with staged_file(path) as stage:
-            save_file(
-                {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
-                stage,
-                metadata={"training": json.dumps(facts)},
-            )
-
-    def load(self, path: Path) -> None:
-        """Restore what :meth:`save` wrote.
-
-        Raises:
-            SyntheticCTError: unreadable, or written with other settings.
-        """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt", device=self.device) as file:
-                facts = json.loads(file.metadata()["training"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise SyntheticCTError(
-                f"The checkpoint {path} is truncated or altered: remove its folder and train anew."
-            ) from error
-        changed = sorted(
-            key
-            for key, value in self._fixed_settings().items()
-            if facts["settings"].get(key) != value
-        )
-        if changed:
-            raise SyntheticCTError(
-                f"The checkpoint {path} was trained with another {', '.join(changed)}: resume "
-                "with the same settings (only the number of epochs may grow, without a decay)."
-            )
-        for name, part in self._parts.items():
-            part.load_state_dict({key: tensors[f"{name}.{key}"] for key in part.state_dict()})
-            optimizer = self.optimizers[name].state_dict()
-            for key, value in tensors.items():
-                if key.startswith(f"{name}.adam."):
-                    index, field = key.removeprefix(f"{name}.adam.").split(".")
-                    optimizer["state"].setdefault(int(index), {})[field] = value
-            self.optimizers[name].load_state_dict(optimizer)
-        self.history = facts["history"]
-
-    def start_epoch(self) -> None:
-        """Set the learning rate of the epoch that comes next."""
-        left = self.settings.epochs - len(self.history)
-        share = min(1.0, left / (self.settings.decay_epochs + 1))
-        for optimizer in self.optimizers.values():
-            optimizer.param_groups[0]["lr"] = share * self.settings.learning_rate
-
-    def _fixed_settings(self) -> dict:
-        fixed = asdict(self.settings)
-        for name in ("device", "domain"):
-            del fixed[name]
-        if not self.settings.decay_epochs:
-            del fixed["epochs"]  # without a decay, more epochs only add to those done
-        fixed["hu_range"] = list(fixed["hu_range"])
-        return fixed
 
 
 class SlabSampler:

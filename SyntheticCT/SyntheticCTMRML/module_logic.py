@@ -213,7 +213,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         :param settings: SyntheticCTLib.training.TrainingSettings; those of the study when None.
         :param resume: goes on from the last finished epoch.
         """
-        from SyntheticCTLib.training import TrainingSettings
+        from SyntheticCTLib.training_settings import TrainingSettings
 
         from SyntheticCTMRML.packages import require
         from SyntheticCTMRML.synthesis import Results
@@ -232,7 +232,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
     def trainingSettings(self, parameterNode: Any) -> Any:
         """Return the settings of a training that the panel asks for."""
-        from SyntheticCTLib.training import TrainingSettings
+        from SyntheticCTLib.training_settings import TrainingSettings
 
         return TrainingSettings(
             epochs=parameterNode.epochs,

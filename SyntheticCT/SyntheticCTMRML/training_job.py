@@ -15,7 +15,8 @@ from slicer.i18n import tr as _
 from SyntheticCTLib.bundle import read_card
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.outputs import require_writable_folder
-from SyntheticCTLib.training import CHECKPOINT, TrainingSettings, work_folder
+from SyntheticCTLib.training import CHECKPOINT, work_folder
+from SyntheticCTLib.training_settings import TrainingSettings
 
 from .charts import LossChart
 from .child_process import CommandLine

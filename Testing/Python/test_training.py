@@ -13,8 +13,9 @@ from models import blob_mr
 from SyntheticCTLib.bundle import load_bundle
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.training import CHECKPOINT, TrainingSettings, train
+from SyntheticCTLib.training import CHECKPOINT, train
 from SyntheticCTLib.training_pairs import HU_AIR, prepare_pairs, read_sources
+from SyntheticCTLib.training_settings import TrainingSettings
 from SyntheticCTLib.volumes import image_like, write_volume
 
 SMALL = TrainingSettings(epochs=2, width=2, depth=2, blocks=1, size=32, batch=3, device="cpu")

@@ -1,0 +1,106 @@
+"""A training between two epochs, on disk as one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from .errors import SyntheticCTError
+from .outputs import staged_file
+from .training_settings import TrainingSettings
+
+
+class TrainingState:
+    """Networks, optimizers and loss history; saved as one safetensors file."""
+
+    def __init__(self, settings: TrainingSettings, device: str) -> None:
+        import torch
+
+        from .networks import Discriminator, Generator
+
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.device = device
+        # Channels-last convolutions take about 0.8 of the time on a CPU.
+        self.generator = Generator(settings.width, settings.depth, settings.blocks).to(
+            device, memory_format=torch.channels_last
+        )
+        self.discriminator = Discriminator(settings.width).to(
+            device, memory_format=torch.channels_last
+        )
+        self._parts = {"generator": self.generator, "discriminator": self.discriminator}
+        self.optimizers = {
+            name: torch.optim.Adam(part.parameters(), settings.learning_rate, betas=(0.5, 0.999))
+            for name, part in self._parts.items()
+        }
+        self.history: list[dict[str, float]] = []
+
+    def save(self, path: Path) -> None:
+        """Write the whole state to ``path``, whole or not at all."""
+        from safetensors.torch import save_file
+
+        tensors = {}
+        for name, part in self._parts.items():
+            tensors |= {f"{name}.{key}": value for key, value in part.state_dict().items()}
+            for index, values in self.optimizers[name].state_dict()["state"].items():
+                tensors |= {f"{name}.adam.{index}.{key}": v for key, v in values.items()}
+        facts = {"history": self.history, "settings": self._fixed_settings()}
+        with staged_file(path) as stage:
+            save_file(
+                {key: value.detach().cpu().contiguous() for key, value in tensors.items()},
+                stage,
+                metadata={"training": json.dumps(facts)},
+            )
+
+    def load(self, path: Path) -> None:
+        """Restore what :meth:`save` wrote.
+
+        Raises:
+            SyntheticCTError: unreadable, or written with other settings.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, "pt", device=self.device) as file:
+                facts = json.loads(file.metadata()["training"])
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise SyntheticCTError(
+                f"The checkpoint {path} is truncated or altered: remove its folder and train anew."
+            ) from error
+        changed = sorted(
+            key
+            for key, value in self._fixed_settings().items()
+            if facts["settings"].get(key) != value
+        )
+        if changed:
+            raise SyntheticCTError(
+                f"The checkpoint {path} was trained with another {', '.join(changed)}: resume "
+                "with the same settings (only the number of epochs may grow, without a decay)."
+            )
+        for name, part in self._parts.items():
+            part.load_state_dict({key: tensors[f"{name}.{key}"] for key in part.state_dict()})
+            optimizer = self.optimizers[name].state_dict()
+            for key, value in tensors.items():
+                if key.startswith(f"{name}.adam."):
+                    index, field = key.removeprefix(f"{name}.adam.").split(".")
+                    optimizer["state"].setdefault(int(index), {})[field] = value
+            self.optimizers[name].load_state_dict(optimizer)
+        self.history = facts["history"]
+
+    def start_epoch(self) -> None:
+        """Set the learning rate of the epoch that comes next."""
+        left = self.settings.epochs - len(self.history)
+        share = min(1.0, left / (self.settings.decay_epochs + 1))
+        for optimizer in self.optimizers.values():
+            optimizer.param_groups[0]["lr"] = share * self.settings.learning_rate
+
+    def _fixed_settings(self) -> dict:
+        fixed = asdict(self.settings)
+        for name in ("device", "domain"):
+            del fixed[name]
+        if not self.settings.decay_epochs:
+            del fixed["epochs"]  # without a decay, more epochs only add to those done
+        fixed["hu_range"] = list(fixed["hu_range"])
+        return fixed
