@@ -23,6 +23,7 @@ ENGINES = ("exact", "pymedphys")
 NOT_EVALUATED = -1.0
 """Gamma of voxels that were not evaluated."""
 
+_FRAME = "FrameOfReferenceUID"  # kept by read_dose
 _ROUNDING = 2e-5
 _NOISE = 0.01
 
@@ -119,7 +120,8 @@ def compute_gamma(
     precision moves the gamma of a difference that is exactly the criterion.
 
     Args:
-        reference, evaluated: doses in Gy, 3D (one slice or more), on any two grids.
+        reference, evaluated: doses in Gy on any two grids, both 3D (one slice or more) or both
+            2D; the result has their dimension.
         criteria: 1 % / 1 mm with cutoff 10 % when None.
         mask: voxels other than 0 are evaluated; any grid, taken at the nearest voxel. All when
             None.
@@ -127,7 +129,7 @@ def compute_gamma(
             "pymedphys" samples it at a tenth of the distance criterion, slower and never lower.
 
     Raises:
-        SyntheticCTError: a dose that is no 3D scalar volume, holds NaN or infinite values, is
+        SyntheticCTError: a dose that is no 2D or 3D scalar image, holds NaN or infinite values, is
             zero everywhere or negative beyond noise (1 % of its maximum); grids that do not
             overlap; nothing to evaluate; an unknown engine.
     """
@@ -136,6 +138,11 @@ def compute_gamma(
         raise SyntheticCTError(
             f"There is no gamma engine {engine!r}: choose one of {', '.join(ENGINES)}."
         )
+    if reference.GetDimension() == evaluated.GetDimension() == 2:
+        flat = (_one_slice(reference), _one_slice(evaluated))
+        mask = _one_slice(mask) if mask is not None and mask.GetDimension() == 2 else mask
+        result = compute_gamma(*flat, criteria, mask, engine, progress)
+        return replace(result, gamma=result.gamma[:, :, 0], evaluated=result.evaluated[:, :, 0])
     _check_dose(reference, "reference")
     _check_dose(evaluated, "evaluated")
     _compare_frames(reference, evaluated, progress)
@@ -204,11 +211,19 @@ def compute_gamma(
     )
 
 
+def _one_slice(image: sitk.Image) -> sitk.Image:
+    """Return a 2D image as a volume of one slice."""
+    volume = sitk.JoinSeries(image)
+    if image.HasMetaDataKey(_FRAME):
+        volume.SetMetaData(_FRAME, image.GetMetaData(_FRAME))
+    return volume
+
+
 def _check_dose(image: sitk.Image, what: str) -> None:
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise SyntheticCTError(
-            f"The {what} dose is not a 3D volume with one value a voxel: give a dose grid of one "
-            "slice or more."
+            f"The {what} dose is not a volume with one value a voxel: give two dose grids of one "
+            "slice or more, or two planes."
         )
     directions = np.array(image.GetDirection()).reshape(3, 3)
     if np.abs(directions @ directions.T - np.eye(3)).max() > 1e-3:
@@ -235,10 +250,8 @@ def _check_dose(image: sitk.Image, what: str) -> None:
 
 
 def _compare_frames(reference: sitk.Image, evaluated: sitk.Image, progress: Progress) -> None:
-    key = "FrameOfReferenceUID"  # kept by read_dose
-    named = [
-        image.GetMetaData(key) for image in (reference, evaluated) if image.HasMetaDataKey(key)
-    ]
+    doses = (reference, evaluated)
+    named = [dose.GetMetaData(_FRAME) for dose in doses if dose.HasMetaDataKey(_FRAME)]
     if len(set(named)) > 1:
         progress.warn(
             "The two doses name different frames of reference: make sure that they lie in the "

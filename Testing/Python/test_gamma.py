@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from SyntheticCTEvalLib.gamma import ENGINES, GammaCriteria, compute_gamma
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.progress import Progress
+from SyntheticCTLib.volumes import image_like
 
 
 def dose_image(values, spacing=(2.0, 2.5, 3.0), origin=(1.0, 2.0, 3.0), direction=None):
@@ -324,6 +325,27 @@ def test_slice_along_any_axis_agrees_with_pymedphys(shape):
     assert ((exact >= 0) == (sampled >= 0)).all()
     assert (exact - sampled).max() < 1e-3
     assert np.median(sampled - exact) < 0.05
+
+
+def test_planes_are_compared_as_volumes_of_one_slice():
+    volumes = [
+        dose_image(values, (2, 3, 1), (4, 5, 0))
+        for values in (smooth_dose(6, (1, 20, 22)), smooth_dose(7, (1, 20, 22)))
+    ]
+    inside = np.zeros((1, 20, 22), dtype=np.uint8)
+    inside[:, 4:15] = 1
+    mask = image_like(inside, volumes[0])
+    solid = compute_gamma(*volumes, GammaCriteria(2, 2), mask)
+    planes = [volume[:, :, 0] for volume in volumes]
+    flat = compute_gamma(*planes, GammaCriteria(2, 2), mask[:, :, 0])
+    assert flat.pass_rates == solid.pass_rates and flat.definition == solid.definition
+    for name in ("gamma", "evaluated"):
+        expected, found = getattr(solid, name)[:, :, 0], getattr(flat, name)
+        assert (sitk.GetArrayFromImage(found) == sitk.GetArrayFromImage(expected)).all()
+        assert found.GetDimension() == 2 and found.GetOrigin() == planes[0].GetOrigin()
+        assert found.GetSpacing() == planes[0].GetSpacing()
+    with pytest.raises(SyntheticCTError, match="or two planes"):
+        compute_gamma(planes[0], volumes[1])
 
 
 def test_slice_off_the_plane_counts_the_distance_to_it():
