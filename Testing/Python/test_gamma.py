@@ -1,4 +1,4 @@
-"""Gamma: analytic cases, brute-force sampling, any grids, what is refused and what is marked."""
+"""Gamma: analytic cases, brute-force sampling, pass rates, agreement with pymedphys."""
 
 from __future__ import annotations
 
@@ -7,39 +7,13 @@ import math
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from doses import dose_image, gamma_of, slope_dose, smooth_dose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
 from SyntheticCTEvalLib.gamma import ENGINES, GammaCriteria, compute_gamma
 from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.volumes import image_like
-
-
-def dose_image(values, spacing=(2.0, 2.5, 3.0), origin=(1.0, 2.0, 3.0), direction=None):
-    """Return a dose from an array (k, j, i)."""
-    image = sitk.GetImageFromArray(np.asarray(values, np.float32))
-    image.SetSpacing([float(v) for v in spacing])
-    image.SetOrigin([float(v) for v in origin])
-    if direction is not None:
-        image.SetDirection([float(v) for v in np.ravel(direction)])
-    return image
-
-
-def gamma_of(*args, **kwargs) -> np.ndarray:
-    return sitk.GetArrayFromImage(compute_gamma(*args, **kwargs).gamma)
-
-
-def smooth_dose(seed, shape=(9, 10, 11)):
-    values = gaussian_filter(np.random.default_rng(seed).uniform(size=shape), 1.5)
-    return 60 * (values - values.min()) / np.ptp(values)
-
-
-def slope_dose(gy_per_mm, shift_mm=0.0, shape=(7, 8, 30), spacing=(2.0, 2.5, 3.0)):
-    """Return a dose that rises along i."""
-    along = np.arange(shape[2]) * spacing[0] - shift_mm
-    return dose_image(np.broadcast_to(20 + gy_per_mm * (along + 8), shape), spacing)
 
 
 def sampled_gamma(reference, evaluated, index, dose_gy, distance_mm, cap, samples=24):
@@ -157,37 +131,6 @@ def test_gamma_of_exactly_one_passes(engine):
     assert compute_gamma(reference, beyond, engine=engine).pass_rates == {10: 0.0}
 
 
-@pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1), (2, 1, 0)])
-def test_axis_permutation_permutes_gamma(order):
-    first, second = smooth_dose(0), smooth_dose(0) * 1.01 + smooth_dose(1) / 30
-    spacing = (2.0, 2.5, 3.0)
-    gamma = gamma_of(dose_image(first, spacing), dose_image(second, spacing))
-    moved = [spacing[::-1][axis] for axis in order][::-1]
-    permuted = gamma_of(
-        *(dose_image(np.transpose(values, order), moved) for values in (first, second))
-    )
-    assert permuted == pytest.approx(np.transpose(gamma, order), abs=1e-3)
-
-
-@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 1, 2)])
-def test_flip_flips_gamma(axes):
-    first, second = smooth_dose(2), smooth_dose(2) * 1.01 + smooth_dose(3) / 30
-    gamma = gamma_of(dose_image(first), dose_image(second))
-    flipped = gamma_of(*(dose_image(np.flip(values, axes)) for values in (first, second)))
-    assert flipped == pytest.approx(np.flip(gamma, axes), abs=1e-3)
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("flips", [(True, False, False), (True, True, True)])
-def test_storage_order_of_the_evaluated_dose_does_not_matter(engine, flips):
-    reference = dose_image(smooth_dose(2))
-    evaluated = dose_image(smooth_dose(2) * 1.01 + smooth_dose(3, (9, 10, 11)) / 30)
-    stored = sitk.Flip(sitk.PermuteAxes(evaluated, (2, 0, 1)), flips)
-    assert stored.GetDirection() != evaluated.GetDirection()
-    gamma = gamma_of(reference, evaluated, engine=engine)
-    assert gamma_of(reference, stored, engine=engine) == pytest.approx(gamma, abs=1e-3)
-
-
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -250,122 +193,6 @@ def test_rough_dose_is_searched_to_the_minimum():
         assert expected - 0.03 < gamma[index[::-1]] < expected + 1e-3
 
 
-def test_voxels_at_the_edge_of_the_dose_are_compared_with_what_is_inside():
-    reference = slope_dose(1.0)
-    evaluated = slope_dose(1.0, shift_mm=1.0)
-    criteria = GammaCriteria(1, 1, normalization_gy=100, cutoffs_percent=(0,))
-    gamma = gamma_of(reference, evaluated, criteria)
-    # The dose wanted lies beyond the last column: 1 Gy too little, and nowhere to go.
-    assert gamma[:, :, -1] == pytest.approx(1.0)
-    assert gamma[:, :, 0] == pytest.approx(1 / math.sqrt(2), abs=6e-4)
-
-
-def test_voxel_out_of_reach_of_the_evaluated_dose_is_marked_and_told():
-    warnings = []
-
-    class Listener(Progress):
-        def warn(self, message):
-            warnings.append(message)
-
-    values = smooth_dose(5) + 20
-    reference = dose_image(values)
-    evaluated = dose_image(values[:5])
-    criteria = GammaCriteria(3, 2, cutoffs_percent=(0,), cap=2)
-    result = compute_gamma(reference, evaluated, criteria, progress=Listener())
-    gamma = sitk.GetArrayFromImage(result.gamma)
-    # Slices are 3 mm apart and the search reaches 4 mm.
-    assert (gamma[:6] >= 0).all()
-    assert (gamma[6:] == -1).all()
-    assert (sitk.GetArrayFromImage(result.evaluated) == (gamma >= 0)).all()
-    assert len(warnings) == 1
-    assert "330 of the 990 voxels" in warnings[0]
-    assert "330 of the 990 voxels" in result.definition
-
-
-def test_finer_shifted_oblique_grid_of_the_same_distribution_agrees():
-    def distribution(points):
-        centre = np.array([15.0, 14.0, 12.0])[:, None]
-        return 60 * np.exp(-(((points - centre) / [[14.0], [11.0], [9.0]]) ** 2).sum(axis=0))
-
-    def sampled(size, spacing, origin, direction):
-        index = np.stack(np.meshgrid(*map(np.arange, size), indexing="ij")).reshape(3, -1)
-        axes = np.reshape(direction, (3, 3)) * spacing
-        values = distribution(axes @ index + np.reshape(origin, (3, 1)))
-        return dose_image(values.reshape(size).T, spacing, origin, direction)
-
-    reference = sampled((12, 11, 9), (2.5, 2.5, 2.5), (1, 0, 2), np.eye(3))
-    turned = Rotation.from_euler("zyx", (20, -15, 10), degrees=True).as_matrix()
-    corner = np.array([15.0, 14.0, 12.0]) - turned @ (24.0, 22.0, 26.0)
-    evaluated = sampled((41, 41, 41), (1.2, 1.1, 1.3), corner, turned)
-    result = compute_gamma(reference, evaluated, GammaCriteria(2, 2))
-    gamma = sitk.GetArrayFromImage(result.gamma)
-    assert (gamma >= 0).sum() > 300
-    # Only the curvature of the distribution inside the fine cells is left.
-    assert gamma.max() < 0.25
-    shifted = sitk.Image(evaluated)
-    shifted.SetOrigin(np.add(evaluated.GetOrigin(), (4.0, 0, 0)))
-    assert compute_gamma(reference, shifted, GammaCriteria(2, 2)).pass_rates[10] < 70
-
-
-def test_single_slice_is_compared_in_its_plane():
-    volume = np.stack([smooth_dose(6, (20, 22))] * 3)
-    other = np.roll(volume, 1, axis=2) * 1.005
-    flat = gamma_of(dose_image(volume[:1]), dose_image(other[:1]), GammaCriteria(2, 2))
-    # Doses that do not change across slices gain nothing by leaving the slice.
-    solid = gamma_of(dose_image(volume), dose_image(other), GammaCriteria(2, 2))
-    assert flat[0] == pytest.approx(solid[1], abs=1e-3)
-    assert (flat > 0.5).any()
-
-
-@pytest.mark.parametrize("shape", [(1, 9, 10), (9, 1, 10), (9, 10, 1)])
-def test_slice_along_any_axis_agrees_with_pymedphys(shape):
-    reference = smooth_dose(6, shape)
-    doses = dose_image(reference), dose_image(reference * 1.01 + 0.5)
-    exact, sampled = (gamma_of(*doses, GammaCriteria(2, 2), engine=engine) for engine in ENGINES)
-    assert ((exact >= 0) == (sampled >= 0)).all()
-    assert (exact - sampled).max() < 1e-3
-    assert np.median(sampled - exact) < 0.05
-
-
-def test_planes_are_compared_as_volumes_of_one_slice():
-    volumes = [
-        dose_image(values, (2, 3, 1), (4, 5, 0))
-        for values in (smooth_dose(6, (1, 20, 22)), smooth_dose(7, (1, 20, 22)))
-    ]
-    inside = np.zeros((1, 20, 22), dtype=np.uint8)
-    inside[:, 4:15] = 1
-    mask = image_like(inside, volumes[0])
-    solid = compute_gamma(*volumes, GammaCriteria(2, 2), mask)
-    planes = [volume[:, :, 0] for volume in volumes]
-    flat = compute_gamma(*planes, GammaCriteria(2, 2), mask[:, :, 0])
-    assert flat.pass_rates == solid.pass_rates and flat.definition == solid.definition
-    for name in ("gamma", "evaluated"):
-        expected, found = getattr(solid, name)[:, :, 0], getattr(flat, name)
-        assert (sitk.GetArrayFromImage(found) == sitk.GetArrayFromImage(expected)).all()
-        assert found.GetDimension() == 2 and found.GetOrigin() == planes[0].GetOrigin()
-        assert found.GetSpacing() == planes[0].GetSpacing()
-    with pytest.raises(SyntheticCTError, match="or two planes"):
-        compute_gamma(planes[0], volumes[1])
-
-
-def test_slice_off_the_plane_counts_the_distance_to_it():
-    reference = dose_image(np.full((1, 6, 6), 30.0), origin=(0, 0, 1.5))
-    evaluated = dose_image(np.full((1, 6, 6), 30.0), origin=(0, 0, 0))
-    assert gamma_of(reference, evaluated, GammaCriteria(1, 3)) == pytest.approx(0.5)
-
-
-def test_mask_on_another_grid_restricts_the_evaluation():
-    dose = dose_image(np.full((6, 8, 10), 30.0), (2, 2, 2), (0, 0, 0))
-    mask = dose_image(np.ones((20, 20, 8)), (1, 1, 1), (0, 0, 0))
-    result = compute_gamma(dose, dose, mask=sitk.Cast(mask, sitk.sitkUInt8))
-    evaluated = sitk.GetArrayFromImage(result.evaluated)
-    expected = np.zeros_like(evaluated)
-    expected[:, :, :4] = 1
-    assert (evaluated == expected).all()
-    assert ((sitk.GetArrayFromImage(result.gamma) >= 0) == expected).all()
-    assert "inside the mask" in result.definition
-
-
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_map_gives_a_pass_rate_for_each_cutoff(engine):
     values = np.zeros((4, 4, 8))
@@ -424,65 +251,3 @@ def test_pymedphys_says_that_an_oblique_dose_was_resampled():
 def test_same_input_gives_the_same_bytes():
     first, second = dose_image(smooth_dose(9)), dose_image(smooth_dose(10), origin=(1.5, 2, 3))
     assert gamma_of(first, second).tobytes() == gamma_of(first, second).tobytes()
-
-
-@pytest.mark.parametrize("which", [0, 1])
-@pytest.mark.parametrize(
-    ("value", "sentence"),
-    [(np.nan, "NaN"), (np.inf, "infinite"), (-1.0, "negative"), (None, "nowhere above 0")],
-)
-def test_doses_that_are_none_are_refused(which, value, sentence):
-    values = smooth_dose(11)
-    if value is None:
-        values[:] = 0
-    else:
-        values[4, 5, 6] = value
-    doses = [dose_image(smooth_dose(11)), dose_image(smooth_dose(11))]
-    doses[which] = dose_image(values)
-    with pytest.raises(SyntheticCTError, match=sentence) as error:
-        compute_gamma(*doses)
-    assert ("reference", "evaluated")[which] in str(error.value)
-
-
-def test_noise_a_little_below_zero_is_no_reason_to_refuse():
-    values = smooth_dose(11)
-    values[4, 5, 6] = -0.3
-    compute_gamma(dose_image(smooth_dose(11)), dose_image(values))
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_doses_that_do_not_overlap_are_refused(engine):
-    dose = smooth_dose(12, (3, 4, 5))
-    with pytest.raises(SyntheticCTError, match="does not overlap"):
-        compute_gamma(dose_image(dose), dose_image(dose, origin=(500, 2, 3)), engine=engine)
-
-
-def test_what_leaves_nothing_to_evaluate_is_refused():
-    dose = dose_image(smooth_dose(12))
-    with pytest.raises(SyntheticCTError, match="No voxel"):
-        compute_gamma(dose, dose, GammaCriteria(normalization_gy=6000))
-    with pytest.raises(SyntheticCTError, match="inside the mask"):
-        compute_gamma(dose, dose, mask=sitk.Cast(dose * 0, sitk.sitkUInt8))
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"dose_percent": 0},
-        {"distance_mm": -1},
-        {"normalization_gy": 0},
-        {"cap": 0.5},
-        {"cutoffs_percent": ()},
-        {"cutoffs_percent": (10, 120)},
-        {"distance_mm": math.nan},
-    ],
-)
-def test_criteria_without_meaning_are_refused(wrong):
-    with pytest.raises(SyntheticCTError):
-        GammaCriteria(**wrong)
-
-
-def test_unknown_engine_is_refused():
-    dose = dose_image(smooth_dose(12))
-    with pytest.raises(SyntheticCTError, match="no gamma engine"):
-        compute_gamma(dose, dose, engine="plastimatch")
