@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_files import save_dicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import (
     CTImageStorage,
@@ -67,7 +68,7 @@ def write_series(
         slope, intercept = rescale[k] if isinstance(rescale, list) else rescale
         ds.RescaleSlope, ds.RescaleIntercept = slope, intercept
         ds.PixelData = plane.astype("<u2").tobytes()
-        ds.save_as(folder / name, enforce_file_format=True)
+        save_dicom(ds, folder / name)
         paths.append(folder / name)
     return paths
 
@@ -124,10 +125,10 @@ def test_other_files_rtdose_and_rtstruct_beside_the_slices_do_not_matter(tmp_pat
     (tmp_path / "empty").write_bytes(b"")
     dose = dataset(tmp_path / "dose.dcm", RTDoseStorage, "RTDOSE")
     dose.SeriesInstanceUID, dose.Rows, dose.Columns = generate_uid(), 4, 4
-    dose.save_as(tmp_path / "dose.dcm", enforce_file_format=True)
+    save_dicom(dose, tmp_path / "dose.dcm")
     contours = dataset(tmp_path / "rs.dcm", RTStructureSetStorage, "RTSTRUCT")
     contours.SeriesInstanceUID = generate_uid()
-    contours.save_as(tmp_path / "rs.dcm", enforce_file_format=True)
+    save_dicom(contours, tmp_path / "rs.dcm")
     assert read_dicom_folder(tmp_path, "CT").GetSize() == (7, 6, 5)
 
 
@@ -163,7 +164,7 @@ def test_folder_without_dicom(tmp_path):
 
 def test_folder_with_rt_objects_only(tmp_path):
     contours = dataset(tmp_path / "rs.dcm", RTStructureSetStorage, "RTSTRUCT")
-    contours.save_as(tmp_path / "rs.dcm", enforce_file_format=True)
+    save_dicom(contours, tmp_path / "rs.dcm")
     with pytest.raises(SyntheticCTError, match="no image slices, only 1 RTSTRUCT"):
         read_volume(tmp_path, "CT")
 

@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_files import save_dicom
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import FileDataset, FileMetaDataset
@@ -54,7 +55,7 @@ def rtdose(path: Path, **elements) -> Path:
     for name, value in values.items():
         if value is not None:
             setattr(dataset, name, value)
-    dataset.save_as(path, enforce_file_format=True)
+    save_dicom(dataset, path)
     return path
 
 

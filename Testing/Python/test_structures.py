@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_files import save_dicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
@@ -66,7 +67,7 @@ def rtstruct(path, rois, kind="CLOSED_PLANAR", modality="RTSTRUCT"):
             drawn.ContourSequence.append(contour)
         dataset.StructureSetROISequence.append(roi)
         dataset.ROIContourSequence.append(drawn)
-    dataset.save_as(path, enforce_file_format=True)
+    save_dicom(dataset, path)
     return path
 
 
