@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
 
 from .errors import SyntheticCTError
+
+if TYPE_CHECKING:
+    import pydicom
 
 SPACING_TOLERANCE = 0.02
 """Share of the slice spacing by which gaps between slices may differ."""
@@ -29,6 +33,7 @@ class _Slice:
     layout: tuple[int, int, float, float] | None  # rows, columns, row and column spacing
     rescale: tuple[float, float]  # slope, intercept
     frames: int
+    whole: bool  # the file is long enough to hold its pixels
 
 
 def read_dicom_folder(folder: Path, what: str) -> sitk.Image:
@@ -91,13 +96,17 @@ def _headers(folder: Path) -> tuple[list[_Slice], list[str]]:
         "Rows",
         "Columns",
         "NumberOfFrames",
+        "BitsAllocated",
+        "SamplesPerPixel",
         "RescaleSlope",
         "RescaleIntercept",
     ]
     slices, others = [], []
     for path in sorted(p for p in folder.iterdir() if p.is_file()):
         try:
-            header = dcmread(path, stop_before_pixels=True, specific_tags=tags)
+            with path.open("rb") as file:
+                header = dcmread(file, stop_before_pixels=True, specific_tags=tags)
+                rest = path.stat().st_size - file.tell()
         except (InvalidDicomError, EOFError, OSError, ValueError):
             continue
         modality = str(header.get("Modality", "DICOM"))
@@ -122,9 +131,26 @@ def _headers(folder: Path) -> tuple[list[_Slice], list[str]]:
                     float(header.get("RescaleIntercept") or 0),
                 ),
                 frames=int(header.get("NumberOfFrames") or 1),
+                whole=rest >= _pixel_bytes(header),
             )
         )
     return slices, others
+
+
+def _pixel_bytes(header: pydicom.Dataset) -> int:
+    """Length of the element with the pixels, 0 where they are compressed.
+
+    Some versions of GDCM fill what is missing with 0 and do not say so.
+    """
+    element_header = {
+        "1.2.840.10008.1.2": 8,  # implicit VR
+        "1.2.840.10008.1.2.1": 12,
+        "1.2.840.10008.1.2.2": 12,
+    }.get(header.file_meta.get("TransferSyntaxUID"))
+    if element_header is None:
+        return 0
+    bits = int(header.get("BitsAllocated") or 0) * int(header.get("SamplesPerPixel") or 1)
+    return element_header + int(header.Rows) * int(header.Columns) * bits // 8
 
 
 def _require_one_series(slices: list[_Slice], folder: Path, what: str) -> None:
@@ -213,13 +239,16 @@ def _read_pixels(slices: list[_Slice], step: np.ndarray, folder: Path, what: str
     if len(rescale) > 1 or any(not value.is_integer() for pair in rescale for value in pair):
         # The pixel type of the first slice may not hold the values of the others.
         reader.SetOutputPixelType(sitk.sitkFloat32)
+    unreadable = SyntheticCTError(
+        f"The {what} slices in {folder} cannot be read: copy the series again, "
+        "it may be incomplete or compressed in an unusual way."
+    )
+    if not all(s.whole for s in slices):
+        raise unreadable
     try:
         image = reader.Execute()
     except RuntimeError as error:
-        raise SyntheticCTError(
-            f"The {what} slices in {folder} cannot be read: copy the series again, "
-            "it may be incomplete or compressed in an unusual way."
-        ) from error
+        raise unreadable from error
     first = slices[0]
     row_mm, column_mm = first.layout[2:]
     along_row, along_column = np.array(first.orientation[:3]), np.array(first.orientation[3:])

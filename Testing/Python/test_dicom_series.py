@@ -229,9 +229,10 @@ def test_single_slice(tmp_path, stored):
         read_volume(tmp_path, "CT")
 
 
-def test_truncated_slice(tmp_path, stored):
+@pytest.mark.parametrize("missing", [1, 60])
+def test_truncated_slice(tmp_path, stored, missing):
     path = write_series(tmp_path, stored)[2]
-    path.write_bytes(path.read_bytes()[:-60])
+    path.write_bytes(path.read_bytes()[:-missing])
     with pytest.raises(SyntheticCTError, match="cannot be read: copy the series again"):
         read_volume(tmp_path, "CT")
 
