@@ -38,12 +38,14 @@ class SyntheticCT(ScriptedLoadableModule):
             "The method follows a published study of synthetic CT from T2-weighted MR by a "
             "generative adversarial network; the README names it."
         )
-        slicer.app.connect("startupCompleted()", self.registerSampleData)
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
 
-    def registerSampleData(self) -> None:
-        """Offer the digital patient in the Sample Data module."""
+    def onStartupCompleted(self) -> None:
+        """Make the view layouts known, and offer the digital patient in Sample Data."""
         from SyntheticCTMRML.sample_data import register_sample_data
+        from SyntheticCTMRML.views import register_layouts
 
+        register_layouts()
         if hasattr(slicer.modules, "sampledata"):
             register_sample_data(self.resourcePath("Icons/Phantom.png"))
 
@@ -66,6 +68,7 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode: Any = None
         self._guiTag: Any = None
         self._entered = False
+        self._reconnect = False
         widget = slicer.util.loadUI(self.resourcePath("UI/SyntheticCT.ui"))
         self.layout.addWidget(widget)
         self.ui = slicer.util.childWidgetVariables(widget)
@@ -103,26 +106,33 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def exit(self) -> None:
         """Leave the module; what is running goes on."""
-        self._entered = False
+        self._entered = self._reconnect = False
         self.setParameterNode(None)
 
     def onStartClose(self, caller: Any = None, event: Any = None) -> None:
         self.jobPanel.cancel(wait=True)
-        self.setParameterNode(None)
+        self._disconnect()
 
     def onStartImport(self, caller: Any = None, event: Any = None) -> None:
         """Keep selectors that are empty as yet from emptying the settings that are read."""
+        self._disconnect()
+
+    def _disconnect(self) -> None:
+        # A panel of a script was perhaps never entered.
+        self._reconnect = self._reconnect or self._parameterNode is not None
         self.setParameterNode(None)
 
     def onSceneChanged(self, caller: Any = None, event: Any = None) -> None:
-        if self._entered:
+        if self._entered or self._reconnect:
+            self._reconnect = False
             self.initializeParameterNode()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAdded(self, caller: Any, event: Any, node: Any) -> None:
         """Propose a volume that has been loaded as an input, once it holds its voxels."""
         importing = slicer.mrmlScene.IsImporting()  # what was saved with a scene is not changed
-        if self._entered and not importing and node.IsA("vtkMRMLScalarVolumeNode"):
+        connected = self._parameterNode is not None
+        if connected and not importing and node.IsA("vtkMRMLScalarVolumeNode"):
             qt.QTimer.singleShot(0, lambda: self._propose(node))
 
     def _propose(self, node: Any) -> None:

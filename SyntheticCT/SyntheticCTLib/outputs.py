@@ -13,6 +13,7 @@ from pathlib import Path
 from .errors import SyntheticCTError
 from .interrupts import interrupts_wait
 
+STAGE_PREFIX = ".partial-"
 _STAGES: set[Path] = set()
 """Temporary folders of results that are being written."""
 
@@ -99,7 +100,7 @@ def discard_stages() -> None:
 @contextlib.contextmanager
 def _stage(folder: Path) -> Iterator[Path]:
     """Yield a new temporary folder in ``folder``; it is gone afterwards."""
-    stage = folder / f".partial-{secrets.token_hex(4)}"
+    stage = folder / f"{STAGE_PREFIX}{secrets.token_hex(4)}"
     _STAGES.add(stage)
     try:
         stage.mkdir(mode=0o700)

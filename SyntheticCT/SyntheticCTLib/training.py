@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from .bundle import ModelBundle, save_bundle
 from .domain import describe_domain
 from .errors import SyntheticCTError
 from .inference import choose_device, predict, scale_to_network
-from .outputs import refuse_overwrite, require_writable_folder
+from .outputs import STAGE_PREFIX, refuse_overwrite, require_writable_folder
 from .progress import SILENT, Progress
 from .slabs import Padding
 from .training_pairs import Pairs, PairSource, prepare_pairs
@@ -71,6 +72,8 @@ def train(
             f"A training of {output} is there already: go on with --resume, or remove {work}."
         )
     require_writable_folder(output.parent)
+    for stale in work.glob(f"{STAGE_PREFIX}*"):  # of a training that was killed
+        shutil.rmtree(stale, ignore_errors=True)
     device = choose_device(settings.device)
     pairs = prepare_pairs(
         sources,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from .errors import SyntheticCTError
 from .outputs import staged_file
@@ -59,16 +62,9 @@ class TrainingState:
         Raises:
             SyntheticCTError: unreadable, or written with other settings.
         """
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(path, "pt", device=self.device) as file:
-                facts = json.loads(file.metadata()["training"])
-                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            raise SyntheticCTError(
-                f"The checkpoint {path} is truncated or altered: remove its folder and train anew."
-            ) from error
+        with _opened(path, "pt", device=self.device) as file:
+            facts = json.loads(file.metadata()["training"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         changed = sorted(
             key
             for key, value in self._fixed_settings().items()
@@ -104,3 +100,26 @@ class TrainingState:
             del fixed["epochs"]  # without a decay, more epochs only add to those done
         fixed["hu_range"] = list(fixed["hu_range"])
         return fixed
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Return the losses of every epoch that a checkpoint knows.
+
+    Raises:
+        SyntheticCTError: unreadable.
+    """
+    with _opened(path, "np") as file:
+        return json.loads(file.metadata()["training"])["history"]
+
+
+@contextlib.contextmanager
+def _opened(path: Path, framework: str, **options: str) -> Iterator[Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework, **options) as file:
+            yield file
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise SyntheticCTError(
+            f"The checkpoint {path} is truncated or altered: remove its folder and train anew."
+        ) from error

@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from SyntheticCTLib.errors import SyntheticCTError
 from vtk.util.numpy_support import vtk_to_numpy
 
+from .display import nodes_of_class
 from .handover import reading_steps, writing_steps
 from .jobs import Job
 from .nodes import MARKS, RESULT, image_from_node, refuse_same_node, set_node_data
@@ -107,6 +108,17 @@ class Target:
             node.SetAttribute(mark, text)
         yield
         return node
+
+
+def earlier_result(scene: Any, node_class: str, name: str, inputs: Sequence[Any]) -> Any:
+    """Return the node that an earlier result of this name was put into, None without one.
+
+    One that is among ``inputs`` now is not taken.
+    """
+    for node in nodes_of_class(scene, node_class):
+        if node.GetAttribute(RESULT) == name and not any(node is one for one in inputs):
+            return node
+    return None
 
 
 def _checked_range(node: Any, what: str) -> tuple[float, float]:

@@ -85,6 +85,7 @@ class Job:
         while self.state == "running":
             slicer.app.processEvents()
             time.sleep(0.005)
+        self._remove_folder()  # whoever waits may let no event loop run any more
         if self.state == "finished":
             return self.result
         raise SyntheticCTError(self.error or "The work was cancelled.")
@@ -169,17 +170,44 @@ class Job:
         self._end("failed")
 
     def _end(self, state: str) -> None:
-        if self._timer is not None:
-            self._timer.stop()
+        import qt
+
+        self._let_go_of_timer()
         self.state = state
         self._stages, self._stage = [], None
         for function in self._at_end:
             function()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if state == "finished":
+            qt.QTimer.singleShot(0, self._remove_file)
+        else:
+            self._remove_folder()
         try:
             self._listener.onEnd(self)
         except Exception:  # a fault of who listens does not make the job fail
             logging.exception("The end of a job could not be shown")
+
+    def _remove_file(self) -> None:
+        """Remove one file of the folder in each turn: large ones take as long as may be."""
+        import qt
+
+        file = next((path for path in self.folder.rglob("*") if path.is_file()), None)
+        if file is None:
+            self._remove_folder()
+            return
+        file.unlink(missing_ok=True)
+        qt.QTimer.singleShot(0, self._remove_file)
+
+    def _remove_folder(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _let_go_of_timer(self) -> None:
+        """Qt's connection holds the job, and with it the nodes of its result."""
+        import qt
+
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.stop()
+            qt.QTimer.singleShot(0, timer.deleteLater)  # it may be the one that is calling
 
 
 class Stage:

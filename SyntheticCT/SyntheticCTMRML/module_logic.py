@@ -65,6 +65,8 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
     ) -> Any:
         """Start all steps: normalize, generate, and register onto the CT where there is one.
 
+        What was registered before of the same volumes is replaced.
+
         :param mrNode: MR, scalar volume node.
         :param ctNode: true CT; the synthetic CT and the MRCAT are registered onto it.
         :param mrcatNode: bulk-density CT substitute.
@@ -91,7 +93,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         if ctNode is not None:
             moved = [lambda: results.sct, *([mrcatNode] if mrcatNode is not None else [])]
             for moving in moved:
-                options = {"engine": rigid, "deformable": deformable}
+                options = {"engine": rigid, "deformable": deformable, "renew": True}
                 stages += Registration(ctNode, moving, results, **options).stages()
         require("generation", *(["registration"] if ctNode is not None and deformable else []))
         return _start(stages, listener)
@@ -194,6 +196,15 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
             require("registration")
         return _start(work.stages(), listener)
 
+    def startSampleData(self, listener: Any = None) -> Any:
+        """Start making the digital patient of the Sample Data module; nothing is downloaded.
+
+        The job's result is a list of nodes: MR, CT, MRCAT look-alike, structures.
+        """
+        from SyntheticCTMRML.sample_data import start_sample
+
+        return start_sample(listener)
+
     def startTraining(
         self,
         pairs: Any,
@@ -210,7 +221,8 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         :param pairs: manifest file (patient, mr, ct, registered, use), or a list of
           SyntheticCTMRML.training_job.Pair with volume nodes.
         :param modelFolder: folder for the model.
-        :param settings: SyntheticCTLib.training.TrainingSettings; those of the study when None.
+        :param settings: SyntheticCTLib.training_settings.TrainingSettings; those of the study
+          when None.
         :param resume: goes on from the last finished epoch.
         """
         from SyntheticCTLib.training_settings import TrainingSettings

@@ -54,6 +54,16 @@ def image_from_node(node: Any, what: str = "volume") -> sitk.Image:
     return image_under(node, node.GetParentTransformNode())
 
 
+def parents_of(node: Any) -> list[Any]:
+    """Return the transform nodes that a node lies under, the nearest first."""
+    parents = []
+    parent = node.GetParentTransformNode()
+    while parent is not None:
+        parents.append(parent)
+        parent = parent.GetParentTransformNode()
+    return parents
+
+
 def checked_image(node: Any, what: str) -> sitk.Image:
     """Return what :func:`image_from_node` returns where volumes.check_volume takes it."""
     return check_volume(image_from_node(node, what), f"{what} {node.GetName()}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import logging
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -126,23 +127,32 @@ def _install(requirements: Sequence[str]) -> None:
 
 
 def _pip(requirements: list[str], constraints: Path) -> None:
-    """Ask the user and install; RuntimeError where refused, CalledProcessError where failed."""
+    """Ask the user and install; RuntimeError where refused, CalledProcessError where failed.
+
+    Without a main window there is nobody to ask: who runs a script wants it to run.
+    """
     import slicer
+    from slicer.i18n import tr as _
 
-    try:
-        from slicer.packaging import pip_ensure
-    except ImportError:  # before Slicer 5.12
-        from slicer.i18n import tr as _
-
-        question = _(
-            "SyntheticCT needs Python packages that are not installed: {packages}. Install them "
-            "now? This takes a few minutes and an Internet connection."
-        ).format(packages=", ".join(requirements))
-        if slicer.app.testingEnabled() or not slicer.util.confirmOkCancelDisplay(question):
-            raise RuntimeError("refused") from None
-        slicer.util.pip_install([*requirements, "-c", str(constraints)])
+    asked = ", ".join(requirements)
+    if slicer.util.mainWindow() is None:
+        if slicer.app.testingEnabled():
+            raise RuntimeError("tests install nothing")
+        logging.warning("SyntheticCT installs Python packages that it needs: %s", asked)
     else:
-        pip_ensure(requirements, constraints=constraints, requester="SyntheticCT")
+        try:
+            from slicer.packaging import pip_ensure
+        except ImportError:  # before Slicer 5.12
+            question = _(
+                "SyntheticCT needs Python packages that are not installed: {packages}. Install "
+                "them now? This takes a few minutes and an Internet connection."
+            ).format(packages=asked)
+            if slicer.app.testingEnabled() or not slicer.util.confirmOkCancelDisplay(question):
+                raise RuntimeError("refused") from None
+        else:
+            pip_ensure(requirements, constraints=constraints, requester="SyntheticCT")
+            return
+    slicer.util.pip_install([*requirements, "-c", str(constraints)])
 
 
 def _pins() -> list[str]:

@@ -16,8 +16,9 @@ from .brainsfit import BrainsFit
 from .brainsfit import available as has_brainsfit
 from .child_process import CommandLine
 from .display import show_ct, show_mr
-from .job_volumes import Source, Target
+from .job_volumes import Source, Target, earlier_result
 from .jobs import Job, Stage, Steps, Turn
+from .nodes import parents_of, refuse_same_node
 from .synthesis import Results
 from .transforms import matrix_of, set_field, set_linear
 
@@ -32,6 +33,7 @@ class Registration:
         moving: the volume node that is moved, or a function that returns it once the stages
             before have made it.
         volume, transform: nodes for the results; None makes new ones.
+        renew: takes the nodes of an earlier result of the same volumes instead.
         engine: of the rigid part: "brainsfit", "library", or "auto" for the first where there
             is one.
         metric: "mse", "mi", or "auto", by what the moving volume's values are.
@@ -49,6 +51,7 @@ class Registration:
         *,
         volume: Any = None,
         transform: Any = None,
+        renew: bool = False,
         deformable: bool = True,
         engine: str = "auto",
         metric: str = "auto",
@@ -58,7 +61,7 @@ class Registration:
         self._moving_node, self._results = moving, results
         results.ct = fixed
         self._deformable, self._metric, self._fill = deformable, metric, fill
-        self._outputs = volume, transform
+        self._outputs, self._renew = (volume, transform), renew
         self._brainsfit = engine == "brainsfit" or (engine == "auto" and has_brainsfit())
         if self._brainsfit and not has_brainsfit():
             raise SyntheticCTError(
@@ -90,10 +93,16 @@ class Registration:
             self._fill = float(HU_OUTSIDE) if ct_like else 0.0
         inputs = [self._fixed.node, node]
         fixed, moving = self._fixed.name, self._moving.name
-        name = _("{name} registered to {fixed}").format(name=moving, fixed=fixed)
         volume, transform = self._outputs
+        parents = [parent for one in inputs for parent in parents_of(one)]
+        refuse_same_node(transform, parents)
+        name = _("{name} registered to {fixed}").format(name=moving, fixed=fixed)
+        if volume is None and self._renew:
+            volume = earlier_result(node.GetScene(), "vtkMRMLScalarVolumeNode", name, inputs)
         self._volume = Target(volume, name, inputs)
         name = _("{name} to {fixed} (transform)").format(name=moving, fixed=fixed)
+        if transform is None and self._renew:
+            transform = earlier_result(node.GetScene(), "vtkMRMLTransformNode", name, parents)
         self._transform = Target(transform, name, inputs, "vtkMRMLTransformNode")
         self._known = True
 

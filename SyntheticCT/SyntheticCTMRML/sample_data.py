@@ -43,8 +43,12 @@ def load_sample(_source: Any = None) -> list[Any]:
     import slicer
     from slicer.i18n import tr as _
 
+    from .views import show_overlay
+
     try:
-        return start_sample(_Status()).wait()
+        nodes = start_sample(_Status()).wait()
+        show_overlay(nodes[1], nodes[0], 0.5)
+        return nodes
     except SyntheticCTError as error:
         slicer.util.errorDisplay(
             _("The digital patient could not be made. {reason}").format(reason=error)

@@ -17,6 +17,7 @@ from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.outputs import require_writable_folder
 from SyntheticCTLib.training import CHECKPOINT, work_folder
 from SyntheticCTLib.training_settings import TrainingSettings
+from SyntheticCTLib.training_state import read_history
 
 from .charts import LossChart
 from .child_process import CommandLine
@@ -25,6 +26,7 @@ from .job_volumes import Source
 from .jobs import Job, JobListener, Stage, Steps, Turn
 from .nodes import image_from_node
 from .synthesis import Results
+from .views import show_chart
 
 SHOWN_EVERY_S = 1.0
 _OPTIONS = {
@@ -187,6 +189,11 @@ class Training(JobListener):
     def _add_chart(self, job: Job) -> None:
         self._chart = LossChart(slicer.mrmlScene, self._output.name)
         self._results.charts, self._results.table = (self._chart.chart,), self._chart.table
+        if self._resume:
+            checkpoint = work_folder(self._output) / CHECKPOINT
+            for epoch, losses in enumerate(read_history(checkpoint), 1):
+                self._chart.show(epoch, losses)
+        show_chart(self._chart.chart)
         job.result = self._results
 
     def _arguments(self, job: Job) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import slicer
@@ -12,16 +12,34 @@ from .display import nodes_of_class, set_slice_layers
 FOUR_UP = 3
 SIDE_BY_SIDE = 5710
 HISTOGRAMS = 5711
+WITHOUT_THE_USUAL_SLICES = (4, 9, 15, 39, SIDE_BY_SIDE, HISTOGRAMS)
+"""3D only, tabbed or dual 3D, a plot only, and this project's own."""
 _SLICES = ("SyntheticCTLeft", "SyntheticCTRight")
 _PLOTS = ("SyntheticCTBefore", "SyntheticCTAfter")
 _GROUP = 571
 """Of slice views that are linked with each other and not with Slicer's own."""
 
 
+def register_layouts() -> None:
+    """Make the layouts known to Slicer's window: a scene that was saved in one has its number."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return
+    node = manager.layoutLogic().GetLayoutNode()
+    slices, plots = _row(map(_slice_view, _SLICES)), _row(map(_plot_view, _PLOTS))
+    rows = f"<item>{slices}</item><item>{plots}</item>"
+    for identifier, description in (
+        (SIDE_BY_SIDE, slices),
+        (HISTOGRAMS, f'<layout type="vertical" split="true">{rows}</layout>'),
+    ):
+        if not node.IsLayoutDescription(identifier):
+            node.AddLayoutDescription(identifier, description)
+
+
 def show_overlay(background: Any, foreground: Any, opacity: float) -> None:
     """Show a volume over another in every slice view, slices linked."""
     manager = slicer.app.layoutManager()
-    if manager is not None and manager.layout in (SIDE_BY_SIDE, HISTOGRAMS):
+    if manager is not None and manager.layout in WITHOUT_THE_USUAL_SLICES:
         manager.setLayout(FOUR_UP)
     set_slice_layers(background.GetScene(), background, foreground, opacity)
     _fit(manager)
@@ -29,20 +47,13 @@ def show_overlay(background: Any, foreground: Any, opacity: float) -> None:
 
 def show_side_by_side(left: Any, right: Any) -> None:
     """Show two volumes beside each other, axial, slices linked."""
-    _show(SIDE_BY_SIDE, _row(_slice_views((left, right))), left.GetScene())
+    _set_layout(SIDE_BY_SIDE)
     _fill_slices((left, right))
 
 
 def show_histograms(left: Any, right: Any, charts: Sequence[Any]) -> None:
     """Show two volumes beside each other and a chart below each of them."""
-    plots = [
-        f'<view class="vtkMRMLPlotViewNode" singletontag="{tag}"><property name="viewlabel" '
-        f'action="default">{number}</property></view>'
-        for number, tag in enumerate(_PLOTS, 1)
-    ]
-    rows = f"<item>{_row(_slice_views((left, right)))}</item><item>{_row(plots)}</item>"
-    layout = f'<layout type="vertical" split="true">{rows}</layout>'
-    _show(HISTOGRAMS, layout, left.GetScene())
+    _set_layout(HISTOGRAMS)
     _fill_slices((left, right))
     for tag, chart in zip(_PLOTS, charts, strict=False):
         for view in nodes_of_class(left.GetScene(), "vtkMRMLPlotViewNode"):
@@ -56,32 +67,33 @@ def show_chart(chart: Any) -> None:
         slicer.modules.plots.logic().ShowChartInLayout(chart)
 
 
-def _slice_views(volumes: Sequence[Any]) -> list[str]:
-    return [
+def _slice_view(tag: str) -> str:
+    return (
         f'<view class="vtkMRMLSliceNode" singletontag="{tag}">'
         '<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="relayout">{number}</property>'
+        f'<property name="viewlabel" action="relayout">{_SLICES.index(tag) + 1}</property>'
         '<property name="viewcolor" action="default">#6E4B7C</property>'
         f'<property name="viewgroup" action="default">{_GROUP}</property></view>'
-        for number, (tag, _volume) in enumerate(zip(_SLICES, volumes, strict=True), 1)
-    ]
+    )
 
 
-def _row(views: Sequence[str]) -> str:
+def _plot_view(tag: str) -> str:
+    return (
+        f'<view class="vtkMRMLPlotViewNode" singletontag="{tag}"><property name="viewlabel" '
+        f'action="default">{_PLOTS.index(tag) + 1}</property></view>'
+    )
+
+
+def _row(views: Iterable[str]) -> str:
     items = "".join(f"<item>{view}</item>" for view in views)
     return f'<layout type="horizontal" split="true">{items}</layout>'
 
 
-def _show(identifier: int, description: str, scene: Any) -> None:
+def _set_layout(identifier: int) -> None:
     manager = slicer.app.layoutManager()
-    if manager is None:
-        return
-    node = manager.layoutLogic().GetLayoutNode()
-    if node.IsLayoutDescription(identifier):
-        node.SetLayoutDescription(identifier, description)
-    else:
-        node.AddLayoutDescription(identifier, description)
-    manager.setLayout(identifier)
+    if manager is not None:
+        register_layouts()
+        manager.setLayout(identifier)
 
 
 def _fill_slices(volumes: Sequence[Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,7 @@ class JobPanel(JobListener):
         self.busyChanged: Callable[[bool], None] = lambda busy: None
         self.error = ""
         self._job: Job | None = None
+        self._starting = False
         self._onDone: Callable[[Any], None] | None = None
         self._onProgress: Callable[[str, float, dict[str, Any]], None] | None = None
         self._shown = 0
@@ -38,7 +40,7 @@ class JobPanel(JobListener):
     @property
     def busy(self) -> bool:
         """Whether a job is running."""
-        return self._job is not None
+        return self._job is not None or self._starting
 
     def run(
         self,
@@ -58,20 +60,31 @@ class JobPanel(JobListener):
         self.log.clear()
         self.error = ""
         self._say("")
+        self._starting = True  # it may ask, or install, and let the event loop run meanwhile
+        self.busyChanged(True)
         try:
             self._job = start(self)
         except SyntheticCTError as error:
-            self.showError(str(error))
+            self._refuse(str(error))
             return
+        except Exception as error:
+            logging.exception("A job could not be started")
+            self._refuse(
+                _("The work could not be started ({error}): see Slicer's log.").format(error=error)
+            )
+            return
+        self._starting = False
         self._show(_("Starting..."), 0.0)
         self.progressRow.visible = True
         self.cancelButton.enabled = True
-        self.busyChanged(True)
         self._scrollHere()
 
     def cancel(self, wait: bool = False) -> None:
         """Cancel the running job, if there is one; ``wait`` returns only when it has ended."""
         if self._job is None:
+            return
+        if self._job.state == "finished":  # and was to be shown next
+            self._letGo()
             return
         self.cancelButton.enabled = False
         self.stepLabel.text = _("Cancelling...")
@@ -97,10 +110,22 @@ class JobPanel(JobListener):
         self._showLog()
 
     def onEnd(self, job: Job) -> None:
-        self._showLog()
+        # In a turn of its own: the first picture of large volumes takes a while.
+        if job.state == "finished":
+            qt.QTimer.singleShot(0, lambda: self._end(job))
+        else:
+            self._end(job)
+
+    def _letGo(self) -> None:
         self._job = None
         self.progressRow.visible = False
         self.busyChanged(False)
+
+    def _end(self, job: Job) -> None:
+        if self._job is not job:
+            return
+        self._showLog()
+        self._letGo()
         if job.state == "finished":
             if not self.messageLabel.text:
                 self._say(_("Finished."))
@@ -111,6 +136,11 @@ class JobPanel(JobListener):
         else:
             self.logBox.collapsed = False
             self.showError(job.error, "\n".join(job.log))
+
+    def _refuse(self, sentence: str) -> None:
+        self._starting = False
+        self.busyChanged(False)
+        self.showError(sentence)
 
     def _show(self, step: str, fraction: float) -> None:
         self.stepLabel.text = _step_names().get(step, step)
@@ -167,6 +197,7 @@ class JobPanel(JobListener):
         self.logBox = ctk.ctkCollapsibleGroupBox()
         self.logBox.objectName = "JobLogBox"
         self.logBox.title = _("Log")
+        self.logBox.toolTip = _("Show what the running work printed and warned of")
         box = qt.QVBoxLayout(self.logBox)
         self.log = qt.QPlainTextEdit()
         self.log.objectName = "JobLog"

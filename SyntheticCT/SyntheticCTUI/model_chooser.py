@@ -17,6 +17,7 @@ from SyntheticCTMRML.models import model_card, model_fit
 RECENT = "SyntheticCT/RecentModels"
 MOST_RECENT = 8
 _GOOD, _BAD = "#2e7d32", "#c62828"
+_SPAN = "<span"
 
 
 class ModelChooser:
@@ -58,11 +59,11 @@ class ModelChooser:
             patients += _(", {count} for validation").format(count=record["patients_validation"])
         self._write(
             {
-                "Domain": html.escape(card.domain.text),
+                "Domain": card.domain.text,
                 "Data": _("{patients}, {epochs} epochs").format(
                     patients=patients, epochs=len(record.get("history", []))
                 ),
-                "Date": html.escape(str(record.get("finished", "?"))[:10]),
+                "Date": str(record.get("finished", "?"))[:10],
                 "Hash": card.sha256[:12],
                 "Fit": self._fit(mrNode, card) if data is not None else _("No MR is chosen yet."),
             }
@@ -79,7 +80,9 @@ class ModelChooser:
 
     def _write(self, texts: dict[str, str]) -> None:
         for name, label in self._values.items():
-            label.text = texts.get(name, "")
+            text = texts.get(name, "")
+            label.setTextFormat(qt.Qt.RichText if text.startswith(_SPAN) else qt.Qt.PlainText)
+            label.text = text
             label.visible = self._names[name].visible = name in texts
 
     def _stamp(self) -> float:
@@ -172,4 +175,4 @@ def _short(model: str) -> str:
 
 
 def _colored(text: str, color: str) -> str:
-    return f'<span style="color: {color}">{html.escape(text)}</span>'
+    return f'{_SPAN} style="color: {color}">{html.escape(text)}</span>'

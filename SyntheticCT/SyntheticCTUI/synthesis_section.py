@@ -11,6 +11,8 @@ from slicer.i18n import tr as _
 from SyntheticCTMRML.charts import histogram_charts
 from SyntheticCTMRML.synthesis import Results
 
+from .buttons import allow
+
 _INPUTS = ("mr", "ct", "mrcat")
 _OUTPUTS = ("normalizedVolume", "sctVolume", "uncertaintyVolume", "registeredVolume")
 
@@ -39,6 +41,7 @@ class SynthesisSection:
             (ui.registerButton, self.onRegister),
             (ui.sideBySideButton, self.onSideBySide),
             (ui.overlayButton, self.onOverlay),
+            (ui.uncertaintyButton, self.onUncertainty),
             (ui.histogramsButton, self.onHistograms),
         ):
             button.connect("clicked()", function)
@@ -59,13 +62,15 @@ class SynthesisSection:
             (ui.generateButton, "" if mr else _("Choose an MR first")),
             (ui.registerButton, self._registerNeeds()),
         ):
-            self._allow(button, ready and not sentence, sentence)
+            allow(button, ready and not sentence, sentence)
         shown = mr is not None and self._get("sctVolume") is not None
         for button in (ui.sideBySideButton, ui.overlayButton):
-            self._allow(button, shown, _("Make a synthetic CT first"))
+            allow(button, shown, _("Make a synthetic CT first"))
+        uncertain = mr is not None and self._get("uncertaintyVolume") is not None
+        allow(ui.uncertaintyButton, uncertain, _("Make an uncertainty map first"))
         normalized = self._get("normalizedVolume")
         charts = histogram_charts(normalized) if normalized is not None else []
-        self._allow(ui.histogramsButton, mr is not None and charts, _("Normalize the MR first"))
+        allow(ui.histogramsButton, mr is not None and charts, _("Normalize the MR first"))
         ui.uncertaintySelector.enabled = bool(parameters and parameters.makeUncertainty)
 
     def onMake(self) -> None:
@@ -138,10 +143,16 @@ class SynthesisSection:
         opacity = self._parameters().opacity
         self._logic.showOverlay(self._get("mr"), self._get("sctVolume"), opacity)
 
+    def onUncertainty(self) -> None:
+        """Show the uncertainty over the MR."""
+        opacity = self._parameters().opacity
+        self._logic.showOverlay(self._get("mr"), self._get("uncertaintyVolume"), opacity)
+
     def onOpacity(self, value: float) -> None:
-        """Fade the synthetic CT over the MR in or out."""
-        if self._get("sctVolume") is not None:
-            self._logic.setOverlayOpacity(self._get("sctVolume"), value)
+        """Fade what lies over the MR in or out."""
+        for name in ("sctVolume", "uncertaintyVolume"):
+            if self._get(name) is not None:
+                self._logic.setOverlayOpacity(self._get(name), value)
 
     def onHistograms(self) -> None:
         """Show the histograms before and after Nyul."""
@@ -221,12 +232,3 @@ class SynthesisSection:
         parameters = self._parameters()
         node = parameters.getValue(name) if parameters is not None else None
         return node if node is not None and node.GetScene() is not None else None
-
-    def _allow(self, button: Any, allowed: bool, reason: str) -> None:
-        """Enable a button; a disabled one says in its tooltip why."""
-        usual = button.property("usualToolTip")
-        if not usual:
-            usual = button.toolTip
-            button.setProperty("usualToolTip", usual)
-        button.enabled = bool(allowed)
-        button.toolTip = usual if allowed or not reason else f"{usual} ({reason})"

@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 from SyntheticCTMRML.synthesis import Results
 
+from .buttons import allow
 from .pairs_table import PairsTable
 
 
@@ -50,8 +51,18 @@ class TrainingSection:
         ui.pairsPlace.visible = not from_file
         idle = not self._jobPanel.busy
         resumable = can_resume(parameters.modelFolder)
-        ui.trainButton.enabled = idle and not resumable
-        ui.resumeButton.enabled = idle and resumable
+        allow(
+            ui.trainButton,
+            idle and not resumable,
+            _("A training is in this folder: resume it, or choose another folder")
+            if resumable
+            else "",
+        )
+        allow(
+            ui.resumeButton,
+            idle and resumable,
+            "" if resumable else _("There is no training in this folder yet"),
+        )
 
     def onTrain(self) -> None:
         """Start a training."""
@@ -83,8 +94,9 @@ class TrainingSection:
             self._ui.usedDeviceLabel.text = _("used: {device}").format(device=device.upper())
 
     def _onDone(self, results: Results) -> None:
-        if self._parameters() is not None:
-            self._parameters().model = results.model
+        # Where the module was left meanwhile, the settings are in the scene.
+        parameters = self._parameters() or self._logic.getParameterNode()
+        parameters.model = results.model
 
     def _onManifest(self, path: str) -> None:
         if self._parameters() is not None:

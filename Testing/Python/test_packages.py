@@ -29,6 +29,7 @@ class Slicer:
         self.util = SimpleNamespace(
             confirmOkCancelDisplay=lambda text: self.asked.append(text) or self.answer is None,
             pip_install=lambda arguments: self.install(arguments[:-2], arguments[-1]),
+            mainWindow=lambda: "a window",
         )
         self.app = SimpleNamespace(testingEnabled=lambda: False)
         slicer = ModuleType("slicer")
@@ -89,6 +90,16 @@ def test_an_installation_leaves_the_packages_that_slicer_runs_on(slicer):
 def test_a_refused_installation_is_explained(slicer):
     slicer.answer = RuntimeError("declined")
     with pytest.raises(SyntheticCTError, match=r"were not installed: scikit-image.*agree"):
+        packages.require("evaluation")
+
+
+def test_without_a_window_nobody_is_asked(slicer):
+    slicer.util.mainWindow = lambda: None
+    packages.require("evaluation")
+    assert slicer.asked == [] and "numpy==" in slicer.constraints
+    slicer.absent.add("skimage")
+    slicer.app.testingEnabled = lambda: True
+    with pytest.raises(SyntheticCTError, match="were not installed: scikit-image"):
         packages.require("evaluation")
 
 

@@ -63,4 +63,9 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    slicer.util.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+    except Exception as error:  # Slicer without a window would run on
+        print(error, file=sys.stderr)
+        code = 1
+    slicer.util.exit(code)

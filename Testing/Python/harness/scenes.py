@@ -24,6 +24,7 @@ def new_scene() -> tuple[Any, Any]:
         "Tables": slicer.vtkSlicerTablesLogic(),
         "Plots": slicer.vtkSlicerPlotsLogic(),
     }
+    application.kept = modules  # it does not hold them itself
     for name, logic in modules.items():
         logic.SetMRMLApplicationLogic(application)
         application.SetModuleLogic(name, logic)
