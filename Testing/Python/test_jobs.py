@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
+import weakref
 
 import pytest
 from SyntheticCTLib.errors import SyntheticCTError
@@ -49,6 +51,23 @@ def alive(pid: int) -> bool:
             return file.read().split()[2] != "Z"
     except (OSError, IndexError):
         return False
+
+
+def test_a_finished_job_is_let_go_with_its_result(harness):
+    class Volume:
+        pass
+
+    jobs = [Job([Turn(lambda job: Volume())]).start()]
+    (jobs[0].folder / "large.nrrd").write_text("voxels")
+    harness.process_events(lambda: jobs[0].state == "finished")
+    harness.process_events(lambda: not jobs[0].folder.exists())
+    result = weakref.ref(jobs[0].result)
+    assert isinstance(result(), Volume)
+    jobs.clear()
+    for _ in range(3):
+        harness.process_events()
+        gc.collect()
+    assert result() is None
 
 
 def test_stages_run_in_turn_and_the_result_is_the_last_one(harness):

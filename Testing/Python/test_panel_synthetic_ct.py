@@ -12,6 +12,7 @@ from SyntheticCTLib.resampling import same_grid
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from SyntheticCTMRML.nodes import add_volume, image_from_node
 from SyntheticCTMRML.segments import add_segmentation
+from SyntheticCTMRML.views import HISTOGRAMS, SIDE_BY_SIDE
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,18 @@ def test_the_whole_flow_with_ct_and_body(harness, panel, settings):
     assert (sct[~outside] != -1000).any()
 
 
+def test_making_it_again_replaces_what_was_registered(harness, panel, settings):
+    settings.mr = add_volume(harness.scene, sitk.Cast(ct_like() + 1000.0, sitk.sitkFloat32), "MR")
+    settings.ct = add_volume(harness.scene, ct_like(), "CT")
+    settings.deformable = False
+    run(harness, panel, "makeButton")
+    nodes = harness.scene.GetNumberOfNodes()
+    first = volumes(harness)
+    run(harness, panel, "makeButton")
+    assert volumes(harness) == first
+    assert harness.scene.GetNumberOfNodes() == nodes
+
+
 def test_register_needs_a_ct_and_says_so(harness, panel, settings):
     assert not panel.ui.registerButton.enabled
     assert "true CT" in panel.ui.registerButton.toolTip
@@ -190,6 +203,60 @@ def test_an_output_cannot_be_an_input(harness, panel, settings):
     assert settings.sctVolume is None
     assert panel.ui.sctSelector.currentNode() is None
     assert "T2 axial is also an input" in harness.dialogs.messages[-1]
+
+
+def test_the_transform_that_an_input_lies_under_cannot_be_the_output(harness, panel, settings):
+    settings.ct = add_volume(harness.scene, ct_like(), "CT")
+    place = harness.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "place")
+    above = harness.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "above")
+    place.SetAndObserveTransformNodeID(above.GetID())
+    settings.ct.SetAndObserveTransformNodeID(place.GetID())
+    settings.movingVolume = add_volume(harness.scene, ct_like(20), "MRCAT")
+    for parent in (place, above):
+        settings.registeredTransform = parent
+        harness.process_events()
+        harness.click(panel.ui.registerButton)
+        assert f"{parent.GetName()} is also an input" in harness.dialogs.messages[-1]
+        assert not panel.jobPanel.busy
+
+
+def test_what_cannot_be_started_for_another_reason_is_told(harness, panel, settings, monkeypatch):
+    def fail(*_arguments):
+        raise PermissionError("no room")
+
+    monkeypatch.setattr(panel.logic, "startNormalize", fail)
+    harness.click(panel.ui.normalizeButton)
+    assert "could not be started (no room)" in harness.dialogs.messages[-1]
+    assert panel.ui.normalizeButton.enabled
+
+
+def test_a_panel_that_was_never_entered_outlives_a_closed_scene(harness, bundle):
+    import slicer
+
+    harness.load_module("SyntheticCT")
+    panel = slicer.util.getModuleWidget("SyntheticCT")
+    harness.close_scene()
+    mr = add_volume(harness.scene, blob_mr(), "T2 axial")
+    harness.process_events()
+    assert panel.logic.getParameterNode().mr is mr
+    assert panel.ui.makeButton.enabled
+
+
+def test_a_scene_that_was_saved_side_by_side_finds_its_layout(harness):
+    harness.load_module("SyntheticCT")
+    layout = harness.scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    for number in (SIDE_BY_SIDE, HISTOGRAMS):
+        layout.SetViewArrangement(number)
+        assert "SyntheticCTLeft" in layout.GetCurrentLayoutDescription()
+
+
+def test_the_uncertainty_is_shown_over_the_mr(harness, panel, settings):
+    assert not panel.ui.uncertaintyButton.enabled
+    settings.makeUncertainty = True
+    run(harness, panel, "generateButton")
+    harness.click(panel.ui.uncertaintyButton)
+    composite = harness.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    assert composite.GetForegroundVolumeID() == settings.uncertaintyVolume.GetID()
 
 
 def test_cancel_leaves_the_scene_as_it_was(harness, panel, settings):

@@ -28,6 +28,9 @@ def test_the_digital_patient_is_made_and_loaded(harness, monkeypatch):
     assert "research use" in mrcat.GetAttribute("SyntheticCT")
     assert structures.GetSegmentation().GetNumberOfSegments() > 5
     assert mr.GetDisplayNode() is not None
+    composite = harness.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
+    assert composite.GetBackgroundVolumeID() == ct.GetID()  # both are seen at once
+    assert composite.GetForegroundVolumeID() == mr.GetID()
 
 
 def test_a_digital_patient_that_cannot_be_made_is_told_and_leaves_nothing(harness, monkeypatch):

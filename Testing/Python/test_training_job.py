@@ -68,12 +68,15 @@ def test_pairs_of_the_scene_train_a_model_which_is_chosen_then(harness, panel, t
     assert rows == pytest.approx({n: epoch["l1_hu"] for n, epoch in enumerate(history, 1)})
     chart = harness.scene.GetFirstNode("Training of model", "vtkMRMLPlotChartNode", None, False)
     assert chart.GetNumberOfPlotSeriesNodes() == 2  # training and validation
+    views = harness.scene.GetNodesByClass("vtkMRMLPlotViewNode")
+    assert views.GetItemAsObject(0).GetPlotChartNodeID() == chart.GetID()
     assert panel.logic.getParameterNode().model == str(output)
     assert "CPU" in panel.ui.usedDeviceLabel.text
 
     # What was trained goes on, also after the volumes have gone.
     assert panel.ui.resumeButton.enabled
     assert not panel.ui.trainButton.enabled
+    assert "resume it" in panel.ui.trainButton.toolTip
     harness.close_scene()
     settings = panel.logic.getParameterNode()
     settings.width, settings.size, settings.batch = 2, 32, 4
@@ -81,8 +84,11 @@ def test_pairs_of_the_scene_train_a_model_which_is_chosen_then(harness, panel, t
     settings.modelFolder = str(output)
     panel.ui.pairsFromComboBox.currentIndex = 1
     harness.process_events()
+    (output.with_name("model.training") / ".partial-of-one-that-was-killed").mkdir()
     harness.click(panel.ui.resumeButton)
+    harness.process_events(lambda: len(chart_rows(harness)) == 2, timeout_s=5)  # as it begins
     harness.process_events(lambda: not panel.jobPanel.busy, timeout_s=90)
+    assert not list(output.with_name("model.training").glob(".partial-*"))
     assert panel.jobPanel.error == ""
     assert len(read_card(output).record["history"]) == 3
     assert read_card(output).record["history"][:2] == history
