@@ -42,6 +42,15 @@ class SyntheticCTEval(ScriptedLoadableModule):
             "The figures follow a published study of synthetic CT from T2-weighted MR; the README "
             "names it."
         )
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
+
+    def onStartupCompleted(self) -> None:
+        """Make the view layouts known to Slicer's window."""
+        from SyntheticCTEvalMRML.review import register_layouts
+
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            register_layouts(manager.layoutLogic().GetLayoutNode())
 
 
 class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
@@ -62,9 +71,15 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
 
         from SyntheticCTEvalLib.evaluation import EvaluationSettings
         from SyntheticCTEvalMRML.parameters import DoseSource, OverlayKind, Preset
+        from SyntheticCTMRML.packages import missing
 
-        ct, candidate, dose, candidateDose, structures = _small_patient()
+        absent = missing("evaluation")
+        if absent:
+            self.delayDisplay(f"Not tested: {', '.join(absent)} is not installed.")
+            return
         panel = slicer.util.getModuleWidget("SyntheticCTEval")
+        panel.enter()  # now, so that no inputs are guessed
+        ct, candidate, dose, candidateDose, structures = _small_patient()
         self.delayDisplay("Choose the inputs")
         panel.ui.ctSelector.setCurrentNode(ct)
         panel.ui.addCandidateButton.click()
@@ -81,6 +96,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
         while panel.jobPanel.busy:
             slicer.app.processEvents()
             time.sleep(0.01)
+        self.assertEqual(panel.jobPanel.error, "")
         node = panel.parameters.evaluation
         self.assertIsNotNone(node)
         name = candidate.GetName()

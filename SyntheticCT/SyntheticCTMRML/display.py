@@ -257,10 +257,19 @@ def set_slice_layers(
 ) -> None:
     """Show ``background``, and ``foreground`` over it, in every slice view of ``scene``."""
     for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
-        composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
-        composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
-        composite.SetForegroundOpacity(opacity)
-        composite.SetLinkedControl(True)
+        set_layers(composite, background, foreground, opacity)
+
+
+def set_layers(composite: Any, background: Any, foreground: Any, opacity: float) -> None:
+    """Show ``background``, and ``foreground`` over it, in the slice view of a composite node."""
+    composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
+    composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+    composite.SetForegroundOpacity(opacity)
+    composite.SetLinkedControl(True)
+    # Slicer's colour legends follow layers only where the change is flagged as a person's.
+    composite.SetInteractionFlags(composite.BackgroundVolumeFlag | composite.ForegroundVolumeFlag)
+    composite.Modified()
+    composite.SetInteractionFlags(0)
 
 
 def center_slices(scene: Any, point: Sequence[float]) -> None:

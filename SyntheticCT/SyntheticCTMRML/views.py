@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import slicer
 
-from .display import nodes_of_class, set_slice_layers
+from .display import nodes_of_class, set_layers, set_slice_layers
+from .transforms import array_of
 
 FOUR_UP = 3
 SIDE_BY_SIDE = 5710
@@ -38,23 +40,26 @@ def register_layouts() -> None:
 
 def show_overlay(background: Any, foreground: Any, opacity: float) -> None:
     """Show a volume over another in every slice view, slices linked."""
+    place = slice_place(background.GetScene())
     manager = slicer.app.layoutManager()
     if manager is not None and manager.layout in WITHOUT_THE_USUAL_SLICES:
         manager.setLayout(FOUR_UP)
     set_slice_layers(background.GetScene(), background, foreground, opacity)
-    _fit(manager)
+    fit_slices(background, place)
 
 
 def show_side_by_side(left: Any, right: Any) -> None:
     """Show two volumes beside each other, axial, slices linked."""
+    place = slice_place(left.GetScene())
     _set_layout(SIDE_BY_SIDE)
-    _fill_slices((left, right))
+    _fill_slices((left, right), place)
 
 
 def show_histograms(left: Any, right: Any, charts: Sequence[Any]) -> None:
     """Show two volumes beside each other and a chart below each of them."""
+    place = slice_place(left.GetScene())
     _set_layout(HISTOGRAMS)
-    _fill_slices((left, right))
+    _fill_slices((left, right), place)
     for tag, chart in zip(_PLOTS, charts, strict=False):
         for view in nodes_of_class(left.GetScene(), "vtkMRMLPlotViewNode"):
             if view.GetLayoutName() == tag:
@@ -71,7 +76,7 @@ def _slice_view(tag: str) -> str:
     return (
         f'<view class="vtkMRMLSliceNode" singletontag="{tag}">'
         '<property name="orientation" action="default">Axial</property>'
-        f'<property name="viewlabel" action="relayout">{_SLICES.index(tag) + 1}</property>'
+        f'<property name="viewlabel" action="default">{_SLICES.index(tag) + 1}</property>'
         '<property name="viewcolor" action="default">#6E4B7C</property>'
         f'<property name="viewgroup" action="default">{_GROUP}</property></view>'
     )
@@ -96,16 +101,54 @@ def _set_layout(identifier: int) -> None:
         manager.setLayout(identifier)
 
 
-def _fill_slices(volumes: Sequence[Any]) -> None:
+def _fill_slices(volumes: Sequence[Any], place: np.ndarray | None) -> None:
     for composite in nodes_of_class(volumes[0].GetScene(), "vtkMRMLSliceCompositeNode"):
         if composite.GetLayoutName() in _SLICES:
             volume = volumes[_SLICES.index(composite.GetLayoutName())]
-            composite.SetBackgroundVolumeID(volume.GetID())
-            composite.SetForegroundVolumeID(None)
-            composite.SetLinkedControl(True)
-    _fit(slicer.app.layoutManager())
+            set_layers(composite, volume, None, 0.0)
+    fit_slices(volumes[0], place)
 
 
-def _fit(manager: Any) -> None:
-    if manager is not None:
+def slice_place(scene: Any) -> np.ndarray | None:
+    """Return the point (mm, RAS) that the slice views on the screen go through, None without any.
+
+    In the directions that none of them looks along, the views of other layouts tell.
+    """
+    views = nodes_of_class(scene, "vtkMRMLSliceNode")
+    if not any(view.IsMappedInLayout() for view in views):
+        return None
+    planes = np.array([array_of(view.GetSliceToRAS()) for view in views])
+    points, normals = planes[:, :3, 3], planes[:, :3, 2]
+    away = np.einsum("ij,ij->i", normals, points - points[0])
+    weights = np.array([1.0 if view.IsMappedInLayout() else 1e-3 for view in views])
+    found = np.linalg.lstsq(normals * weights[:, None], away * weights, rcond=None)[0]
+    return points[0] + found
+
+
+def fit_slices(volume: Any | None, place: np.ndarray | None) -> None:
+    """Fit every slice view to what it shows, with slices through ``place`` (mm, RAS).
+
+    A place outside ``volume`` is not kept. Once more in the next turn: only then do new views
+    have their size.
+    """
+    import qt
+
+    manager = slicer.app.layoutManager()
+    if manager is None or volume is None:
+        return
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    low, high = np.reshape(bounds, (3, 2)).T
+    inside = place is not None and bool((place >= low).all() and (place <= high).all())
+
+    def fit() -> None:
+        scene = volume.GetScene()
+        if scene is None:  # it was closed meanwhile
+            return
         manager.resetSliceViews()
+        if inside:
+            for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
+                view.JumpSliceByOffsetting(*place)
+
+    fit()
+    qt.QTimer.singleShot(0, fit)

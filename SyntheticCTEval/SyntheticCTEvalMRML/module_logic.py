@@ -183,15 +183,17 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         """Arrange the views; nothing happens where Slicer has no main window.
 
         :param layout: "chart", "table" (slices, chart and figures) or "side by side" (true CT and
-          candidates in columns, linked).
+          the first three candidates in columns, linked; :meth:`showOverlay` lays maps over them).
         """
+        from SyntheticCTMRML.views import fit_slices, slice_place
+
         from SyntheticCTEvalMRML.review import arrange
 
         nodes = self.evaluationNodes(evaluationNode)
-        layoutManager = slicer.app.layoutManager()
-        if nodes is not None and arrange(slicer.mrmlScene, nodes, layout) and layoutManager:
-            for number in range(layoutManager.mrmlSliceLogics().GetNumberOfItems()):
-                layoutManager.mrmlSliceLogics().GetItemAsObject(number).FitSliceToBackground()
+        place = slice_place(slicer.mrmlScene)
+        if nodes is not None and arrange(slicer.mrmlScene, nodes, layout):
+            shown = (nodes.ct, *nodes.candidates.values())
+            fit_slices(next((one for one in shown if one is not None), None), place)
 
     def hotSpots(self, evaluationNode: Any, candidate: str) -> list[Any]:
         """Return a candidate's hot spots (HotSpot), the worst first."""

@@ -7,13 +7,7 @@ from typing import Annotated, Any
 
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import (
-    Decimals,
-    Default,
-    SingleStep,
-    WithinRange,
-    parameterNodeWrapper,
-)
+from slicer.parameterNodeWrapper import Default, WithinRange, parameterNodeWrapper
 
 
 class DoseSource(enum.Enum):
@@ -146,13 +140,13 @@ class SyntheticCTEvalParameterNode:
     doseSource: DoseSource
     referenceDose: vtkMRMLScalarVolumeNode
     doseUnit: DoseUnit
-    prescription: Annotated[float, WithinRange(0, 500), Decimals(2), SingleStep(1)]
+    prescription: Annotated[float, WithinRange(0, 500)]
     preset: Preset
-    dosePercent: Annotated[float, WithinRange(0.1, 100), Decimals(2), SingleStep(0.5), Default(1.0)]
-    distance: Annotated[float, WithinRange(0.1, 50), Decimals(2), SingleStep(0.5), Default(1.0)]
+    dosePercent: Annotated[float, WithinRange(0.1, 100), Default(1.0)]
+    distance: Annotated[float, WithinRange(0.1, 50), Default(1.0)]
     normalization: Normalization
     cutoffs: Annotated[str, Default("10, 60")]
-    cap: Annotated[float, WithinRange(1, 10), Decimals(1), SingleStep(0.5), Default(2.0)]
+    cap: Annotated[float, WithinRange(1, 10), Default(2.0)]
     engine: Engine
     evaluation: vtkMRMLTableNode
     chart: Chart
@@ -160,8 +154,8 @@ class SyntheticCTEvalParameterNode:
     candidateShown: str
     overlay: OverlayKind
     gammaView: GammaView
-    opacity: Annotated[float, WithinRange(0, 1), Decimals(2), SingleStep(0.05), Default(0.5)]
-    threshold: Annotated[float, WithinRange(0, 2), Decimals(2), SingleStep(0.05), Default(0.0)]
+    opacity: Annotated[float, WithinRange(0, 1), Default(0.5)]
+    threshold: Annotated[float, WithinRange(0, 10), Default(0.0)]
     spot: int
     exportFolder: str
     exportReport: Annotated[bool, Default(True)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from xml.sax.saxutils import escape
 
 from SyntheticCTEvalLib.hot_spots import HotSpot
 from SyntheticCTMRML import display
@@ -30,6 +29,7 @@ SIDE_BY_SIDE = 5870
 MOST_COLUMNS = 4
 
 _VIEW = "Evaluation"
+_OTHERS = "SyntheticCT"  # views of the module that makes synthetic CTs
 _GROUP = 587  # views that are linked with each other and not with Slicer's own
 _LABEL = 12  # letters that a view's label has room for
 _PLANES = ("Axial", "Coronal")
@@ -69,7 +69,7 @@ def show_overlay(scene: Any, nodes: EvaluationNodes, overlay: Overlay) -> Any:
             # As it was loaded it may be grey, which is nothing to lay over a CT.
             if node.GetDisplayNode() is None or node.GetDisplayNode().GetColorNodeID() == GREY:
                 display.show_dose(node, 1.1 * nodes.prescription_gy or display.highest(node))
-    for composite in nodes_of_class(scene, "vtkMRMLSliceCompositeNode"):
+    for composite in _composites(scene):
         background, foreground = nodes.ct, shown
         column = _column_of(composite.GetLayoutName())
         if column is not None:
@@ -78,11 +78,20 @@ def show_overlay(scene: Any, nodes: EvaluationNodes, overlay: Overlay) -> Any:
             foreground = _node_of(nodes, overlay, name) if name else None
             if foreground is background:
                 foreground = None
-        composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
-        composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
-        composite.SetForegroundOpacity(overlay.opacity)
-        composite.SetLinkedControl(True)
+        display.set_layers(composite, background, foreground, overlay.opacity)
     return shown
+
+
+def register_layouts(layout: Any) -> None:
+    """Make the layouts with columns known: a scene that was saved in one has its number only.
+
+    Args:
+        layout: vtkMRMLLayoutNode.
+    """
+    for columns in range(1, MOST_COLUMNS + 1):
+        number = SIDE_BY_SIDE + columns - 1
+        if not layout.IsLayoutDescription(number):
+            layout.AddLayoutDescription(number, side_by_side_description(columns))
 
 
 def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> bool:
@@ -107,28 +116,30 @@ def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> bool:
 def _arrange_columns(scene: Any, layout: Any, nodes: EvaluationNodes) -> None:
     """Show the CT and the first three candidates in columns."""
     columns = ["CT", *nodes.names][:MOST_COLUMNS]
-    number = SIDE_BY_SIDE + len(columns) - 1
-    description = side_by_side_description(columns)
-    if layout.IsLayoutDescription(number):
-        layout.SetLayoutDescription(number, description)
-    else:
-        layout.AddLayoutDescription(number, description)
-    layout.SetViewArrangement(number)
+    register_layouts(layout)
+    layout.SetViewArrangement(SIDE_BY_SIDE + len(columns) - 1)
     for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
-        if _column_of(view.GetLayoutName()) is not None:
+        column = _column_of(view.GetLayoutName())
+        if column is not None and column < len(columns):
+            view.SetLayoutLabel(columns[column][:_LABEL])
             view.SetOrientation(view.GetLayoutName().rstrip("0123456789").removeprefix(_VIEW))
+    for composite in _composites(scene):
+        column = _column_of(composite.GetLayoutName())
+        if column is not None and column < len(columns):
+            volume = nodes.candidates.get(columns[column]) if column else nodes.ct
+            display.set_layers(composite, volume, None, 0.0)
+            composite.SetHotLinkedControl(True)  # the others follow while one is dragged
 
 
-def side_by_side_description(columns: list[str]) -> str:
+def side_by_side_description(columns: int) -> str:
     """Return the layout's XML: a column a volume, axial above coronal."""
     rows = []
     for plane in _PLANES:
         views = []
-        for column, name in enumerate(columns):
+        for column in range(columns):
             views.append(
                 f'<item><view class="vtkMRMLSliceNode" singletontag="{_VIEW}{plane}{column}">'
                 f'<property name="orientation" action="default">{plane}</property>'
-                f'<property name="viewlabel" action="relayout">{escape(name[:_LABEL])}</property>'
                 f'<property name="viewcolor" action="default">{_COLORS[column]}</property>'
                 f'<property name="viewgroup" action="default">{_GROUP}</property>'
                 "</view></item>"
@@ -151,13 +162,20 @@ def go_to(scene: Any, spot: HotSpot) -> None:
 def show_chart(scene: Any, chart: Any) -> None:
     """Show a chart in every plot view."""
     for view in nodes_of_class(scene, "vtkMRMLPlotViewNode"):
-        view.SetPlotChartNodeID(chart.GetID() if chart is not None else None)
+        if not view.GetLayoutName().startswith(_OTHERS):
+            view.SetPlotChartNodeID(chart.GetID() if chart is not None else None)
 
 
 def show_dvh(scene: Any, nodes: EvaluationNodes, structure: str = "") -> None:
     """Show the dose-volume histograms of one structure, of all when ``structure`` is empty."""
     show_structure(nodes.dvh, nodes.dvh_series, structure)
     show_chart(scene, nodes.dvh)
+
+
+def _composites(scene: Any) -> list[Any]:
+    """The slice views that evaluations are shown in."""
+    found = nodes_of_class(scene, "vtkMRMLSliceCompositeNode")
+    return [one for one in found if not (one.GetLayoutName() or "").startswith(_OTHERS)]
 
 
 def _node_of(nodes: EvaluationNodes, overlay: Overlay, candidate: str) -> Any:

@@ -60,6 +60,14 @@ class CandidatesTable:
             del rows[current if 0 <= current < len(rows) else -1]
             self._write(rows)
 
+    def clear(self) -> None:
+        """Take all rows away, but not from the settings: selectors of a scene that is being read
+        tell of nodes that are gone later than the settings come."""
+        self._updating = True
+        self._table.setRowCount(0)
+        self._shown = []
+        self._updating = False
+
     def selector(self, row: int, column: int) -> Any:
         """Return the node selector in a cell."""
         return self._table.cellWidget(row, column)

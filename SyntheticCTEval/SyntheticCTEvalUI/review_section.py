@@ -60,11 +60,15 @@ class ReviewSection:
         ui.structureComboBox.enabled = bool(structures) and parameters.chart is Chart.DVH
         gamma = parameters.overlay is OverlayKind.GAMMA
         ui.gammaViewComboBox.enabled = ui.thresholdSlider.enabled = gamma
+        ui.thresholdSlider.maximum = max(parameters.cap, parameters.threshold)
         self._updateSpots(nodes)
         self._apply(node)
 
-    def showNew(self, node: Any) -> None:
-        """Show an evaluation that has just been made, and open the sections for it."""
+    def showNew(self, node: Any, arrange: bool = True) -> None:
+        """Show an evaluation that has just been made, and open the sections for it.
+
+        :param arrange: also change the layout of the views.
+        """
         parameters = self._parameters()
         nodes = self._logic.evaluationNodes(node)
         if nodes is None:
@@ -79,7 +83,8 @@ class ReviewSection:
         self._ui.resultsCollapsibleButton.collapsed = False
         self._ui.reviewCollapsibleButton.collapsed = False
         self._ui.exportCollapsibleButton.collapsed = False
-        self._logic.showLayout(node, "chart" if nodes.gammas else "table")
+        if arrange:
+            self._logic.showLayout(node, "chart" if nodes.gammas else "table")
         self.update()
 
     def forget(self) -> None:

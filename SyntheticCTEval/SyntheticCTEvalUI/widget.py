@@ -86,7 +86,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show the evaluation that has ended, also when the module was left meanwhile."""
         if self.parameters is None:
             self._connect()
-        self.review.showNew(result[1].metrics)
+        self.review.showNew(result[1].metrics, arrange=self._shown)
         self.update()
         if not self._shown:
             self._disconnect()
@@ -98,6 +98,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onSceneStartImport(self, caller: Any, event: Any) -> None:
         """Keep the panel from writing into settings that are being loaded."""
         self._disconnect()
+        self.inputs.candidates.clear()
 
     def onSceneEnd(self, caller: Any, event: Any) -> None:
         """Show a scene that has been closed or loaded, its views as they were saved."""

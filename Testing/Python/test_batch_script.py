@@ -21,19 +21,27 @@ def test_the_script_gives_the_same_numbers_as_the_command_line(harness_without_w
     slicer = harness_without_window
     for name in ("SyntheticCT", "SyntheticCTEval"):
         slicer.load_module(name)
-    mr, ct, mrcat, _ = start_sample(grid="tiny", seed=3).wait()
+    mr, ct, mrcat, structures = start_sample(grid="tiny", seed=3).wait()
     specification = importlib.util.spec_from_file_location("batch", SCRIPT)
     script = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(script)
 
-    images_only = EvaluationSettings(register=False, dose=False)
-    evaluation = script.process(mr, ct, str(tmp_path / "out"), mrcat, settings=images_only)
+    evaluation = script.process(
+        mr,
+        ct,
+        str(tmp_path / "out"),
+        mrcat=mrcat,
+        structures=structures,
+        settings=EvaluationSettings(register=False),
+    )
     found = evaluation.metrics()["candidates"]
 
     for name, node in (("ct", ct), ("mrcat", mrcat)):
         write_volume(image_from_node(node), tmp_path / f"{name}.nrrd")
+    assert main(["phantom", "--seed", "3", "--grid", "tiny", "--output", f"{tmp_path}/in"]) == 0
     assert read_volume(tmp_path / "out" / "sct.nrrd").HasMetaDataKey("SyntheticCT")
-    arguments = ["evaluate", "--ct", f"{tmp_path}/ct.nrrd", "--no-registration", "--no-dose"]
+    arguments = ["evaluate", "--ct", f"{tmp_path}/ct.nrrd", "--no-registration"]
+    arguments += ["--structures", f"{tmp_path}/in/phantom_3/structures_ct.seg.nrrd"]
     arguments += ["--candidate", f"sCT={tmp_path}/out/sct.nrrd"]
     arguments += ["--candidate", f"MRCAT={tmp_path}/mrcat.nrrd", "--output", f"{tmp_path}/cli"]
     assert main(arguments) == 0
@@ -41,5 +49,6 @@ def test_the_script_gives_the_same_numbers_as_the_command_line(harness_without_w
     for name in ("sCT", "MRCAT"):
         for key in ("mae_body", "mae_image", "ssim", "dsc_body"):
             assert found[name][key] == pytest.approx(asked["candidates"][name][key], abs=1e-12)
+        assert found[name]["gpr"] == asked["candidates"][name]["gpr"]
     assert (tmp_path / "out" / "report.html").is_file()
     assert (tmp_path / "out" / "evaluation.mrb").is_file()

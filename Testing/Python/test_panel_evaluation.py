@@ -9,15 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import vtk
 from PIL import Image
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
 from evaluation_case import NAME, add_case, dose, fill, target, water  # noqa: E402
 from harness import open_slicer, render_slice  # noqa: E402
+from SyntheticCTEvalMRML.review import SIDE_BY_SIDE  # noqa: E402
 from SyntheticCTLib.errors import SyntheticCTError  # noqa: E402
 from SyntheticCTMRML.display import nodes_of_class  # noqa: E402
 from SyntheticCTMRML.nodes import image_from_node  # noqa: E402
+from SyntheticCTMRML.transforms import array_of  # noqa: E402
 
 EVALUATION_S = 120
 
@@ -228,10 +231,53 @@ def test_side_by_side_shows_ct_and_candidates_linked_each_with_its_own_map(sessi
     assert composite(session.scene, "EvaluationCoronal1").GetLinkedControl()
     view = session.scene.GetNodeByID("vtkMRMLSliceNodeEvaluationCoronal1")
     assert view.GetOrientation() == "Coronal"
+    assert view.GetLayoutLabel() == NAME[:12]
+    # The first click shows the patient, not what lies at the origin of another one.
+    assert view.GetFieldOfView()[0] == pytest.approx(field_of_view(session, nodes.ct), rel=0.01)
     session.click(panel.ui.tableLayoutButton)
     assert session.app.layoutManager().layout == 38
     (table,) = nodes_of_class(session.scene, "vtkMRMLTableViewNode")
     assert table.GetTableNodeID() == nodes.metrics.GetID()
+
+
+def field_of_view(session, volume) -> float:
+    """Of a square view that a volume fits into."""
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    return max(bounds[1] - bounds[0], bounds[5] - bounds[4])
+
+
+def test_another_layout_keeps_the_place(session, panel):
+    session.click(panel.ui.nextSpotButton)
+    x, y, z = nodes_of(panel).spots_of(NAME)[panel.parameters.spot - 1].point_mm
+    for button in (panel.ui.sideBySideButton, panel.ui.chartLayoutButton):
+        session.click(button)
+        session.process_events()
+        for view in nodes_of_class(session.scene, "vtkMRMLSliceNode"):
+            plane = array_of(view.GetSliceToRAS())
+            distance = plane[:3, 2] @ (np.array([-x, -y, z]) - plane[:3, 3])
+            assert distance == pytest.approx(0, abs=1e-3), view.GetName()
+
+
+def test_colour_legends_hear_of_the_map_that_is_shown(session, panel):
+    # They follow a layer only where the change is flagged (vtkMRMLColorLegendDisplayableManager).
+    red, heard = composite(session.scene), []
+
+    def modified(*_):
+        flagged = red.GetInteractionFlags() & red.ForegroundVolumeFlag
+        heard.append((red.GetForegroundVolumeID(), bool(flagged)))
+
+    tag = red.AddObserver(vtk.vtkCommand.ModifiedEvent, modified)
+    panel.ui.overlayComboBox.currentIndex = 1
+    red.RemoveObserver(tag)
+    assert (nodes_of(panel).differences[NAME].GetID(), True) in heard
+    assert red.GetInteractionFlags() == 0
+
+
+def test_a_scene_that_was_saved_in_columns_finds_its_layout(session, panel):
+    layout = session.scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    for columns in range(1, 5):
+        assert layout.IsLayoutDescription(SIDE_BY_SIDE + columns - 1)
 
 
 def test_charts_show_gamma_and_the_structure_that_is_chosen(session, panel):

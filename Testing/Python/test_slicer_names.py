@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -13,7 +14,6 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("SyntheticCT", "SyntheticCTEval")
 OPTIONAL = {
     "PyTorchUtils": "of the PyTorch extension; where it is absent, the user is told to install it",
-    "slicer.modules.plastimatch_slicer_bspline": "of SlicerRT; guarded, there is another engine",
 }
 
 
@@ -170,3 +170,12 @@ class Other:
     y: int
 """
     assert declared_parameters(text) == {"mr", "pack", "pack.x"}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_control_has_a_tooltip(module):
+    passive = {"QLabel", "QWidget", "QFrame", "qMRMLWidget"}
+    for path in files(module, "ui"):
+        for widget in ElementTree.parse(path).iter("widget"):
+            named = {one.get("name") for one in widget.findall("property")}
+            assert widget.get("class") in passive or "toolTip" in named, widget.get("name")

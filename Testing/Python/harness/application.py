@@ -56,9 +56,13 @@ class LayoutManager:
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLScene(app.scene)
         self._slices: dict[str, SliceWidget] = {}
+        self._tag = self._logic.GetLayoutNode().AddObserver(
+            vtk.vtkCommand.ModifiedEvent, lambda *_: self._arrange()
+        )
         self.setLayout(FOUR_UP)
 
     def close(self) -> None:
+        self._logic.GetLayoutNode().RemoveObserver(self._tag)
         # Emptying a scene under a layout logic crashes.
         for widget in self._slices.values():
             widget.sliceLogic().SetMRMLScene(None)
@@ -74,7 +78,14 @@ class LayoutManager:
 
     def setLayout(self, layout: int) -> None:
         self._logic.GetLayoutNode().SetViewArrangement(layout)
+
+    def _arrange(self) -> None:
         self._make_slices()
+        shown = self._logic.GetViewNodes()
+        names = {shown.GetItemAsObject(n).GetName() for n in range(shown.GetNumberOfItems())}
+        for widget in self._slices.values():
+            mapped = widget.mrmlSliceNode().GetName() in names
+            widget.mrmlSliceNode().SetMappedInLayout(mapped)
 
     def _make_slices(self) -> None:
         for index in range(self._app.scene.GetNumberOfNodesByClass("vtkMRMLSliceNode")):
