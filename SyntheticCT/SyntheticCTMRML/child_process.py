@@ -17,6 +17,7 @@ from typing import Any
 from SyntheticCTLib.errors import SyntheticCTError
 
 from .jobs import GRACE_S, Job, Stage
+from .translation import tr as _
 
 _BOOTSTRAP = "import sys; sys.path[:0] = {paths!r}; from SyntheticCTLib.cli import main; "
 _BOOTSTRAP += "sys.exit(main())"
@@ -50,7 +51,9 @@ class CommandLine(Stage):
                 )
             except OSError as error:
                 raise SyntheticCTError(
-                    f"Python cannot be started ({error.strerror}): check that {command[0]} exists."
+                    _("Python cannot be started ({reason}): check that {program} exists.").format(
+                        reason=error.strerror, program=command[0]
+                    )
                 ) from error
 
     def done(self, job: Job) -> bool:
@@ -166,8 +169,10 @@ def _reason(code: int, log: Sequence[str]) -> str:
         if line.startswith("synthetic-ct"):
             return line.partition(": ")[2].removeprefix("error: ")
     if code < 0:
-        return (
-            f"The child process was ended by signal {-code}, for instance for want of memory; "
+        return _(
+            "The child process was ended by signal {number}, for instance for want of memory; "
             "the log holds what it printed."
-        )
-    return f"The child process ended with exit code {code}; the log holds what it printed."
+        ).format(number=-code)
+    return _(
+        "The child process ended with exit code {code}; the log holds what it printed."
+    ).format(code=code)

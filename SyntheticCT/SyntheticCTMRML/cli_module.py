@@ -8,6 +8,7 @@ from typing import Any
 from SyntheticCTLib.errors import SyntheticCTError
 
 from .jobs import Job, Stage
+from .translation import tr as _
 
 
 class CliModule(Stage):
@@ -32,7 +33,9 @@ class CliModule(Stage):
             self._module, None, parameters, wait_for_completion=False, update_display=False
         )
         if self._node is None:
-            raise SyntheticCTError(f"{self._name} cannot be started: restart Slicer.")
+            raise SyntheticCTError(
+                _("{step} cannot be started: restart Slicer.").format(step=self._name)
+            )
 
     def done(self, job: Job) -> bool:
         # Asked once: the module's own thread may change it at any time.
@@ -47,7 +50,11 @@ class CliModule(Stage):
         self._remove()
         if failed:
             last = f" ({errors[-1]})" if errors else ""
-            raise SyntheticCTError(f"{self._name} failed{last}; the log holds what it printed.")
+            raise SyntheticCTError(
+                _("{step} failed{reason}; the log holds what it printed.").format(
+                    step=self._name, reason=last
+                )
+            )
         job.report(self._name, 1.0)
         return True
 

@@ -12,6 +12,8 @@ import numpy as np
 import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
+from .translation import tr as _
+
 CT_WINDOW_HU = (-160.0, 240.0)
 """Soft-tissue window of the pelvis, for CT and everything that stands in for it."""
 DIFFERENCE_WINDOW_HU = (-300.0, 300.0)
@@ -192,7 +194,7 @@ def show_difference(node: Any) -> Any:
     limits = np.iinfo(np.int16)
     shown = (limits.min + 1, limits.max)
     display = show_volume(node, DIFFERENCE_WINDOW_HU, table.GetID(), shown, interpolate=False)
-    add_legend(node, "Difference (HU)", "%.0f")
+    add_legend(node, _("Difference (HU)"), "%.0f")
     return display
 
 
@@ -204,7 +206,7 @@ def show_dose_difference(node: Any, maximum_gy: float) -> Any:
     table = color_table(node.GetScene(), DIFFERENCE_COLORS)
     limit = DOSE_DIFFERENCE_PART * maximum_gy
     display = show_volume(node, (-limit, limit), table.GetID(), (-999, 999), interpolate=False)
-    add_legend(node, "Difference of dose (Gy)", "%.2f")
+    add_legend(node, _("Difference of dose (Gy)"), "%.2f")
     return display
 
 
@@ -213,7 +215,7 @@ def show_dose(node: Any, maximum_gy: float) -> Any:
     table = color_table(node.GetScene(), DOSE_COLORS)
     shown = (0.1 * maximum_gy, max(maximum_gy, highest(node)))
     display = show_volume(node, (0, maximum_gy), table.GetID(), shown)
-    add_legend(node, "Dose (Gy)")
+    add_legend(node, _("Dose (Gy)"))
     return display
 
 

@@ -13,6 +13,8 @@ import vtk
 from SyntheticCTLib.errors import SyntheticCTError
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
+from .translation import tr as _
+
 CHUNK_BYTES = 16_000_000
 """As much is written in one step: ITK's own writer takes longer than the window may wait."""
 
@@ -59,8 +61,10 @@ def writing_steps(image: sitk.Image, path: Path) -> Generator[None, None, Path]:
                 yield
     except OSError as error:
         raise SyntheticCTError(
-            f"The volume cannot be handed over ({error.strerror}): make room on the disk of the "
-            "folder for temporary files."
+            _(
+                "The volume cannot be handed over ({reason}): make room on the disk of the folder "
+                "for temporary files."
+            ).format(reason=error.strerror)
         ) from error
     return path
 
@@ -94,8 +98,10 @@ def reading_steps(
                 yield
     except (RuntimeError, OSError, EOFError) as error:
         raise SyntheticCTError(
-            f"The {what} was not handed over whole: make room on the disk of the folder for "
-            "temporary files."
+            _(
+                "The {what} was not handed over whole: make room on the disk of the folder for "
+                "temporary files."
+            ).format(what=what)
         ) from error
     if sys.byteorder == "big":
         values.byteswap(inplace=True)

@@ -16,6 +16,8 @@ from typing import Any
 
 from SyntheticCTLib.errors import SyntheticCTError
 
+from .translation import tr as _
+
 POLL_MS = 50
 GRACE_S = 1.5
 """A cancelled child has this long to tidy up before it is killed."""
@@ -88,7 +90,7 @@ class Job:
         self._remove_folder()  # whoever waits may let no event loop run any more
         if self.state == "finished":
             return self.result
-        raise SyntheticCTError(self.error or "The work was cancelled.")
+        raise SyntheticCTError(self.error or _("The work was cancelled."))
 
     def cancel(self, wait: bool = False) -> None:
         """End the job; its child is gone within two seconds. ``wait`` returns only then."""
@@ -143,7 +145,11 @@ class Job:
             self._fail(str(error))
         except Exception as error:
             logging.exception("A stage of a job failed")
-            self._fail(f"The work failed ({type(error).__name__}: {error}); see the log.")
+            self._fail(
+                _("The work failed ({kind}: {reason}); see the log.").format(
+                    kind=type(error).__name__, reason=error
+                )
+            )
         finally:
             self._turning = False
 

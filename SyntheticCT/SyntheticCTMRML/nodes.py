@@ -13,6 +13,7 @@ from SyntheticCTLib.volumes import PHANTOM_KEY, check_volume
 from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
 from .transforms import array_of
+from .translation import tr as _
 
 MARKS = ("SyntheticCT", "SyntheticCTModel", PHANTOM_KEY)
 """Image metadata that mark a synthetic CT, its model and the digital phantom; node attributes."""
@@ -42,14 +43,20 @@ def image_from_node(node: Any, what: str = "volume") -> sitk.Image:
         SyntheticCTError: no node, a node without voxels, or more than one value a voxel.
     """
     if node is None:
-        raise SyntheticCTError(f"No {what} is selected: choose a volume.")
+        raise SyntheticCTError(_("No {what} is selected: choose a volume.").format(what=what))
     data = node.GetImageData()
     if data is None or data.GetPointData().GetScalars() is None:
-        raise SyntheticCTError(f"The {what} {node.GetName()} holds no voxels: load it first.")
+        raise SyntheticCTError(
+            _("The {what} {name} holds no voxels: load it first.").format(
+                what=what, name=node.GetName()
+            )
+        )
     if data.GetNumberOfScalarComponents() != 1:
         raise SyntheticCTError(
-            f"The {what} {node.GetName()} has {data.GetNumberOfScalarComponents()} values a "
-            "voxel: choose a volume with one value a voxel."
+            _(
+                "The {what} {name} has {count} values a voxel: choose a volume with one value a "
+                "voxel."
+            ).format(what=what, name=node.GetName(), count=data.GetNumberOfScalarComponents())
         )
     return image_under(node, node.GetParentTransformNode())
 
@@ -125,8 +132,10 @@ def refuse_same_node(output: Any, inputs: list[Any]) -> None:
     for node in inputs:
         if output is not None and node is output:
             raise SyntheticCTError(
-                f"The output {output.GetName()} is also an input and would be overwritten: "
-                "choose or create another output."
+                _(
+                    "The output {name} is also an input and would be overwritten: choose or "
+                    "create another output."
+                ).format(name=output.GetName())
             )
 
 
@@ -164,7 +173,7 @@ def _moved(image: sitk.Image, to_world_ras: np.ndarray, labels: bool) -> sitk.Im
 
 def _orthogonal_grid(sheared: sitk.Image) -> sitk.Image:
     """The grid of right angles, closest in direction, that covers a sheared one."""
-    left, _, right = np.linalg.svd(np.reshape(sheared.GetDirection(), (3, 3)))
+    left, _scales, right = np.linalg.svd(np.reshape(sheared.GetDirection(), (3, 3)))
     direction = left @ right
     spacing = np.array(sheared.GetSpacing())
     ends = [(0, n - 1) for n in sheared.GetSize()]

@@ -21,6 +21,7 @@ from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
 from SyntheticCTMRML.nodes import checked_image, image_from_node
 from SyntheticCTMRML.segments import segment_masks
+from SyntheticCTMRML.translation import tr as _
 
 from .display import adding_steps
 from .evaluation_nodes import EvaluationNodes
@@ -56,34 +57,47 @@ class EvaluationInputs:
     def check(self, settings: EvaluationSettings) -> None:
         """Raise SyntheticCTError where something is missing or cannot be what it should be."""
         if self.ct is None:
-            raise SyntheticCTError("No true CT is selected: choose the volume of the true CT.")
+            raise SyntheticCTError(_("No true CT is selected: choose the volume of the true CT."))
         if not self.candidates:
-            raise SyntheticCTError("There is no candidate: add a synthetic CT to the table.")
+            raise SyntheticCTError(_("There is no candidate: add a synthetic CT to the table."))
         for name, node in self.candidates.items():
             if node is None:
-                raise SyntheticCTError(f"The candidate {name} has no volume: choose one.")
+                raise SyntheticCTError(
+                    _("The candidate {name} has no volume: choose one.").format(name=name)
+                )
             if not is_candidate_name(name):
                 raise SyntheticCTError(
-                    f"A candidate cannot be called {name!r}: use letters, digits, spaces and "
-                    "-_.,()+, and not CT."
+                    _(
+                        "A candidate cannot be called '{name}': use letters, digits, spaces and "
+                        "-_.,()+, and not CT."
+                    ).format(name=name)
                 )
         if settings.dose and self.dose_ct is not None and not any(self.doses.values()):
             raise SyntheticCTError(
-                "There is a dose on the true CT, but on no candidate: choose a candidate's dose in "
-                "the table, or no reference dose."
+                _(
+                    "There is a dose on the true CT, but on no candidate: choose a candidate's "
+                    "dose in the table, or no reference dose."
+                )
             )
         if settings.dose and self.dose_ct is None and any(self.doses.values()):
             raise SyntheticCTError(
-                "There is a dose on a candidate, but not on the true CT: choose the reference dose."
+                _(
+                    "There is a dose on a candidate, but not on the true CT: choose the reference "
+                    "dose."
+                )
             )
         if settings.target is not None and self.structures is None:
             raise SyntheticCTError(
-                f"The target {settings.target} needs the structures: choose their segmentation."
+                _("The target {name} needs the structures: choose their segmentation.").format(
+                    name=settings.target
+                )
             )
         for dose in (self.dose_ct, *self.doses.values()):
             if dose is not None and any(dose is node for node in self.candidates.values()):
                 raise SyntheticCTError(
-                    f"{dose.GetName()} is chosen as a dose and as a candidate: choose the dose."
+                    _("{name} is chosen as a dose and as a candidate: choose the dose.").format(
+                        name=dose.GetName()
+                    )
                 )
 
     def nodes(self) -> dict[str, Any]:
@@ -164,8 +178,9 @@ def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, N
             yield
         if not names:
             raise SyntheticCTError(
-                f"The segmentation {inputs.structures.GetName()} is empty: choose another one, or "
-                "none."
+                _("The segmentation {name} is empty: choose another one, or none.").format(
+                    name=inputs.structures.GetName()
+                )
             )
         write_index(names, folder)
     job.report("Hand volumes over", 1.0)

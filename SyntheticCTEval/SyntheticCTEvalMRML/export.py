@@ -9,6 +9,7 @@ from typing import Any
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.outputs import staged_folder
 from SyntheticCTMRML.display import nodes_of_class
+from SyntheticCTMRML.translation import tr as _
 
 from .evaluation_nodes import EvaluationNodes
 
@@ -28,12 +29,14 @@ def export(
             written to, or a file would replace one that the scene was loaded from.
     """
     if nodes is None:
-        raise SyntheticCTError("There is no evaluation to export: evaluate a candidate first.")
+        raise SyntheticCTError(_("There is no evaluation to export: evaluate a candidate first."))
     texts = {name: nodes.document(name) for name in names if name != SCENE}
     if "report.html" in texts and not texts["report.html"]:
         raise SyntheticCTError(
-            "This evaluation has no report, because it was made without one or the report was "
-            "deleted from the scene: evaluate again."
+            _(
+                "This evaluation has no report, because it was made without one or the report "
+                "was deleted from the scene: evaluate again."
+            )
         )
     written = [name for name, text in texts.items() if text]
     with staged_folder(folder, _sources(scene)) as stage:
@@ -53,7 +56,7 @@ def _write_scene(scene: Any, path: Path) -> None:
     scene.SetRootDirectory(root)
     if not done or not path.is_file():
         raise SyntheticCTError(
-            "The scene cannot be written: make sure that there is room on the disk."
+            _("The scene cannot be written: make sure that there is room on the disk.")
         )
 
 

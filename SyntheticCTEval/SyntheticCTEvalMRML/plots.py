@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from SyntheticCTEvalLib.dvh_table import DOSE, TRUE_CT, dvh_columns
 from SyntheticCTEvalLib.results import Evaluation
 from SyntheticCTMRML import display
+from SyntheticCTMRML.translation import tr as _
 
 HISTOGRAM_BIN = 0.05
 STRUCTURE = "SyntheticCTEval.Structure"
@@ -30,9 +31,10 @@ def add_gamma_histogram(scene: Any, evaluation: Evaluation) -> Any:
     chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", "Gamma histogram")
     for index, name in enumerate(list(columns)[1:]):
         display.add_series(chart, table, f"Gamma {name}", _color(index), x="Gamma", y=name)
-    chart.SetTitle("Gamma histogram")
-    chart.SetXAxisTitle(f"Gamma (last bin: {highest - HISTOGRAM_BIN:g} and above)")
-    chart.SetYAxisTitle("Evaluated voxels (%)")
+    chart.SetTitle(_("Gamma histogram"))
+    last = f"{highest - HISTOGRAM_BIN:g}"
+    chart.SetXAxisTitle(_("Gamma (last bin: {last} and above)").format(last=last))
+    chart.SetYAxisTitle(_("Evaluated voxels (%)"))
     return chart
 
 
@@ -59,9 +61,8 @@ def add_dvh_chart(scene: Any, evaluation: Evaluation) -> tuple[Any, list[Any]] |
                     series.SetLineStyle(styles[(number - 1) % len(styles)])
                 series.SetAttribute(STRUCTURE, structure)
                 every.append(series)
-    chart.SetTitle("Dose-volume histograms")
-    chart.SetXAxisTitle("Dose (Gy)")
-    chart.SetYAxisTitle("Volume (%)")
+    chart.SetXAxisTitle(_("Dose (Gy)"))
+    chart.SetYAxisTitle(_("Volume (%)"))
     show_structure(chart, every)
     return chart, every
 
@@ -73,7 +74,8 @@ def show_structure(chart: Any, series: list[Any], structure: str = "") -> None:
     for node in series:
         if structure in ("", node.GetAttribute(STRUCTURE)):
             chart.AddAndObservePlotSeriesNodeID(node.GetID())
-    chart.SetTitle(f"Dose-volume histograms: {structure}" if structure else chart.GetName())
+    title = _("Dose-volume histograms")
+    chart.SetTitle(f"{title}: {structure}" if structure else title)
     chart.EndModify(modified)
 
 
