@@ -122,12 +122,24 @@ def _air_level(mean: np.ndarray) -> float | None:
     sides = np.concatenate([a.ravel() for a in (mean[:, [0, -1]], mean[:, :, [0, -1]])])
     low = float(np.percentile(sides, 2))
     if low <= 0.01 * tissue:  # set to 0 by the scanner, or almost free of noise
-        return 0.05 * tissue
+        return _in_valley(mean, 0.05 * tissue, 0.12 * tissue)
     level = np.count_nonzero((mean > low) & (mean <= 3 * low))
     gap = np.count_nonzero((mean > 3 * low) & (mean <= 5 * low))
     if low > 0.15 * tissue or gap > 0.3 * level:
         return None
-    return max(3 * low, 0.05 * tissue)
+    return _in_valley(mean, max(3 * low, 0.05 * tissue), 0.12 * tissue)
+
+
+def _in_valley(mean: np.ndarray, level: float, highest: float) -> float:
+    """Raise the level of air to the emptiest range of signals below dark tissue: over ghosts."""
+    if level >= highest:
+        return level
+    edges = np.geomspace(level, highest, 13)
+    counts = np.histogram(mean, edges)[0]
+    least = int(np.argmin(counts))
+    if 2 * counts[least] >= counts[0]:
+        return level
+    return float(np.sqrt(edges[least] * edges[least + 1]))
 
 
 class _Blocks:
@@ -210,6 +222,10 @@ def _outside(
     labels, _ = ndimage.label(_dilated(wide, spacing, gap) & padded)
     rim = np.ones(labels.shape, dtype=bool)
     rim[inner] = False
+    if open_sides:
+        # Air around a patient reaches the front or the back; what the left or right side alone
+        # cuts through is gas.
+        rim[:, 2:-2] = False
     seen = np.unique(labels[rim])
     reached = wide & np.isin(labels, seen[seen > 0])
     return _dilated(reached, spacing, gap + 1.5 * max(spacing[1:]))[:, 1:-1, 1:-1]
@@ -245,8 +261,12 @@ def _couch(
 
     A couch is the same in every slice, so its top shows as steps from air to material at one
     place in most slices, beside the patient; a flat or concave curve through them gives the
-    top where the patient lies on it. ``anterior``: the couch is on that side (prone).
+    top where the patient lies on it. Floors of enclosed air, which are gas or the lower shell of
+    the couch, do not count. ``anterior``: the couch is on that side (prone).
     """
+    solid = blocks.share(tissue) > 0.5
+    filled = np.stack([ndimage.binary_fill_holes(plane) for plane in solid])
+    tissue = tissue | blocks.enlarge(filled & ~solid)
     if anterior:
         tissue, patient = tissue[:, ::-1], blocks.enlarge(patient)[:, ::-1]
     else:

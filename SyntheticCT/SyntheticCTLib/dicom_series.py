@@ -11,6 +11,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import SyntheticCTError
+from .frames import FRAME
 
 if TYPE_CHECKING:
     import pydicom
@@ -28,6 +29,7 @@ class _Slice:
     series: str
     description: str
     modality: str
+    frame: str  # UID of the frame of reference
     orientation: tuple[float, ...] | None
     position: tuple[float, ...] | None
     layout: tuple[int, int, float, float] | None  # rows, columns, row and column spacing
@@ -89,6 +91,7 @@ def _headers(folder: Path) -> tuple[list[_Slice], list[str]]:
     tags = [
         "SeriesInstanceUID",
         "SeriesDescription",
+        FRAME,
         "Modality",
         "ImageOrientationPatient",
         "ImagePositionPatient",
@@ -123,6 +126,7 @@ def _headers(folder: Path) -> tuple[list[_Slice], list[str]]:
                 series=str(header.get("SeriesInstanceUID", "")),
                 description=str(header.get("SeriesDescription", "")) or "no description",
                 modality=modality,
+                frame=str(header.get(FRAME, "")),
                 orientation=orientation,
                 position=position,
                 layout=(int(header.Rows), int(header.Columns), *spacing) if spacing else None,
@@ -257,6 +261,8 @@ def _read_pixels(slices: list[_Slice], step: np.ndarray, folder: Path, what: str
     along_column = along_column / np.linalg.norm(along_column)
     # Slices are ordered along this normal, so that the third direction completes a right hand.
     normal = np.cross(along_row, along_column)
+    if first.frame:
+        image.SetMetaData(FRAME, first.frame)
     image.SetOrigin(first.position)
     image.SetSpacing((column_mm, row_mm, float(np.dot(step, normal))))
     image.SetDirection(np.stack([along_row, along_column, normal], axis=1).ravel().tolist())

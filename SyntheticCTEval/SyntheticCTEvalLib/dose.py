@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.frames import FRAME, frame_of
 from SyntheticCTLib.resampling import resample
 from SyntheticCTLib.volumes import check_volume, image_like, read_volume
 
@@ -18,6 +19,8 @@ from .results import NO_DOSE_DIFFERENCE
 
 RT_DOSE_STORAGE = "1.2.840.10008.5.1.4.1.1.481.2"
 
+FRAME_TOLERANCE_MM = 0.06
+"""By how much frames may lie beside a regular grid: offsets are often rounded to 0.1 mm."""
 GRAY_PER_UNIT = {"gy": 1.0, "gray": 1.0, "cgy": 0.01, "centigray": 0.01}
 
 IMPLAUSIBLE_GY = 250.0
@@ -139,17 +142,16 @@ def _read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
             f"The pixels of the {what} cannot be decoded: the file is truncated or compressed; "
             "export it again, uncompressed."
         ) from error
-    if stored.ndim != 3:
-        raise SyntheticCTError(
-            f"The {what} holds a single plane: export the dose as one multi-frame RTDOSE file."
-        )
+    if stored.ndim == 2:
+        stored = stored[np.newaxis]
     values = (stored.astype(np.float64) * float(dataset.DoseGridScaling) * gray).astype(np.float32)
     image = _placed(values, dataset, what)
     image.SetMetaData("DoseUnits", "GY")
-    for name in ("FrameOfReferenceUID", "DoseType", "DoseSummationType"):
+    for name in (FRAME, "DoseType", "DoseSummationType"):
         if dataset.get(name):
             image.SetMetaData(name, str(dataset.get(name)))
-    return check_dose(image, what)
+    # A single plane is no volume, but gamma can be computed in it.
+    return image if len(values) == 1 else check_dose(image, what)
 
 
 def _rtdose_unit(dataset: Dataset, what: str, unit: str | None) -> float:
@@ -185,7 +187,10 @@ def _placed(values: np.ndarray, dataset: Dataset, what: str) -> sitk.Image:
         position = np.array([float(v) for v in dataset.ImagePositionPatient])
         orientation = np.array([float(v) for v in dataset.ImageOrientationPatient])
         row_spacing, column_spacing = (float(v) for v in dataset.PixelSpacing)
-        offsets = np.array([float(v) for v in dataset.GridFrameOffsetVector])
+        # A single plane has no GridFrameOffsetVector.
+        offsets = np.zeros(1)
+        if len(values) > 1:
+            offsets = np.array([float(v) for v in dataset.GridFrameOffsetVector])
     except (AttributeError, TypeError, ValueError) as error:
         raise SyntheticCTError(
             f"The {what} does not say where it lies (position, orientation, spacing or "
@@ -203,8 +208,12 @@ def _placed(values: np.ndarray, dataset: Dataset, what: str) -> sitk.Image:
         )
     normal = np.cross(along_row, along_column)
     along_normal = _frame_distances(offsets, position, normal, len(values), what)
-    step = (along_normal[-1] - along_normal[0]) / (len(values) - 1)
-    if step == 0 or np.abs(np.diff(along_normal) - step).max() > 0.01:
+    if len(values) == 1:
+        step = float(dataset.get("SliceThickness") or 1.0)
+    else:
+        step = (along_normal[-1] - along_normal[0]) / (len(values) - 1)
+    regular = along_normal[0] + step * np.arange(len(along_normal))
+    if step == 0 or np.abs(along_normal - regular).max() > FRAME_TOLERANCE_MM:
         raise SyntheticCTError(
             f"The frames of the {what} are not equally spaced: export it on a regular grid."
         )
@@ -274,8 +283,8 @@ def in_gray(image: sitk.Image, what: str, unit: str | None = None) -> sitk.Image
     dose = sitk.Cast(check_dose(image, what), sitk.sitkFloat32)
     if gray != 1.0:
         dose *= gray
-    if image.HasMetaDataKey("FrameOfReferenceUID"):
-        dose.SetMetaData("FrameOfReferenceUID", image.GetMetaData("FrameOfReferenceUID"))
+    if frame_of(image):
+        dose.SetMetaData(FRAME, frame_of(image))
     dose.SetMetaData("DoseUnits", "GY")
     return dose
 

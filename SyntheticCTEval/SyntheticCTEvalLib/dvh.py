@@ -15,7 +15,7 @@ from scipy import ndimage
 from SyntheticCTLib.errors import SyntheticCTError
 
 FEWEST_SAMPLES = 50_000
-MOST_SAMPLES = 500_000
+MOST_SAMPLES = 2_000_000
 GOLDEN = 0.6180339887498949
 SPREAD = 1.2207440846057596 ** -np.arange(1.0, 4.0)
 
@@ -30,7 +30,7 @@ DVH_DEFINITIONS = {
     "dvh": (
         "Dose-volume figures of every structure. Dose is interpolated trilinearly at points spread "
         "evenly over the structure, one to a cube of half a voxel of the dose grid (50 000 points "
-        "at least, 500 000 at most). Contours are filled to half a contour spacing beyond the "
+        "at least, 2 000 000 at most). Contours are filled to half a contour spacing beyond the "
         "last, unless a note says that they end there; voxels of a mask count as boxes."
     ),
     "dvh_doses": (

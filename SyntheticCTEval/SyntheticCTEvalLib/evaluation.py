@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.frames import frames_differ
 from SyntheticCTLib.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.registration import register
 from SyntheticCTLib.resampling import HU_OUTSIDE, resample
@@ -176,7 +177,7 @@ def _place(
     settings: EvaluationSettings,
     progress: Progress,
 ) -> tuple[sitk.Image, np.ndarray]:
-    """Return a candidate on the CT's grid (int16 HU) and the voxels that it covers."""
+    """Return a candidate on the CT's grid in HU and the voxels that it covers."""
     transform = None
     if settings.register:
         progress.report(f"Register {name}", 0)
@@ -185,7 +186,10 @@ def _place(
         if not found.deformed:
             progress.warn(f"{name} was registered onto the CT rigidly only.")
         progress.report(f"Register {name}", 1)
-    volume = resample(sitk.Cast(candidate, sitk.sitkInt16), ct, transform, fill=HU_OUTSIDE)
+    # 16-bit whole numbers stay so; a cast to them would cut off fractions and wrap large values.
+    whole = candidate.GetPixelID() == sitk.sitkInt16
+    hu = candidate if whole else sitk.Cast(candidate, sitk.sitkFloat32)
+    volume = resample(hu, ct, transform, fill=HU_OUTSIDE)
     ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
     coverage = sitk.GetArrayFromImage(resample(ones, ct, transform, fill=0, nearest=True)) > 0
     if not coverage.any():
@@ -203,7 +207,7 @@ def _completed(volume: sitk.Image, ct: sitk.Image, covered: np.ndarray) -> sitk.
     """Return ``volume`` with the true CT where it was not ``covered``."""
     if covered.all():
         return volume
-    return image_like(np.where(covered, _array(volume), _array(ct)).astype(np.int16), ct)
+    return image_like(np.where(covered, _array(volume), _array(ct)).astype(np.float32), ct)
 
 
 def _marked_difference(volume: sitk.Image, ct: sitk.Image, covered: np.ndarray) -> sitk.Image:
@@ -271,6 +275,11 @@ def _import(
     largest = float(_array(dose_ct).max())
     result.prescription_gy = settings.prescription_gy or largest
     result.dose_ct = dose_ct
+    if frames_differ(dose_ct, result.ct):
+        result.notes.append(
+            "The dose on the true CT and the CT are of different frames of reference: check that "
+            "the dose lies where it should."
+        )
     result.definitions["dose"] = f"Imported; largest dose on the true CT {largest:.2f} Gy." + (
         ""
         if settings.prescription_gy

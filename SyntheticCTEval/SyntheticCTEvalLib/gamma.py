@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.frames import FRAME, frame_of, frames_differ
 from SyntheticCTLib.progress import SILENT, Progress
 from SyntheticCTLib.resampling import resample
 from SyntheticCTLib.volumes import image_like
@@ -23,9 +24,8 @@ ENGINES = ("exact", "pymedphys")
 NOT_EVALUATED = -1.0
 """Gamma of voxels that were not evaluated."""
 
-_FRAME = "FrameOfReferenceUID"  # kept by read_dose
 _ROUNDING = 2e-5
-_NOISE = 0.01
+_NEGATIVE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def compute_gamma(
 
     Raises:
         SyntheticCTError: a dose that is no 2D or 3D scalar image, holds NaN or infinite values, is
-            zero everywhere or negative beyond noise (1 % of its maximum); grids that do not
+            zero everywhere or negative anywhere; grids that do not
             overlap; nothing to evaluate; an unknown engine.
     """
     criteria = criteria or GammaCriteria()
@@ -153,6 +153,8 @@ def compute_gamma(
         criteria = replace(criteria, normalization_gy=normalization)
     region = dose >= _threshold(criteria, min(criteria.cutoffs_percent), dose.dtype)
     if mask is not None:
+        if mask.GetDimension() != 3:
+            raise SyntheticCTError("The mask is no volume as the doses are: give one.")
         region &= sitk.GetArrayFromImage(resample(mask, reference, fill=0, nearest=True)) != 0
     wanted = int(np.count_nonzero(region))
     if wanted == 0:
@@ -214,8 +216,8 @@ def compute_gamma(
 def _one_slice(image: sitk.Image) -> sitk.Image:
     """Return a 2D image as a volume of one slice."""
     volume = sitk.JoinSeries(image)
-    if image.HasMetaDataKey(_FRAME):
-        volume.SetMetaData(_FRAME, image.GetMetaData(_FRAME))
+    if frame_of(image):
+        volume.SetMetaData(FRAME, frame_of(image))
     return volume
 
 
@@ -241,18 +243,15 @@ def _check_dose(image: sitk.Image, what: str) -> None:
         raise SyntheticCTError(
             f"The {what} dose is nowhere above 0 Gy: give a dose distribution in Gy."
         )
-    # Noise of a Monte Carlo dose and ringing of a resampled one reach a little below 0.
-    if low < -_NOISE * high:
+    if low < -_NEGATIVE * high:  # more than rounding
         raise SyntheticCTError(
             f"The {what} dose is negative, {low:g} Gy in places: give a dose in Gy, not a "
-            "difference of doses."
+            "difference of doses, and resample doses with linear interpolation."
         )
 
 
 def _compare_frames(reference: sitk.Image, evaluated: sitk.Image, progress: Progress) -> None:
-    doses = (reference, evaluated)
-    named = [dose.GetMetaData(_FRAME) for dose in doses if dose.HasMetaDataKey(_FRAME)]
-    if len(set(named)) > 1:
+    if frames_differ(reference, evaluated):
         progress.warn(
             "The two doses name different frames of reference: make sure that they lie in the "
             "same coordinates before their gamma is believed."
@@ -260,8 +259,11 @@ def _compare_frames(reference: sitk.Image, evaluated: sitk.Image, progress: Prog
 
 
 def _threshold(criteria: GammaCriteria, cutoff: float, dtype: np.dtype) -> np.generic:
-    """Return the cutoff in Gy as the doses are stored, so that a dose equal to it counts."""
-    threshold = cutoff / 100 * criteria.normalization_gy
+    """Return the cutoff in Gy as the doses are stored, so that a dose equal to it counts.
+
+    A dose in double precision may have been through single precision before.
+    """
+    threshold = cutoff / 100 * criteria.normalization_gy * (1 - 1e-7)
     return np.float32(threshold) if dtype == np.float32 else np.float64(threshold)
 
 

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.frames import frame_of
 from SyntheticCTLib.mask_folder import is_mask_folder, read_masks
 from SyntheticCTLib.progress import SILENT, Progress
 from SyntheticCTLib.segmentation import read_segmentation
@@ -141,15 +142,11 @@ def _compare_frames(dataset: Dataset, reference: sitk.Image, progress: Progress)
         for item in dataset.get("StructureSetROISequence") or []
     }
     frames.discard("")
-    for key in ("FrameOfReferenceUID", "0020|0052"):
-        if reference.HasMetaDataKey(key):
-            own = reference.GetMetaData(key).strip("\0 ")
-            if frames and own and own not in frames:
-                progress.warn(
-                    "The structures and the CT are of different frames of reference: check that "
-                    "the structures lie where they should."
-                )
-            return
+    if frames and frame_of(reference) not in ("", *frames):
+        progress.warn(
+            "The structures and the CT are of different frames of reference: check that the "
+            "structures lie where they should."
+        )
 
 
 def _read_rtstruct(
@@ -255,9 +252,14 @@ def _by_plane(flat: list[np.ndarray]) -> dict[float, list[np.ndarray]]:
     planes = {}
     for group in groups:
         # A contour that was stored twice would cancel itself.
-        once = {flat[i][:, :2].tobytes(): flat[i][:, :2] for i in group}
+        once = {_outline(flat[i][:, :2]): flat[i][:, :2] for i in group}
         planes[float(heights[group].mean())] = list(once.values())
     return planes
+
+
+def _outline(points: np.ndarray) -> frozenset[tuple[float, float]]:
+    """The points of a contour, whichever comes first and whichever way round."""
+    return frozenset(map(tuple, np.round(points, 3).tolist()))
 
 
 def _filled(

@@ -89,6 +89,15 @@ def test_field_of_view_that_cuts_the_patient_cuts_the_mask():
     np.testing.assert_array_equal(_mask(_image(hu[cut]), "CT"), body[cut])
 
 
+def test_gas_that_the_side_of_the_field_of_view_cuts_is_kept():
+    body, hu = _patient()
+    _, y, x = _axes()
+    # Its floor and that of the gas in the middle lie as a couch might.
+    hu[((x + 120) / 22) ** 2 + ((y - 20) / 18) ** 2 + 0 * hu < 1] = -980
+    cut = (slice(None), slice(None), slice(int(np.argmax(x.ravel() > -120)), None))
+    np.testing.assert_array_equal(_mask(_image(hu[cut]), "CT"), body[cut])
+
+
 @settings(max_examples=8, deadline=None)
 @given(
     order=st.permutations(range(3)),
@@ -143,6 +152,14 @@ def test_mr_body_holds_dark_bone_and_gas_and_no_air(noise):
     eroded = body & np.roll(body, 2, 1) & np.roll(body, -2, 1) & np.roll(body, 2, 2)
     eroded &= np.roll(body, -2, 2)
     assert not (eroded & ~found).any()
+
+
+def test_ghosts_of_the_patient_in_the_air_are_no_body():
+    body, signal = _mr(4.0)
+    ghosts = np.zeros_like(signal)
+    ghosts[:, 45:], ghosts[:, :-45] = signal[:, :-45], ghosts[:, :-45] + signal[:, 45:]
+    found = _mask(_image(np.where(body, signal, np.hypot(signal, 0.05 * ghosts))), "MR")
+    assert 2 * (found & body).sum() / (found.sum() + body.sum()) > 0.995
 
 
 def test_mr_scale_does_not_matter():

@@ -20,6 +20,7 @@ from pydicom.uid import (
 )
 from SyntheticCTLib.dicom_series import read_dicom_folder
 from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.frames import frame_of
 from SyntheticCTLib.volumes import read_volume
 
 PATIENT = "Doe^Jane"
@@ -59,6 +60,7 @@ def write_series(
         name = names[k] if names else f"{description.replace(' ', '_')}{k:03}.dcm"
         ds = dataset(folder / name, CTImageStorage, "CT")
         ds.SeriesInstanceUID, ds.SeriesDescription = series, description
+        ds.FrameOfReferenceUID = "1.2.3.4"
         ds.ImagePositionPatient = [f"{v:.9g}" for v in np.array(origin) + where * axes[:, 2]]
         ds.ImageOrientationPatient = [f"{v:.12g}" for v in (*axes[:, 0], *axes[:, 1])]
         ds.PixelSpacing, ds.SliceThickness = [spacing[1], spacing[0]], thickness
@@ -102,6 +104,7 @@ def test_oblique_slices_come_in_order_of_position_with_geometry_and_hu(tmp_path,
     last = image.TransformIndexToPhysicalPoint((6, 5, 4))
     expected = np.array((-10, 20, 30)) + axes @ np.array((6 * 0.8, 5 * 1.2, 4 * 3.0))
     np.testing.assert_allclose(last, expected, atol=1e-5)
+    assert frame_of(image) == "1.2.3.4"
 
 
 def test_slices_stored_from_head_to_feet_are_turned_round(tmp_path, stored):

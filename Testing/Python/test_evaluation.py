@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import sys
@@ -47,6 +48,17 @@ def test_the_true_ct_itself_is_a_perfect_candidate(phantom):
     assert 45 < dose.max() < 60
 
 
+def test_a_candidate_of_fractions_and_of_metal_keeps_its_numbers(phantom):
+    ct = sitk.Cast(phantom.ct, sitk.sitkFloat32) + 0.4
+    settings = dataclasses.replace(PLACED, dose=False)
+    metrics = evaluate(ct, {"self": ct}, settings=settings).candidates["self"].metrics
+    assert metrics["mae_image"] == 0 and metrics["dsc_bone"] == 1
+    metal = sitk.Cast(phantom.ct, sitk.sitkInt32)
+    metal[40, 40, 14] = 40000
+    volume = evaluate(ct, {"metal": metal}, settings=settings).candidates["metal"].volume
+    assert volume[40, 40, 14] == 40000
+
+
 def test_a_denser_candidate_has_its_error_in_image_and_dose(phantom):
     result = evaluate(phantom.ct, {"dense": changed(phantom.ct, 100)}, settings=PLACED)
     metrics = result.candidates["dense"].metrics
@@ -63,6 +75,10 @@ def test_doses_of_different_frames_of_reference_are_warned_about_in_the_report(p
     dose = image_like(np.full(phantom.ct.GetSize()[::-1], 2, np.float32), phantom.ct)
     other = sitk.Image(dose)
     dose.SetMetaData("FrameOfReferenceUID", "1.2.3")
+    ct = sitk.Image(phantom.ct)
+    ct.SetMetaData("FrameOfReferenceUID", "9.9")
+    result = evaluate(ct, {"self": ct}, dose_ct=dose, doses={"self": dose}, settings=PLACED)
+    assert any("the CT are of different frames of reference" in note for note in result.notes)
     for frame, warned in (("1.2.3", False), ("1.2.4", True)):
         other.SetMetaData("FrameOfReferenceUID", frame)
         result = evaluate(

@@ -103,6 +103,19 @@ def test_finer_shifted_oblique_grid_of_the_same_distribution_agrees():
     assert compute_gamma(reference, shifted, GammaCriteria(2, 2)).pass_rates[10] < 70
 
 
+def test_both_engines_evaluate_the_same_voxels_of_grids_at_an_angle():
+    turned = Rotation.from_euler("z", 10, degrees=True).as_matrix()
+    reference = dose_image(smooth_dose(3, (6, 20, 20)) + 30, (2, 2, 2), (0, 0, 0))
+    evaluated = dose_image(smooth_dose(4, (6, 16, 16)) + 30, (2, 2, 2), (12, -4, 0), turned)
+    exact, sampled = (
+        compute_gamma(reference, evaluated, GammaCriteria(3, 3), engine=engine).evaluated
+        for engine in ENGINES
+    )
+    found = sitk.GetArrayFromImage(exact)
+    assert 0 < found.sum() < found.size
+    assert (found == sitk.GetArrayFromImage(sampled)).all()
+
+
 def test_single_slice_is_compared_in_its_plane():
     volume = np.stack([smooth_dose(6, (20, 22))] * 3)
     other = np.roll(volume, 1, axis=2) * 1.005

@@ -15,7 +15,7 @@ from SyntheticCTLib.errors import SyntheticCTError
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize(
     ("value", "sentence"),
-    [(np.nan, "NaN"), (np.inf, "infinite"), (-1.0, "negative"), (None, "nowhere above 0")],
+    [(np.nan, "NaN"), (np.inf, "infinite"), (-0.01, "negative"), (None, "nowhere above 0")],
 )
 def test_doses_that_are_none_are_refused(which, value, sentence):
     values = smooth_dose(11)
@@ -30,10 +30,16 @@ def test_doses_that_are_none_are_refused(which, value, sentence):
     assert ("reference", "evaluated")[which] in str(error.value)
 
 
-def test_noise_a_little_below_zero_is_no_reason_to_refuse():
+def test_rounding_below_zero_is_no_reason_to_refuse():
     values = smooth_dose(11)
-    values[4, 5, 6] = -0.3
+    values[4, 5, 6] = -1e-5
     compute_gamma(dose_image(smooth_dose(11)), dose_image(values))
+
+
+def test_a_plane_is_no_mask_for_volumes():
+    dose = dose_image(smooth_dose(11))
+    with pytest.raises(SyntheticCTError, match="mask is no volume"):
+        compute_gamma(dose, dose, mask=sitk.Image(11, 10, sitk.sitkUInt8))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -125,8 +125,11 @@ def test_a_keyhole_is_a_hole(tmp_path):
     assert not inside(mask, (0, 0, 1))
 
 
-def test_a_contour_stored_twice_counts_once(tmp_path):
-    mask, _ = read(tmp_path, [square(0.0), square(0.0), square(3.0)])
+@pytest.mark.parametrize("again", [slice(None), slice(None, None, -1)])
+@pytest.mark.parametrize("first", [0, 2])
+def test_a_contour_stored_twice_counts_once(tmp_path, again, first):
+    twice = np.roll(square(0.0), first, axis=0)[again]
+    mask, _ = read(tmp_path, [square(0.0), twice, square(3.0)])
     assert volume(mask) == pytest.approx(400 * 6, rel=0.01)
 
 

@@ -1,0 +1,22 @@
+"""Frames of reference (DICOM) that images were read from."""
+
+from __future__ import annotations
+
+import SimpleITK as sitk
+
+FRAME = "FrameOfReferenceUID"
+"""Image metadata: kept where a volume, a dose or structures are read from DICOM."""
+
+
+def frame_of(image: sitk.Image) -> str:
+    """Return the UID of the frame of reference of an image; "" where it is not known."""
+    for key in (FRAME, "0020|0052"):  # the second is how ITK names it in a single DICOM file
+        if image.HasMetaDataKey(key):
+            return image.GetMetaData(key).strip("\0 ")
+    return ""
+
+
+def frames_differ(one: sitk.Image, other: sitk.Image) -> bool:
+    """Whether both name a frame of reference, and not the same."""
+    frames = frame_of(one), frame_of(other)
+    return all(frames) and frames[0] != frames[1]
