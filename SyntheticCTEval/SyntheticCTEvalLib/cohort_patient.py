@@ -115,6 +115,11 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     if mr is not None:
         progress.report("Compare with the MR", 0)
         mr_body = body_contour(mr, "MR")
+        if sitk.GetArrayViewFromImage(mr_body).all():
+            progress.warn(
+                "No air was found around the patient in the MR, so all of it counts as body: the "
+                "figures against the MR are not those of its body contour."
+            )
         for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
             evaluation.candidates[name].metrics.update(figures)
         evaluation.definitions.update(mr_similarity.DEFINITIONS)
