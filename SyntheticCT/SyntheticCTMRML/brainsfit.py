@@ -20,7 +20,7 @@ from slicer.i18n import tr as _
 from .cli_module import CliModule
 from .job_volumes import Source
 from .jobs import Job, Stage, Steps, Turn
-from .nodes import image_from_node, update_node_from_image
+from .nodes import image_steps, update_node_from_image
 from .transforms import array_of, linear_transform, matrix_from_node, matrix_of, vtk_matrix
 
 SAMPLES = 100_000
@@ -63,7 +63,7 @@ class BrainsFit:
         job.at_end(self._remove)
         start = matrix_of(sitk.ReadTransform(str(job.folder / self._start)))
         for source in (self._fixed, self._moving):
-            self._nodes.append(_copy(source.node))
+            self._nodes.append((yield from _copy_steps(source.node)))
             yield
         centre = _centre(self._nodes[0])
         self._to_frame = _shift(-centre)
@@ -100,7 +100,7 @@ class BrainsFit:
         self._nodes = []
 
 
-def _copy(node: Any) -> Any:
+def _copy_steps(node: Any) -> Generator[None, None, Any]:
     """A hidden volume node with the same voxels, where the user sees them.
 
     Only parents that shear or bend make new voxels.
@@ -112,7 +112,7 @@ def _copy(node: Any) -> Any:
     parent = node.GetParentTransformNode()
     placed = _world_matrix(node) if parent is None or parent.IsTransformToWorldLinear() else None
     if placed is None or not _orthogonal(placed):
-        update_node_from_image(copy, image_from_node(node))
+        update_node_from_image(copy, (yield from image_steps(node)))
     else:
         copy.SetAndObserveImageData(node.GetImageData())
         copy.SetIJKToRASMatrix(vtk_matrix(placed))

@@ -14,7 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .display import nodes_of_class
 from .handover import reading_steps, writing_steps
 from .jobs import Job
-from .nodes import MARKS, RESULT, image_from_node, refuse_same_node, set_node_data
+from .nodes import MARKS, RESULT, image_steps, refuse_same_node, set_node_data
 
 
 class Source:
@@ -44,7 +44,7 @@ class Source:
                     what=self._what, name=self.name
                 )
             )
-        image = image_from_node(self.node, self._what)
+        image = yield from image_steps(self.node, self._what)
         yield
         yield from writing_steps(image, path)
 

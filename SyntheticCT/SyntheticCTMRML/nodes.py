@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import SimpleITK as sitk
 import vtk
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.resampling import grid_of, resample
-from SyntheticCTLib.volumes import PHANTOM_KEY, check_volume
+from SyntheticCTLib.stepwise import finished
+from SyntheticCTLib.volumes import PHANTOM_KEY, check_volume, image_like
 from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
 from .transforms import array_of
 from .translation import tr as _
+from .warping import warping_steps
 
 MARKS = ("SyntheticCT", "SyntheticCTModel", PHANTOM_KEY)
 """Image metadata that mark a synthetic CT, its model and the digital phantom; node attributes."""
@@ -42,6 +45,11 @@ def image_from_node(node: Any, what: str = "volume") -> sitk.Image:
     Raises:
         SyntheticCTError: no node, a node without voxels, or more than one value a voxel.
     """
+    return finished(image_steps(node, what))
+
+
+def image_steps(node: Any, what: str = "volume") -> Generator[None, None, sitk.Image]:
+    """Do what :func:`image_from_node` does in steps, where a parent transform bends."""
     if node is None:
         raise SyntheticCTError(_("No {what} is selected: choose a volume.").format(what=what))
     data = node.GetImageData()
@@ -58,7 +66,7 @@ def image_from_node(node: Any, what: str = "volume") -> sitk.Image:
                 "voxel."
             ).format(what=what, name=node.GetName(), count=data.GetNumberOfScalarComponents())
         )
-    return image_under(node, node.GetParentTransformNode())
+    return (yield from _steps_under(node, node.GetParentTransformNode()))
 
 
 def parents_of(node: Any) -> list[Any]:
@@ -73,7 +81,13 @@ def parents_of(node: Any) -> list[Any]:
 
 def checked_image(node: Any, what: str) -> sitk.Image:
     """Return what :func:`image_from_node` returns where volumes.check_volume takes it."""
-    return check_volume(image_from_node(node, what), f"{what} {node.GetName()}")
+    return finished(checked_steps(node, what))
+
+
+def checked_steps(node: Any, what: str) -> Generator[None, None, sitk.Image]:
+    """Do what :func:`checked_image` does in steps, where a parent transform bends."""
+    image = yield from image_steps(node, what)
+    return check_volume(image, f"{what} {node.GetName()}")
 
 
 def image_under(node: Any, parent: Any) -> sitk.Image:
@@ -81,6 +95,10 @@ def image_under(node: Any, parent: Any) -> sitk.Image:
 
     As :func:`image_from_node`, for a volume node that is in no scene; ``parent`` may be None.
     """
+    return finished(_steps_under(node, parent))
+
+
+def _steps_under(node: Any, parent: Any) -> Generator[None, None, sitk.Image]:
     if parent is None:
         return _image(node)
     if parent.IsTransformToWorldLinear():
@@ -88,7 +106,8 @@ def image_under(node: Any, parent: Any) -> sitk.Image:
         parent.GetMatrixTransformToWorld(to_world)
         labels = node.IsA("vtkMRMLLabelMapVolumeNode")
         return _moved(_image(node), array_of(to_world), labels=labels)
-    return _warped(node, parent)
+    warped = yield from warping_steps(node, parent)
+    return image_like(warped, _image(node))
 
 
 def update_node_from_image(node: Any, image: sitk.Image) -> Any:
@@ -194,14 +213,3 @@ def _orthogonal_grid(sheared: sitk.Image) -> sitk.Image:
 def _corner_median(image: sitk.Image) -> float:
     values = sitk.GetArrayViewFromImage(image)[:: image.GetDepth() - 1 or 1]
     return float(np.median(values[:, :: values.shape[1] - 1 or 1, :: values.shape[2] - 1 or 1]))
-
-
-def _warped(node: Any, parent: Any) -> sitk.Image:
-    """Harden a non-linear parent transform on a copy that is in no scene."""
-    copy = type(node)()
-    copy.CopyOrientation(node)
-    copy.SetAndObserveImageData(node.GetImageData())
-    to_world = vtk.vtkGeneralTransform()
-    parent.GetTransformToWorld(to_world)
-    copy.ApplyTransform(to_world)
-    return _image(copy)

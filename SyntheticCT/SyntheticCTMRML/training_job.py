@@ -24,7 +24,7 @@ from .child_process import CommandLine
 from .handover import writing_steps
 from .job_volumes import Source
 from .jobs import Job, JobListener, Stage, Steps, Turn
-from .nodes import image_from_node
+from .nodes import image_steps
 from .synthesis import Results
 from .views import show_chart
 
@@ -167,7 +167,7 @@ class Training(JobListener):
                             name=source.name
                         )
                     )
-                image = image_from_node(source.node, role.upper())
+                image = yield from image_steps(source.node, role.upper())
                 yield
                 files.append(f"{role}_{number}.mha")
                 job.names[str(folder / files[-1])] = source.name

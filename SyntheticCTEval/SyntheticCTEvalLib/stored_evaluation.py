@@ -16,6 +16,7 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.mask_folder import masks_in, write_masks
+from SyntheticCTLib.stepwise import finished
 from SyntheticCTLib.volumes import image_like, read_image_file, write_volume
 
 from .dvh import Dvh
@@ -169,15 +170,6 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
             ],
         )
     return result
-
-
-def finished(steps: Generator[None, None, Any]) -> Any:
-    """Do all steps at once and return their result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 def _candidate_record(candidate: CandidateResult) -> dict[str, Any]:

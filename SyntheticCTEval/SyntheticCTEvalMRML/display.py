@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from SyntheticCTEvalLib.stored_evaluation import finished, whole_hu
+from SyntheticCTEvalLib.stored_evaluation import whole_hu
 from SyntheticCTEvalLib.tables import (
     definition_columns,
     dose_volume_columns,
@@ -19,6 +19,7 @@ from SyntheticCTEvalLib.tables import (
 )
 from SyntheticCTLib.mask_folder import crop
 from SyntheticCTLib.resampling import resample, same_grid
+from SyntheticCTLib.stepwise import finished
 from SyntheticCTMRML import display
 from SyntheticCTMRML.nodes import RESULT, add_volume
 from SyntheticCTMRML.segments import add_segment

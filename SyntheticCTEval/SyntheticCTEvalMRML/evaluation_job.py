@@ -16,10 +16,11 @@ from SyntheticCTEvalLib.stored_evaluation import reading_steps
 from SyntheticCTLib.cli import is_candidate_name
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.mask_folder import write_index, write_mask
+from SyntheticCTLib.stepwise import finished
 from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
-from SyntheticCTMRML.nodes import checked_image, image_from_node
+from SyntheticCTMRML.nodes import checked_steps, image_steps
 from SyntheticCTMRML.segments import segment_masks
 from SyntheticCTMRML.translation import tr as _
 
@@ -110,15 +111,15 @@ class EvaluationInputs:
         every["dose_ct"] = self.dose_ct
         return {file: node for file, node in every.items() if node is not None}
 
-    def image(self, file: str) -> sitk.Image:
-        """Return one of the volumes as a checked image; doses in Gy."""
+    def image_steps(self, file: str) -> Generator[None, None, sitk.Image]:
+        """Return one of the volumes as a checked image, doses in Gy, in steps."""
         node = self.nodes()[file]
         if file == "region":
-            return image_from_node(node, "region")
+            return (yield from image_steps(node, "region"))
         if file.startswith("dose"):
-            return dose_of(node, self.dose_unit)
+            return (yield from _dose_steps(node, self.dose_unit))
         what = {"ct": "CT", "mr": "MR"}.get(file, "candidate")
-        return checked_image(node, what)
+        return (yield from checked_steps(node, what))
 
     def shown_doses(self) -> dict[str, Any]:
         """Return the dose nodes that hold Gy and are in the scene, "" the one on the true CT."""
@@ -151,7 +152,12 @@ def evaluation_job(
 
 def dose_of(node: Any, unit: str | None) -> sitk.Image:
     """Return a dose node as a checked image in Gy; what SlicerRT has loaded is in Gy already."""
-    return in_gray(image_from_node(node, "dose"), f"dose {node.GetName()}", _unit_of(node, unit))
+    return finished(_dose_steps(node, unit))
+
+
+def _dose_steps(node: Any, unit: str | None) -> Generator[None, None, sitk.Image]:
+    image = yield from image_steps(node, "dose")
+    return in_gray(image, f"dose {node.GetName()}", _unit_of(node, unit))
 
 
 def _unit_of(node: Any, unit: str | None) -> str | None:
@@ -165,7 +171,9 @@ def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, N
     for number, file in enumerate(nodes):
         job.report("Hand volumes over", number / count)
         yield
-        yield from writing_steps(inputs.image(file), job.folder / f"{file}.mha")
+        image = yield from inputs.image_steps(file)
+        yield
+        yield from writing_steps(image, job.folder / f"{file}.mha")
     if inputs.structures is not None:
         folder = job.folder / "structures"
         folder.mkdir()

@@ -171,10 +171,30 @@ def test_a_deforming_parent_moves_the_voxels_and_not_the_node(scene):
     expected = resample(image, warped, sitk.TranslationTransform(3, (3.0, 0, 0)), fill=-1000)
     difference = sitk.GetArrayFromImage(warped).astype(int) - sitk.GetArrayFromImage(expected)
     assert abs(difference).max() <= 1
+    # As Slicer itself hardens it.
+    copy = slicer.vtkMRMLScalarVolumeNode()
+    copy.CopyOrientation(node)
+    copy.SetAndObserveImageData(node.GetImageData())
+    copy.ApplyTransform(grid)
+    assert same_grid(warped, image_from_node(copy))
+    hardened = sitk.GetArrayFromImage(image_from_node(copy)).astype(int)
+    assert abs(hardened - sitk.GetArrayFromImage(warped)).max() <= 1
     node.SetAndObserveTransformNodeID(None)
     assert np.array_equal(
         sitk.GetArrayFromImage(image_from_node(node)), sitk.GetArrayFromImage(image)
     )
+
+
+def test_a_deforming_parent_is_applied_in_short_steps(scene, monkeypatch):
+    from SyntheticCTMRML import warping
+    from SyntheticCTMRML.nodes import image_steps
+
+    monkeypatch.setattr(warping, "STEP_VOXELS", 3 * 16 * 14)
+    node = add_volume(scene, blob(size=(16, 14, 12)), "volume")
+    bend = scene.AddNewNodeByClass("vtkMRMLBSplineTransformNode")
+    bend.SetAndObserveTransformToParent(vtk.vtkThinPlateSplineTransform())
+    node.SetAndObserveTransformNodeID(bend.GetID())
+    assert len(list(image_steps(node))) == 4
 
 
 def test_a_result_leaves_the_parent_of_its_node(scene):
