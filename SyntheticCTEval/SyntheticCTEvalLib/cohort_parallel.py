@@ -181,7 +181,7 @@ def _local_cluster(workers: int) -> Iterator[Any]:
                 n_workers=workers,
                 threads_per_worker=1,
                 processes=True,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # it serves a page in any case: any free port
                 memory_limit=0,  # a share of the memory is no limit for one patient
                 silence_logs=logging.CRITICAL,
             )
