@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.errors import SyntheticCTError
@@ -28,8 +31,7 @@ def pymedphys_gamma(
     flipped is turned, one at another angle is resampled on the reference grid; the note, empty or
     beginning with "; ", says so. The arguments are those of ``gamma_exact.exact_gamma``.
     """
-    import pymedphys
-
+    pymedphys = _pymedphys()
     matrix, offset = index_map(reference, evaluated)
     doses = sitk.GetArrayFromImage(reference).astype(float)
     other, axes_other, note = _on_reference_axes(reference, evaluated, matrix, offset)
@@ -62,6 +64,21 @@ def pymedphys_gamma(
     gamma[~region] = -1
     gamma[~_within_reach(doses.shape, matrix, offset, evaluated, cap * distance_mm)] = -1
     return gamma, note
+
+
+def _pymedphys() -> ModuleType:
+    """Return the package.
+
+    0.40, the last one for Python 3.13, interpolates by scipy where an optional package is absent,
+    but only after it has read a list that it looks for in the wrong folder.
+    """
+    import pymedphys
+
+    if pymedphys.__version__.startswith("0.40."):
+        from pymedphys._dev import paths
+
+        paths.DEPENDENCY_EXTRA_PATH = Path(pymedphys.__file__).with_name("dependency-extra.txt")
+    return pymedphys
 
 
 def _within_reach(
