@@ -6,6 +6,7 @@ the true CT first, so that the comparison is of CT numbers and not of registrati
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -48,6 +49,9 @@ class EvaluationSettings:
         dose_percent, distance_mm, gamma_local, gamma_cap: gamma criterion; global to the
             prescription unless local.
         gamma_engine: "exact" or "pymedphys".
+
+    Raises:
+        SyntheticCTError: a prescription that is not above 0, or no gamma criterion.
     """
 
     prescription_gy: float | None = None
@@ -61,6 +65,25 @@ class EvaluationSettings:
     gamma_local: bool = False
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
+
+    def __post_init__(self) -> None:
+        dose = self.prescription_gy
+        if dose is not None and not (math.isfinite(dose) and dose > 0):
+            raise SyntheticCTError(
+                f"The prescription is {dose:g} Gy: give a dose above 0, or none."
+            )
+        self.criteria(dose)
+
+    def criteria(self, prescription_gy: float | None) -> GammaCriteria:
+        """Return the gamma criterion for a prescription."""
+        return GammaCriteria(
+            dose_percent=self.dose_percent,
+            distance_mm=self.distance_mm,
+            local=self.gamma_local,
+            normalization_gy=prescription_gy,
+            cutoffs_percent=self.cutoffs_percent,
+            cap=self.gamma_cap,
+        )
 
     def purposes(self, imported: bool) -> list[str]:
         """Return what packages are needed for, as SyntheticCTMRML.packages names it.
@@ -297,14 +320,7 @@ def _gamma(
     settings: EvaluationSettings,
     progress: Progress,
 ) -> None:
-    criteria = GammaCriteria(
-        dose_percent=settings.dose_percent,
-        distance_mm=settings.distance_mm,
-        local=settings.gamma_local,
-        normalization_gy=result.prescription_gy,
-        cutoffs_percent=settings.cutoffs_percent,
-        cap=settings.gamma_cap,
-    )
+    criteria = settings.criteria(result.prescription_gy)
     for name, candidate in result.candidates.items():
         if candidate.dose is None:
             continue

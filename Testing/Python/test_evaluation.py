@@ -137,6 +137,20 @@ def test_registration_brings_a_moved_candidate_back(phantom):
     )
 
 
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"prescription_gy": 0}, "prescription is 0 Gy"),
+        ({"prescription_gy": math.nan}, "prescription is nan Gy"),
+        ({"distance_mm": 0}, "distance in mm"),
+        ({"cutoffs_percent": (110,)}, "cutoffs"),
+    ],
+)
+def test_settings_without_meaning_are_refused_before_anything_is_done(wrong, sentence):
+    with pytest.raises(SyntheticCTError, match=sentence):
+        EvaluationSettings(**wrong)
+
+
 def test_target_is_found_by_name_or_named(phantom):
     names = {"bladder": phantom.ct, "PTV 45": phantom.ct, "gtv": phantom.ct}
     assert find_target(names, None) == "PTV 45"
