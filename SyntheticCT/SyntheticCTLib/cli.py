@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _asked_to_end)
+        if hasattr(signal, "SIGHUP"):  # the terminal was closed
+            signal.signal(signal.SIGHUP, _asked_to_end)
     progress: Progress = JsonProgress() if options.progress == "json" else TerminalProgress()
     try:
         outputs = options.run(options, progress)
@@ -40,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(options, progress, str(error), FAILED)
     except SyntheticCTError as error:
         return _failed(options, progress, str(error), BAD_INPUT)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads any more
+        sentence = "Nobody reads the progress any more: the work was stopped."
+        return _failed(options, progress, sentence, FAILED)
     except KeyboardInterrupt:
         discard_stages()
         return _failed(options, progress, "Interrupted; nothing half-written is left.", INTERRUPTED)
@@ -107,7 +113,9 @@ def _add_demo(command: Callable) -> None:
         "both onto the CT, recalculates dose, and writes report.html, scene.mrb and metrics.json.",
     )
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
-    sub.add_argument("--seed", type=int, default=1001, help="of the digital patient (%(default)s)")
+    sub.add_argument(
+        "--seed", type=_seed, default=1001, help="of the digital patient (%(default)s)"
+    )
     sub.add_argument(
         "--full", action="store_true", help="the clinical grid (512 x 512), which takes longer"
     )
@@ -124,7 +132,7 @@ def _add_phantom(command: Callable) -> None:
         "Each has MR, CT, mDixon, MRCAT, labels, structures and the known deformation between "
         "MR and CT; a manifest.csv lists them for train and cohort. Same seed, same bytes.",
     )
-    sub.add_argument("--seed", type=int, required=True, help="of the first patient")
+    sub.add_argument("--seed", type=_seed, required=True, help="of the first patient")
     sub.add_argument("--count", type=int, default=1, help="patients, seeds N, N+1, ... (1)")
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the cohort")
     sub.add_argument(
@@ -172,7 +180,7 @@ def _add_train(command: Callable) -> None:
         metavar=("LOW", "HIGH"),
         help="CT numbers that -1 and 1 stand for (-1024 2048)",
     )
-    sub.add_argument("--seed", type=int, default=0, help="of weights and order (%(default)s)")
+    sub.add_argument("--seed", type=_seed, default=0, help="of weights and order (%(default)s)")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument("--workers", type=int, default=1, help="pairs registered at once (1)")
     sub.add_argument("--domain", default="", help="what the model is for, in words")
@@ -268,6 +276,12 @@ def _add_evaluate(command: Callable) -> None:
         "makes its scene of",
     )
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: give a whole number from 0 up")
+    return int(text)
 
 
 def _model(text: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .outputs import refuse_overwrite, staged_file
 from .progress import Progress
-from .volumes import read_image_file, read_volume, write_volume
+from .volumes import read_image_file, read_volume, require_format, write_volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .registration import Registration
 
 Outputs = dict[str, Path]
+_VOLUMES = ("sct", "uncertainty", "normalized", "warped", "field")
 
 
 def add_normalize(command: Callable, model_type: Callable[[str], str]) -> None:
@@ -212,6 +213,9 @@ def _refuse(options: argparse.Namespace, outputs: Outputs, inputs: list[str | No
     paths = [*outputs.values()]
     if getattr(options, "histograms", None):
         paths.append(Path(options.histograms))
+    for name, path in outputs.items():
+        if name in _VOLUMES:
+            require_format(path)
     for index, path in enumerate(paths):
         refuse_overwrite(path, [*filter(None, inputs), *paths[:index]])
 

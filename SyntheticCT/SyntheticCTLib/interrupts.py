@@ -7,7 +7,9 @@ import signal
 import threading
 from collections.abc import Iterator
 
-_HELD = (signal.SIGINT, signal.SIGTERM)
+_HELD = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 @contextlib.contextmanager

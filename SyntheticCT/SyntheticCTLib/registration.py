@@ -145,9 +145,13 @@ def register(
             else:
                 transform = sitk.CompositeTransform([rigid, frame.field_to_world(vectors)])
                 value = bent
+    warped = resample(moving, fixed, transform, fill=fill)
+    for key in moving.GetMetaDataKeys():
+        if key.startswith("SyntheticCT"):  # it stays a synthetic CT
+            warped.SetMetaData(key, moving.GetMetaData(key))
     return Registration(
         transform=transform,
-        warped=resample(moving, fixed, transform, fill=fill),
+        warped=warped,
         rigid=rigid,
         metric_value=value,
         deformed=vectors is not None,

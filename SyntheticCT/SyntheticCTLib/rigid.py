@@ -54,15 +54,25 @@ def rigid_registration(
     start.SetTranslation(first_shift(still, loose).tolist())
     method.SetInitialTransform(start, inPlace=True)
 
+    interrupts: list[BaseException] = []
+
     def tell() -> None:
-        done = method.GetCurrentLevel() + method.GetOptimizerIteration() / RIGID_ITERATIONS
-        progress.report(step, 0.1 + 0.44 * done)
+        try:
+            done = method.GetCurrentLevel() + method.GetOptimizerIteration() / RIGID_ITERATIONS
+            progress.report(step, 0.1 + 0.44 * done)
+        except BaseException as interrupt:  # Ctrl-C: ITK would make a failure of it
+            interrupts.append(interrupt)
+            method.StopRegistration()
 
     method.AddCommand(sitk.sitkIterationEvent, tell)
     try:
         with _one_thread():
             method.Execute(still.image, loose.image)
+        if interrupts:
+            raise interrupts[0]
     except RuntimeError as error:
+        if interrupts:
+            raise interrupts[0] from None
         raise SyntheticCTError(
             "The rigid registration failed: check that the two images overlap and show the same "
             f"part of one patient ({str(error).strip().splitlines()[-1]})."

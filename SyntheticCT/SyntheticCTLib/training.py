@@ -6,6 +6,7 @@ with 2e-4, batches of three slabs, 100 epochs, intensities in -1..1, 512 x 512.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import shutil
@@ -186,6 +187,11 @@ def _run_epoch(
             found["adversarial"] = fooling.item()
         _step(state.optimizers["generator"], loss)
         found["l1_hu"] = l1.item() * half
+        if not all(math.isfinite(value) for value in found.values()):
+            raise SyntheticCTError(
+                f"The training diverged in epoch {epoch + 1}: lower the learning rate and train "
+                "anew, the checkpoint holds the epoch before."
+            )
         for name, value in found.items():
             sums[name] += value
         progress.report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from .errors import SyntheticCTError
@@ -55,6 +56,15 @@ class TrainingSettings:
             raise SyntheticCTError(
                 f"The size {self.size} does not fit: it must be at least 32 and a multiple of "
                 f"{2**self.depth} at depth {self.depth}."
+            )
+        numbers = (self.learning_rate, self.l1_weight, self.adversarial_weight, *self.hu_range)
+        if not all(math.isfinite(number) for number in numbers) or self.seed < 0:
+            raise SyntheticCTError("Settings must be finite numbers, and the seed not negative.")
+        low, high = self.hu_range
+        if not -32768 <= low < high <= 32767:
+            raise SyntheticCTError(
+                f"The range of CT numbers {low:g} to {high:g} HU has no meaning: give the lowest "
+                "and the highest, such as -1024 and 2048."
             )
         if self.learning_rate <= 0 or self.l1_weight < 0 or self.adversarial_weight < 0:
             raise SyntheticCTError("The learning rate must be positive and weights not negative.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import os
+import re
 import zlib
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from .outputs import staged_file
 SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical device"
 """Label that every synthetic CT carries, in files, scenes and reports."""
 
+FORMATS = (".nrrd", ".mha", ".nii", ".nii.gz")
+"""Formats that volumes are written in: one file, with place and direction."""
 PHANTOM_KEY = "SyntheticCTPhantom"
 """Metadata key, with the seed, by which the digital phantom's images are known."""
 
@@ -58,7 +61,9 @@ def read_image_file(path: Path, what: str) -> sitk.Image:
             "or a DICOM folder that is complete."
         ) from error
     for key in image.GetMetaDataKeys():
-        if key.startswith("0010|"):
+        # Neither DICOM's elements, but for the frame, nor what a converter made of them.
+        dicom = re.fullmatch(r"[0-9a-f]{4}\|[0-9a-f]{4}", key) and key != "0020|0052"
+        if dicom or re.search("patient|physician|operator|institution", key, re.IGNORECASE):
             image.EraseMetaData(key)
     return image
 
@@ -126,17 +131,35 @@ def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
 
 
 def write_volume(image: sitk.Image, path: str | os.PathLike, *, compress: bool = True) -> Path:
-    """Write ``image`` to ``path``, whole or not at all, and return the path."""
+    """Write ``image`` to ``path``, whole or not at all, and return the path.
+
+    Raises:
+        SyntheticCTError: another format than :data:`FORMATS`, or no room on the disk.
+    """
     path = Path(path)
+    require_format(path)
+    nifti = ".nii" in path.suffixes
+    if nifti and image.HasMetaDataKey("SyntheticCT"):
+        image = sitk.Image(image)
+        image.SetMetaData("ITK_FileNotes", SYNTHETIC_NOTE)  # the one text that the format has
     with staged_file(path) as stage:
         try:
             sitk.WriteImage(image, str(stage), useCompression=compress, compressionLevel=3)
-        except RuntimeError as error:
+            if nifti:  # its writer says nothing of a full disk
+                _require_whole_nifti(stage)
+        except (RuntimeError, EOFError, OSError, zlib.error) as error:
             raise SyntheticCTError(
-                f"The volume {path} cannot be written: end the name with .nrrd, .nii.gz or .mha "
-                "and make sure that there is room on the disk."
+                f"The volume {path} cannot be written: make sure that there is room on the disk."
             ) from error
     return path
+
+
+def require_format(path: str | os.PathLike) -> None:
+    """Raise SyntheticCTError where a file name is of no format that keeps a volume whole."""
+    if not str(path).lower().endswith(FORMATS):
+        raise SyntheticCTError(
+            f"The volume {path} cannot be written: end the name with {', '.join(FORMATS)}."
+        )
 
 
 def label_synthetic(image: sitk.Image, bundle_sha256: str = "") -> sitk.Image:

@@ -202,6 +202,10 @@ def _place(
 ) -> tuple[sitk.Image, np.ndarray]:
     """Return a candidate on the CT's grid in HU and the voxels that it covers."""
     transform = None
+    if float(sitk.GetArrayViewFromImage(candidate).min()) > -300:
+        progress.warn(
+            f"{name} holds no air (nothing below -300): check that it is a CT-like volume in HU."
+        )
     if settings.register:
         progress.report(f"Register {name}", 0)
         found = register(ct, candidate, metric="mse", fill=HU_OUTSIDE, progress=progress)
@@ -298,6 +302,12 @@ def _import(
     largest = float(_array(dose_ct).max())
     result.prescription_gy = settings.prescription_gy or largest
     result.dose_ct = dose_ct
+    inside = resample(result.body, dose_ct, fill=0, nearest=True)
+    if not sitk.GetArrayViewFromImage(inside).any():
+        raise SyntheticCTError(
+            "The dose on the true CT does not reach the body in the CT: check that both belong to "
+            "the same patient and frame."
+        )
     if frames_differ(dose_ct, result.ct):
         result.notes.append(
             "The dose on the true CT and the CT are of different frames of reference: check that "

@@ -74,6 +74,21 @@ def test_generate_writes_both_volumes_on_the_grid_of_the_mr(mr, model, tmp_path,
     assert sorted(p.name for p in sct.parent.iterdir()) == ["sct.nrrd", "u.nrrd"]
 
 
+def test_a_reader_that_goes_away_ends_the_work_with_a_sentence(mr, model, tmp_path):
+    command = [sys.executable, "-m", "SyntheticCTLib", "generate", mr, "--model", model]
+    command += ["--output", tmp_path / "sct.nrrd", "--progress", "json"]
+    with subprocess.Popen(
+        [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        error = process.stderr.read()
+    assert process.returncode == 1
+    assert (
+        error.strip() == "synthetic-ct: Nobody reads the progress any more: the work was stopped."
+    )
+    assert not (tmp_path / "sct.nrrd").exists()
+
+
 def test_progress_json_is_one_event_a_line_and_ends_with_done(mr, model, tmp_path, capsys):
     arguments = ["generate", mr, "--model", model, "--output", tmp_path / "sct.nrrd"]
     assert main([*map(str, arguments), "--progress", "json"]) == 0

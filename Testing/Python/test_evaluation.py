@@ -137,6 +137,17 @@ def test_registration_brings_a_moved_candidate_back(phantom):
     )
 
 
+def test_what_cannot_belong_together_is_told(phantom):
+    dose = image_like(np.full(phantom.ct.GetSize()[::-1], 2, np.float32), phantom.ct)
+    dose.SetOrigin((9000.0, 0.0, 0.0))
+    candidates = {"self": phantom.ct}
+    with pytest.raises(SyntheticCTError, match="does not reach the body"):
+        evaluate(phantom.ct, candidates, dose_ct=dose, doses={"self": dose}, settings=PLACED)
+    settings = dataclasses.replace(PLACED, dose=False)
+    result = evaluate(phantom.ct, {"MR": phantom.ct + 1024}, settings=settings)
+    assert any("MR holds no air" in note for note in result.notes)
+
+
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [

@@ -13,7 +13,7 @@ from SyntheticCTLib.cli import main
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.registration import register
 from SyntheticCTLib.resampling import resample
-from SyntheticCTLib.volumes import write_volume
+from SyntheticCTLib.volumes import label_synthetic, write_volume
 
 
 @pytest.fixture
@@ -144,3 +144,19 @@ def test_no_input_is_overwritten(folder, capsys):
     assert run("generate", mr, "--model", model, *same) == 2
     assert mr.read_bytes() == before
     assert not (folder / "o.nrrd").exists()
+
+
+def test_an_output_in_another_format_is_refused_before_anything_is_computed(folder, capsys):
+    outputs = ("--output", folder / "late.nrrd", "--uncertainty", folder / "u.mhd")
+    assert run("generate", folder / "mr.nrrd", "--model", folder / "model", *outputs) == 2
+    assert "u.mhd cannot be written" in capsys.readouterr().err
+    assert not (folder / "late.nrrd").exists()
+
+
+def test_a_registered_synthetic_ct_stays_labelled(folder):
+    write_volume(ct_like(), folder / "ct.nrrd")
+    write_volume(label_synthetic(ct_like(20)), folder / "sct.nrrd")
+    files = ("--fixed", folder / "ct.nrrd", "--moving", folder / "sct.nrrd")
+    asked = ("--metric", "mse", "--fill", "-1024", "--no-deformable")
+    assert run("register", *files, *asked, "--output", folder / "r.nrrd") == 0
+    assert "research use" in sitk.ReadImage(str(folder / "r.nrrd")).GetMetaData("SyntheticCT")

@@ -20,6 +20,14 @@ from SyntheticCTLib.outputs import (
 )
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt also where the tests were started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def test_output_equal_to_input_is_refused_however_it_is_spelled(tmp_path):
     (tmp_path / "mr.nrrd").write_text("in")
     (tmp_path / "link.nrrd").symlink_to(tmp_path / "mr.nrrd")
@@ -106,7 +114,7 @@ def test_staged_folder_leaves_nothing_half_written_after_a_failure(tmp_path):
     assert (tmp_path / "metrics.json").read_text() == "old"
 
 
-def test_an_interrupt_during_the_removal_waits_for_its_end(tmp_path, monkeypatch):
+def test_an_interrupt_during_the_removal_waits_for_its_end(tmp_path, monkeypatch, interruptible):
     remove = shutil.rmtree
 
     def interrupted(*arguments, **options):
@@ -120,7 +128,9 @@ def test_an_interrupt_during_the_removal_waits_for_its_end(tmp_path, monkeypatch
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_an_interrupt_while_results_are_moved_waits_for_the_last(tmp_path, monkeypatch):
+def test_an_interrupt_while_results_are_moved_waits_for_the_last(
+    tmp_path, monkeypatch, interruptible
+):
     replace = os.replace
 
     def interrupted(*arguments):
@@ -134,7 +144,7 @@ def test_an_interrupt_while_results_are_moved_waits_for_the_last(tmp_path, monke
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.txt", "b.txt"]
 
 
-def test_interrupts_at_any_moment_leave_nothing(tmp_path):
+def test_interrupts_at_any_moment_leave_nothing(tmp_path, interruptible):
     def write_until_interrupted() -> None:
         threading.Timer(0.002 * random(), _thread.interrupt_main).start()
         while True:

@@ -298,6 +298,22 @@ def blobs_array(shift: tuple[float, ...]) -> np.ndarray:
     return sitk.GetArrayFromImage(blobs(BLOB_GRID, shift))
 
 
+def test_an_interrupt_during_the_rigid_registration_is_no_failure():
+    class Interrupted(Progress):
+        def report(self, step, fraction, **details):
+            if fraction > 0.1:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        register(
+            blobs(BLOB_GRID),
+            blobs(BLOB_GRID, (5, 0, 0)),
+            metric="mse",
+            fill=-1024,
+            progress=Interrupted(),
+        )
+
+
 def test_outside_the_moving_field_lies_the_fill_value():
     narrow = grid_of((48, 40, 12), (4.0, 4.0, 5.0), (-94, -78, -27.5))
     result = register(blobs(BLOB_GRID), blobs(narrow), metric="mse", fill=-777, deformable=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -125,10 +126,21 @@ def test_settings_that_make_no_sense_are_told(manifest, tmp_path):
         ({"size": 50, "depth": 4}, "multiple of 16"),
         ({"epochs": 0}, "at least 1"),
         ({"learning_rate": 0}, "learning rate"),
+        ({"l1_weight": math.nan}, "finite"),
+        ({"seed": -1}, "not negative"),
+        ({"hu_range": (100.0, -100.0)}, "range of CT numbers"),
+        ({"hu_range": (-1024.0, 1e6)}, "range of CT numbers"),
         ({"spacing_mm": 0.0}, "spacing"),
     ):
         with pytest.raises(SyntheticCTError, match=sentence):
             train(read_sources(manifest), tmp_path / "model", replace(SMALL, **wrong))
+
+
+def test_a_training_that_diverges_says_so_and_makes_no_model(manifest, tmp_path):
+    settings = replace(SMALL, learning_rate=1e30, adversarial_weight=0.0)
+    with pytest.raises(SyntheticCTError, match="diverged in epoch"):
+        train(read_sources(manifest), tmp_path / "model", settings)
+    assert not (tmp_path / "model").exists()
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,10 @@ def test_writing_leaves_only_the_volume(image, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.nrrd"]
 
 
-def test_a_suffix_that_cannot_be_written_leaves_nothing(image, tmp_path):
+@pytest.mark.parametrize("suffix", [".unknown", ".mhd", ".nhdr", ".img", ".tif", ".h5"])
+def test_a_format_that_does_not_keep_a_volume_whole_leaves_nothing(image, tmp_path, suffix):
     with pytest.raises(SyntheticCTError, match=r"cannot be written: end the name with \.nrrd"):
-        write_volume(image, tmp_path / "a.unknown")
+        write_volume(image, tmp_path / f"a{suffix}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -66,6 +67,18 @@ def test_a_synthetic_ct_says_so_in_its_file(image, tmp_path):
     back = sitk.ReadImage(str(tmp_path / "a.nrrd"))
     assert back.GetMetaData("SyntheticCT") == SYNTHETIC_NOTE
     assert back.GetMetaData("SyntheticCTModel") == "abc"
+    write_volume(image, tmp_path / "a.nii.gz")
+    assert "research use" in sitk.ReadImage(str(tmp_path / "a.nii.gz")).GetMetaData("descrip")
+
+
+def test_what_names_the_patient_is_not_read(image, tmp_path):
+    for key in ("PatientName", "0008|0090", "Referring Physician", "SyntheticCT"):
+        image.SetMetaData(key, "Doe")
+    sitk.WriteImage(image, str(tmp_path / "a.nrrd"))
+    kept = read_volume(tmp_path / "a.nrrd")
+    assert [key for key in kept.GetMetaDataKeys() if kept.GetMetaData(key) == "Doe"] == [
+        "SyntheticCT"
+    ]
 
 
 def test_a_4d_image_of_one_time_point_is_a_volume(image, tmp_path):
