@@ -24,7 +24,9 @@ DIRECTION_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
-class _Slice:
+class DicomSlice:
+    """What the header of a slice, or of a frame, says."""
+
     path: Path
     series: str
     description: str
@@ -79,11 +81,11 @@ def read_dicom_folder(folder: Path, what: str) -> sitk.Image:
         raise SyntheticCTError(
             f"The {what} folder {folder} holds a single slice: give the whole series."
         )
-    ordered, step = _in_order(slices, folder, what)
+    ordered, step = in_order(slices, folder, what)
     return _read_pixels(ordered, step, folder, what)
 
 
-def _headers(folder: Path) -> tuple[list[_Slice], list[str]]:
+def _headers(folder: Path) -> tuple[list[DicomSlice], list[str]]:
     """Return the image slices in ``folder`` and the modalities of its other DICOM files."""
     from pydicom import dcmread
     from pydicom.errors import InvalidDicomError
@@ -121,7 +123,7 @@ def _headers(folder: Path) -> tuple[list[_Slice], list[str]]:
             for tag in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing")
         )
         slices.append(
-            _Slice(
+            DicomSlice(
                 path=path,
                 series=str(header.get("SeriesInstanceUID", "")),
                 description=str(header.get("SeriesDescription", "")) or "no description",
@@ -157,7 +159,7 @@ def _pixel_bytes(header: pydicom.Dataset) -> int:
     return element_header + int(header.Rows) * int(header.Columns) * bits // 8
 
 
-def _require_one_series(slices: list[_Slice], folder: Path, what: str) -> None:
+def _require_one_series(slices: list[DicomSlice], folder: Path, what: str) -> None:
     counts = Counter((s.series, s.modality, s.description) for s in slices)
     if len({series for series, _, _ in counts}) > 1:
         names = ", ".join(
@@ -180,7 +182,9 @@ def _require_one_series(slices: list[_Slice], folder: Path, what: str) -> None:
         )
 
 
-def _in_order(slices: list[_Slice], folder: Path, what: str) -> tuple[list[_Slice], np.ndarray]:
+def in_order(
+    slices: list[DicomSlice], folder: Path, what: str
+) -> tuple[list[DicomSlice], np.ndarray]:
     """Return the slices along their normal, and the step (mm) from one to the next."""
     first = slices[0]
     for other in slices[1:]:
@@ -236,7 +240,7 @@ def _in_order(slices: list[_Slice], folder: Path, what: str) -> tuple[list[_Slic
     return ordered, step
 
 
-def _read_pixels(slices: list[_Slice], step: np.ndarray, folder: Path, what: str) -> sitk.Image:
+def _read_pixels(slices: list[DicomSlice], step: np.ndarray, folder: Path, what: str) -> sitk.Image:
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames([str(s.path) for s in slices])
     rescale = {s.rescale for s in slices}
@@ -253,7 +257,11 @@ def _read_pixels(slices: list[_Slice], step: np.ndarray, folder: Path, what: str
         image = reader.Execute()
     except RuntimeError as error:
         raise unreadable from error
-    first = slices[0]
+    return placed(image, slices[0], step)
+
+
+def placed(image: sitk.Image, first: DicomSlice, step: np.ndarray) -> sitk.Image:
+    """Give an image whose slices are in order the geometry that their headers tell."""
     row_mm, column_mm = first.layout[2:]
     along_row, along_column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
     along_row = along_row / np.linalg.norm(along_row)

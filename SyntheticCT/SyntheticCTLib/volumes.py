@@ -18,6 +18,8 @@ from .outputs import staged_file
 SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical device"
 """Label that every synthetic CT carries, in files, scenes and reports."""
 
+NUMBER_OF_FRAMES = "0028|0008"
+"""Metadata key of a multi-frame DICOM file, as GDCM reads it."""
 FORMATS = (".nrrd", ".mha", ".nii", ".nii.gz")
 """Formats that volumes are written in: one file, with place and direction."""
 PHANTOM_KEY = "SyntheticCTPhantom"
@@ -60,6 +62,10 @@ def read_image_file(path: Path, what: str) -> sitk.Image:
             f"The {what} {path} cannot be read as an image: give a NRRD, NIfTI or MetaImage file "
             "or a DICOM folder that is complete."
         ) from error
+    if image.HasMetaDataKey(NUMBER_OF_FRAMES) and image.GetDepth() > 1:
+        from .dicom_frames import frames_in_order
+
+        image = frames_in_order(image, path, what)
     for key in image.GetMetaDataKeys():
         # Neither DICOM's elements, but for the frame, nor what a converter made of them.
         dicom = re.fullmatch(r"[0-9a-f]{4}\|[0-9a-f]{4}", key) and key != "0020|0052"
