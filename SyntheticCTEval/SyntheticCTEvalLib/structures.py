@@ -158,8 +158,15 @@ def _read_rtstruct(
         if item.get("ROINumber") is not None
     }
     found: dict[str, _Contours] = {}
+    drawn = set()
     for item in dataset.get("ROIContourSequence") or []:
         number = item.get("ReferencedROINumber")
+        if number is None:  # it is stored behind the contours
+            raise SyntheticCTError(
+                f"The {what} end in the middle of the contours: the file is truncated; export it "
+                "again."
+            )
+        drawn.add(int(number))
         name = _unique(names.get(number, f"ROI {number}"), found)
         contours = _contours(item, name, progress)
         if contours is not None:
@@ -168,6 +175,9 @@ def _read_rtstruct(
         raise SyntheticCTError(
             f"The {what} hold no closed contour: export the structure set with its contours."
         )
+    for number, name in names.items():
+        if number not in drawn:
+            progress.warn(f"The structure {name} has no contour and is left out.")
     gaps = [np.diff(contours.positions) for contours in found.values()]
     common = float(np.median(np.concatenate(gaps))) if any(len(g) for g in gaps) else 0.0
     return {

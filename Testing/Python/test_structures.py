@@ -228,6 +228,16 @@ def test_bad_files_are_told_in_a_sentence_without_the_patient(tmp_path):
         assert "Doe" not in str(error.value)
 
 
+def test_a_truncated_structure_set_is_refused(tmp_path):
+    contours = {"PTV": [circle(z, 10.0) for z in (0.0, 3.0, 6.0)]}
+    path = rtstruct(tmp_path / "s.dcm", contours)
+    data = path.read_bytes()
+    for part in (0.6, 0.95):
+        path.write_bytes(data[: int(part * len(data))])
+        with pytest.raises(SyntheticCTError, match="truncated"):
+            read_structures(path, CT)
+
+
 def test_another_frame_of_reference_is_told(tmp_path):
     path = rtstruct(tmp_path / "s.dcm", {"PTV": [square(0.0)]})
     for frame, count in (("1.2.3", 0), ("9.9", 1)):
