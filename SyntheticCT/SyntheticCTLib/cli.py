@@ -304,7 +304,8 @@ def _named(text: str) -> tuple[str, str]:
 def is_candidate_name(name: str) -> bool:
     """Whether a candidate may be called so: its name becomes part of file names."""
     allowed = all(letter.isalnum() or letter in " -_.,()+" for letter in name)
-    return allowed and bool(name) and name == name.strip(" .") and name.lower() != "ct"
+    taken = name.lower() == "ct" or name.lower().startswith("difference_")
+    return allowed and 0 < len(name) <= 100 and name == name.strip(" .") and not taken
 
 
 def _percents(text: str) -> tuple[float, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .errors import SyntheticCTError
 from .outputs import require_writable_folder, staged_folder
 from .progress import Progress
-from .volumes import read_volume, write_volume
+from .volumes import read_mask, read_volume, write_volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -112,7 +112,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
             if options.structures
             else {}
         ),
-        region=read_volume(options.region, "region") if options.region else None,
+        region=read_mask(options.region, "region") if options.region else None,
         mr=mr,
         histograms=histogram_set(mr, bundle) if bundle else None,
         settings=EvaluationSettings(
@@ -181,8 +181,8 @@ def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
 
 
 def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
-    names = [name for name, _ in pairs]
-    twice = [name for name in names if names.count(name) > 1]
+    names = [name.casefold() for name, _ in pairs]  # files of some systems know no case
+    twice = [name for name, _ in pairs if names.count(name.casefold()) > 1]
     if twice:
         raise SyntheticCTError(f"{option} names {twice[0]} twice: give every one its own name.")
     return dict(pairs)

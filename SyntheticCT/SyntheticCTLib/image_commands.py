@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from .outputs import refuse_overwrite, staged_file
 from .progress import Progress
-from .volumes import read_image_file, read_volume, require_format, write_volume
+from .volumes import read_mask, read_volume, require_format, write_volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -130,8 +130,7 @@ def generate(options: argparse.Namespace, progress: Progress) -> Outputs:
     _refuse(options, outputs, [options.mr, options.model, options.body])
     bundle = load_bundle(options.model)
     mr = read_volume(options.mr, "MR")
-    # Not read_volume, which would refuse a mask that is cropped to a box of its own.
-    body = read_image_file(Path(options.body), "body contour") if options.body else None
+    body = read_mask(options.body, "body contour") if options.body else None
     result = run(mr, bundle, device=options.device, body=body, progress=progress)
     for name, path in outputs.items():
         write_volume(getattr(result, name), path, compress=not options.uncompressed)

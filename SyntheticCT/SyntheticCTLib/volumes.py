@@ -74,6 +74,23 @@ def read_image_file(path: Path, what: str) -> sitk.Image:
     return image
 
 
+def read_mask(path: str | os.PathLike, what: str) -> sitk.Image:
+    """Read a mask, which may be cropped to a box that it fills.
+
+    Raises:
+        SyntheticCTError: unreadable, not 3D, not scalar, or NaN.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise SyntheticCTError(f"The {what} {path} is no file: give a mask.")
+    image = read_image_file(path, what)
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise SyntheticCTError(f"The {what} {path} is not a 3D mask with one value a voxel.")
+    if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
+        raise SyntheticCTError(f"The {what} {path} holds NaN or infinite voxels: repair it.")
+    return image
+
+
 def _require_whole_nifti(path: Path) -> None:
     """Raise EOFError for a truncated NIfTI file, whose missing voxels ITK would read as 0."""
     if not path.name.lower().endswith((".nii", ".nii.gz")):

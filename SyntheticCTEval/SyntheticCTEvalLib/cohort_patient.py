@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from SyntheticCTLib import __version__
 from SyntheticCTLib.errors import SyntheticCTError
 from SyntheticCTLib.progress import SILENT, NotedProgress, Progress
-from SyntheticCTLib.volumes import read_volume, write_volume
+from SyntheticCTLib.volumes import read_mask, read_volume, write_volume
 
 from . import mr_similarity
 from .body import body_contour
@@ -105,7 +105,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         dose_ct=read_dose(entry.dose_ct, entry.dose_unit) if entry.dose_ct else None,
         doses={name: read_dose(path, entry.dose_unit) for name, path in entry.doses.items()},
         structures=_structures(entry, ct, progress),
-        region=read_volume(entry.region, "region") if entry.region else None,
+        region=read_mask(entry.region, "region") if entry.region else None,
         mr=mr,
         histograms=histograms,
         settings=_evaluation_settings(entry, settings),

@@ -137,6 +137,23 @@ def test_registration_brings_a_moved_candidate_back(phantom):
     )
 
 
+def test_a_region_may_be_cropped_to_its_box(phantom, tmp_path):
+    whole = sitk.Image(phantom.ct.GetSize(), sitk.sitkUInt8) * 0
+    whole.CopyInformation(phantom.ct)
+    box = (slice(30, 50), slice(30, 50), slice(8, 20))
+    whole[box] = 1
+    write_volume(phantom.ct, tmp_path / "ct.nrrd")
+    write_volume(changed(phantom.ct, 100), tmp_path / "dense.nrrd")
+    found = []
+    for name, mask in (("whole", whole), ("box", whole[box])):
+        write_volume(mask, tmp_path / f"{name}.nrrd")
+        files = ["--ct", tmp_path / "ct.nrrd", "--candidate", f"dense={tmp_path}/dense.nrrd"]
+        asked = ["--no-dose", "--no-registration", "--no-scene"]
+        region = ["--region", tmp_path / f"{name}.nrrd", "--output", tmp_path / f"out {name}"]
+        found.append(run(*files, *asked, *region)["candidates"]["dense"]["mae_body"])
+    assert found[0] == found[1]
+
+
 def test_what_cannot_belong_together_is_told(phantom):
     dose = image_like(np.full(phantom.ct.GetSize()[::-1], 2, np.float32), phantom.ct)
     dose.SetOrigin((9000.0, 0.0, 0.0))
