@@ -118,10 +118,11 @@ def _headers(folder: Path) -> tuple[list[DicomSlice], list[str]]:
         if path.name.upper() == "DICOMDIR" or "Rows" not in header or modality.startswith("RT"):
             others.append(modality)
             continue
-        orientation, position, spacing = (
-            tuple(float(v) for v in header[tag].value) if header.get(tag) else None
-            for tag in ("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing")
-        )
+        orientation = _numbers(header, "ImageOrientationPatient", 6)
+        position = _numbers(header, "ImagePositionPatient", 3)
+        spacing = _numbers(header, "PixelSpacing", 2)
+        if spacing and min(spacing) <= 0:
+            spacing = None
         slices.append(
             DicomSlice(
                 path=path,
@@ -141,6 +142,15 @@ def _headers(folder: Path) -> tuple[list[DicomSlice], list[str]]:
             )
         )
     return slices, others
+
+
+def _numbers(header: pydicom.Dataset, name: str, count: int) -> tuple[float, ...] | None:
+    """Numbers of an element; None where they are missing, too few or none."""
+    try:
+        values = tuple(float(v) for v in header[name].value)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return values if len(values) == count and np.isfinite(values).all() else None
 
 
 def _pixel_bytes(header: pydicom.Dataset) -> int:

@@ -82,12 +82,25 @@ def staged_folder(
         results = sorted(stage.iterdir())
         for item in results:
             refuse_overwrite(target / item.name, inputs)
+            _refuse_other_folder(target / item.name, item)
         with interrupts_wait():
             for item in results:
                 destination = target / item.name
                 if destination.is_dir() and not destination.is_symlink():
                     shutil.rmtree(destination)
                 os.replace(item, destination)
+
+
+def _refuse_other_folder(old: Path, new: Path) -> None:
+    """Refuse to replace a folder of the same name with which the results have no file in common."""
+    if old.is_dir() and not old.is_symlink():
+        there = {path.name for path in old.iterdir()}
+        mine = {path.name for path in new.iterdir()} if new.is_dir() else set()
+        if there and not there & mine:
+            raise SyntheticCTError(
+                f"The folder {old} holds files of another kind and would be replaced: choose "
+                "another output, or move it."
+            )
 
 
 def discard_stages() -> None:

@@ -232,6 +232,16 @@ def test_single_slice(tmp_path, stored):
         read_volume(tmp_path, "CT")
 
 
+@pytest.mark.parametrize(
+    "wrong", [{"PixelSpacing": [0.8]}, {"PixelSpacing": [0, 1]}, {"ImagePositionPatient": [1, 2]}]
+)
+def test_headers_that_say_nothing_usable_are_as_good_as_none(tmp_path, stored, wrong):
+    for path in write_series(tmp_path, stored):
+        edit(path, **wrong)
+    with pytest.raises(SyntheticCTError, match="does not say where it lies"):
+        read_volume(tmp_path, "CT")
+
+
 @pytest.mark.parametrize("missing", [1, 60])
 def test_truncated_slice(tmp_path, stored, missing):
     path = write_series(tmp_path, stored)[2]

@@ -90,18 +90,35 @@ def test_staged_folder_replaces_old_results_and_keeps_other_files(tmp_path):
     (tmp_path / "metrics.json").write_text("old")
     (tmp_path / "maps").mkdir()
     (tmp_path / "maps" / "old.nrrd").write_text("old")
+    (tmp_path / "maps" / "index.json").write_text("old")
     (tmp_path / "notes.txt").write_text("mine")
     with staged_folder(tmp_path) as stage:
         (stage / "metrics.json").write_text("new")
         (stage / "maps").mkdir()
         (stage / "maps" / "new.nrrd").write_text("new")
+        (stage / "maps" / "index.json").write_text("new")
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")) == [
         "maps",
+        "maps/index.json",
         "maps/new.nrrd",
         "metrics.json",
         "notes.txt",
     ]
     assert (tmp_path / "metrics.json").read_text() == "new"
+
+
+def test_a_folder_of_other_files_is_not_replaced(tmp_path):
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "notes.txt").write_text("mine")
+    with (
+        pytest.raises(SyntheticCTError, match="files of another kind"),
+        staged_folder(tmp_path) as stage,
+    ):
+        (stage / "a.txt").write_text("new")
+        (stage / "maps").mkdir()
+        (stage / "maps" / "new.nrrd").write_text("new")
+    assert [p.name for p in tmp_path.iterdir()] == ["maps"]
+    assert (tmp_path / "maps" / "notes.txt").read_text() == "mine"
 
 
 def test_staged_folder_leaves_nothing_half_written_after_a_failure(tmp_path):
