@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from .dicom_series import DicomSlice, in_order, placed
+from .dicom_series import DicomSlice, in_order, numbers, placed
 from .errors import SyntheticCTError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _frame(header: pydicom.Dataset, number: int, path: Path, what: str) -> Dicom
         position = _found(groups, "PlanePositionSequence", "ImagePositionPatient", 3)
         orientation = _found(groups, "PlaneOrientationSequence", "ImageOrientationPatient", 6)
         spacing = _found(groups, "PixelMeasuresSequence", "PixelSpacing", 2)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError) as error:
         raise SyntheticCTError(
             f"The {what} {path} does not say where frame {number + 1} lies (position, orientation "
             "or pixel spacing is missing): export the series again as original slices."
@@ -72,8 +72,8 @@ def _found(
     groups: list[pydicom.Dataset], sequence: str, element: str, count: int
 ) -> tuple[float, ...]:
     for group in groups:
-        if sequence in group and group[sequence].value:
-            values = tuple(float(v) for v in group[sequence].value[0][element].value)
-            if len(values) == count:
+        for item in group.get(sequence) or []:
+            values = numbers(item, element, count)
+            if values is not None:
                 return values
-    raise ValueError(element)
+    raise LookupError(element)

@@ -118,9 +118,9 @@ def _headers(folder: Path) -> tuple[list[DicomSlice], list[str]]:
         if path.name.upper() == "DICOMDIR" or "Rows" not in header or modality.startswith("RT"):
             others.append(modality)
             continue
-        orientation = _numbers(header, "ImageOrientationPatient", 6)
-        position = _numbers(header, "ImagePositionPatient", 3)
-        spacing = _numbers(header, "PixelSpacing", 2)
+        orientation = numbers(header, "ImageOrientationPatient", 6)
+        position = numbers(header, "ImagePositionPatient", 3)
+        spacing = numbers(header, "PixelSpacing", 2)
         if spacing and min(spacing) <= 0:
             spacing = None
         slices.append(
@@ -144,7 +144,7 @@ def _headers(folder: Path) -> tuple[list[DicomSlice], list[str]]:
     return slices, others
 
 
-def _numbers(header: pydicom.Dataset, name: str, count: int) -> tuple[float, ...] | None:
+def numbers(header: pydicom.Dataset, name: str, count: int) -> tuple[float, ...] | None:
     """Numbers of an element; None where they are missing, too few or none."""
     try:
         values = tuple(float(v) for v in header[name].value)

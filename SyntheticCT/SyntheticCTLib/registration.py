@@ -22,7 +22,7 @@ from .plastimatch import command_file, extended, read_bspline, run_register
 from .progress import SILENT, Progress
 from .resampling import grid_of, resample
 from .rigid import HISTOGRAM_BINS, rigid_registration
-from .volumes import check_volume
+from .volumes import check_volume, keep_marks
 from .working_copies import (
     SKIN_MM,
     Frame,
@@ -145,13 +145,9 @@ def register(
             else:
                 transform = sitk.CompositeTransform([rigid, frame.field_to_world(vectors)])
                 value = bent
-    warped = resample(moving, fixed, transform, fill=fill)
-    for key in moving.GetMetaDataKeys():
-        if key.startswith("SyntheticCT"):  # it stays a synthetic CT
-            warped.SetMetaData(key, moving.GetMetaData(key))
     return Registration(
         transform=transform,
-        warped=warped,
+        warped=keep_marks(resample(moving, fixed, transform, fill=fill), moving),
         rigid=rigid,
         metric_value=value,
         deformed=vectors is not None,

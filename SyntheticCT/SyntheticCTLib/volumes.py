@@ -185,6 +185,14 @@ def require_format(path: str | os.PathLike) -> None:
         )
 
 
+def keep_marks(image: sitk.Image, source: sitk.Image) -> sitk.Image:
+    """Return ``image`` with the marks of a synthetic CT and of the phantom that ``source`` has."""
+    for key in source.GetMetaDataKeys():
+        if key.startswith("SyntheticCT"):
+            image.SetMetaData(key, source.GetMetaData(key))
+    return image
+
+
 def label_synthetic(image: sitk.Image, bundle_sha256: str = "") -> sitk.Image:
     """Return ``image`` with the metadata that marks it as a synthetic CT."""
     image.SetMetaData("SyntheticCT", SYNTHETIC_NOTE)

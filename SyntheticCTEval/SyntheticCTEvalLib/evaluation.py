@@ -17,7 +17,7 @@ from SyntheticCTLib.frames import frames_differ
 from SyntheticCTLib.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.registration import register
 from SyntheticCTLib.resampling import HU_OUTSIDE, resample
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.volumes import image_like, keep_marks
 
 from .body import body_contour
 from .dose import subtract_doses
@@ -224,10 +224,7 @@ def _place(
             f"The candidate {name} and the CT do not overlap: check that they belong to the same "
             "patient and frame."
         )
-    for key in candidate.GetMetaDataKeys():
-        if key.startswith("SyntheticCT"):
-            volume.SetMetaData(key, candidate.GetMetaData(key))
-    return volume, coverage
+    return keep_marks(volume, candidate), coverage
 
 
 def _completed(volume: sitk.Image, ct: sitk.Image, covered: np.ndarray) -> sitk.Image:
