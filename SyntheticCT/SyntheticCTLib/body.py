@@ -75,8 +75,11 @@ def _ct_body(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     patient = _patient_parts(blocks, tissue, values)
     if not patient.any():
         return np.zeros(values.shape, dtype=bool)
+    solid = blocks.share(tissue) > 0.5
+    filled = np.stack([ndimage.binary_fill_holes(plane) for plane in solid])
+    closed = tissue | blocks.enlarge(filled & ~solid)
     for anterior in (False, True):  # supine, prone
-        below = _couch(tissue, patient, blocks, anterior)
+        below = _couch(closed, patient, blocks, anterior)
         if below is not None:
             tissue &= ~below
             patient = _patient_parts(blocks, tissue, values)
@@ -261,12 +264,9 @@ def _couch(
 
     A couch is the same in every slice, so its top shows as steps from air to material at one
     place in most slices, beside the patient; a flat or concave curve through them gives the
-    top where the patient lies on it. Floors of enclosed air, which are gas or the lower shell of
-    the couch, do not count. ``anterior``: the couch is on that side (prone).
+    top where the patient lies on it. ``tissue``: with enclosed air filled, as the floor of gas
+    and the lower shell of a couch do not count. ``anterior``: the couch is on that side (prone).
     """
-    solid = blocks.share(tissue) > 0.5
-    filled = np.stack([ndimage.binary_fill_holes(plane) for plane in solid])
-    tissue = tissue | blocks.enlarge(filled & ~solid)
     if anterior:
         tissue, patient = tissue[:, ::-1], blocks.enlarge(patient)[:, ::-1]
     else:
