@@ -69,7 +69,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
         import time
         from pathlib import Path
 
-        from SyntheticCTEvalLib.evaluation import EvaluationSettings
+        from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
         from SyntheticCTEvalMRML.parameters import DoseSource, OverlayKind, Preset
         from SyntheticCTMRML.packages import missing
 

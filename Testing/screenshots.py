@@ -70,7 +70,7 @@ def noted(logic: Any, method: str) -> list[Any]:
 
 def maps(evaluation: Any) -> None:
     """Write the gamma maps and the anatomy of an evaluation, as its report has them."""
-    from SyntheticCTEvalLib import pictures, planes
+    from SyntheticCTEvalLib.report import pictures, planes
 
     cuts = planes.planes_of(evaluation)
     for name, picture in (

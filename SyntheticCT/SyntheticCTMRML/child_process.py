@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .jobs import GRACE_S, Job, Stage
 from .translation import tr as _
 
-_BOOTSTRAP = "import sys; sys.path[:0] = {paths!r}; from SyntheticCTLib.cli import main; "
+_BOOTSTRAP = "import sys; sys.path[:0] = {paths!r}; from SyntheticCTProgram.program import main; "
 _BOOTSTRAP += "sys.exit(main())"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from vtk.util.numpy_support import get_vtk_array_type, vtk_to_numpy
 
 from .translation import tr as _

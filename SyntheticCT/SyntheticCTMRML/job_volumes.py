@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .display import nodes_of_class

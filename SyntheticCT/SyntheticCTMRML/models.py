@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from SyntheticCTLib.bundle import ModelCard, bundle_folder, read_card
-from SyntheticCTLib.domain import normalized_histogram, outside_domain
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.normalization import foreground_mask
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.bundle.domain import normalized_histogram, outside_domain
+from SyntheticCTLib.bundle.folder import ModelCard, bundle_folder, read_card
+from SyntheticCTLib.normalization.foreground import foreground_mask
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .nodes import MARKS

@@ -225,7 +225,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
           when None.
         :param resume: goes on from the last finished epoch.
         """
-        from SyntheticCTLib.training_settings import TrainingSettings
+        from SyntheticCTLib.training.settings import TrainingSettings
 
         from SyntheticCTMRML.packages import require
         from SyntheticCTMRML.synthesis import Results
@@ -244,7 +244,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
     def trainingSettings(self, parameterNode: Any) -> Any:
         """Return the settings of a training that the panel asks for."""
-        from SyntheticCTLib.training_settings import TrainingSettings
+        from SyntheticCTLib.training.settings import TrainingSettings
 
         return TrainingSettings(
             epochs=parameterNode.epochs,
@@ -309,8 +309,8 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         progress: Any = None,
     ) -> Any:
         """Make the synthetic CT of an MR as :meth:`startGenerate`, and return ``outputNode``."""
-        from SyntheticCTLib.bundle import bundle_folder, load_bundle
-        from SyntheticCTLib.inference import generate
+        from SyntheticCTLib.bundle.folder import bundle_folder, load_bundle
+        from SyntheticCTLib.inference.synthesis import generate
 
         from SyntheticCTMRML.display import show_ct, show_uncertainty
         from SyntheticCTMRML.nodes import checked_image, refuse_same_node, update_node_from_image
@@ -339,7 +339,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         progress: Any = None,
     ) -> Any:
         """Register a volume as :meth:`startRegister` with the library; return ``outputNode``."""
-        from SyntheticCTLib.registration import register
+        from SyntheticCTLib.registration.rigid_and_deformable import register
 
         from SyntheticCTMRML.nodes import checked_image, refuse_same_node, update_node_from_image
         from SyntheticCTMRML.progress import LOG

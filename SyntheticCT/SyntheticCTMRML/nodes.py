@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import grid_of, resample
-from SyntheticCTLib.stepwise import finished
-from SyntheticCTLib.volumes import PHANTOM_KEY, check_volume, image_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.stepwise import finished
+from SyntheticCTLib.volumes.checks import check_volume
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.marks import PHANTOM_KEY
+from SyntheticCTLib.volumes.resampling import resample
 from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
 from .transforms import array_of

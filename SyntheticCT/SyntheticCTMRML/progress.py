@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from SyntheticCTLib.progress import Progress
+from SyntheticCTLib.basics.progress import Progress
 
 
 class LogProgress(Progress):

@@ -8,9 +8,9 @@ from typing import Any
 
 import SimpleITK as sitk
 from slicer.i18n import tr as _
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import HU_OUTSIDE
-from SyntheticCTLib.working_copies import CT_LIKE_BELOW_HU
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.registration.working_copies import CT_LIKE_BELOW_HU
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
 from .brainsfit import BrainsFit
 from .brainsfit import available as has_brainsfit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .child_process import CommandLine
 from .jobs import Job, JobListener, Turn
@@ -106,7 +106,7 @@ def _case(job: Job, seed: int) -> Path:
 
 def _load_volume(path: Path, name: str, seed: int) -> Any:
     import slicer
-    from SyntheticCTLib.volumes import read_volume
+    from SyntheticCTLib.volumes.reading import read_volume
 
     from . import display
     from .nodes import add_volume
@@ -118,7 +118,7 @@ def _load_volume(path: Path, name: str, seed: int) -> Any:
 
 def _load_structures(path: Path, ct_node: Any, seed: int) -> Any:
     import slicer
-    from SyntheticCTLib.segmentation import read_segmentation
+    from SyntheticCTLib.volumes.segmentation import read_segmentation
 
     from .segments import add_segmentation
 

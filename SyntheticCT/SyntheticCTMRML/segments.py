@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from SyntheticCTLib.mask_folder import cropped
+from SyntheticCTLib.volumes.mask_folder import cropped
 from vtk.util.numpy_support import vtk_to_numpy
 
 from .nodes import image_under, update_node_from_image

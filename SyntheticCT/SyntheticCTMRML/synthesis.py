@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slicer.i18n import tr as _
-from SyntheticCTLib.bundle import bundle_folder, read_card
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.bundle.folder import bundle_folder, read_card
 
 from .charts import add_histogram_charts
 from .child_process import CommandLine

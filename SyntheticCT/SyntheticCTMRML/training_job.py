@@ -12,12 +12,12 @@ from typing import Any
 
 import slicer
 from slicer.i18n import tr as _
-from SyntheticCTLib.bundle import read_card
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.outputs import require_writable_folder
-from SyntheticCTLib.training import CHECKPOINT, work_folder
-from SyntheticCTLib.training_settings import TrainingSettings
-from SyntheticCTLib.training_state import read_history
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import require_writable_folder
+from SyntheticCTLib.bundle.folder import read_card
+from SyntheticCTLib.training.checkpoint import read_history
+from SyntheticCTLib.training.epochs import CHECKPOINT, work_folder
+from SyntheticCTLib.training.settings import TrainingSettings
 
 from .charts import LossChart
 from .child_process import CommandLine

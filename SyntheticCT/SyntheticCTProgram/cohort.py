@@ -6,11 +6,13 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import IncompleteError
-from .progress import Progress
+from SyntheticCTLib.basics.errors import IncompleteError
+from SyntheticCTLib.basics.progress import Progress
+
+from .arguments import model_folder, whole_count
 
 
-def add_cohort(command: Callable, model_type: Callable[[str], str]) -> None:
+def add_cohort(command: Callable) -> None:
     """Add the command's options to the parser; ``command`` makes a parser of a name."""
     sub = command(
         "cohort",
@@ -26,7 +28,7 @@ def add_cohort(command: Callable, model_type: Callable[[str], str]) -> None:
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
     sub.add_argument(
         "--model",
-        type=model_type,
+        type=model_folder,
         metavar="BUNDLE",
         help="makes a synthetic CT of every MR, the candidate sCT; demo stands for the demo model",
     )
@@ -49,7 +51,7 @@ def add_cohort(command: Callable, model_type: Callable[[str], str]) -> None:
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
-        type=_count,
+        type=whole_count,
         metavar="N",
         help="patients at once, each with its own memory (2, or 1 on one processor)",
     )
@@ -68,9 +70,10 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         SyntheticCTError: nothing can be evaluated, or nothing could.
         IncompleteError: some patients failed; the results of the others are written.
     """
-    from SyntheticCTEvalLib.cohort import run_cohort
-    from SyntheticCTEvalLib.cohort_patient import CohortSettings
-    from SyntheticCTEvalLib.cohort_report import write_cohort
+    from SyntheticCTEvalLib.cohort.patient import CohortSettings
+    from SyntheticCTEvalLib.cohort.run import run_cohort
+    from SyntheticCTEvalLib.study.report import write_cohort
+    from SyntheticCTEvalMRML.scene import MrbWriter
 
     output = Path(options.output)
     result = run_cohort(
@@ -82,6 +85,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             dose=not options.no_dose,
             gamma_engine=options.gamma_engine,
             device=options.device,
+            scene=MrbWriter(),
         ),
         baseline=options.baseline,
         workers=options.workers,
@@ -100,9 +104,3 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             "says why; correct their inputs and run the same command again."
         )
     return {"report": report}
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
-    return int(text)

@@ -1,81 +1,29 @@
-"""What each command of the command line does: files in, core functions, files out."""
+"""The command ``synthetic-ct evaluate``: candidates held against the true CT."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .errors import SyntheticCTError
-from .outputs import require_writable_folder, staged_folder
-from .progress import Progress
-from .volumes import read_mask, read_volume, write_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-if TYPE_CHECKING:
-    import SimpleITK as sitk
-
-    from .inference import Generated
-
-Outputs = dict[str, Path]
+from .arguments import model_folder, named_file, percents
 
 
-def phantom(options: argparse.Namespace, progress: Progress) -> Outputs:
-    """Write digital patients and their manifest."""
-    from .phantom import CLINICAL, COARSE, TINY, write_cohort
-
-    if options.count < 1:
-        raise SyntheticCTError("The count must be at least 1.")
-    grid = {"clinical": CLINICAL, "coarse": COARSE, "tiny": TINY}[options.grid]
-    require_writable_folder(options.output)
-    return {"manifest": write_cohort(options.seed, options.count, options.output, grid, progress)}
-
-
-def train(options: argparse.Namespace, progress: Progress) -> Outputs:
-    """Train a model and write its bundle."""
-    from .training import train as run
-    from .training_pairs import read_sources
-    from .training_settings import TrainingSettings
-
-    settings = TrainingSettings(
-        epochs=options.epochs,
-        width=options.width,
-        depth=options.depth,
-        blocks=options.blocks,
-        size=options.size,
-        batch=options.batch,
-        learning_rate=options.learning_rate,
-        decay_epochs=options.decay_epochs,
-        l1_weight=options.l1_weight,
-        adversarial_weight=options.adversarial_weight,
-        spacing_mm=options.spacing,
-        hu_range=tuple(options.hu_range),
-        seed=options.seed,
-        device=options.device,
-        domain=options.domain,
-    )
-    sources = read_sources(options.manifest)
-    run(
-        sources,
-        options.output,
-        settings,
-        resume=options.resume,
-        workers=max(1, options.workers),
-        progress=progress,
-    )
-    return {"model": Path(options.output)}
-
-
-def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
+def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Evaluate candidates against the true CT and write metrics, maps, report and scene."""
-    from SyntheticCTEvalLib.dose import read_dose
-    from SyntheticCTEvalLib.evaluation import EvaluationSettings
-    from SyntheticCTEvalLib.evaluation import evaluate as run
-    from SyntheticCTEvalLib.files import write_evaluation
-    from SyntheticCTEvalLib.histograms import histogram_set
-    from SyntheticCTEvalLib.structures import read_structures
-    from SyntheticCTEvalMRML.scene import NO_MRML, has_mrml
-
-    from .bundle import load_bundle
+    from SyntheticCTEvalLib.dose.reading import read_dose
+    from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
+    from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+    from SyntheticCTEvalLib.report.folder import write_evaluation
+    from SyntheticCTEvalLib.structures.reading import read_structures
+    from SyntheticCTEvalMRML.scene import MrbWriter
+    from SyntheticCTLib.bundle.folder import load_bundle
 
     candidates = _unique(options.candidate, "--candidate")
     doses = _unique(options.dose, "--dose")
@@ -93,9 +41,10 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
-    if not options.no_scene and not has_mrml():
-        progress.warn(f"No scene.mrb is written: {NO_MRML}")
-        options.no_scene = True
+    scene = None if options.no_scene else MrbWriter()
+    if scene and (reason := scene.missing()):
+        progress.warn(f"No scene.mrb is written: {reason}")
+        scene = None
     others = (options.mr, options.model, options.dose_ct, options.structures, options.region)
     inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
     require_writable_folder(options.output)
@@ -135,48 +84,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> Outputs:
             "contour spacing beyond them."
         )
     with staged_folder(options.output, inputs) as stage:
-        write_evaluation(evaluation, stage, scene=not options.no_scene, progress=progress)
-    return {"report": Path(options.output) / "report.html"}
-
-
-def demo(options: argparse.Namespace, progress: Progress) -> Outputs:
-    """Make an unseen digital patient and run the whole chain on it."""
-    from SyntheticCTEvalLib.evaluation import EvaluationSettings
-    from SyntheticCTEvalLib.evaluation import evaluate as run
-    from SyntheticCTEvalLib.files import write_evaluation
-    from SyntheticCTEvalLib.histograms import histogram_set
-    from SyntheticCTEvalMRML.scene import require_mrml
-
-    from .bundle import demo_bundle_folder, load_bundle
-    from .inference import generate as synthesize
-    from .phantom import CLINICAL, COARSE, STRUCTURE_NAMES, make_phantom
-
-    require_mrml()
-    bundle = load_bundle(options.model or demo_bundle_folder())
-    require_writable_folder(options.output)
-    case = make_phantom(options.seed, CLINICAL if options.full else COARSE, progress)
-    generated: Generated = synthesize(case.mr, bundle, progress=progress)
-    evaluation = run(
-        case.ct,
-        {"sCT": generated.sct, "MRCAT": case.mrcat},
-        structures={name: case.structures_ct == label for label, name in STRUCTURE_NAMES.items()},
-        mr=case.mr,
-        histograms=histogram_set(case.mr, bundle, generated.normalized),
-        settings=EvaluationSettings(prescription_gy=45.0),
-        progress=progress,
-    )
-    evaluation.notes[:0] = [f"Digital patient {options.seed}; not a person.", *generated.warnings]
-    volumes: dict[str, sitk.Image] = {
-        "mr": case.mr,
-        "ct": case.ct,
-        "mrcat": case.mrcat,
-        "sct": generated.sct,
-        "uncertainty": generated.uncertainty,
-    }
-    with staged_folder(options.output, [options.model] if options.model else []) as stage:
-        for name, image in volumes.items():
-            write_volume(image, stage / f"{name}.nrrd")
-        write_evaluation(evaluation, stage, progress=progress)
+        write_evaluation(evaluation, stage, scene=scene, progress=progress)
     return {"report": Path(options.output) / "report.html"}
 
 
@@ -186,3 +94,94 @@ def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
     if twice:
         raise SyntheticCTError(f"{option} names {twice[0]} twice: give every one its own name.")
     return dict(pairs)
+
+
+def add_evaluate(command: Callable) -> None:
+    sub = command(
+        "evaluate",
+        evaluate,
+        "Hold synthetic CTs against the true CT",
+        "Registers every candidate onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
+        "Without dose files the dose is recalculated on every volume with one plan.",
+    )
+    sub.add_argument("--ct", required=True, help="true CT: volume file or DICOM folder")
+    sub.add_argument(
+        "--candidate",
+        required=True,
+        action="append",
+        type=named_file,
+        metavar="NAME=VOLUME",
+        help="volume to judge; may be given several times",
+    )
+    sub.add_argument("--mr", help="the MR, shown in the report")
+    sub.add_argument(
+        "--model",
+        type=model_folder,
+        metavar="BUNDLE",
+        help="with --mr: shows its histogram among the model's scans; demo for the demo model",
+    )
+    sub.add_argument("--dose-ct", metavar="DOSE", help="dose on the true CT (RTDOSE or volume)")
+    sub.add_argument(
+        "--dose",
+        action="append",
+        default=[],
+        type=named_file,
+        metavar="NAME=DOSE",
+        help="dose on that candidate; may be given several times",
+    )
+    sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="of dose volumes that name none")
+    sub.add_argument("--no-dose", action="store_true", help="images only")
+    sub.add_argument(
+        "--prescription",
+        type=float,
+        metavar="GY",
+        help="prescription dose: gamma's percentages and cutoffs refer to it "
+        "(45 when dose is recalculated, the largest reference dose when it is imported)",
+    )
+    sub.add_argument("--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map")
+    sub.add_argument(
+        "--no-end-caps",
+        action="store_true",
+        help="structures of an RTSTRUCT end at their last contours, as in some planning systems, "
+        "not half a contour spacing beyond them",
+    )
+    sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
+    sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
+    sub.add_argument(
+        "--no-registration", action="store_true", help="the candidates already lie on the CT"
+    )
+    sub.add_argument(
+        "--dose-percent", type=float, default=1.0, metavar="P", help="gamma criterion (%(default)s)"
+    )
+    sub.add_argument(
+        "--distance-mm", type=float, default=1.0, metavar="MM", help="gamma criterion (%(default)s)"
+    )
+    sub.add_argument(
+        "--local",
+        action="store_true",
+        help="gamma's dose difference in percent of the voxel's dose, not of the prescription",
+    )
+    sub.add_argument(
+        "--cutoffs",
+        type=percents,
+        default=(10.0, 60.0),
+        metavar="P,P",
+        help="a pass rate each: of the voxels with at least so many percent of the "
+        "prescription (10,60)",
+    )
+    sub.add_argument(
+        "--gamma-cap", type=float, default=2.0, metavar="G", help="largest gamma (%(default)s)"
+    )
+    sub.add_argument(
+        "--gamma-engine",
+        choices=("exact", "pymedphys"),
+        default="exact",
+        help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
+    )
+    sub.add_argument(
+        "--no-scene",
+        action="store_true",
+        help="no scene.mrb, which needs slicer-core; instead, uncompressed, what Slicer's module "
+        "makes its scene of",
+    )
+    sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")

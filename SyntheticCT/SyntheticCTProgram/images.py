@@ -9,21 +9,23 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .outputs import refuse_overwrite, staged_file
-from .progress import Progress
-from .volumes import read_mask, read_volume, require_format, write_volume
+from SyntheticCTLib.basics.outputs import refuse_overwrite, staged_file
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.reading import read_mask, read_volume
+from SyntheticCTLib.volumes.writing import require_format, write_volume
+
+from .arguments import model_folder
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
-
-    from .bundle import ModelCard
-    from .registration import Registration
+    from SyntheticCTLib.bundle.folder import ModelCard
+    from SyntheticCTLib.registration.rigid_and_deformable import Registration
 
 Outputs = dict[str, Path]
 _VOLUMES = ("sct", "uncertainty", "normalized", "warped", "field")
 
 
-def add_normalize(command: Callable, model_type: Callable[[str], str]) -> None:
+def add_normalize(command: Callable) -> None:
     """Add ``normalize`` to the parser; ``command`` makes a parser of a name."""
     sub = command(
         "normalize",
@@ -31,12 +33,12 @@ def add_normalize(command: Callable, model_type: Callable[[str], str]) -> None:
         "Map an MR to a model's standard scale (Nyul)",
         "The result lies on exactly the MR's grid, as 32-bit numbers.",
     )
-    _add_mr_and_model(sub, model_type)
+    _add_mr_and_model(sub)
     sub.add_argument("--output", required=True, metavar="FILE", help="normalized MR (.nrrd, ...)")
     _add_common(sub)
 
 
-def add_generate(command: Callable, model_type: Callable[[str], str]) -> None:
+def add_generate(command: Callable) -> None:
     """Add ``generate`` to the parser; ``command`` makes a parser of a name."""
     sub = command(
         "generate",
@@ -44,7 +46,7 @@ def add_generate(command: Callable, model_type: Callable[[str], str]) -> None:
         "Make the synthetic CT of an MR",
         "The result lies on exactly the MR's grid, int16 HU.",
     )
-    _add_mr_and_model(sub, model_type)
+    _add_mr_and_model(sub)
     sub.add_argument("--output", required=True, metavar="FILE", help="synthetic CT (.nrrd, ...)")
     sub.add_argument(
         "--uncertainty",
@@ -102,10 +104,10 @@ def add_register(command: Callable) -> None:
     sub.add_argument("--uncompressed", action="store_true", help="volumes, which is faster")
 
 
-def normalize(options: argparse.Namespace, progress: Progress) -> Outputs:
+def normalize(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write an MR on the standard scale of a model."""
-    from .bundle import read_card
-    from .normalization import foreground_mask
+    from SyntheticCTLib.bundle.folder import read_card
+    from SyntheticCTLib.normalization.foreground import foreground_mask
 
     outputs = {"normalized": Path(options.output)}
     _refuse(options, outputs, [options.mr, options.model])
@@ -118,10 +120,10 @@ def normalize(options: argparse.Namespace, progress: Progress) -> Outputs:
     return outputs | _histograms(options, mr, card, normalized)
 
 
-def generate(options: argparse.Namespace, progress: Progress) -> Outputs:
+def generate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write the synthetic CT of an MR, and what else is asked for."""
-    from .bundle import load_bundle
-    from .inference import generate as run
+    from SyntheticCTLib.bundle.folder import load_bundle
+    from SyntheticCTLib.inference.synthesis import generate as run
 
     outputs = {"sct": Path(options.output)}
     for name in ("uncertainty", "normalized"):
@@ -137,13 +139,12 @@ def generate(options: argparse.Namespace, progress: Progress) -> Outputs:
     return outputs | _histograms(options, mr, bundle, result.normalized)
 
 
-def register(options: argparse.Namespace, progress: Progress) -> Outputs:
+def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write a volume registered onto another, and the transforms that are asked for."""
     import SimpleITK as sitk
-
-    from .errors import SyntheticCTError
-    from .registration import register as run
-    from .registration import starting_shift
+    from SyntheticCTLib.basics.errors import SyntheticCTError
+    from SyntheticCTLib.registration.rigid_and_deformable import register as run
+    from SyntheticCTLib.registration.rigid_and_deformable import starting_shift
 
     names = {"warped": "output", "transform": "transform", "rigid": "rigid_part", "field": "field"}
     outputs = {
@@ -188,11 +189,11 @@ def register(options: argparse.Namespace, progress: Progress) -> Outputs:
     return outputs
 
 
-def _add_mr_and_model(sub: argparse.ArgumentParser, model_type: Callable[[str], str]) -> None:
+def _add_mr_and_model(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("mr", metavar="MR", help="volume file or DICOM folder")
     sub.add_argument(
         "--model",
-        type=model_type,
+        type=model_folder,
         metavar="BUNDLE",
         required=True,
         help="folder of the model; demo for the demo model",
@@ -208,7 +209,9 @@ def _add_common(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--uncompressed", action="store_true", help="volumes, which is faster")
 
 
-def _refuse(options: argparse.Namespace, outputs: Outputs, inputs: list[str | None]) -> None:
+def _refuse(
+    options: argparse.Namespace, outputs: dict[str, Path], inputs: list[str | None]
+) -> None:
     paths = [*outputs.values()]
     if getattr(options, "histograms", None):
         paths.append(Path(options.histograms))
@@ -221,10 +224,10 @@ def _refuse(options: argparse.Namespace, outputs: Outputs, inputs: list[str | No
 
 def _histograms(
     options: argparse.Namespace, mr: sitk.Image, card: ModelCard, normalized: sitk.Image
-) -> Outputs:
+) -> dict[str, Path]:
     if not options.histograms:
         return {}
-    from SyntheticCTEvalLib.histograms import histogram_set
+    from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
 
     content = json.dumps(asdict(histogram_set(mr, card, normalized)))
     with staged_file(options.histograms) as stage:
@@ -250,8 +253,7 @@ def _displacements(result: Registration) -> sitk.Image:
 
 def _write_transform(transform: sitk.Transform, path: Path) -> None:
     import SimpleITK as sitk
-
-    from .errors import SyntheticCTError
+    from SyntheticCTLib.basics.errors import SyntheticCTError
 
     with staged_file(path) as stage:
         try:

@@ -10,7 +10,7 @@ import ctk
 import qt
 import slicer
 from slicer.i18n import tr as _
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTMRML.jobs import Job, JobListener
 
 _STYLES = {"error": "color: #c62828; font-weight: bold;", "warning": "color: #b35900;", "": ""}

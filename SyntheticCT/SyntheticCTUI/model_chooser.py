@@ -10,8 +10,8 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
-from SyntheticCTLib.bundle import CARD, DEMO
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.bundle.folder import CARD, DEMO
 from SyntheticCTMRML.models import model_card, model_fit
 
 RECENT = "SyntheticCT/RecentModels"

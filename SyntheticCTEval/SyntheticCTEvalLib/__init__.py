@@ -1,1 +1,4 @@
-"""Evaluation of a synthetic CT against the true CT: image, dose, gamma, report."""
+"""Evaluation of a synthetic CT against the true CT: image, dose, gamma, report, study.
+
+The order of the rooms, from bottom to top, is Testing/rooms.txt.
+"""

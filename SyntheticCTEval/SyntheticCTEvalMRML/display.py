@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 import vtk
-from SyntheticCTEvalLib.stored_evaluation import whole_hu
-from SyntheticCTEvalLib.tables import (
+from SyntheticCTEvalLib.evaluation.stored import whole_hu
+from SyntheticCTEvalLib.report.tables import (
     definition_columns,
     dose_volume_columns,
     hot_spot_columns,
     metrics_columns,
 )
-from SyntheticCTLib.mask_folder import crop
-from SyntheticCTLib.resampling import resample, same_grid
-from SyntheticCTLib.stepwise import finished
+from SyntheticCTLib.basics.stepwise import finished
+from SyntheticCTLib.volumes.grids import same_grid
+from SyntheticCTLib.volumes.mask_folder import crop
+from SyntheticCTLib.volumes.resampling import resample
 from SyntheticCTMRML import display
 from SyntheticCTMRML.nodes import RESULT, add_volume
 from SyntheticCTMRML.segments import add_segment
@@ -28,7 +29,7 @@ from .evaluation_nodes import DOCUMENT, EvaluationNodes
 from .plots import add_dvh_chart, add_gamma_histogram
 
 if TYPE_CHECKING:
-    from SyntheticCTEvalLib.results import CandidateResult, Evaluation
+    from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
 
 FOLDER = "Synthetic CT evaluation"
 
@@ -131,7 +132,7 @@ def show_evaluation(scene: Any, nodes: EvaluationNodes, candidate: str | None = 
 
 def center_of_interest(evaluation: Evaluation) -> tuple[float, float, float]:
     """Return the point (mm, LPS) to look at: middle of the target, of the dose, or of the body."""
-    from SyntheticCTEvalLib.evaluation import find_target
+    from SyntheticCTEvalLib.structures.target import find_target
 
     target = find_target(evaluation.structures, evaluation.target)
     if target:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
-from SyntheticCTEvalLib.dose import in_gray
-from SyntheticCTEvalLib.evaluation import EvaluationSettings
-from SyntheticCTEvalLib.files import documents_in
-from SyntheticCTEvalLib.results import Evaluation
-from SyntheticCTEvalLib.stored_evaluation import reading_steps
-from SyntheticCTLib.cli import is_candidate_name
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.mask_folder import write_index, write_mask
-from SyntheticCTLib.stepwise import finished
+from SyntheticCTEvalLib.dose.units import in_gray
+from SyntheticCTEvalLib.evaluation.names import is_candidate_name
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.evaluation.stored import reading_steps
+from SyntheticCTEvalLib.report.folder import documents_in
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.stepwise import finished
+from SyntheticCTLib.volumes.mask_folder import write_index, write_mask
 from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps

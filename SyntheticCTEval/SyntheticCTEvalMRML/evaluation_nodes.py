@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from SyntheticCTEvalLib.hot_spots import HotSpot
+from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTMRML.display import nodes_of_class
 
 ANCHOR_CLASS = "vtkMRMLTableNode"

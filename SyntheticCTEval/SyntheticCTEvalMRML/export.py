@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.outputs import staged_folder
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import staged_folder
 from SyntheticCTMRML.display import nodes_of_class
 from SyntheticCTMRML.translation import tr as _
 

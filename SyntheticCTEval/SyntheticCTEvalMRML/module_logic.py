@@ -64,7 +64,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
           SyntheticCTEvalLib.results.Evaluation with all figures and
           SyntheticCTEvalMRML.evaluation_nodes.EvaluationNodes with the nodes that show them.
         """
-        from SyntheticCTEvalLib.evaluation import EvaluationSettings
+        from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
         from SyntheticCTMRML.packages import require
 
         from SyntheticCTEvalMRML.evaluation_job import EvaluationInputs, evaluation_job
@@ -104,7 +104,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param listener: SyntheticCTMRML.jobs.JobListener.
         :return: SyntheticCTMRML.jobs.Job, started.
         """
-        from SyntheticCTLib.manifest import manifest_columns
+        from SyntheticCTLib.basics.manifest import manifest_columns
         from SyntheticCTMRML.child_process import CommandLine
         from SyntheticCTMRML.jobs import Job
         from SyntheticCTMRML.packages import require
@@ -272,7 +272,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param engine: "exact" or "pymedphys".
         :return: SyntheticCTEvalLib.gamma.GammaResult with the pass rates.
         """
-        from SyntheticCTEvalLib.gamma import compute_gamma
+        from SyntheticCTEvalLib.gamma.engines import compute_gamma
         from SyntheticCTMRML.display import show_gamma
         from SyntheticCTMRML.nodes import (
             image_from_node,

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTEvalLib.dvh_table import DOSE, TRUE_CT, dvh_columns
-from SyntheticCTEvalLib.results import Evaluation
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.report.dvh_table import DOSE, TRUE_CT, dvh_columns
 from SyntheticCTMRML import display
 from SyntheticCTMRML.translation import tr as _
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from SyntheticCTEvalLib.hot_spots import HotSpot
+from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTMRML import display
 from SyntheticCTMRML.display import GREY, nodes_of_class
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.outputs import staged_file
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import staged_file
 
 if TYPE_CHECKING:
-    from SyntheticCTEvalLib.results import Evaluation
+    from SyntheticCTEvalLib.evaluation.results import Evaluation
 
 LAYOUT_FOUR_UP_TABLE = 34
 LAYOUT_FOUR_UP_PLOT_TABLE = 38
@@ -72,6 +72,16 @@ def require_mrml() -> None:
     """Raise SyntheticCTError where there is no MRML, because slicer-core is not installed."""
     if not has_mrml():
         raise SyntheticCTError(NO_MRML)
+
+
+class MrbWriter:
+    """Writes scenes where the core is asked for them (report.folder.SceneWriter)."""
+
+    def missing(self) -> str | None:
+        return None if has_mrml() else NO_MRML
+
+    def write(self, evaluation: Evaluation, path: Path, documents: Mapping[str, str]) -> None:
+        write_scene(evaluation, path, documents)
 
 
 @contextlib.contextmanager

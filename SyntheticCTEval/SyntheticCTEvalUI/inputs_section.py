@@ -14,7 +14,7 @@ from SyntheticCTEvalMRML.parameters import (
     alive,
     candidates_of,
 )
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .candidates_table import CandidatesTable
 
@@ -95,7 +95,7 @@ class InputsSection:
         }
 
     def _settings(self, withDose: bool) -> Any:
-        from SyntheticCTEvalLib.evaluation import EvaluationSettings
+        from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 
         parameters = self._parameters()
         withDose = withDose and parameters.doseSource is not DoseSource.NONE

@@ -29,8 +29,7 @@ def add_case(scene):
     from types import SimpleNamespace
 
     import SimpleITK as sitk
-    from SyntheticCTLib.resampling import grid_of
-    from SyntheticCTLib.volumes import image_like
+    from SyntheticCTLib.volumes.grids import grid_of, image_like
     from SyntheticCTMRML.nodes import add_volume
     from SyntheticCTMRML.segments import add_segmentation
 

@@ -32,7 +32,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 from scipy.special import expit
-from SyntheticCTEvalLib.gamma import GammaCriteria, compute_gamma
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.gamma.engines import compute_gamma
 
 CONVERGED_HARD_PASS_RATE = 90.64
 """Pass rate of the whole hard pair at 1 %/1 mm to which finer and finer sampling converges."""

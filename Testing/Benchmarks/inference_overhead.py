@@ -14,9 +14,10 @@ import time
 import numpy as np
 import SimpleITK as sitk
 import torch
-from SyntheticCTLib.bundle import demo_bundle_folder, load_bundle
-from SyntheticCTLib.inference import BATCH, generate
-from SyntheticCTLib.slabs import Padding, network_grid, to_network
+from SyntheticCTLib.bundle.folder import demo_bundle_folder, load_bundle
+from SyntheticCTLib.inference.prediction import BATCH
+from SyntheticCTLib.inference.synthesis import generate
+from SyntheticCTLib.network.slabs import Padding, network_grid, to_network
 
 
 def made_mr(size: list[int], spacing: tuple[float, ...]) -> sitk.Image:

@@ -14,7 +14,7 @@ import time
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.phantom import CLINICAL, COARSE, Phantom, make_phantom
-from SyntheticCTLib.registration import register
+from SyntheticCTLib.registration.rigid_and_deformable import register
 
 GRIDS = {grid.name: grid for grid in (CLINICAL, COARSE)}
 

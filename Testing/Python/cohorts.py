@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from study import STUDY
-from SyntheticCTEvalLib.cohort_records import METRICS, PICTURES, Cohort, CohortPictures
-from SyntheticCTEvalLib.cohort_records import PatientRecord as Record
+from SyntheticCTEvalLib.cohort.records import METRICS, PICTURES, Cohort, CohortPictures
+from SyntheticCTEvalLib.cohort.records import PatientRecord as Record
 
 CANDIDATES = ("MRCAT", "sCT")
 PLACES = {

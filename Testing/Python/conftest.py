@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from places import REAL_DATA
 
 # Two test processes share the cores; said before numpy and torch are imported and count them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,8 +16,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
-
-REAL_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
-from SyntheticCTEvalLib.gamma import compute_gamma
+from SyntheticCTEvalLib.gamma.engines import compute_gamma
 
 
 def dose_image(values, spacing=(2.0, 2.5, 3.0), origin=(1.0, 2.0, 3.0), direction=None):

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
-from SyntheticCTLib.resampling import grid_of
-from SyntheticCTLib.volumes import image_like, label_synthetic
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.marks import label_synthetic
 from SyntheticCTMRML.nodes import add_volume
 from SyntheticCTMRML.segments import add_segmentation
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.resampling import grid_of
+from SyntheticCTLib.volumes.grids import grid_of
 
 
 def tiny_bundle(spacing_mm=(4.0, 4.0, 5.0), seed: int = 0, phantom: bool = False):
     """Return a bundle with an untrained network of two channels."""
     import torch
-    from SyntheticCTLib.bundle import ModelBundle
-    from SyntheticCTLib.domain import describe_domain, histogram_edges
-    from SyntheticCTLib.networks import Generator
-    from SyntheticCTLib.normalization import NyulStandard
+    from SyntheticCTLib.bundle.domain import describe_domain, histogram_edges
+    from SyntheticCTLib.bundle.folder import ModelBundle
+    from SyntheticCTLib.network.gan import Generator
+    from SyntheticCTLib.normalization.nyul import NyulStandard
 
     torch.manual_seed(seed)
     network = {"width": 2, "depth": 2, "blocks": 1}

@@ -38,7 +38,7 @@ def process(
     Returns:
         SyntheticCTEvalLib.results.Evaluation.
     """
-    from SyntheticCTLib.volumes import write_volume
+    from SyntheticCTLib.volumes.writing import write_volume
     from SyntheticCTMRML.nodes import image_from_node
 
     from SyntheticCT import SyntheticCTLogic
@@ -58,7 +58,7 @@ def process(
 
 def main(arguments: list[str]) -> int:
     """Load the files, run, and print the figures; return the exit code."""
-    from SyntheticCTLib.errors import SyntheticCTError
+    from SyntheticCTLib.basics.errors import SyntheticCTError
 
     parser = argparse.ArgumentParser(prog="batch.py", description=__doc__.split("\n")[0])
     for name in ("mr", "ct", "folder"):

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .shapes import Box, Ellipsoid, Loft, Points, Tube, smooth_union
+from .shapes import (
+    Box,
+    Ellipsoid,
+    Loft,
+    Points,
+    Tube,
+    smooth_union,
+)
 
 HEAD_CENTRE = (85.0, 0.0, 0.0)
 HEAD_RADIUS = 22.0

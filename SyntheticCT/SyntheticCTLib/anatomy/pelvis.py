@@ -11,7 +11,16 @@ from .canvas import Canvas, Look
 from .noise import SmoothNoise
 from .organs import gas_pockets, make_organs
 from .patient import Patient, draw_patient
-from .shapes import Box, Ellipsoid, Loft, Points, Tube, Window, side_box, smooth_union
+from .shapes import (
+    Box,
+    Ellipsoid,
+    Loft,
+    Points,
+    Tube,
+    Window,
+    side_box,
+    smooth_union,
+)
 from .tissues import Structure, Tissue
 
 SKIN_MM = 2.2

@@ -8,8 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from .errors import SyntheticCTError
-from .volumes import image_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import image_like
 
 AIR_TISSUE_HU = -500
 """Half-way between air (-1000 HU) and soft tissue (about 0 HU): where a blurred skin edge lies."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import SimpleITK as sitk
 
-from .bundle import Domain
-from .normalization import SCALE_RANGE
-from .volumes import PHANTOM_KEY
+from SyntheticCTLib.normalization.nyul import SCALE_RANGE
+from SyntheticCTLib.volumes.marks import PHANTOM_KEY
+
+from .folder import Domain
 
 BINS = 64
 TOLERANCE = 1.5

@@ -12,14 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import SyntheticCTError
-from .normalization import NyulStandard
-from .outputs import staged_folder
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import staged_folder
+from SyntheticCTLib.normalization.nyul import NyulStandard
 
 if TYPE_CHECKING:
     import torch
 
-    from .networks import Generator
+    from SyntheticCTLib.network.gan import Generator
 
 FORMAT = 1
 CARD = "model.json"
@@ -89,7 +89,7 @@ class ModelBundle(ModelCard):
         """Return the generator with its weights, ready for prediction."""
         import torch
 
-        from .networks import Generator
+        from SyntheticCTLib.network.gan import Generator
 
         network = Generator(**self.network)
         network.load_state_dict(self.weights)
@@ -213,8 +213,8 @@ def bundle_folder(model: str) -> Path:
 
 def demo_bundle_folder() -> Path:
     """Return the folder of the demo model that comes with the program."""
-    package = Path(__file__).resolve().parent
-    for place in (package / "Resources", package.parents[1] / "Resources"):
+    library = Path(__file__).resolve().parents[1]
+    for place in (library / "Resources", library.parents[1] / "Resources"):
         if (place / "DemoModel" / CARD).is_file():
             return place / "DemoModel"
     raise SyntheticCTError("The demo model is not installed: install the program again.")

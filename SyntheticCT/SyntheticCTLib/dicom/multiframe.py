@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from .dicom_series import DicomSlice, in_order, numbers, placed
-from .errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .series import DicomSlice, in_order, numbers, placed
 
 if TYPE_CHECKING:
     import pydicom

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import SyntheticCTError
-from .frames import FRAME
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .frame_of_reference import FRAME
 
 if TYPE_CHECKING:
     import pydicom

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import SimpleITK as sitk
 
-from .bundle import ModelBundle
-from .domain import normalized_histogram, outside_domain
-from .errors import SyntheticCTError
-from .normalization import foreground_mask
-from .progress import SILENT, Progress
-from .resampling import HU_AIR, resample
-from .slabs import (
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.bundle.domain import normalized_histogram, outside_domain
+from SyntheticCTLib.bundle.folder import ModelBundle
+from SyntheticCTLib.network.slabs import (
     NO_SPREAD,
     SLAB,
     Padding,
-    SlabBlend,
     from_network,
     network_grid,
     to_network,
 )
-from .volumes import label_synthetic
+from SyntheticCTLib.normalization.foreground import foreground_mask
+from SyntheticCTLib.volumes.marks import label_synthetic
+from SyntheticCTLib.volumes.resampling import HU_AIR, resample
 
-BATCH = 4
+from .device import choose_device
+from .prediction import predict, scale_to_network
 
 
 @dataclass
@@ -116,52 +115,3 @@ def _inside(body: sitk.Image, mr: sitk.Image) -> sitk.Image:
             "synthetic CT: give the contour of this MR's patient."
         )
     return inside
-
-
-def predict(
-    generator, slices: np.ndarray, *, device: str = "cpu", progress: Progress = SILENT
-) -> tuple[np.ndarray, np.ndarray]:
-    """Run the generator over all slabs of a volume and blend them.
-
-    Args:
-        generator: network that maps (batch, SLAB, j, i) to the same shape.
-        slices: volume (k, j, i) in -1..1, float32, padded to what the network accepts.
-
-    Returns:
-        Mean and standard deviation over the slabs of each slice, (k, j, i), in -1..1.
-    """
-    import torch
-
-    blend = SlabBlend(slices.shape)
-    starts = range(slices.shape[0] - SLAB + 1)
-    volume = torch.from_numpy(slices).to(device)
-    with torch.inference_mode():
-        for first in range(0, len(starts), BATCH):
-            batch = starts[first : first + BATCH]
-            predicted = generator(torch.stack([volume[k : k + SLAB] for k in batch])).cpu().numpy()
-            for k, slab in zip(batch, predicted, strict=True):
-                blend.add(k, slab)
-            progress.report(
-                "Generate synthetic CT", (first + len(batch)) / len(starts), device=device
-            )
-    return blend.mean(), blend.spread()
-
-
-def scale_to_network(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Return ``values`` with ``limits`` mapped to -1 and 1, clipped, float32."""
-    low, high = limits
-    return np.clip((values - low) * (2 / (high - low)) - 1, -1, 1).astype(np.float32)
-
-
-def choose_device(device: str) -> str:
-    """Return the torch device for "auto", "cpu" or "cuda"; SyntheticCTError where it is absent."""
-    import torch
-
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise SyntheticCTError(
-            "No CUDA GPU can be used by torch here: choose --device cpu, or install a torch "
-            "build that matches the GPU's driver."
-        )
-    return device

@@ -12,9 +12,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from .errors import SyntheticCTError
-from .resampling import same_grid
-from .volumes import image_like, label_synthetic
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import image_like, same_grid
+from SyntheticCTLib.volumes.marks import label_synthetic
 
 AIR, ADIPOSE, WATER_RICH, SPONGY_BONE, COMPACT_BONE = BULK_HU = (-968, -86, 42, 198, 949)
 """CT numbers (HU) of the five classes."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from .resampling import HU_OUTSIDE, grid_of, resample
-from .volumes import image_like
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
 
 SLAB = 3
 """Axial slices that enter and leave the generator together (2.5D)."""

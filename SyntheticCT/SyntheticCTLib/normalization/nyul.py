@@ -16,37 +16,15 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import SyntheticCTError
-from .outputs import staged_file
-from .volumes import image_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import staged_file
+from SyntheticCTLib.volumes.grids import image_like
+
+from .foreground import foreground_mask
 
 PERCENTILES = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 99.0)
 SCALE_RANGE = (1.0, 100.0)
 """Values that the 1st and 99th percentile of every training MR get before the mean is taken."""
-
-
-def foreground_mask(mr: sitk.Image) -> np.ndarray:
-    """Return the foreground of an MR as booleans (k, j, i).
-
-    The threshold is Otsu's on the logarithm of the intensity, which separates the noise of
-    air from tissue; on the plain intensity it would separate muscle from fat.
-
-    Raises:
-        SyntheticCTError: nothing, or a single value, lies above the threshold.
-    """
-    values = sitk.GetArrayViewFromImage(mr).astype(np.float32)
-    low = float(values.min())
-    logs = np.log1p((values - low) / max(float(values.mean()) - low, 1e-12) * 100)
-    otsu = sitk.OtsuThresholdImageFilter()
-    otsu.Execute(sitk.GetImageFromArray(logs))
-    mask = logs > otsu.GetThreshold()
-    inside = values[mask]
-    if inside.size == 0 or inside.min() == inside.max():
-        raise SyntheticCTError(
-            "The MR has no foreground to normalize (air and tissue cannot be told apart): "
-            "check that it is the right volume."
-        )
-    return mask
 
 
 def landmarks(values: np.ndarray) -> np.ndarray:

@@ -1,9 +1,14 @@
-"""The digital cohort: female pelves as MR, mDixon and CT see them, each from a seed."""
+"""A seed in, a digital patient out: a female pelvis as MR, mDixon and CT see it, deformed between.
+
+Offers: what stands in __all__ (make_phantom, write_phantom, write_cohort, grids, tissues).
+May use: basics, dicom, volumes, mrcat, anatomy.
+"""
+
+from SyntheticCTLib.anatomy.tissues import STRUCTURE_NAMES, TISSUE_NAMES, Structure, Tissue
 
 from .case import Phantom, make_phantom
 from .files import PRESCRIPTION_GY, write_cohort, write_phantom
 from .grid import CLINICAL, COARSE, TINY, PhantomGrid
-from .tissues import STRUCTURE_NAMES, TISSUE_NAMES, Structure, Tissue
 
 __all__ = [
     "CLINICAL",

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from ..mrcat import bulk_from_mdixon
-from ..progress import SILENT, Progress
-from ..resampling import grid_of
-from ..volumes import PHANTOM_KEY, image_like, label_synthetic
-from .anatomy import Anatomy
-from .canvas import Look
+from SyntheticCTLib.anatomy.canvas import Look
+from SyntheticCTLib.anatomy.noise import stream
+from SyntheticCTLib.anatomy.pelvis import Anatomy
+from SyntheticCTLib.anatomy.shapes import Points
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.mrcat.bulk_densities import bulk_from_mdixon
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.marks import PHANTOM_KEY, label_synthetic
+
 from .ct import add_couch, ct_look, finish_ct
 from .deformation import Deformation
 from .grid import CLINICAL, PhantomGrid
 from .mdixon import dixon_look, finish_mdixon
 from .mr import bias_field, finish_mr, t2_look
-from .noise import stream
-from .shapes import Points
 from .texture import Texture
 
 _BLOCK_VOXELS = 500_000

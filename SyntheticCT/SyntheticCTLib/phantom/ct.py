@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .canvas import Look
-from .noise import stream
-from .patient import Patient
-from .shapes import Points
+from SyntheticCTLib.anatomy.canvas import Look
+from SyntheticCTLib.anatomy.noise import stream
+from SyntheticCTLib.anatomy.patient import Patient
+from SyntheticCTLib.anatomy.shapes import Points
+from SyntheticCTLib.anatomy.tissues import APPEARANCE, Tissue
+
 from .texture import Texture
-from .tissues import APPEARANCE, Tissue
 
 HU_MIN, HU_MAX = -1024, 3071
 NOISE_HU = 13.0

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from .anatomy import Anatomy
-from .bones import any_bone
-from .noise import SmoothNoise, stream
-from .shapes import Points
+from SyntheticCTLib.anatomy.bones import any_bone
+from SyntheticCTLib.anatomy.noise import SmoothNoise, stream
+from SyntheticCTLib.anatomy.pelvis import Anatomy
+from SyntheticCTLib.anatomy.shapes import Points
 
 KNOT_MM = 10.0
 _LOW = np.array([-240.0, -184.0, -152.0])

@@ -7,15 +7,16 @@ import json
 import os
 from pathlib import Path
 
-from .. import __version__
-from ..errors import SyntheticCTError
-from ..outputs import staged_file, staged_folder
-from ..progress import SILENT, Progress
-from ..segmentation import write_segmentation
-from ..volumes import write_volume
+from SyntheticCTLib import __version__
+from SyntheticCTLib.anatomy.tissues import STRUCTURE_NAMES, TISSUE_NAMES
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import staged_file, staged_folder
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.segmentation import write_segmentation
+from SyntheticCTLib.volumes.writing import write_volume
+
 from .case import Phantom, make_phantom
 from .grid import CLINICAL, PhantomGrid
-from .tissues import STRUCTURE_NAMES, TISSUE_NAMES
 
 PRESCRIPTION_GY = 45.0
 _NOTE = "Digital phantom computed from a seed; no patient's data"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Look
+from SyntheticCTLib.anatomy.canvas import Look
+from SyntheticCTLib.anatomy.noise import stream
+from SyntheticCTLib.anatomy.patient import Patient
+from SyntheticCTLib.anatomy.shapes import Points
+from SyntheticCTLib.anatomy.tissues import APPEARANCE, Tissue
+
 from .mr import rician
-from .noise import stream
-from .patient import Patient
-from .shapes import Points
 from .texture import Texture
-from .tissues import APPEARANCE, Tissue
 
 
 def dixon_look(patient: Patient, texture: Texture) -> Look:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .canvas import Look
-from .noise import stream
-from .patient import Patient
-from .shapes import Points
+from SyntheticCTLib.anatomy.canvas import Look
+from SyntheticCTLib.anatomy.noise import stream
+from SyntheticCTLib.anatomy.patient import Patient
+from SyntheticCTLib.anatomy.shapes import Points
+from SyntheticCTLib.anatomy.tissues import APPEARANCE, Tissue
+
 from .texture import Texture
-from .tissues import APPEARANCE, Tissue
 
 _GRAIN = {
     Tissue.MUSCLE: 0.10,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .noise import SmoothNoise
-from .patient import Patient
-from .shapes import Points
+from SyntheticCTLib.anatomy.noise import SmoothNoise
+from SyntheticCTLib.anatomy.patient import Patient
+from SyntheticCTLib.anatomy.shapes import Points
 
 
 class Texture:

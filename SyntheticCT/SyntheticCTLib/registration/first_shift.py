@@ -8,8 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from .resampling import resample
-from .volumes import image_like
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.resampling import resample
+
 from .working_copies import WorkingCopy, coarser_grid
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 LAST_LINES = 8
 """Lines of the program's output that an error sentence quotes."""

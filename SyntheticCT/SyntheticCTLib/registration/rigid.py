@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import SimpleITK as sitk
 
-from .errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+
 from .first_shift import first_shift
-from .progress import Progress
 from .working_copies import WorkingCopy
 
 RIGID_STAGES_MM = (10.0, 5.0)

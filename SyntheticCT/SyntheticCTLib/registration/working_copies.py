@@ -8,10 +8,10 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from .errors import SyntheticCTError
-from .normalization import foreground_mask
-from .resampling import grid_of, resample
-from .volumes import image_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.normalization.foreground import foreground_mask
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.resampling import resample
 
 AIR_HU = -400.0
 CT_LIKE_BELOW_HU = -300.0

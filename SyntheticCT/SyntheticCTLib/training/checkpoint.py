@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .errors import SyntheticCTError
-from .outputs import staged_file
-from .training_settings import TrainingSettings
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import staged_file
+
+from .settings import TrainingSettings
 
 
 class TrainingState:
@@ -20,7 +21,7 @@ class TrainingState:
     def __init__(self, settings: TrainingSettings, device: str) -> None:
         import torch
 
-        from .networks import Discriminator, Generator
+        from SyntheticCTLib.network.gan import Discriminator, Generator
 
         torch.manual_seed(settings.seed)
         self.settings = settings

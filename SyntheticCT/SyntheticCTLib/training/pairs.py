@@ -16,16 +16,19 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .body import body_contour
-from .domain import normalized_histogram, smallest_fov_mm
-from .errors import SyntheticCTError
-from .manifest import read_manifest, resolve
-from .normalization import NyulStandard, foreground_mask
-from .outputs import require_writable_folder, staged_folder
-from .progress import SILENT, Progress
-from .resampling import HU_AIR, HU_OUTSIDE, resample
-from .slabs import network_grid
-from .volumes import PHANTOM_KEY, image_like, read_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.manifest import read_manifest, resolve
+from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.bundle.domain import normalized_histogram, smallest_fov_mm
+from SyntheticCTLib.network.slabs import network_grid
+from SyntheticCTLib.normalization.foreground import foreground_mask
+from SyntheticCTLib.normalization.nyul import NyulStandard
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.marks import PHANTOM_KEY
+from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, resample
 
 RAW_BINS = 64
 
@@ -253,7 +256,7 @@ def _save_pair(
     outside = float(sitk.GetArrayViewFromImage(mr).min())
     transform = None
     if not source.registered:
-        from .registration import register
+        from SyntheticCTLib.registration.rigid_and_deformable import register
 
         transform = register(ct, mr, metric="mi", fill=outside).transform
     grid = network_grid(ct, spacing)

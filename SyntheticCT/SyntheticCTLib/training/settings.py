@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 
 @dataclass(frozen=True)

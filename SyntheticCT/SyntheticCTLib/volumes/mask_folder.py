@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import SyntheticCTError
-from .volumes import read_image_file, write_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .reading import read_image_file
+from .writing import write_volume
 
 INDEX = "masks.json"
 """File that tells a folder of masks; a list of names, mask n is in the file n.nrrd."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+from .grids import image_like, same_grid
+
 HU_OUTSIDE = -1024
 """CT number given to points outside a CT-like image's field of view."""
 
@@ -38,7 +40,8 @@ def resample(
     """
     if transform is None:
         if same_grid(image, reference):
-            return sitk.Image(image)
+            # A copy that shares its voxels would take the metadata of the first one looked at.
+            return image_like(sitk.GetArrayViewFromImage(image), reference)
         transform = sitk.Transform(3, sitk.sitkIdentity)
     pixel = image.GetPixelID()
     if not nearest and pixel not in (sitk.sitkFloat32, sitk.sitkFloat64):
@@ -75,39 +78,3 @@ def _blurred_to(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
         if variance > (0.1 * own) ** 2 and image.GetSize()[axis] >= 4:
             image = sitk.RecursiveGaussian(image, variance**0.5, False, 0, axis)
     return image
-
-
-def grid_of(
-    size: tuple[int, int, int],
-    spacing: tuple[float, float, float],
-    origin: tuple[float, float, float],
-    direction: tuple[float, ...] = (1, 0, 0, 0, 1, 0, 0, 0, 1),
-) -> sitk.Image:
-    """Return an 8-bit image of zeros that carries a grid (i, j, k order; mm, LPS)."""
-    grid = sitk.Image(list(size), sitk.sitkUInt8)
-    grid.SetSpacing(spacing)
-    grid.SetOrigin(origin)
-    grid.SetDirection(direction)
-    return grid
-
-
-def same_grid(first: sitk.Image, second: sitk.Image, tolerance_mm: float = 1e-3) -> bool:
-    """Whether every voxel of two images lies at the same place, within ``tolerance_mm``."""
-    if first.GetSize() != second.GetSize():
-        return False
-    last = [n - 1 for n in first.GetSize()]
-    corners = [[0] * len(last), last] + [
-        [end if axis == free else 0 for axis, end in enumerate(last)] for free in range(len(last))
-    ]
-    return all(
-        max(
-            abs(a - b)
-            for a, b in zip(
-                first.TransformIndexToPhysicalPoint(corner),
-                second.TransformIndexToPhysicalPoint(corner),
-                strict=True,
-            )
-        )
-        <= tolerance_mm
-        for corner in corners
-    )

@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from .errors import SyntheticCTError
-from .volumes import image_like, write_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .grids import image_like
+from .writing import write_volume
 
 
 def write_segmentation(

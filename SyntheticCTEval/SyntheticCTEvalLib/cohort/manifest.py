@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.manifest import manifest_columns, read_manifest, resolve
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.manifest import manifest_columns, read_manifest, resolve
 
 SCT = "sCT"
 """Name of the candidate that a model makes of the MR."""

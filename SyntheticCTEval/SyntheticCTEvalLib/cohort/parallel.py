@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.interrupts import interrupts_wait
-from SyntheticCTLib.progress import SILENT, NotedProgress, Progress
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.interrupts import interrupts_wait
+from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 
-from .cohort_patient import PatientTask, evaluate_patient
+from .patient import PatientTask, evaluate_patient
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ONE_AT_A_TIME = threading.Lock()

@@ -8,19 +8,22 @@ from typing import Any
 
 import SimpleITK as sitk
 from SyntheticCTLib import __version__
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import SILENT, NotedProgress, Progress
-from SyntheticCTLib.volumes import read_mask, read_volume, write_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
+from SyntheticCTLib.volumes.reading import read_mask, read_volume
+from SyntheticCTLib.volumes.writing import write_volume
 
-from . import mr_similarity
-from .body import body_contour
-from .cohort_manifest import SCT, PatientEntry
-from .cohort_records import PICTURES
-from .cohort_slices import cohort_pictures
-from .dose import read_dose
-from .evaluation import EvaluationSettings, evaluate
-from .files import add_scene, write_results
+from SyntheticCTEvalLib.dose.reading import read_dose
+from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.image import mr_similarity
+from SyntheticCTEvalLib.image.body_agreement import body_contour
+from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
+
 from .fingerprint import content_hash, write_card
+from .manifest import SCT, PatientEntry
+from .records import PICTURES
+from .slices import cohort_pictures
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class CohortSettings:
         dose: evaluate dose.
         gamma_engine: "exact" or "pymedphys".
         device: where the model runs: "auto", "cpu" or "cuda".
-        scene: write scene.mrb where slicer-core is there.
+        scene: writes scene.mrb where it can; None for no scenes.
     """
 
     model: Path | None = None
@@ -41,7 +44,7 @@ class CohortSettings:
     dose: bool = True
     gamma_engine: str = "exact"
     device: str = "auto"
-    scene: bool = True
+    scene: SceneWriter | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
         "model": model_sha256 if entry.mr else "",
         "settings": asdict(_evaluation_settings(entry, settings)),
         "dose_unit": entry.dose_unit,
-        "scene": settings.scene,
+        "scene": settings.scene is not None,
     }
 
 
@@ -124,7 +127,10 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             evaluation.candidates[name].metrics.update(figures)
         evaluation.definitions.update(mr_similarity.DEFINITIONS)
         progress.report("Compare with the MR", 1)
-    scene = settings.scene and _has_mrml(progress)
+    scene = settings.scene
+    if scene and (reason := scene.missing()):
+        progress.warn(f"scene.mrb was left out: {reason}")
+        scene = None
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
     evaluation.notes = list(dict.fromkeys(notes))
     task.folder.mkdir()
@@ -134,7 +140,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     title = f"Evaluation of synthetic CT: {entry.patient}"
     write_results(evaluation, task.folder, title=title, progress=progress)
     if scene:
-        add_scene(evaluation, task.folder, progress=progress)
+        add_scene(evaluation, task.folder, scene, progress=progress)
     write_card(task.folder, task.made_of)
 
 
@@ -150,10 +156,10 @@ def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> Evalu
 
 def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):
     """Return the volumes that the model makes of an MR by file name, and the MR's histograms."""
-    from SyntheticCTLib.bundle import load_bundle
-    from SyntheticCTLib.inference import generate
+    from SyntheticCTLib.bundle.folder import load_bundle
+    from SyntheticCTLib.inference.synthesis import generate
 
-    from .histograms import histogram_set
+    from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
 
     bundle = load_bundle(settings.model)
     generated = generate(mr, bundle, device=settings.device, progress=progress)
@@ -162,17 +168,8 @@ def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):
 
 
 def _structures(entry: PatientEntry, ct: sitk.Image, progress: Progress) -> dict[str, sitk.Image]:
-    from .structures import read_structures
+    from SyntheticCTEvalLib.structures.reading import read_structures
 
     if not entry.structures:
         return {}
     return dict(read_structures(entry.structures, ct, progress))
-
-
-def _has_mrml(progress: Progress) -> bool:
-    from SyntheticCTEvalMRML.scene import NO_MRML, has_mrml
-
-    if not has_mrml():
-        progress.warn(f"scene.mrb was left out: {NO_MRML}")
-        return False
-    return True

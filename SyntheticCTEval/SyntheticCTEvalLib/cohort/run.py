@@ -11,15 +11,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.outputs import refuse_overwrite, require_writable_folder, staged_folder
-from SyntheticCTLib.progress import SILENT, Progress
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
+from SyntheticCTLib.basics.progress import SILENT, Progress
 
-from .cohort_manifest import SCT, PatientEntry, read_cohort_manifest
-from .cohort_parallel import Outcome, attempt, evaluate_on_dask, has_dask, processors
-from .cohort_patient import CohortSettings, PatientTask, made_of
-from .cohort_records import Cohort, PatientRecord
 from .fingerprint import CARD, is_current
+from .manifest import SCT, PatientEntry, read_cohort_manifest
+from .parallel import (
+    Outcome,
+    attempt,
+    evaluate_on_dask,
+    has_dask,
+    processors,
+)
+from .patient import CohortSettings, PatientTask, made_of
+from .records import Cohort, PatientRecord
 
 PATIENTS = "patients"
 BASELINE = "MRCAT"
@@ -146,7 +152,7 @@ def _check_places(
 def _model_sha256(settings: CohortSettings) -> str:
     if settings.model is None:
         return ""
-    from SyntheticCTLib.bundle import load_bundle
+    from SyntheticCTLib.bundle.folder import load_bundle
 
     return load_bundle(settings.model).sha256
 

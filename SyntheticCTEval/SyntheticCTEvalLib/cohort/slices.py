@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.resampling import grid_of
+from SyntheticCTLib.volumes.grids import grid_of
 
-from .cohort_records import CohortPictures
-from .planes import Plane, planes_of
-from .results import CandidateResult, Evaluation
+from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
+from SyntheticCTEvalLib.report.planes import Plane, planes_of
+
+from .records import CohortPictures
 
 STEP_MM = 1.5
 

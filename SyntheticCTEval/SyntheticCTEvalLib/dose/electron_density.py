@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.resampling import resample, same_grid
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.volumes.grids import image_like, same_grid
+from SyntheticCTLib.volumes.resampling import resample
 
 AIR = 0.001
 ELECTRON_DENSITY = (

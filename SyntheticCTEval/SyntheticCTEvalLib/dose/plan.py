@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 SOURCE_AXIS_MM = 1000.0
 FLUENCE_PIXELS = 400

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import SILENT, Progress
-from SyntheticCTLib.resampling import grid_of, resample
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.resampling import resample
 
 from .electron_density import ELECTRON_DENSITY, density_inside
 from .pencil_beam import (

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.bundle import ModelCard
-from SyntheticCTLib.domain import histogram_edges, normalized_histogram
-from SyntheticCTLib.normalization import foreground_mask
-
-from .results import HistogramSet
+from SyntheticCTLib.bundle.domain import histogram_edges, normalized_histogram
+from SyntheticCTLib.bundle.folder import ModelCard
+from SyntheticCTLib.normalization.foreground import foreground_mask
 
 
 def histogram_set(
@@ -46,3 +45,19 @@ def _rebinned(scan: dict[str, Any], edges: np.ndarray) -> list[float]:
     own_edges = np.linspace(0, scan["largest"], len(scan["fractions"]) + 1)
     cumulative = np.concatenate([[0], np.cumsum(scan["fractions"])])
     return np.diff(np.interp(edges, own_edges, cumulative)).tolist()
+
+
+@dataclass
+class HistogramSet:
+    """Voxel histograms of MRs before and after Nyul normalization (paper, Figure 3).
+
+    Attributes:
+        raw_edges, normalized_edges: bin edges, n + 1 values.
+        raw, normalized: one row a scan, n fractions of the foreground voxels each; the last
+            row is the scan at hand, the others are the training scans of the model.
+    """
+
+    raw_edges: list[float]
+    normalized_edges: list[float]
+    raw: list[list[float]]
+    normalized: list[list[float]]

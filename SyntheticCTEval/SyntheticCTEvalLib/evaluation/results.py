@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .mr_histograms import HistogramSet
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-    from .dvh import Dvh
-    from .gamma import GammaResult
-    from .hot_spots import HotSpot
+    from SyntheticCTEvalLib.gamma.criteria import GammaResult
+    from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
+    from SyntheticCTEvalLib.structures.dvh import Dvh
 
 
 NO_DIFFERENCE = -32768
 """Marks voxels without a difference in maps of differences in whole HU (int16)."""
-NO_DOSE_DIFFERENCE = -1000.0
-"""Marks voxels without a difference in maps of differences of dose in Gy."""
 
 
 @dataclass
@@ -48,22 +48,6 @@ class CandidateResult:
     metrics: dict[str, Any] = field(default_factory=dict)
     dvh: dict[str, Dvh] = field(default_factory=dict)
     hot_spots: list[HotSpot] = field(default_factory=list)
-
-
-@dataclass
-class HistogramSet:
-    """Voxel histograms of MRs before and after Nyul normalization (paper, Figure 3).
-
-    Attributes:
-        raw_edges, normalized_edges: bin edges, n + 1 values.
-        raw, normalized: one row a scan, n fractions of the foreground voxels each; the last
-            row is the scan at hand, the others are the training scans of the model.
-    """
-
-    raw_edges: list[float]
-    normalized_edges: list[float]
-    raw: list[list[float]]
-    normalized: list[list[float]]
 
 
 @dataclass

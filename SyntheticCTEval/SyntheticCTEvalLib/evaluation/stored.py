@@ -14,15 +14,19 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.mask_folder import masks_in, write_masks
-from SyntheticCTLib.stepwise import finished
-from SyntheticCTLib.volumes import image_like, read_image_file, write_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.stepwise import finished
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.mask_folder import masks_in, write_masks
+from SyntheticCTLib.volumes.reading import read_image_file
+from SyntheticCTLib.volumes.writing import write_volume
 
-from .dvh import Dvh
-from .gamma import NOT_EVALUATED, GammaCriteria, GammaResult
-from .hot_spots import HotSpot
-from .results import NO_DIFFERENCE, CandidateResult, Evaluation, HistogramSet
+from SyntheticCTEvalLib.gamma.criteria import NOT_EVALUATED, GammaCriteria, GammaResult
+from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
+from SyntheticCTEvalLib.structures.dvh import Dvh
+
+from .mr_histograms import HistogramSet
+from .results import NO_DIFFERENCE, CandidateResult, Evaluation
 
 PARTS = "evaluation"
 RECORD = "evaluation.json"

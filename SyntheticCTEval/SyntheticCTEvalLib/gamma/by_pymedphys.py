@@ -7,10 +7,10 @@ from types import ModuleType
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import resample
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.resampling import resample
 
-from .gamma_tiles import index_map
+from .tiles import index_map
 
 _FAR_DOSE_GY = 1e9
 

@@ -7,98 +7,23 @@ Gamma of a reference voxel is the minimum over positions of the evaluated dose o
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.frames import FRAME, frame_of, frames_differ
-from SyntheticCTLib.progress import SILENT, Progress
-from SyntheticCTLib.resampling import resample
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of, frames_differ
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.resampling import resample
 
-from .gamma_exact import exact_gamma
+from .criteria import GammaCriteria, GammaResult
+from .exact import exact_gamma
 
 ENGINES = ("exact", "pymedphys")
-NOT_EVALUATED = -1.0
-"""Gamma of voxels that were not evaluated."""
 
 _ROUNDING = 2e-5
 _NEGATIVE = 1e-6
-
-
-@dataclass(frozen=True)
-class GammaCriteria:
-    """What a gamma comparison is made with.
-
-    Attributes:
-        dose_percent: dose difference in percent of ``normalization_gy`` (global) or of the
-            reference dose of the voxel (local).
-        distance_mm: distance to agreement.
-        local: whether the dose difference is local.
-        normalization_gy: dose that is 100 %, such as the prescription; the maximum of the
-            reference dose when None.
-        cutoffs_percent: voxels count whose reference dose is at least this part of the
-            normalisation dose; one pass rate each, from one gamma map.
-        cap: gamma is searched up to this value and reported as it where it is larger.
-
-    Raises:
-        SyntheticCTError: a value without meaning.
-    """
-
-    dose_percent: float = 1
-    distance_mm: float = 1
-    local: bool = False
-    normalization_gy: float | None = None
-    cutoffs_percent: tuple[float, ...] = (10,)
-    cap: float = 2
-
-    def __post_init__(self) -> None:
-        cutoffs = self.cutoffs_percent
-        cutoffs = tuple(cutoffs) if isinstance(cutoffs, Sequence | np.ndarray) else (cutoffs,)
-        object.__setattr__(self, "cutoffs_percent", cutoffs)
-        for name, value in (
-            ("dose difference in percent", self.dose_percent),
-            ("distance in mm", self.distance_mm),
-            ("normalisation dose in Gy", self.normalization_gy),
-        ):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise SyntheticCTError(
-                    f"The {name} of a gamma comparison is {value:g}: give a number above 0."
-                )
-        if not (math.isfinite(self.cap) and self.cap >= 1):
-            raise SyntheticCTError(
-                f"The largest gamma to search for is {self.cap:g}: give a number of at least 1, "
-                "or passing voxels cannot be told from failing ones."
-            )
-        if not cutoffs or not all(0 <= cutoff <= 100 for cutoff in cutoffs):
-            raise SyntheticCTError(
-                f"The dose cutoffs of a gamma comparison are {cutoffs}: give one or more percents "
-                "from 0 to 100."
-            )
-
-
-@dataclass(frozen=True)
-class GammaResult:
-    """A gamma comparison.
-
-    Attributes:
-        gamma: gamma (float32) on the reference grid; at most the cap, -1 where not evaluated.
-        evaluated: voxels that were evaluated (uint8, 0 or 1) on the reference grid.
-        pass_rates: by cutoff in percent, percent of the evaluated voxels at or above it whose
-            gamma is at most 1; NaN where there is no such voxel.
-        criteria: what was asked for, with ``normalization_gy`` filled in.
-        engine: one of :data:`ENGINES`.
-        definition: one line for reports.
-    """
-
-    gamma: sitk.Image
-    evaluated: sitk.Image
-    pass_rates: dict[float, float]
-    criteria: GammaCriteria
-    engine: str
-    definition: str
 
 
 def compute_gamma(
@@ -151,52 +76,22 @@ def compute_gamma(
     if normalization is None:
         normalization = float(dose.max())
         criteria = replace(criteria, normalization_gy=normalization)
-    region = dose >= _threshold(criteria, min(criteria.cutoffs_percent), dose.dtype)
-    if mask is not None:
-        if mask.GetDimension() != 3:
-            raise SyntheticCTError("The mask is no volume as the doses are: give one.")
-        region &= sitk.GetArrayFromImage(resample(mask, reference, fill=0, nearest=True)) != 0
+    region = _wanted(reference, criteria, mask)
     wanted = int(np.count_nonzero(region))
-    if wanted == 0:
-        raise SyntheticCTError(
-            f"No voxel of the reference dose reaches {min(criteria.cutoffs_percent):g} % of "
-            f"{normalization:g} Gy{' inside the mask' if mask is not None else ''}: lower the "
-            "cutoff, or check the normalisation dose and the mask."
-        )
-
     note = ""
-    comparison = (
-        reference,
-        evaluated,
-        region,
-        criteria.dose_percent,
-        criteria.distance_mm,
-        normalization,
-        criteria.local,
-        criteria.cap,
-    )
+    comparison = (reference, evaluated, region, criteria.dose_percent, criteria.distance_mm)
+    comparison = (*comparison, normalization, criteria.local, criteria.cap)
     if engine == "exact":
         gamma = exact_gamma(*comparison, progress)
     else:
-        from .gamma_pymedphys import pymedphys_gamma
+        from .by_pymedphys import pymedphys_gamma
 
         gamma, note = pymedphys_gamma(*comparison)
     for plane, planned in zip(gamma, region, strict=True):
         plane[np.abs(plane - 1) < _ROUNDING] = 1
         np.logical_and(planned, plane >= 0, out=planned)
     count = int(np.count_nonzero(region))
-    if count == 0:
-        raise SyntheticCTError(
-            "The evaluated dose does not overlap the reference dose: check that both belong to "
-            "the same patient and the same frame of reference."
-        )
-    if count < wanted:
-        missing = (
-            f"{wanted - count} of the {wanted} voxels above the cutoff lie outside the evaluated "
-            "dose and were not evaluated"
-        )
-        progress.warn(f"{missing}: compare doses that cover the same region.")
-        note = f"{note}; {missing}"
+    note += _left_out(count, wanted, progress)
     pass_rates = {
         cutoff: _pass_rate(gamma, dose, _threshold(criteria, cutoff, dose.dtype))
         for cutoff in criteria.cutoffs_percent
@@ -211,6 +106,41 @@ def compute_gamma(
         engine=engine,
         definition=_definition(criteria, engine, count, mask is not None) + note,
     )
+
+
+def _wanted(reference: sitk.Image, criteria: GammaCriteria, mask: sitk.Image | None) -> np.ndarray:
+    """Return the voxels (k, j, i) that gamma is asked for: above the cutoff, inside the mask."""
+    dose = sitk.GetArrayViewFromImage(reference)
+    region = dose >= _threshold(criteria, min(criteria.cutoffs_percent), dose.dtype)
+    if mask is not None:
+        if mask.GetDimension() != 3:
+            raise SyntheticCTError("The mask is no volume as the doses are: give one.")
+        region &= sitk.GetArrayFromImage(resample(mask, reference, fill=0, nearest=True)) != 0
+    if not region.any():
+        raise SyntheticCTError(
+            f"No voxel of the reference dose reaches {min(criteria.cutoffs_percent):g} % of "
+            f"{criteria.normalization_gy:g} Gy{' inside the mask' if mask is not None else ''}: "
+            "lower the cutoff, or check the normalisation dose and the mask."
+        )
+    return region
+
+
+def _left_out(count: int, wanted: int, progress: Progress) -> str:
+    """Warn of voxels that the evaluated dose does not reach; return what the definition says."""
+    if count == 0:
+        raise SyntheticCTError(
+            "The evaluated dose does not overlap the reference dose: check that both belong to "
+            "the same patient and the same frame of reference."
+        )
+    missing = wanted - count
+    if not missing:
+        return ""
+    sentence = (
+        f"{missing} of the {wanted} voxels above the cutoff lie outside the evaluated dose and "
+        "were not evaluated"
+    )
+    progress.warn(f"{sentence}: compare doses that cover the same region.")
+    return f"; {sentence}"
 
 
 def _one_slice(image: sitk.Image) -> sitk.Image:

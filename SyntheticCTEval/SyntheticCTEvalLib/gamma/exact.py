@@ -11,9 +11,9 @@ from itertools import product
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.progress import SILENT, Progress
+from SyntheticCTLib.basics.progress import SILENT, Progress
 
-from .gamma_cells import (
+from .cells import (
     LEAST_CURVATURE,
     TOLERANCE,
     cell_coefficients,
@@ -21,7 +21,7 @@ from .gamma_cells import (
     minimise_in_cells,
     worth_searching,
 )
-from .gamma_tiles import Grid, TileDoses, tiles
+from .tiles import Grid, TileDoses, tiles
 
 _BATCH = 16384
 _OPEN_BATCH = 2048

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib import body
-from SyntheticCTLib.body import body_contour
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import same_grid
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.body import contour
+from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.volumes.grids import same_grid
 
 from .surfaces import SURFACE_DEFINITION, surface_distances
 
 __all__ = ["DEFINITIONS", "body_contour", "dice", "hd95"]
 
 DEFINITIONS = {
-    **body.DEFINITIONS,
+    **contour.DEFINITIONS,
     "dsc_body": (
         "Dice similarity coefficient of the body contours of candidate and true CT, "
         "2 |A and B| / (|A| + |B|); NaN where both are empty."

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.resampling import HU_OUTSIDE, resample
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
 
-from .body import body_contour, dice
+from .body_agreement import body_contour, dice
 from .similarity import SSIM_SIGMA, SSIM_WINDOW, slice_ssim
 
 MR_PERCENTILES = (1, 99)

@@ -6,12 +6,19 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import HU_OUTSIDE, same_grid
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import image_like, same_grid
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
-from . import body as body_contours
-from .ms_ssim import K1, K2, WEIGHTS, WINDOW, StructuralSimilarity, structural_similarity_3d
+from . import body_agreement
+from .ms_ssim import (
+    K1,
+    K2,
+    WEIGHTS,
+    WINDOW,
+    StructuralSimilarity,
+    structural_similarity_3d,
+)
 from .surfaces import SURFACE_DEFINITION, surface_distances
 
 HU_RANGE = (-1024, 3071)
@@ -93,8 +100,8 @@ DEFINITIONS: dict[str, str] = {
         f"{_BODY} (not dilated), everything outside set to {HU_RANGE[0]} HU in both; at a coarser "
         "scale the voxels of which at least half lies inside count; n/a where none is left."
     ),
-    "dsc_body": body_contours.DEFINITIONS["dsc_body"],
-    "hd95_body": body_contours.DEFINITIONS["hd95_body"],
+    "dsc_body": body_agreement.DEFINITIONS["dsc_body"],
+    "hd95_body": body_agreement.DEFINITIONS["hd95_body"],
     "dsc_bone": (
         "Dice similarity coefficient of the bones of candidate and true CT, "
         f"2 |A and B| / (|A| + |B|); {_BONE}; n/a where neither has bone."
@@ -113,7 +120,7 @@ DEFINITIONS: dict[str, str] = {
         f"Fractions of the voxels in bins of 16 HU (edges_hu, lower edge included) {_BODY}, for "
         f"true CT and candidate; {_CLIPPED}."
     ),
-    "body": body_contours.DEFINITIONS["body_ct"],
+    "body": body_agreement.DEFINITIONS["body_ct"],
     "tissue_mae": (
         "Mean absolute error in HU by tissue, inside the body contour, the tissue taken from the "
         "true CT: air below -200 HU, fat -200 to -28.5, soft tissue -28.5 to 100, spongy bone "
@@ -312,9 +319,9 @@ def compare_images(
         "ssim_3d_body": body_3d.ssim,
         "ms_ssim": image_3d.ms_ssim,
         "ms_ssim_body": body_3d.ms_ssim,
-        "dsc_body": body_contours.dice(body, found_body),
-        "hd95_body": body_contours.hd95(body, found_body, region),
-        "dsc_bone": body_contours.dice(*bone),
+        "dsc_body": body_agreement.dice(body, found_body),
+        "hd95_body": body_agreement.hd95(body, found_body, region),
+        "dsc_bone": body_agreement.dice(*bone),
         "msd_bone": bone_distances.mean,
         "hd95_bone": bone_distances.hd95,
         "tissue_mae": _tissue_mae(ct, candidate, body),

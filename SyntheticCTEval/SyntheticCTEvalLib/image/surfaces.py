@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from scipy.spatial import cKDTree
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import same_grid
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import same_grid
 
 SURFACE_DEFINITION = (
     "surface: the centres of the mask's voxels that share a face with a voxel outside it, the end "

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import SimpleITK as sitk
 
+from SyntheticCTEvalLib.evaluation.mr_histograms import HistogramSet
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+
 from .pictures import FAILS_COLOUR, with_gamma
 from .planes import Picture, figure_png, new_figure, short
-from .results import Evaluation, HistogramSet
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

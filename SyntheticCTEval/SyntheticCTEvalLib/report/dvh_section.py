@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, Dvh
+from SyntheticCTEvalLib.structures.target import find_target
+
 from .charts import LINE_STYLES, candidate_colours
-from .dvh import DIFFERENCE, Dvh
-from .evaluation import find_target
 from .planes import Picture, figure_png, new_figure, short
-from .results import Evaluation
 
 COLUMNS = ("D98", "D95", "D50", "D2", "Dmean", "V95%")
 MOST_PANELS = 12

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-from SyntheticCTLib.outputs import staged_file
+from SyntheticCTLib.basics.outputs import staged_file
 
-from .dvh import Dvh
-from .results import Evaluation
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.structures.dvh import Dvh
 
 DOSE = "Dose (Gy)"
 TRUE_CT = "CT"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.progress import SILENT, Progress
-from SyntheticCTLib.volumes import image_like, write_volume
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.writing import write_volume
+
+from SyntheticCTEvalLib.evaluation.results import NO_DIFFERENCE, Evaluation
+from SyntheticCTEvalLib.evaluation.stored import maps_of, write_parts
 
 from .dvh_table import write_dvh_csv
-from .report import write_metrics, write_metrics_csv, write_report
-from .results import NO_DIFFERENCE, Evaluation
-from .stored_evaluation import maps_of, write_parts
+from .metrics import write_metrics, write_metrics_csv
+from .page import write_report
 
 METRICS, REPORT, SCENE = "metrics.json", "report.html", "scene.mrb"
 DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv")
@@ -29,29 +34,43 @@ DEFINITIONS = {
 }
 
 
-def write_evaluation(
-    evaluation: Evaluation, folder: Path, *, scene: bool = True, progress: Progress = SILENT
-) -> None:
-    """Write results (see :func:`write_results`) and scene.mrb into ``folder``.
+class SceneWriter(Protocol):
+    """What writes an evaluation as a scene; it comes from a layer above, which knows MRML."""
 
-    Without ``scene``, what Slicer's module makes its scene of is written instead (see
-    :mod:`stored_evaluation`), uncompressed.
+    def missing(self) -> str | None:
+        """Return in a sentence why no scene can be written here; None where it can."""
+
+    def write(self, evaluation: Evaluation, path: Path, documents: Mapping[str, str]) -> None:
+        """Write ``evaluation`` to ``path`` (.mrb), with texts by file name."""
+
+
+def write_evaluation(
+    evaluation: Evaluation,
+    folder: Path,
+    *,
+    scene: SceneWriter | None = None,
+    progress: Progress = SILENT,
+) -> None:
+    """Write results (see :func:`write_results`) and, where ``scene`` is given, scene.mrb.
+
+    Without it, what Slicer's module makes its scene of is written instead (see
+    evaluation.stored), uncompressed.
     """
-    write_results(evaluation, folder, compress=scene, progress=progress)
-    if scene:
-        add_scene(evaluation, folder, progress=progress)
+    write_results(evaluation, folder, compress=scene is not None, progress=progress)
+    if scene is not None:
+        add_scene(evaluation, folder, scene, progress=progress)
     else:
         progress.report("Results", 0)
         write_parts(evaluation, folder)
         progress.report("Results", 1)
 
 
-def add_scene(evaluation: Evaluation, folder: Path, *, progress: Progress = SILENT) -> None:
+def add_scene(
+    evaluation: Evaluation, folder: Path, scene: SceneWriter, *, progress: Progress = SILENT
+) -> None:
     """Write scene.mrb into ``folder``, with the documents that are there already."""
-    from SyntheticCTEvalMRML.scene import write_scene  # a layer above: only on request
-
     progress.report("Scene", 0)
-    write_scene(evaluation, folder / SCENE, documents_in(folder))
+    scene.write(evaluation, folder / SCENE, documents_in(folder))
     progress.report("Scene", 1)
 
 
@@ -65,7 +84,7 @@ def write_results(
 ) -> None:
     """Write metrics.json, metrics.csv, dvh.csv, report.html and the maps into ``folder``.
 
-    Maps: those of stored_evaluation.maps_of, and evaluated.nrrd. How voxels are marked that
+    Maps: those of evaluation.stored.maps_of, and evaluated.nrrd. How voxels are marked that
     were not evaluated is in :data:`DEFINITIONS`, which joins those of the evaluation.
     """
     evaluation = replace(evaluation, definitions=evaluation.definitions | DEFINITIONS)

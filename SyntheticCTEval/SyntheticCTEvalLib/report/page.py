@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import os
 from dataclasses import dataclass, field
@@ -11,13 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
-from SyntheticCTLib.outputs import staged_file
-from SyntheticCTLib.volumes import SYNTHETIC_NOTE
+from SyntheticCTLib.basics.outputs import staged_file
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
-from . import charts, dvh_report, pictures, planes
-from .quantities import HIGHER, ZERO, describe, finite, flat, is_finite, position, printed
-from .results import Evaluation
-from .similarity import DEFINITIONS
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.image.similarity import DEFINITIONS
+
+from . import charts, dvh_section, pictures, planes
+from .quantities import (
+    HIGHER,
+    ZERO,
+    describe,
+    flat,
+    is_finite,
+    position,
+    printed,
+)
 
 TEMPLATE = "report.html"
 
@@ -53,8 +60,8 @@ def write_report(
         notes=list(dict.fromkeys(evaluation.notes)),
         definitions=dict(definitions_of(evaluation, rows)),
         sections=_sections(evaluation),
-        dvh_columns=dvh_report.COLUMNS,
-        dvh_rows=dvh_report.dvh_rows(evaluation),
+        dvh_columns=dvh_section.COLUMNS,
+        dvh_rows=dvh_section.dvh_rows(evaluation),
     )
     path = Path(path)
     with staged_file(path) as stage:
@@ -62,54 +69,17 @@ def write_report(
     return path
 
 
-def template_environment():
-    """Return jinja2's environment for the templates of the reports: everything is escaped."""
+def template_environment(*folders: Path):
+    """Return jinja2's environment for templates in ``folders`` and here: everything is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([*folders, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-
-
-def write_metrics(evaluation: Evaluation, path: str | os.PathLike) -> Path:
-    """Write metrics.json and return its path; figures that do not exist are null.
-
-    Raises:
-        SyntheticCTError: ``path`` cannot be written.
-    """
-    path = Path(path)
-    text = json.dumps(finite(evaluation.metrics()), indent=2, ensure_ascii=False, allow_nan=False)
-    with staged_file(path) as stage:
-        stage.write_text(text + "\n", encoding="utf-8")
-    return path
-
-
-def write_metrics_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:
-    """Write the figures as a table, one row a candidate and figure, and return its path.
-
-    Raises:
-        SyntheticCTError: ``path`` cannot be written.
-    """
-    path = Path(path)
-    with staged_file(path) as stage, stage.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["candidate", "metric", "value"])
-        for name, candidate in evaluation.candidates.items():
-            for (key, part), value in flat(candidate.metrics).items():
-                if isinstance(value, dict):
-                    for inner, number in finite(value).items():
-                        empty = number is None
-                        writer.writerow([name, f"{key}.{part}.{inner}", "" if empty else number])
-                    continue
-                if isinstance(value, list | tuple):
-                    continue  # histograms are in metrics.json
-                exists = not isinstance(value, float) or math.isfinite(value)
-                writer.writerow([name, f"{key}.{part}" if part else key, value if exists else ""])
-    return path
 
 
 def summary_rows(evaluation: Evaluation) -> list[Row]:
@@ -188,7 +158,7 @@ def _sections(evaluation: Evaluation) -> list[planes.Picture]:
         pictures.dose_difference_picture(evaluation, cuts),
         pictures.gamma_picture(evaluation, cuts),
         charts.gamma_chart(evaluation),
-        dvh_report.dvh_chart(evaluation),
+        dvh_section.dvh_chart(evaluation),
         charts.mr_chart(evaluation.histograms),
     ]
     return [picture for picture in found if picture is not None]

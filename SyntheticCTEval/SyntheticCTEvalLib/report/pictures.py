@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.resampling import HU_OUTSIDE
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
-from .planes import MISSING_COLOUR, Board, Picture, Plane, colour_scale, target_of
-from .results import CandidateResult, Evaluation
+from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
+
+from .planes import (
+    MISSING_COLOUR,
+    Board,
+    Picture,
+    Plane,
+    colour_scale,
+    target_of,
+)
 
 CT_WINDOW = (-400, 600)
 DIFFERENCE_HU = 300

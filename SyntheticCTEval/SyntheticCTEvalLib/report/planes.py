@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.resampling import grid_of, resample
+from SyntheticCTLib.volumes.grids import grid_of
+from SyntheticCTLib.volumes.resampling import resample
 
-from .evaluation import find_target
-from .results import Evaluation
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.structures.target import find_target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

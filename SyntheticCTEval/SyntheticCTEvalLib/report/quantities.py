@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .dvh import DIFFERENCE
-from .similarity import TISSUES
+from SyntheticCTEvalLib.image.similarity import TISSUES
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 LOWER, HIGHER, ZERO = "lower is better", "higher is better", "nearer to 0 is better"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .dvh import DIFFERENCE
-from .hot_spots import HotSpot
-from .results import Evaluation
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 DIGITS = 4
 DOSE_FIGURES = ("D98", "D95", "D50", "D2", "Dmean", "V95%")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 FEWEST_SAMPLES = 50_000
 MOST_SAMPLES = 2_000_000

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .cohort_panels import PRINT_DPI
-from .cohort_records import CohortPictures
-from .cohort_statistics import CONFIRMATORY, CohortComparison, printed_p
-from .cohort_values import TABLES, CohortValues, Key
-from .dvh import DIFFERENCE
-from .planes import Picture, figure_png, new_figure, short
-from .quantities import HIGHER, LOWER, describe
+from SyntheticCTEvalLib.cohort.records import CohortPictures
+from SyntheticCTEvalLib.report.planes import Picture, figure_png, new_figure, short
+from SyntheticCTEvalLib.report.quantities import HIGHER, LOWER, describe
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
+
+from .comparison import CONFIRMATORY, CohortComparison, printed_p
+from .panels import PRINT_DPI
+from .values import TABLES, CohortValues, Key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -13,12 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from SyntheticCTLib.outputs import staged_file
+from SyntheticCTLib.basics.outputs import staged_file
 
-from .cohort_values import TABLES, CohortValues, Key, key_text
-from .dvh import DIFFERENCE
-from .quantities import HIGHER, LOWER, ZERO, Quantity, describe
-from .statistics import FEWEST_PAIRS, PairedComparison, compare_paired, holm
+from SyntheticCTEvalLib.report.quantities import (
+    HIGHER,
+    LOWER,
+    ZERO,
+    Quantity,
+    describe,
+)
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
+
+from .paired_comparison import FEWEST_PAIRS, PairedComparison, compare_paired, holm
+from .values import TABLES, CohortValues, Key, key_text
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 SIGNIFICANT = 0.05

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from .cohort_panels import AXIAL, CORONAL, Panels, size_of
-from .cohort_records import CohortPictures
-from .cohort_values import CohortValues, Key
-from .pictures import DIFFERENCE_HU, FAILS_COLOUR
-from .planes import MISSING_COLOUR, Picture, colour_scale, short
-from .quantities import HIGHER, describe, printed
+from SyntheticCTEvalLib.cohort.records import CohortPictures
+from SyntheticCTEvalLib.report.pictures import DIFFERENCE_HU, FAILS_COLOUR
+from SyntheticCTEvalLib.report.planes import MISSING_COLOUR, Picture, colour_scale, short
+from SyntheticCTEvalLib.report.quantities import HIGHER, describe, printed
+
+from .panels import AXIAL, CORONAL, Panels, size_of
+from .values import CohortValues, Key
 
 WINDOW = (-750, 750)
 """HU, of the paper's Figure 1."""

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from SyntheticCTLib.volumes import SYNTHETIC_NOTE
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
-from .planes import WIDTH_INCH, draw_letters, figure_png, new_figure, paint_panel, short
+from SyntheticCTEvalLib.report.planes import (
+    WIDTH_INCH,
+    draw_letters,
+    figure_png,
+    new_figure,
+    paint_panel,
+    short,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

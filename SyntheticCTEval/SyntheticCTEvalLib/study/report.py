@@ -11,17 +11,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from SyntheticCTLib.outputs import staged_file
-from SyntheticCTLib.progress import SILENT, Progress
-from SyntheticCTLib.volumes import SYNTHETIC_NOTE
+from SyntheticCTLib.basics.outputs import staged_file
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
-from . import cohort_charts, cohort_figures, cohort_statistics, cohort_tables
-from .cohort_records import METRICS, Cohort, CohortPictures, PatientRecord
-from .cohort_statistics import CONFIRMATORY, EXPLORATORY, CohortComparison, printed_p
-from .cohort_values import TABLES, CohortValues, key_text
-from .planes import Picture
-from .quantities import finite
-from .report import template_environment
+from SyntheticCTEvalLib.cohort.records import METRICS, Cohort, CohortPictures, PatientRecord
+from SyntheticCTEvalLib.report.page import template_environment
+from SyntheticCTEvalLib.report.planes import Picture
+from SyntheticCTEvalLib.report.quantities import finite
+
+from . import charts, figures
+from .comparison import (
+    CONFIRMATORY,
+    DEFINITIONS,
+    EXPLORATORY,
+    CohortComparison,
+    compare_cohort,
+    comparison_entry,
+    printed_p,
+    write_statistics_csv,
+)
+from .tables import MISSING, make_table, mean_and_sd, write_all_figures_csv, write_table_csv
+from .values import TABLES, CohortValues, key_text
 
 TITLE = "Evaluation of synthetic CT over a cohort"
 REPORT, FIGURES = "report.html", "figures"
@@ -87,8 +98,8 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
     step = "Cohort report"
     progress.report(step, 0)
     values = CohortValues.of_cohort(cohort)
-    comparisons = cohort_statistics.compare_cohort(values)
-    tables = [cohort_tables.make_table(number, values, comparisons) for number in TABLES]
+    comparisons = compare_cohort(values)
+    tables = [make_table(number, values, comparisons) for number in TABLES]
     progress.report(step, 0.2)
     notes = list(cohort.notes)
     pictures = {}
@@ -100,20 +111,20 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
     definitions = _definitions(cohort, values)
     there = [table for table in tables if table is not None]
 
-    environment = template_environment()
+    environment = template_environment(Path(__file__).parent)
     written = []
     for table in there:
-        page = environment.get_template("cohort_table.html").render(
+        page = environment.get_template("table.html").render(
             table=table,
             colours=values.colours,
             definitions=_short(definitions),
             synthetic_note=SYNTHETIC_NOTE,
         )
         _write_text(folder / f"table{table.number}.html", page)
-        cohort_tables.write_table_csv(table, folder / f"table{table.number}.csv")
+        write_table_csv(table, folder / f"table{table.number}.csv")
         written += [f"table{table.number}.html", f"table{table.number}.csv"]
-    cohort_tables.write_all_figures_csv(values, folder / "all_figures.csv")
-    cohort_statistics.write_statistics_csv(comparisons, folder / "statistics.csv")
+    write_all_figures_csv(values, folder / "all_figures.csv")
+    write_statistics_csv(comparisons, folder / "statistics.csv")
     for name, picture in pictures.items():
         with staged_file(folder / FIGURES / f"{name}.png") as stage:
             stage.write_bytes(picture.png)
@@ -125,7 +136,7 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
         family: [_line(c) for c in comparisons if c.family == family and c.result is not None]
         for family in (CONFIRMATORY, EXPLORATORY)
     }
-    html = environment.get_template("cohort.html").render(
+    html = environment.get_template("study.html").render(
         title=TITLE,
         synthetic_note=SYNTHETIC_NOTE,
         summary=_summary(cohort, values),
@@ -159,15 +170,15 @@ def _pictures(
         candidates = record.metrics.get("candidates", {})
         gpr[record.patient] = {name: c.get("gpr", {}) for name, c in candidates.items()}
     single = {
-        "figure1": lambda: cohort_figures.figure1(values, slices),
-        "figure3": lambda: cohort_charts.figure3(slices),
-        "figure6": lambda: cohort_figures.figure6(values, slices),
-        "boxplots": lambda: cohort_charts.box_plots(values, comparisons),
-        "dvh_differences": lambda: cohort_charts.dvh_differences(values),
+        "figure1": lambda: figures.figure1(values, slices),
+        "figure3": lambda: charts.figure3(slices),
+        "figure6": lambda: figures.figure6(values, slices),
+        "boxplots": lambda: charts.box_plots(values, comparisons),
+        "dvh_differences": lambda: charts.dvh_differences(values),
     }
     for name, make in single.items():
         if name == "figure3":
-            for page, picture in enumerate(cohort_figures.figure2(values, slices, gpr), start=1):
+            for page, picture in enumerate(figures.figure2(values, slices, gpr), start=1):
                 yield ("figure2" if page == 1 else f"figure2_page{page}"), picture
         picture = make()
         if picture is not None:
@@ -179,7 +190,7 @@ def _missing(
 ) -> Iterator[str]:
     for number, table in zip(TABLES, tables, strict=True):
         if table is None:
-            yield f"Table {number} is left out: {cohort_tables.MISSING[number]}."
+            yield f"Table {number} is left out: {MISSING[number]}."
     for name, reason in MISSING_FIGURES.items():
         if name not in pictures:
             yield f"{_WORDS[name]} is left out: {reason}."
@@ -200,7 +211,7 @@ def _definitions(cohort: Cohort, values: CohortValues) -> dict[str, str | dict[s
         for key, texts in found.items()
     }
     if values.candidates:
-        merged |= cohort_statistics.DEFINITIONS
+        merged |= DEFINITIONS
     return merged
 
 
@@ -230,7 +241,7 @@ def _metrics(
     for candidate in values.candidates:
         means[candidate] = {}
         for key in values.keys:
-            mean, sd, n = cohort_tables.mean_and_sd(values.of(candidate, key))
+            mean, sd, n = mean_and_sd(values.of(candidate, key))
             if n:
                 means[candidate][key_text(key)] = {"mean": mean, "sd": sd, "n": n}
     return {
@@ -247,7 +258,7 @@ def _metrics(
             for record in cohort.patients
         },
         "means": means,
-        "statistics": [cohort_statistics.comparison_entry(c) for c in comparisons],
+        "statistics": [comparison_entry(c) for c in comparisons],
         "failed": cohort.failed,
         "notes": notes,
     }

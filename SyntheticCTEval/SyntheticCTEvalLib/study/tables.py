@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from SyntheticCTLib.outputs import staged_file
+from SyntheticCTLib.basics.outputs import staged_file
 
-from .cohort_statistics import CONFIRMATORY, CohortComparison, printed_p
-from .cohort_values import TABLES, CohortValues, Key, key_text
-from .quantities import HIGHER, describe, printed
+from SyntheticCTEvalLib.report.quantities import HIGHER, describe, printed
+
+from .comparison import CONFIRMATORY, CohortComparison, printed_p
+from .values import TABLES, CohortValues, Key, key_text
 
 TITLES = {
     1: "Image similarity between true CT and candidates",

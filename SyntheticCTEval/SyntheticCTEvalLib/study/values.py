@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .charts import colours_of
-from .cohort_records import Cohort
-from .quantities import describe, flat, is_finite, position
+from SyntheticCTEvalLib.cohort.records import Cohort
+from SyntheticCTEvalLib.report.charts import colours_of
+from SyntheticCTEvalLib.report.quantities import describe, flat, is_finite, position
 
 Key = tuple[str, ...]
 """Path into a candidate's entry of metrics.json; the second part is "" where there is none."""

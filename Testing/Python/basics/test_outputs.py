@@ -10,8 +10,8 @@ import threading
 from random import random
 
 import pytest
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.outputs import (
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import (
     discard_stages,
     refuse_overwrite,
     require_writable_folder,

@@ -9,10 +9,10 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from SyntheticCTEvalLib.body import body_contour, dice
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.image.body_agreement import body_contour, dice
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.phantom import TINY, make_phantom
-from SyntheticCTLib.volumes import read_volume
+from SyntheticCTLib.volumes.reading import read_volume
 
 SHAPE = (16, 100, 130)
 SPACING = (3.0, 3.0, 4.0)  # i, j, k

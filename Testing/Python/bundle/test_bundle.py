@@ -7,8 +7,14 @@ import json
 import pytest
 import torch
 from models import tiny_bundle
-from SyntheticCTLib.bundle import CARD, WEIGHTS, demo_bundle_folder, load_bundle, save_bundle
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.bundle.folder import (
+    CARD,
+    WEIGHTS,
+    demo_bundle_folder,
+    load_bundle,
+    save_bundle,
+)
 
 
 @pytest.fixture

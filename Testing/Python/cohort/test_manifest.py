@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from SyntheticCTEvalLib.cohort_manifest import read_cohort_manifest
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.cohort.manifest import read_cohort_manifest
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 FULL = (
     "patient,ct,mr,structures,region,target,prescription_gy,dose_ct,dose_unit,"

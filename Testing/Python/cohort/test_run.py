@@ -13,14 +13,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import tiny_bundle
-from SyntheticCTEvalLib.cohort_records import PatientRecord
-from SyntheticCTEvalLib.mr_similarity import DEFINITIONS
-from SyntheticCTEvalLib.stored_evaluation import NO_DIFFERENCE
-from SyntheticCTLib.bundle import save_bundle
-from SyntheticCTLib.cli import main
+from SyntheticCTEvalLib.cohort.records import PatientRecord
+from SyntheticCTEvalLib.evaluation.stored import NO_DIFFERENCE
+from SyntheticCTEvalLib.image.mr_similarity import DEFINITIONS
+from SyntheticCTLib.bundle.folder import save_bundle
 from SyntheticCTLib.phantom import TINY, write_cohort
-from SyntheticCTLib.resampling import same_grid
-from SyntheticCTLib.volumes import SYNTHETIC_NOTE, image_like, write_volume
+from SyntheticCTLib.volumes.grids import image_like, same_grid
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
+from SyntheticCTLib.volumes.writing import write_volume
+from SyntheticCTProgram.program import main
 
 WHOLE, PARTLY, BROKEN = "phantom_20", "phantom_21", "broken"
 

@@ -14,16 +14,16 @@ import time
 import numpy as np
 import pytest
 from models import tiny_bundle
-from SyntheticCTEvalLib import cohort_parallel
-from SyntheticCTEvalLib.cohort import run_cohort
-from SyntheticCTEvalLib.cohort_patient import CohortSettings
-from SyntheticCTEvalLib.cohort_records import PICTURES, CohortPictures
-from SyntheticCTEvalLib.fingerprint import content_hash, write_card
-from SyntheticCTLib.bundle import save_bundle
-from SyntheticCTLib.cli import main
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
+from SyntheticCTEvalLib.cohort.fingerprint import content_hash, write_card
+from SyntheticCTEvalLib.cohort.patient import CohortSettings
+from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
+from SyntheticCTEvalLib.cohort.run import run_cohort
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.bundle.folder import save_bundle
 from SyntheticCTLib.phantom import TINY, write_cohort
-from SyntheticCTLib.progress import Progress
+from SyntheticCTProgram.program import main
 
 HEADER = "patient,ct,mr,prescription_gy,candidate_MRCAT,candidate_sCT"
 
@@ -108,7 +108,7 @@ def test_another_model_or_another_program_means_again(manifest, evaluated, tmp_p
     assert run(manifest, evaluated, settings=first) == ["a", "b", "c"]
     assert run(manifest, evaluated, settings=second) == ["a", "b", "c"]
     assert run(manifest, evaluated, settings=second) == []
-    monkeypatch.setattr("SyntheticCTEvalLib.cohort_patient.__version__", "99")
+    monkeypatch.setattr("SyntheticCTEvalLib.cohort.patient.__version__", "99")
     assert run(manifest, evaluated, settings=second) == ["a", "b", "c"]
 
 
@@ -205,7 +205,7 @@ def test_a_scheduler_that_does_not_answer_is_told(manifest, monkeypatch):
 
 
 def test_without_dask_patients_are_evaluated_one_after_the_other(manifest, evaluated, monkeypatch):
-    monkeypatch.setattr("SyntheticCTEvalLib.cohort.has_dask", lambda: False)
+    monkeypatch.setattr("SyntheticCTEvalLib.cohort.run.has_dask", lambda: False)
     cohort = run_cohort(manifest, manifest.parents[1] / "out", workers=3)
     assert evaluated == ["a", "b", "c"]
     assert any("dask is not installed" in note for note in cohort.notes)

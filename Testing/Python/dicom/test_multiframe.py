@@ -11,8 +11,8 @@ from dicom_files import save_dicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, generate_uid
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.volumes import read_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.reading import read_volume
 
 STORED = np.random.default_rng(0).integers(0, 900, (5, 6, 7)).astype(np.uint16)
 HEIGHTS = [0.0, 3.0, 6.0, 9.0, 12.0]

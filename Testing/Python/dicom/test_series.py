@@ -18,10 +18,10 @@ from pydicom.uid import (
     RTStructureSetStorage,
     generate_uid,
 )
-from SyntheticCTLib.dicom_series import read_dicom_folder
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.frames import frame_of
-from SyntheticCTLib.volumes import read_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.dicom.frame_of_reference import frame_of
+from SyntheticCTLib.dicom.series import read_dicom_folder
+from SyntheticCTLib.volumes.reading import read_volume
 
 PATIENT = "Doe^Jane"
 

@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from scipy.spatial.transform import Rotation
-from SyntheticCTEvalLib.dose import RT_DOSE_STORAGE, check_dose, read_dose
-from SyntheticCTEvalLib.gamma import GammaCriteria, compute_gamma
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.dose.reading import read_dose
+from SyntheticCTEvalLib.dose.rtdose import RT_DOSE_STORAGE
+from SyntheticCTEvalLib.dose.units import check_dose
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.gamma.engines import compute_gamma
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 STORED = np.arange(4 * 3 * 5, dtype=np.uint32).reshape(4, 3, 5) * 1000
 

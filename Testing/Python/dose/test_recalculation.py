@@ -9,19 +9,19 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from SyntheticCTEvalLib import recalculation
-from SyntheticCTEvalLib.electron_density import electron_density
-from SyntheticCTEvalLib.plan import FLUENCE_PIXELS, Plan, beams_eye_view, blurred
-from SyntheticCTEvalLib.recalculation import (
+from SyntheticCTEvalLib.dose import recalculation
+from SyntheticCTEvalLib.dose.electron_density import electron_density
+from SyntheticCTEvalLib.dose.plan import FLUENCE_PIXELS, Plan, beams_eye_view, blurred
+from SyntheticCTEvalLib.dose.recalculation import (
     describe,
     dose_grid,
     plan_for_target,
     recalculate_dose,
 )
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.resampling import grid_of, resample, same_grid
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
+from SyntheticCTLib.volumes.resampling import resample
 
 SPACING = 4.0
 CENTRE = (10.0, -20.0, 30.0)

@@ -10,15 +10,18 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate, find_target
-from SyntheticCTEvalLib.planes import target_of
-from SyntheticCTEvalLib.stored_evaluation import read_evaluation
-from SyntheticCTLib.cli import main
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.mrcat import bulk_from_ct
+from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.evaluation.stored import read_evaluation
+from SyntheticCTEvalLib.report.planes import target_of
+from SyntheticCTEvalLib.structures.target import find_target
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
 from SyntheticCTLib.phantom import STRUCTURE_NAMES, TINY, make_phantom
-from SyntheticCTLib.resampling import grid_of
-from SyntheticCTLib.volumes import image_like, read_volume, write_volume
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.writing import write_volume
+from SyntheticCTProgram.program import main
 
 # A coarse dose grid and few voxels: what is tested is the chain, not the dose.
 PLACED = EvaluationSettings(register=False, dose_spacing_mm=6.0)
@@ -290,7 +293,7 @@ def test_the_target_that_is_named_is_the_one_shown(phantom):
 
 
 def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path, monkeypatch):
-    from SyntheticCTEvalLib import structures
+    from SyntheticCTEvalLib.structures import reading as structures
 
     asked = {}
     monkeypatch.setattr(

@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTEvalLib.dvh_table import DOSE, dvh_columns
-from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate
-from SyntheticCTEvalLib.files import documents_in, write_evaluation
-from SyntheticCTEvalLib.stored_evaluation import read_evaluation
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.mask_folder import crop, read_masks, write_masks
-from SyntheticCTLib.resampling import grid_of, same_grid
-from SyntheticCTLib.volumes import image_like, label_synthetic
+from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.evaluation.stored import read_evaluation
+from SyntheticCTEvalLib.report.dvh_table import DOSE, dvh_columns
+from SyntheticCTEvalLib.report.folder import documents_in, write_evaluation
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
+from SyntheticCTLib.volumes.marks import label_synthetic
+from SyntheticCTLib.volumes.mask_folder import crop, read_masks, write_masks
 
 OBLIQUE = (0.8, 0.6, 0, 0.6, -0.8, 0, 0, 0, 1)
 
@@ -56,7 +57,7 @@ def original():
 @pytest.fixture(scope="module")
 def folder(original, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
-    write_evaluation(original, folder, scene=False)
+    write_evaluation(original, folder)
     return folder
 
 
@@ -178,7 +179,7 @@ def test_an_evaluation_without_dose_or_structures_comes_back(original, tmp_path)
         original, candidates={"bulk": candidate}, dose_ct=None, mr=None, structures={}, dvh_ct={},
         prescription_gy=None, target=None,
     )  # fmt: skip
-    write_evaluation(bare, tmp_path, scene=False)
+    write_evaluation(bare, tmp_path)
     found = read_evaluation(tmp_path)
     assert found.dose_ct is None and found.mr is None and not found.structures
     assert found.candidates["bulk"].gamma is None

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial.transform import Rotation
-from SyntheticCTEvalLib.gamma import ENGINES, GammaCriteria, compute_gamma
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.gamma.engines import ENGINES, compute_gamma
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 
 def sampled_gamma(reference, evaluated, index, dose_gy, distance_mm, cap, samples=24):

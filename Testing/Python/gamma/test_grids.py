@@ -9,10 +9,11 @@ import pytest
 import SimpleITK as sitk
 from doses import dose_image, gamma_of, slope_dose, smooth_dose
 from scipy.spatial.transform import Rotation
-from SyntheticCTEvalLib.gamma import ENGINES, GammaCriteria, compute_gamma
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.gamma.engines import ENGINES, compute_gamma
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.grids import image_like
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2), (2, 0, 1), (2, 1, 0)])

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
-from SyntheticCTEvalLib.hot_spots import find_hot_spots
+from SyntheticCTEvalLib.gamma.hot_spots import find_hot_spots
 
 OBLIQUE = (0.8, 0.6, 0, -0.6, 0.8, 0, 0, 0, -1)
 

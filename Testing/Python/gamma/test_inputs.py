@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from doses import dose_image, smooth_dose
-from SyntheticCTEvalLib.gamma import ENGINES, GammaCriteria, compute_gamma
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.gamma.engines import ENGINES, compute_gamma
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 
 @pytest.mark.parametrize("which", [0, 1])

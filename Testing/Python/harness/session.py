@@ -12,9 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .scenes import new_scene, read_bundle
+from places import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
+from .scenes import new_scene, read_bundle
 
 
 class Slicer:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from skimage.metrics import structural_similarity
-from SyntheticCTEvalLib.mr_similarity import DEFINITIONS, HU_WINDOW, compare_with_mr
-from SyntheticCTLib.body import body_contour
-from SyntheticCTLib.resampling import HU_OUTSIDE, resample
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTEvalLib.image.mr_similarity import DEFINITIONS, HU_WINDOW, compare_with_mr
+from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
 
 SIZE = (48, 44, 10)
 

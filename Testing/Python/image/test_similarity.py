@@ -10,9 +10,9 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
-from SyntheticCTEvalLib import similarity
-from SyntheticCTEvalLib.similarity import DEFINITIONS, compare_images
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.image import similarity
+from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 
 def _image(array):

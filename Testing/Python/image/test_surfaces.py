@@ -9,9 +9,9 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from SyntheticCTEvalLib import body
-from SyntheticCTEvalLib.surfaces import surface_distances
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.image import body_agreement as body
+from SyntheticCTEvalLib.image.surfaces import surface_distances
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 
 def _mask(array, spacing=(1.0, 1.0, 1.0)):

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import blob_mr, tiny_bundle
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.inference import choose_device, generate, predict
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.volumes import PHANTOM_KEY, SYNTHETIC_NOTE
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.inference.device import choose_device
+from SyntheticCTLib.inference.prediction import predict
+from SyntheticCTLib.inference.synthesis import generate
+from SyntheticCTLib.volumes.marks import PHANTOM_KEY, SYNTHETIC_NOTE
 
 TILTED = tuple(sitk.Euler3DTransform((0, 0, 0), 0.25, -0.1, 0.4).GetMatrix())
 FLIPPED = (-1, 0, 0, 0, -1, 0, 0, 0, 1)

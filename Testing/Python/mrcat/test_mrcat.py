@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.mrcat import BULK_HU, bulk_from_ct, bulk_from_mdixon
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.mrcat.bulk_densities import BULK_HU, bulk_from_ct, bulk_from_mdixon
 from SyntheticCTLib.phantom import PhantomGrid, Tissue, make_phantom
-from SyntheticCTLib.resampling import same_grid
-from SyntheticCTLib.segmentation import read_segmentation, write_segmentation
+from SyntheticCTLib.volumes.grids import same_grid
+from SyntheticCTLib.volumes.segmentation import read_segmentation, write_segmentation
 
 GRID = PhantomGrid(
     name="mrcat",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from places import REPOSITORY
+
 VIEW = "GetArrayViewFromImage"
 KEPT = (ast.Name, ast.Attribute)
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+from places import REPOSITORY
 
-SCRIPT = Path(__file__).resolve().parents[1] / "Slicer" / "batch.py"
+SCRIPT = REPOSITORY / "Testing" / "Slicer" / "batch.py"
 
 
 def test_the_script_gives_the_same_numbers_as_the_command_line(harness_without_window, tmp_path):
-    from SyntheticCTEvalLib.evaluation import EvaluationSettings
-    from SyntheticCTLib.cli import main
-    from SyntheticCTLib.volumes import read_volume, write_volume
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+    from SyntheticCTLib.volumes.reading import read_volume
+    from SyntheticCTLib.volumes.writing import write_volume
     from SyntheticCTMRML.nodes import image_from_node
     from SyntheticCTMRML.sample_data import start_sample
+    from SyntheticCTProgram.program import main
 
     slicer = harness_without_window
     for name in ("SyntheticCT", "SyntheticCTEval"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.volumes import label_synthetic, read_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.marks import label_synthetic
+from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTMRML import handover
 from SyntheticCTMRML.handover import writing_steps
 

@@ -9,7 +9,7 @@ import time
 import weakref
 
 import pytest
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from SyntheticCTMRML import child_process

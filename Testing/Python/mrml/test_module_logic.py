@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import blob_mr, ct_like, tiny_bundle
-from SyntheticCTLib.bundle import save_bundle
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.resampling import grid_of, same_grid
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.bundle.folder import save_bundle
+from SyntheticCTLib.volumes.grids import grid_of, same_grid
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 import vtk
@@ -82,8 +82,8 @@ def test_a_module_says_what_it_is(name, harness):
 
 
 def test_generate_is_the_core_on_the_mrs_own_grid(scene, logic, bundle):
-    from SyntheticCTLib.bundle import load_bundle
-    from SyntheticCTLib.inference import generate
+    from SyntheticCTLib.bundle.folder import load_bundle
+    from SyntheticCTLib.inference.synthesis import generate
 
     mr = blob_mr(direction=OBLIQUE)
     node = add_volume(scene, mr, "T2")
@@ -109,7 +109,7 @@ def test_a_result_lies_where_the_transformed_mr_is_shown(scene, logic, bundle):
 
 
 def test_normalize_maps_to_the_standard_scale(scene, logic, bundle):
-    from SyntheticCTLib.bundle import load_bundle
+    from SyntheticCTLib.bundle.folder import load_bundle
 
     mr = blob_mr(direction=OBLIQUE)
     output = logic.normalize(add_volume(scene, mr, "T2"), str(bundle), empty(scene))
@@ -176,7 +176,8 @@ def test_register_puts_the_moving_volume_onto_the_fixed_grid(scene, logic):
 
 
 def test_gamma_of_two_dose_nodes(scene, evaluation_logic):
-    from SyntheticCTEvalLib.gamma import GammaCriteria, compute_gamma
+    from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+    from SyntheticCTEvalLib.gamma.engines import compute_gamma
 
     criteria = GammaCriteria(dose_percent=2, distance_mm=2)
     reference = add_volume(scene, box_dose(), "reference")

@@ -8,9 +8,10 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import resample, same_grid
-from SyntheticCTLib.volumes import label_synthetic
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import same_grid
+from SyntheticCTLib.volumes.marks import label_synthetic
+from SyntheticCTLib.volumes.resampling import resample
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 vtk = pytest.importorskip("vtk")

@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
-from SyntheticCTLib.errors import SyntheticCTError
+from places import REPOSITORY
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTMRML import packages
 
 
@@ -139,7 +140,7 @@ def test_torch_refused_is_explained(monkeypatch):
 
 
 def test_what_pip_is_asked_for_is_what_the_project_depends_on():
-    project = (Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
     for name, requirement in packages.REQUIREMENTS.items():
         if name not in ("dask", "distributed"):
             assert f'"{requirement}"' in project

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import ct_like
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import resample, same_grid
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import same_grid
+from SyntheticCTLib.volumes.resampling import resample
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 import vtk

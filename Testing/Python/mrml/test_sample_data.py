@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 import pytest
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 
 def test_the_digital_patient_is_made_and_loaded(harness, monkeypatch):

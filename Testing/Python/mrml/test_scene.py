@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTEvalLib.gamma import GammaCriteria, GammaResult
-from SyntheticCTEvalLib.results import CandidateResult, Evaluation
+from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria, GammaResult
 from SyntheticCTEvalMRML.scene import open_scene, write_scene
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.volumes import image_like, label_synthetic
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.marks import label_synthetic
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from harness import read_bundle, render_slice

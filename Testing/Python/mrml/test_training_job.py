@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import ct_like
-from SyntheticCTLib.bundle import read_card
+from SyntheticCTLib.bundle.folder import read_card
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from SyntheticCTMRML.nodes import add_volume

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from SyntheticCTLib.networks import Discriminator, Generator, ResidualBlock
+from SyntheticCTLib.network.gan import Discriminator, Generator, ResidualBlock
 
 
 @pytest.mark.parametrize("depth", [2, 4])

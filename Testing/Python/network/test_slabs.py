@@ -9,8 +9,14 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from SyntheticCTLib.resampling import same_grid
-from SyntheticCTLib.slabs import Padding, SlabBlend, from_network, network_grid, to_network
+from SyntheticCTLib.network.slabs import (
+    Padding,
+    SlabBlend,
+    from_network,
+    network_grid,
+    to_network,
+)
+from SyntheticCTLib.volumes.grids import same_grid
 
 SPACING = (1.1, 1.1, 3.0)
 

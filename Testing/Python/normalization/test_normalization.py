@@ -7,14 +7,9 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.normalization import (
-    PERCENTILES,
-    SCALE_RANGE,
-    NyulStandard,
-    foreground_mask,
-    landmarks,
-)
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.normalization.foreground import foreground_mask
+from SyntheticCTLib.normalization.nyul import PERCENTILES, SCALE_RANGE, NyulStandard, landmarks
 
 
 def scan(seed: int, scale: float = 1.0) -> sitk.Image:

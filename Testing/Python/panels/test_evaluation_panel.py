@@ -16,8 +16,9 @@ slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
 from evaluation_case import NAME, add_case, dose, fill, target, water  # noqa: E402
 from harness import open_slicer, render_slice  # noqa: E402
+from places import REPOSITORY  # noqa: E402
 from SyntheticCTEvalMRML.review import SIDE_BY_SIDE  # noqa: E402
-from SyntheticCTLib.errors import SyntheticCTError  # noqa: E402
+from SyntheticCTLib.basics.errors import SyntheticCTError  # noqa: E402
 from SyntheticCTMRML.display import nodes_of_class  # noqa: E402
 from SyntheticCTMRML.nodes import image_from_node  # noqa: E402
 from SyntheticCTMRML.transforms import array_of  # noqa: E402
@@ -89,7 +90,8 @@ def composite(scene, view="Red"):
 
 
 def test_the_click_gives_the_figures_of_the_core(panel):
-    from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate
+    from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 
     expected = evaluate(
         water(),
@@ -155,7 +157,7 @@ def test_the_picture_of_the_gamma_map_on_the_ct_is_the_stored_one(session, panel
     view.JumpSliceByCentering(0.0, 0.0, -3.0)
     view.SetFieldOfView(170, 170, 1)
     found = render_slice(session.scene, "Red", 180, 180)
-    path = Path(__file__).resolve().parents[1] / "Data" / "gamma_on_ct.png"
+    path = REPOSITORY / "Testing" / "Data" / "gamma_on_ct.png"
     if os.environ.get("UPDATE_PICTURES"):
         Image.fromarray(found).save(path, optimize=True)
     stored = np.asarray(Image.open(path).convert("RGB"))

@@ -11,10 +11,11 @@ import SimpleITK as sitk
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
 from evaluation_case import NAME, add_case, dose, fill, water  # noqa: E402
-from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate  # noqa: E402
+from SyntheticCTEvalLib.evaluation.one_patient import evaluate  # noqa: E402
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings  # noqa: E402
 from SyntheticCTEvalMRML.evaluation_job import dose_of  # noqa: E402
 from SyntheticCTEvalMRML.scene import write_scene  # noqa: E402
-from SyntheticCTLib.errors import SyntheticCTError  # noqa: E402
+from SyntheticCTLib.basics.errors import SyntheticCTError  # noqa: E402
 from SyntheticCTMRML.jobs import JobListener  # noqa: E402
 from SyntheticCTMRML.nodes import add_volume  # noqa: E402
 

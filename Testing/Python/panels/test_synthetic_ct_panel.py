@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import blob_mr, ct_like, tiny_bundle
-from SyntheticCTLib.bundle import demo_bundle_folder, load_bundle, read_card, save_bundle
-from SyntheticCTLib.resampling import same_grid
+from SyntheticCTLib.bundle.folder import demo_bundle_folder, load_bundle, read_card, save_bundle
+from SyntheticCTLib.volumes.grids import same_grid
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from SyntheticCTMRML.nodes import add_volume, image_from_node
@@ -55,7 +55,7 @@ def volumes(harness) -> list[str]:
 
 
 def test_generate_makes_what_the_core_makes_and_shows_it(harness, panel, settings, bundle):
-    from SyntheticCTLib.inference import generate
+    from SyntheticCTLib.inference.synthesis import generate
 
     settings.makeUncertainty = True
     run(harness, panel, "generateButton")

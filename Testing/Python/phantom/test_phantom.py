@@ -12,7 +12,7 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.phantom import (
     CLINICAL,
     COARSE,
@@ -26,8 +26,9 @@ from SyntheticCTLib.phantom import (
     write_cohort,
     write_phantom,
 )
-from SyntheticCTLib.segmentation import read_segmentation
-from SyntheticCTLib.volumes import SYNTHETIC_NOTE, read_volume
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
+from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.segmentation import read_segmentation
 
 SMALL = PhantomGrid(
     name="small",
@@ -223,10 +224,10 @@ def test_ct_numbers_are_those_of_a_pelvis(small):
 
 
 def test_t2_signal_tells_part_of_the_density_of_marrow():
-    from SyntheticCTLib.phantom.anatomy import Anatomy
+    from SyntheticCTLib.anatomy.pelvis import Anatomy
+    from SyntheticCTLib.anatomy.shapes import Points
     from SyntheticCTLib.phantom.ct import ct_look
     from SyntheticCTLib.phantom.mr import t2_look
-    from SyntheticCTLib.phantom.shapes import Points
     from SyntheticCTLib.phantom.texture import Texture
 
     patient = Anatomy(3).patient

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import blob_mr, tiny_bundle
-from SyntheticCTLib.bundle import WEIGHTS, save_bundle
-from SyntheticCTLib.cli import main
-from SyntheticCTLib.volumes import image_like, write_volume
+from SyntheticCTLib.bundle.folder import WEIGHTS, save_bundle
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.writing import write_volume
+from SyntheticCTProgram.program import main
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_missing_empty_and_unwritable_are_told(mr, model, tmp_path, capsys):
 def test_a_fault_of_the_program_is_told_in_a_sentence_and_traced_on_demand(
     mr, model, tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("SyntheticCTLib.image_commands.read_volume", lambda *_: 1 / 0)
+    monkeypatch.setattr("SyntheticCTProgram.images.read_volume", lambda *_: 1 / 0)
     arguments = ["generate", mr, "--model", model, "--output", tmp_path / "sct.nrrd"]
     assert main([str(a) for a in arguments]) == 1
     assert "Traceback" not in capsys.readouterr().err

@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTLib.bundle import demo_bundle_folder
-from SyntheticCTLib.cli import main
-from SyntheticCTLib.volumes import SYNTHETIC_NOTE, read_volume
+from SyntheticCTLib.bundle.folder import demo_bundle_folder
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
+from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTProgram.program import main
 
 
 @pytest.fixture(scope="module")

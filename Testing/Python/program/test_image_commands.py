@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import blob_mr, ct_like, tiny_bundle
-from SyntheticCTLib.bundle import read_card, save_bundle
-from SyntheticCTLib.cli import main
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.registration import register
-from SyntheticCTLib.resampling import resample
-from SyntheticCTLib.volumes import label_synthetic, write_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.bundle.folder import read_card, save_bundle
+from SyntheticCTLib.registration.rigid_and_deformable import register
+from SyntheticCTLib.volumes.marks import label_synthetic
+from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.writing import write_volume
+from SyntheticCTProgram.program import main
 
 
 @pytest.fixture

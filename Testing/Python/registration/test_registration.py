@@ -8,21 +8,21 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTLib import plastimatch, registration
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.mrcat import bulk_from_ct
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
 from SyntheticCTLib.phantom import Phantom, PhantomGrid, make_phantom
-from SyntheticCTLib.plastimatch import (
+from SyntheticCTLib.registration import bspline, plastimatch
+from SyntheticCTLib.registration.plastimatch import (
     command_file,
     extended,
     find_plastimatch,
     read_bspline,
     run_register,
 )
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.registration import register
-from SyntheticCTLib.resampling import HU_OUTSIDE, grid_of, resample, same_grid
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.registration.rigid_and_deformable import register
+from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
 
 SMALL = PhantomGrid(
     name="small",
@@ -155,7 +155,7 @@ def test_bulk_densities_are_brought_onto_ct_by_mean_square(phantom):
 
 
 def test_a_deformation_that_makes_images_less_alike_is_left_out_with_a_warning(monkeypatch):
-    monkeypatch.setattr(registration, "ATTEMPTS", 1)
+    monkeypatch.setattr(bspline, "ATTEMPTS", 1)
     told = Told()
     # Where one image is bright the other is dark: the mean square pushes the bright spots out.
     result = register(

@@ -8,56 +8,24 @@ import dataclasses
 import io
 import json
 import math
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from pages import HOSTILE, Page
 from PIL import Image
-from SyntheticCTEvalLib.body import body_contour
-from SyntheticCTEvalLib.gamma import GammaCriteria, GammaResult
-from SyntheticCTEvalLib.pictures import FAILS_COLOUR, gamma_picture
-from SyntheticCTEvalLib.planes import planes_of
-from SyntheticCTEvalLib.report import (
-    definitions_of,
-    summary_rows,
-    write_metrics,
-    write_metrics_csv,
-    write_report,
-)
-from SyntheticCTEvalLib.results import CandidateResult, Evaluation, HistogramSet
-from SyntheticCTEvalLib.similarity import DEFINITIONS, compare_images
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.volumes import SYNTHETIC_NOTE, image_like
-
-HOSTILE = 'x"><script>alert("$1$")</script>'
-VOID = {"meta", "img", "br", "link", "input"}
-
-
-class Page(HTMLParser):
-    """Reads a page; complains about tags that are not closed in order."""
-
-    def __init__(self, text):
-        super().__init__(convert_charrefs=True)
-        self.open, self.tags, self.words = [], [], []
-        self.feed(text)
-        assert not self.open
-        self.text = " ".join(" ".join(self.words).split())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open[-1:] not in (["style"], ["script"]):
-            self.words.append(data)
-
-    def all(self, tag):
-        return [attrs for name, attrs in self.tags if name == tag]
+from SyntheticCTEvalLib.evaluation.mr_histograms import HistogramSet
+from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria, GammaResult
+from SyntheticCTEvalLib.image.body_agreement import body_contour
+from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
+from SyntheticCTEvalLib.report.metrics import write_metrics, write_metrics_csv
+from SyntheticCTEvalLib.report.page import definitions_of, summary_rows, write_report
+from SyntheticCTEvalLib.report.pictures import FAILS_COLOUR, gamma_picture
+from SyntheticCTEvalLib.report.planes import planes_of
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
 
 def _grid_image(array, spacing=(6.0, 6.0, 8.0), origin=(-120.0, -90.0, -40.0)):

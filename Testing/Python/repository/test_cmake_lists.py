@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
+from places import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("SyntheticCT", "SyntheticCTEval")
 RUN_TIME = {".py", ".ui", ".html", ".json", ".png", ".svg", ".css", ".js"}
 
@@ -48,7 +47,7 @@ def test_nothing_else_lies_among_the_run_time_files(module):
 def test_the_demo_model_reaches_the_place_where_the_library_looks_for_it():
     text = (REPOSITORY / "SyntheticCT" / "CMakeLists.txt").read_text(encoding="utf-8")
     assert "set(DEMO_MODEL_DESTINATION ${MODULE_NAME}Lib/Resources/DemoModel)" in text
-    from SyntheticCTLib.bundle import CARD, WEIGHTS
+    from SyntheticCTLib.bundle.folder import CARD, WEIGHTS
 
     assert sorted(listed("SyntheticCT", "DEMO_MODEL")) == sorted([CARD, WEIGHTS])
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from places import REPOSITORY
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from harness.names import PythonFile, UiFile, declared_parameters
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 MODULES = ("SyntheticCT", "SyntheticCTEval")
 OPTIONAL = {
     "PyTorchUtils": "of the PyTorch extension; where it is absent, the user is told to install it",

@@ -8,8 +8,13 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from SyntheticCTEvalLib.dose import read_dose
-from SyntheticCTEvalLib.dvh import (
+from SyntheticCTEvalLib.dose.reading import read_dose
+from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.report.dvh_section import COLUMNS, dvh_chart, dvh_rows
+from SyntheticCTEvalLib.report.metrics import write_metrics_csv
+from SyntheticCTEvalLib.report.page import write_report
+from SyntheticCTEvalLib.structures.dvh import (
     DVH_DEFINITIONS,
     FEWEST_SAMPLES,
     MOST_SAMPLES,
@@ -18,13 +23,9 @@ from SyntheticCTEvalLib.dvh import (
     dvh_metrics,
     structure_samples,
 )
-from SyntheticCTEvalLib.dvh_report import COLUMNS, dvh_chart, dvh_rows
-from SyntheticCTEvalLib.evaluation import EvaluationSettings, evaluate
-from SyntheticCTEvalLib.report import write_metrics_csv, write_report
-from SyntheticCTEvalLib.structures import read_structures
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.resampling import grid_of
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTEvalLib.structures.reading import read_structures
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import grid_of, image_like
 
 DOSE = grid_of((41, 41, 41), (3.0, 3.0, 3.0), (-60.0, -60.0, -60.0))
 MASK = grid_of((60, 60, 40), (1.0, 1.0, 1.5), (-29.5, -29.5, -29.25))

@@ -12,13 +12,13 @@ from dicom_files import save_dicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from SyntheticCTEvalLib.structures import read_structures
-from SyntheticCTLib.cli import main
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.resampling import grid_of
-from SyntheticCTLib.segmentation import write_segmentation
-from SyntheticCTLib.volumes import image_like, write_volume
+from SyntheticCTEvalLib.structures.reading import read_structures
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.segmentation import write_segmentation
+from SyntheticCTLib.volumes.writing import write_volume
+from SyntheticCTProgram.program import main
 
 CT = grid_of((60, 60, 40), (2.0, 2.0, 3.0), (-60.0, -60.0, -60.0))
 PATIENT = "Doe^Jane"

@@ -9,13 +9,13 @@ import pytest
 from cohorts import CANDIDATES, slices, study_cohort
 from PIL import Image
 from scipy import ndimage
-from SyntheticCTEvalLib.cohort_charts import box_plots, dvh_differences, figure3
-from SyntheticCTEvalLib.cohort_figures import figure1, figure2, figure6
-from SyntheticCTEvalLib.cohort_records import Cohort, PatientRecord
-from SyntheticCTEvalLib.cohort_statistics import compare_cohort
-from SyntheticCTEvalLib.cohort_values import CohortValues
-from SyntheticCTEvalLib.pictures import FAILS_COLOUR
-from SyntheticCTEvalLib.planes import MISSING_COLOUR
+from SyntheticCTEvalLib.cohort.records import Cohort, PatientRecord
+from SyntheticCTEvalLib.report.pictures import FAILS_COLOUR
+from SyntheticCTEvalLib.report.planes import MISSING_COLOUR
+from SyntheticCTEvalLib.study.charts import box_plots, dvh_differences, figure3
+from SyntheticCTEvalLib.study.comparison import compare_cohort
+from SyntheticCTEvalLib.study.figures import figure1, figure2, figure6
+from SyntheticCTEvalLib.study.values import CohortValues
 
 
 @pytest.fixture

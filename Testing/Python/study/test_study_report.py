@@ -8,12 +8,12 @@ import re
 
 import pytest
 from cohorts import study_cohort, write_record
-from SyntheticCTEvalLib.cohort_records import Cohort, PatientRecord
-from SyntheticCTEvalLib.cohort_report import write_cohort
-from SyntheticCTEvalLib.cohort_statistics import DEFINITIONS
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.volumes import SYNTHETIC_NOTE
-from test_report import HOSTILE, Page
+from pages import HOSTILE, Page
+from SyntheticCTEvalLib.cohort.records import Cohort, PatientRecord
+from SyntheticCTEvalLib.study.comparison import DEFINITIONS
+from SyntheticCTEvalLib.study.report import write_cohort
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
 FILES = {
     "report.html", "metrics.json", "all_figures.csv", "statistics.csv",

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from cohorts import PLACES, study_cohort
 from study import STUDY
-from SyntheticCTEvalLib.cohort_records import Cohort, PatientRecord
-from SyntheticCTEvalLib.cohort_statistics import (
+from SyntheticCTEvalLib.cohort.records import Cohort, PatientRecord
+from SyntheticCTEvalLib.study.comparison import (
     CONFIRMATORY,
     EXPLORATORY,
     compare_cohort,
     printed_p,
     write_statistics_csv,
 )
-from SyntheticCTEvalLib.cohort_tables import make_table, write_all_figures_csv, write_table_csv
-from SyntheticCTEvalLib.cohort_values import TABLES, CohortValues
-from SyntheticCTEvalLib.statistics import compare_paired, holm
+from SyntheticCTEvalLib.study.paired_comparison import compare_paired, holm
+from SyntheticCTEvalLib.study.tables import make_table, write_all_figures_csv, write_table_csv
+from SyntheticCTEvalLib.study.values import TABLES, CohortValues
 
 # fmt: off
 MEANS = {

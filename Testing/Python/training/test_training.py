@@ -11,13 +11,14 @@ import pytest
 import SimpleITK as sitk
 import torch
 from models import blob_mr
-from SyntheticCTLib.bundle import load_bundle
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.progress import Progress
-from SyntheticCTLib.training import CHECKPOINT, train
-from SyntheticCTLib.training_pairs import HU_AIR, prepare_pairs, read_sources
-from SyntheticCTLib.training_settings import TrainingSettings
-from SyntheticCTLib.volumes import image_like, write_volume
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.bundle.folder import load_bundle
+from SyntheticCTLib.training.epochs import CHECKPOINT, train
+from SyntheticCTLib.training.pairs import HU_AIR, prepare_pairs, read_sources
+from SyntheticCTLib.training.settings import TrainingSettings
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.writing import write_volume
 
 SMALL = TrainingSettings(epochs=2, width=2, depth=2, blocks=1, size=32, batch=3, device="cpu")
 

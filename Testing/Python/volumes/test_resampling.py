@@ -7,8 +7,8 @@ import pytest
 import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from SyntheticCTLib.resampling import HU_OUTSIDE, grid_of, resample, same_grid
-from SyntheticCTLib.volumes import image_like
+from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
 
 ANGLES = st.floats(-3.1, 3.1).map(lambda angle: round(angle, 9))
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTLib.errors import SyntheticCTError
-from SyntheticCTLib.volumes import (
-    SYNTHETIC_NOTE,
-    check_volume,
-    image_like,
-    label_synthetic,
-    read_volume,
-    write_volume,
-)
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.checks import check_volume
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE, label_synthetic
+from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.writing import write_volume
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from study import STUDY
-from SyntheticCTEvalLib.statistics import compare_paired, holm
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTEvalLib.study.paired_comparison import compare_paired, holm
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 # fmt: off
 # Means recomputed from the rows (two of the printed means are not), Shapiro-Wilk p, t-test p.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from SyntheticCTLib.errors import SyntheticCTError
+from SyntheticCTLib.basics.errors import SyntheticCTError
 
 NORMALITY_LEVEL = 0.05
 """Below this Shapiro-Wilk p the differences do not count as normally distributed."""
@@ -70,21 +70,8 @@ def compare_paired(
     Raises:
         SyntheticCTError: the lengths differ, or fewer than three patients have both values.
     """
-    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
-    if a.ndim != 1 or a.shape != b.shape:
-        raise SyntheticCTError(
-            f"A paired comparison of {what} needs one value a patient for both methods and got "
-            f"{a.size} and {b.size}: give the same patients in the same order."
-        )
-    both = np.isfinite(a) & np.isfinite(b)
-    dropped = int(a.size - both.sum())
-    a, b = a[both], b[both]
+    a, b, dropped = _pairs(first, second, what)
     n = a.size
-    if n < FEWEST_PAIRS:
-        raise SyntheticCTError(
-            f"Only {n} {'patient has' if n == 1 else 'patients have'} {what} with both methods: "
-            f"a paired comparison needs at least {FEWEST_PAIRS}."
-        )
     differences = _without_rounding(b - a, a, b)
     mean = float(differences.mean())
     constant = np.ptp(differences) == 0
@@ -139,6 +126,26 @@ def compare_paired(
         effect_name=effect_name,
         definition=how + left_out,
     )
+
+
+def _pairs(
+    first: Sequence[float], second: Sequence[float], what: str
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return the values of the patients that have both, and how many others there are."""
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise SyntheticCTError(
+            f"A paired comparison of {what} needs one value a patient for both methods and got "
+            f"{a.size} and {b.size}: give the same patients in the same order."
+        )
+    both = np.isfinite(a) & np.isfinite(b)
+    n = int(both.sum())
+    if n < FEWEST_PAIRS:
+        raise SyntheticCTError(
+            f"Only {n} {'patient has' if n == 1 else 'patients have'} {what} with both methods: "
+            f"a paired comparison needs at least {FEWEST_PAIRS}."
+        )
+    return a[both], b[both], a.size - n
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -1,0 +1,5 @@
+"""A seed in, the pelvis of a digital patient as a function of place out.
+
+Offers: patient, pelvis (all of it), bones, tissues, shapes, canvas, noise.
+May use: nothing.
+"""

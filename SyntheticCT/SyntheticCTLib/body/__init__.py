@@ -1,0 +1,5 @@
+"""A CT-like image or an MR in, the patient's body contour out, couch and clothes taken away.
+
+Offers: contour.
+May use: basics, volumes.
+"""

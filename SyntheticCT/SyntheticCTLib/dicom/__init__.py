@@ -1,0 +1,5 @@
+"""DICOM files in; images (mm, LPS) in the order of their slices out.
+
+Offers: series (a folder of slices), multiframe (one file), frame_of_reference.
+May use: basics.
+"""

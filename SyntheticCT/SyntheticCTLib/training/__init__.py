@@ -1,0 +1,5 @@
+"""A manifest of MR/CT pairs in, a trained model and its record out.
+
+Offers: epochs (train), pairs (manifest to aligned pairs), settings, checkpoint.
+May use: all rooms up to inference.
+"""

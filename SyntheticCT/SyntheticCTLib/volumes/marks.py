@@ -1,0 +1,28 @@
+"""The marks that volumes carry in their metadata: synthetic, of which model, of the phantom."""
+
+from __future__ import annotations
+
+import SimpleITK as sitk
+
+SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical device"
+"""Label that every synthetic CT carries, in files, scenes and reports."""
+
+
+PHANTOM_KEY = "SyntheticCTPhantom"
+"""Metadata key, with the seed, by which the digital phantom's images are known."""
+
+
+def keep_marks(image: sitk.Image, source: sitk.Image) -> sitk.Image:
+    """Return ``image`` with the marks of a synthetic CT and of the phantom that ``source`` has."""
+    for key in source.GetMetaDataKeys():
+        if key.startswith("SyntheticCT"):
+            image.SetMetaData(key, source.GetMetaData(key))
+    return image
+
+
+def label_synthetic(image: sitk.Image, bundle_sha256: str = "") -> sitk.Image:
+    """Return ``image`` with the metadata that marks it as a synthetic CT."""
+    image.SetMetaData("SyntheticCT", SYNTHETIC_NOTE)
+    if bundle_sha256:
+        image.SetMetaData("SyntheticCTModel", bundle_sha256)
+    return image

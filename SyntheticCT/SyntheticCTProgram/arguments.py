@@ -1,0 +1,49 @@
+"""What the commands' options accept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.bundle.folder import bundle_folder
+
+
+def seed_number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no seed: give a whole number from 0 up")
+    return int(text)
+
+
+def model_folder(text: str) -> str:
+    try:
+        return str(bundle_folder(text))
+    except SyntheticCTError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def named_file(text: str) -> tuple[str, str]:
+    from SyntheticCTEvalLib.evaluation.names import is_candidate_name
+
+    name, separator, path = text.partition("=")
+    if not separator or not path or not is_candidate_name(name):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME=FILE with a name of letters, digits, spaces and -_.,()+ "
+            "that is not CT"
+        )
+    return name, os.path.expanduser(path)
+
+
+def percents(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a list of percents: write, for example, 10,60"
+        ) from None
+
+
+def whole_count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)

@@ -1,0 +1,79 @@
+"""The command ``synthetic-ct demo``: the whole chain on a digital patient."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.writing import write_volume
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+    from SyntheticCTLib.inference.synthesis import Generated
+
+from collections.abc import Callable
+
+from .arguments import model_folder, seed_number
+
+
+def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
+    """Make an unseen digital patient and run the whole chain on it."""
+    from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
+    from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+    from SyntheticCTEvalLib.report.folder import write_evaluation
+    from SyntheticCTEvalMRML.scene import MrbWriter, require_mrml
+    from SyntheticCTLib.bundle.folder import demo_bundle_folder, load_bundle
+    from SyntheticCTLib.inference.synthesis import generate as synthesize
+    from SyntheticCTLib.phantom import CLINICAL, COARSE, STRUCTURE_NAMES, make_phantom
+
+    require_mrml()
+    bundle = load_bundle(options.model or demo_bundle_folder())
+    require_writable_folder(options.output)
+    case = make_phantom(options.seed, CLINICAL if options.full else COARSE, progress)
+    generated: Generated = synthesize(case.mr, bundle, progress=progress)
+    evaluation = run(
+        case.ct,
+        {"sCT": generated.sct, "MRCAT": case.mrcat},
+        structures={name: case.structures_ct == label for label, name in STRUCTURE_NAMES.items()},
+        mr=case.mr,
+        histograms=histogram_set(case.mr, bundle, generated.normalized),
+        settings=EvaluationSettings(prescription_gy=45.0),
+        progress=progress,
+    )
+    evaluation.notes[:0] = [f"Digital patient {options.seed}; not a person.", *generated.warnings]
+    volumes: dict[str, sitk.Image] = {
+        "mr": case.mr,
+        "ct": case.ct,
+        "mrcat": case.mrcat,
+        "sct": generated.sct,
+        "uncertainty": generated.uncertainty,
+    }
+    with staged_folder(options.output, [options.model] if options.model else []) as stage:
+        for name, image in volumes.items():
+            write_volume(image, stage / f"{name}.nrrd")
+        write_evaluation(evaluation, stage, scene=MrbWriter(), progress=progress)
+    return {"report": Path(options.output) / "report.html"}
+
+
+def add_demo(command: Callable) -> None:
+    sub = command(
+        "demo",
+        demo,
+        "Run the whole chain on a digital patient",
+        "Makes a phantom that the demo model has not seen, its synthetic CT and MRCAT, registers "
+        "both onto the CT, recalculates dose, and writes report.html, scene.mrb and metrics.json.",
+    )
+    sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+    sub.add_argument(
+        "--seed", type=seed_number, default=1001, help="of the digital patient (%(default)s)"
+    )
+    sub.add_argument(
+        "--full", action="store_true", help="the clinical grid (512 x 512), which takes longer"
+    )
+    sub.add_argument(
+        "--model", type=model_folder, metavar="BUNDLE", help="another model than the demo model"
+    )

@@ -1,0 +1,5 @@
+"""A manifest of patients in, every patient evaluated, unchanged ones taken over, out.
+
+Offers: run, patient (one of them), records (what is kept of each).
+May use: report and below.
+"""

@@ -1,0 +1,5 @@
+"""Dose files, or CT numbers and a plan, in; doses in Gy out.
+
+Offers: doses (imported or recalculated), reading (RTDOSE, volumes), units (gray), difference.
+May use: basics, dicom, volumes.
+"""

@@ -1,0 +1,104 @@
+"""The doses that are compared: one on the true CT, one on every candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.frame_of_reference import frames_differ
+from SyntheticCTLib.volumes.resampling import resample
+
+from .recalculation import describe, dose_grid, plan_for_target, recalculate_dose
+
+
+@dataclass(frozen=True)
+class Doses:
+    """Doses in Gy on grids of their own.
+
+    Attributes:
+        reference: on the true CT.
+        evaluated: on the candidates, by name; those without a dose are absent.
+        prescription_gy: what percentages and cutoffs refer to.
+        definition: the line that says where the doses come from.
+        notes: what the reader must know.
+    """
+
+    reference: sitk.Image
+    evaluated: dict[str, sitk.Image]
+    prescription_gy: float
+    definition: str
+    notes: list[str] = field(default_factory=list)
+
+
+def recalculated_doses(
+    ct: sitk.Image,
+    body: sitk.Image,
+    candidates: Mapping[str, tuple[sitk.Image, sitk.Image]],
+    target: sitk.Image | None,
+    prescription_gy: float,
+    *,
+    spacing_mm: float = 3.0,
+    progress: Progress = SILENT,
+) -> Doses:
+    """Compute dose on the true CT and on every candidate with one plan.
+
+    Args:
+        body: body contour on the true CT.
+        candidates: volume in HU and body contour by name, on the CT's grid.
+        target: mask that the fields are shaped to; the body's middle when None.
+    """
+    grid = dose_grid(body, spacing_mm)
+    progress.report("Plan and dose on CT", 0)
+    plan, reference = plan_for_target(target, ct, body, prescription_gy, grid=grid)
+    progress.report("Plan and dose on CT", 1)
+    evaluated = {}
+    for name, (volume, own_body) in candidates.items():
+        progress.report(f"Dose on {name}", 0)
+        evaluated[name] = recalculate_dose(volume, plan, own_body, grid)
+        progress.report(f"Dose on {name}", 1)
+    return Doses(reference, evaluated, prescription_gy, describe(plan, grid))
+
+
+def imported_doses(
+    ct: sitk.Image,
+    body: sitk.Image,
+    reference: sitk.Image,
+    doses: Mapping[str, sitk.Image],
+    names: list[str],
+    prescription_gy: float | None,
+) -> Doses:
+    """Return doses that were given, checked against the CT that they should lie on.
+
+    Args:
+        names: of the candidates; those without a dose are noted.
+        prescription_gy: the largest reference dose when None.
+
+    Raises:
+        SyntheticCTError: the dose on the true CT does not reach the body.
+    """
+    largest = float(sitk.GetArrayViewFromImage(reference).max())
+    inside = resample(body, reference, fill=0, nearest=True)
+    if not sitk.GetArrayViewFromImage(inside).any():
+        raise SyntheticCTError(
+            "The dose on the true CT does not reach the body in the CT: check that both belong to "
+            "the same patient and frame."
+        )
+    notes = []
+    if frames_differ(reference, ct):
+        notes.append(
+            "The dose on the true CT and the CT are of different frames of reference: check that "
+            "the dose lies where it should."
+        )
+    definition = f"Imported; largest dose on the true CT {largest:.2f} Gy."
+    if not prescription_gy:
+        definition += " No prescription was given: the largest dose stands for it."
+    notes += [
+        f"No dose was given for {name}, so its gamma is left out."
+        for name in names
+        if name not in doses
+    ]
+    given = {name: doses[name] for name in names if name in doses}
+    return Doses(reference, given, prescription_gy or largest, definition, notes)

@@ -1,0 +1,172 @@
+"""A DICOM RTDOSE as a volume in gray."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.dicom.frame_of_reference import FRAME
+
+from .units import agreed_unit, check_dose, gray_per
+
+RT_DOSE_STORAGE = "1.2.840.10008.5.1.4.1.1.481.2"
+
+
+FRAME_TOLERANCE_MM = 0.06
+"""By how much frames may lie beside a regular grid: offsets are often rounded to 0.1 mm."""
+
+
+def dicom_header(path: Path) -> Dataset | None:
+    """The file as DICOM (pixels are read when they are used), or None for anything else."""
+    try:
+        return pydicom.dcmread(path, defer_size="1 KB")
+    except InvalidDicomError:
+        pass
+    except (EOFError, OSError):
+        return None
+    # Some systems leave out the preamble; as a plain image such a file would be read unscaled.
+    try:
+        header = pydicom.dcmread(path, defer_size="1 KB", force=True)
+    except Exception:  # not DICOM: any kind of failure
+        return None
+    return header if "SOPClassUID" in header else None
+
+
+def _is_rtdose(header: Dataset) -> bool:
+    return header.get("SOPClassUID") == RT_DOSE_STORAGE or header.get("Modality") == "RTDOSE"
+
+
+def only_rtdose(folder: Path) -> Dataset:
+    found = [
+        header
+        for item in sorted(folder.iterdir())
+        if item.is_file() and (header := dicom_header(item)) is not None and _is_rtdose(header)
+    ]
+    if len(found) != 1:
+        raise SyntheticCTError(
+            f"The folder {folder} holds {len(found) or 'no'} DICOM RTDOSE files: "
+            "give the one dose file itself."
+        )
+    return found[0]
+
+
+def read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
+    if not _is_rtdose(dataset):
+        raise SyntheticCTError(
+            f"The {what} is a DICOM file of modality {dataset.get('Modality', 'unknown')}, not "
+            "RTDOSE: give the dose file of the plan."
+        )
+    gray = _rtdose_unit(dataset, what, unit)
+    if dataset.get("DoseType") == "ERROR":
+        raise SyntheticCTError(
+            f"The {what} is a difference between doses (DoseType ERROR): give the dose itself."
+        )
+    if dataset.get("DoseGridScaling") is None:
+        raise SyntheticCTError(
+            f"The {what} has no DoseGridScaling, so its values mean nothing: export it again."
+        )
+    try:
+        stored = dataset.pixel_array
+    except Exception as error:  # pydicom raises many kinds for damaged or exotic pixels
+        raise SyntheticCTError(
+            f"The pixels of the {what} cannot be decoded: the file is truncated or compressed; "
+            "export it again, uncompressed."
+        ) from error
+    if stored.ndim == 2:
+        stored = stored[np.newaxis]
+    values = (stored.astype(np.float64) * float(dataset.DoseGridScaling) * gray).astype(np.float32)
+    image = _placed(values, dataset, what)
+    image.SetMetaData("DoseUnits", "GY")
+    for name in (FRAME, "DoseType", "DoseSummationType"):
+        if dataset.get(name):
+            image.SetMetaData(name, str(dataset.get(name)))
+    # A single plane is no volume, but gamma can be computed in it.
+    return image if len(values) == 1 else check_dose(image, what)
+
+
+def _rtdose_unit(dataset: Dataset, what: str, unit: str | None) -> float:
+    stated = str(dataset.get("DoseUnits") or "").strip()
+    if stated.upper() == "RELATIVE":
+        raise SyntheticCTError(
+            f"The {what} is in percent of a reference (DoseUnits RELATIVE): export it from the "
+            "planning system as absolute dose in Gy."
+        )
+    if not stated:
+        if unit is None:
+            raise SyntheticCTError(
+                f"The {what} does not say its unit (DoseUnits is missing): "
+                'give the unit, "Gy" or "cGy".'
+            )
+        return gray_per(unit, "unit given for the dose")
+    return agreed_unit(stated, what, unit)
+
+
+def _placed(values: np.ndarray, dataset: Dataset, what: str) -> sitk.Image:
+    """``values`` (frame, row, column) on the grid that the header describes (DICOM C.8.8.3.2)."""
+    try:
+        position = np.array([float(v) for v in dataset.ImagePositionPatient])
+        orientation = np.array([float(v) for v in dataset.ImageOrientationPatient])
+        row_spacing, column_spacing = (float(v) for v in dataset.PixelSpacing)
+        # A single plane has no GridFrameOffsetVector.
+        offsets = np.zeros(1)
+        if len(values) > 1:
+            offsets = np.array([float(v) for v in dataset.GridFrameOffsetVector])
+    except (AttributeError, TypeError, ValueError) as error:
+        raise SyntheticCTError(
+            f"The {what} does not say where it lies (position, orientation, spacing or "
+            "GridFrameOffsetVector is missing): export it again."
+        ) from error
+    along_row, along_column = orientation[:3], orientation[3:]
+    if not np.allclose(
+        [along_row @ along_row, along_column @ along_column, along_row @ along_column],
+        [1, 1, 0],
+        atol=1e-3,
+    ):
+        raise SyntheticCTError(
+            f"The {what} has an ImageOrientationPatient that is not two perpendicular directions: "
+            "export it again."
+        )
+    normal = np.cross(along_row, along_column)
+    along_normal = _frame_distances(offsets, position, normal, len(values), what)
+    if len(values) == 1:
+        step = float(dataset.get("SliceThickness") or 1.0)
+    else:
+        step = (along_normal[-1] - along_normal[0]) / (len(values) - 1)
+    regular = along_normal[0] + step * np.arange(len(along_normal))
+    if step == 0 or np.abs(along_normal - regular).max() > FRAME_TOLERANCE_MM:
+        raise SyntheticCTError(
+            f"The frames of the {what} are not equally spaced: export it on a regular grid."
+        )
+    origin = position + along_normal[0] * normal
+    if step < 0:
+        values = values[::-1]
+        origin = position + along_normal[-1] * normal
+    image = sitk.GetImageFromArray(np.ascontiguousarray(values))
+    image.SetOrigin(origin.tolist())
+    image.SetSpacing((column_spacing, row_spacing, abs(step)))
+    image.SetDirection(np.stack([along_row, along_column, normal], axis=1).ravel().tolist())
+    return image
+
+
+def _frame_distances(
+    offsets: np.ndarray, position: np.ndarray, normal: np.ndarray, frames: int, what: str
+) -> np.ndarray:
+    """Distance in mm of every frame from the first frame's position along the normal."""
+    if len(offsets) != frames:
+        raise SyntheticCTError(
+            f"The {what} has {frames} frames but {len(offsets)} entries in GridFrameOffsetVector: "
+            "the file is damaged; export it again."
+        )
+    if abs(offsets[0]) < 1e-3:
+        return offsets
+    if abs(offsets[0] - position[2]) < 0.01 and abs(abs(normal[2]) - 1) < 1e-3:
+        return (offsets - offsets[0]) * np.sign(normal[2])
+    raise SyntheticCTError(
+        f"The {what} has a GridFrameOffsetVector that starts at {offsets[0]:g}, neither at 0 nor "
+        "at the position of an axial first frame: export it again."
+    )

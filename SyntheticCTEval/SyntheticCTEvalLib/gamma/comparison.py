@@ -1,0 +1,54 @@
+"""Candidates' doses held against the dose on the true CT: gamma, difference, hot spots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import SimpleITK as sitk
+from SyntheticCTLib.basics.progress import SILENT, Progress
+
+from SyntheticCTEvalLib.dose.difference import subtract_doses
+
+from .criteria import GammaCriteria, GammaResult
+from .engines import compute_gamma
+from .hot_spots import HotSpot, find_hot_spots
+
+
+@dataclass(frozen=True)
+class DoseComparison:
+    """One dose against the dose on the true CT.
+
+    Attributes:
+        gamma: gamma and pass rates.
+        difference: in Gy, see dose.difference.subtract_doses.
+        hot_spots: where gamma is above 1, the worst place first.
+    """
+
+    gamma: GammaResult
+    difference: sitk.Image
+    hot_spots: list[HotSpot]
+
+    def pass_rates(self) -> dict[str, float]:
+        """Return the pass rates as metrics.json holds them, by cutoff in percent."""
+        return {f"{cutoff:g}": rate for cutoff, rate in self.gamma.pass_rates.items()}
+
+
+def compare_doses(
+    reference: sitk.Image,
+    doses: Mapping[str, sitk.Image],
+    criteria: GammaCriteria,
+    mask: sitk.Image | None,
+    *,
+    engine: str = "exact",
+    progress: Progress = SILENT,
+) -> dict[str, DoseComparison]:
+    """Compare every dose with the reference dose; see engines.compute_gamma."""
+    compared = {}
+    for name, dose in doses.items():
+        progress.report(f"Gamma of {name}", 0)
+        gamma = compute_gamma(reference, dose, criteria, mask, engine=engine, progress=progress)
+        progress.report(f"Gamma of {name}", 1)
+        difference = subtract_doses(dose, reference)
+        compared[name] = DoseComparison(gamma, difference, find_hot_spots(gamma.gamma))
+    return compared

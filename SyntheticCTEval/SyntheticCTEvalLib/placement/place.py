@@ -1,0 +1,90 @@
+"""Candidates laid on the true CT: registered, resampled once, and what they cover told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.registration.rigid_and_deformable import register as register_onto
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.marks import keep_marks
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
+
+NOTHING_BELOW_HU = -300
+"""A volume whose least value lies above this holds no air."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A candidate on the true CT's grid.
+
+    Attributes:
+        volume: CT numbers in HU, -1024 where the candidate does not reach.
+        covered: voxels (k, j, i) that the candidate covers.
+    """
+
+    volume: sitk.Image
+    covered: np.ndarray
+
+
+def place_definition(register: bool) -> str:
+    """Return the line that says how candidates came to lie on the true CT."""
+    if not register:
+        return "None: the candidates were taken to lie on the true CT already."
+    return (
+        "Candidates registered onto the true CT: rigid (Mattes mutual information, SimpleITK), "
+        "then B-spline in three resolution stages (mean squared error, plastimatch); linear "
+        "interpolation once, -1024 HU outside the candidate."
+    )
+
+
+def place_candidates(
+    ct: sitk.Image,
+    candidates: Mapping[str, sitk.Image],
+    *,
+    register: bool = True,
+    progress: Progress = SILENT,
+) -> dict[str, Placed]:
+    """Lay every candidate on the true CT.
+
+    Args:
+        candidates: volumes in HU by name, on any grids.
+        register: rigidly and then deformably; otherwise they are taken to lie there already.
+
+    Raises:
+        SyntheticCTError: a candidate and the CT do not overlap.
+    """
+    return {name: _place(ct, name, c, register, progress) for name, c in candidates.items()}
+
+
+def _place(
+    ct: sitk.Image, name: str, candidate: sitk.Image, registered: bool, progress: Progress
+) -> Placed:
+    transform = None
+    if float(sitk.GetArrayViewFromImage(candidate).min()) > NOTHING_BELOW_HU:
+        progress.warn(
+            f"{name} holds no air (nothing below -300): check that it is a CT-like volume in HU."
+        )
+    if registered:
+        progress.report(f"Register {name}", 0)
+        found = register_onto(ct, candidate, metric="mse", fill=HU_OUTSIDE, progress=progress)
+        transform = found.transform
+        if not found.deformed:
+            progress.warn(f"{name} was registered onto the CT rigidly only.")
+        progress.report(f"Register {name}", 1)
+    # 16-bit whole numbers stay so; a cast to them would cut off fractions and wrap large values.
+    whole = candidate.GetPixelID() == sitk.sitkInt16
+    hu = candidate if whole else sitk.Cast(candidate, sitk.sitkFloat32)
+    volume = resample(hu, ct, transform, fill=HU_OUTSIDE)
+    ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
+    covered = sitk.GetArrayFromImage(resample(ones, ct, transform, fill=0, nearest=True)) > 0
+    if not covered.any():
+        raise SyntheticCTError(
+            f"The candidate {name} and the CT do not overlap: check that they belong to the same "
+            "patient and frame."
+        )
+    return Placed(keep_marks(volume, candidate), covered)

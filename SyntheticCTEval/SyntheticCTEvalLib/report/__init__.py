@@ -1,0 +1,5 @@
+"""An evaluation in, report.html, metrics.json, tables and maps in a folder out.
+
+Offers: folder (all files), page, quantities, tables, dvh_table, charts, pictures, planes.
+May use: evaluation and below.
+"""

@@ -1,0 +1,152 @@
+"""A DICOM RTSTRUCT as one mask a structure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.dicom.frame_of_reference import frame_of
+
+from .contours import PLANE_TOLERANCE_MM, Contours, by_plane, filled, plane_axes, plane_normal
+
+CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+
+
+def dicom_header(path: Path) -> Dataset | None:
+    try:
+        return pydicom.dcmread(path)
+    except InvalidDicomError:
+        pass
+    except Exception:  # pydicom raises many kinds for damaged files
+        return None
+    try:  # some systems leave out the preamble
+        dataset = pydicom.dcmread(path, force=True)
+    except Exception:
+        return None
+    return dataset if "SOPClassUID" in dataset else None
+
+
+def is_rtstruct(dataset: Dataset) -> bool:
+    return dataset.get("Modality") == "RTSTRUCT"
+
+
+def only_rtstruct(folder: Path) -> Dataset:
+    found = [
+        dataset
+        for item in sorted(folder.iterdir())
+        if item.is_file() and (dataset := dicom_header(item)) is not None and is_rtstruct(dataset)
+    ]
+    if len(found) != 1:
+        raise SyntheticCTError(
+            f"The folder {folder} holds {len(found) or 'no'} DICOM RTSTRUCT files: "
+            "give the one structure set itself."
+        )
+    return found[0]
+
+
+def compare_frames(dataset: Dataset, reference: sitk.Image, progress: Progress) -> None:
+    frames = {
+        str(item.get("FrameOfReferenceUID", ""))
+        for item in dataset.get("ReferencedFrameOfReferenceSequence") or []
+    } | {
+        str(item.get("ReferencedFrameOfReferenceUID", ""))
+        for item in dataset.get("StructureSetROISequence") or []
+    }
+    frames.discard("")
+    if frames and frame_of(reference) not in ("", *frames):
+        progress.warn(
+            "The structures and the CT are of different frames of reference: check that the "
+            "structures lie where they should."
+        )
+
+
+def read_rtstruct(
+    dataset: Dataset, reference: sitk.Image, what: str, progress: Progress, end_caps: bool
+) -> dict[str, sitk.Image]:
+    names = {
+        int(item.ROINumber): str(item.get("ROIName") or f"ROI {item.ROINumber}")
+        for item in dataset.get("StructureSetROISequence") or []
+        if item.get("ROINumber") is not None
+    }
+    found: dict[str, Contours] = {}
+    drawn = set()
+    for item in dataset.get("ROIContourSequence") or []:
+        number = item.get("ReferencedROINumber")
+        if number is None:  # it is stored behind the contours
+            raise SyntheticCTError(
+                f"The {what} end in the middle of the contours: the file is truncated; export it "
+                "again."
+            )
+        drawn.add(int(number))
+        name = _unique(names.get(number, f"ROI {number}"), found)
+        contours = _contours(item, name, progress)
+        if contours is not None:
+            found[name] = contours
+    if not found:
+        raise SyntheticCTError(
+            f"The {what} hold no closed contour: export the structure set with its contours."
+        )
+    for number, name in names.items():
+        if number not in drawn:
+            progress.warn(f"The structure {name} has no contour and is left out.")
+    gaps = [np.diff(contours.positions) for contours in found.values()]
+    common = float(np.median(np.concatenate(gaps))) if any(len(g) for g in gaps) else 0.0
+    return {
+        name: filled(contours, reference, common, name, progress, end_caps)
+        for name, contours in found.items()
+    }
+
+
+def _unique(name: str, taken: dict) -> str:
+    unique, n = name, 2
+    while unique in taken:
+        unique, n = f"{name} ({n})", n + 1
+    return unique
+
+
+def _contours(item: Dataset, name: str, progress: Progress) -> Contours | None:
+    """The closed contours of an ROI; None, with a warning, where it has none to be filled."""
+    polygons, others = [], set()
+    for contour in item.get("ContourSequence") or []:
+        kind = str(contour.get("ContourGeometricType", "unknown"))
+        if kind not in CLOSED:
+            others.add(kind)
+            continue
+        try:
+            points = _points(contour)
+        except (AttributeError, TypeError, ValueError):
+            others.add("damaged")
+            continue
+        if len(points) > 2 and np.isfinite(points).all():
+            polygons.append(points)
+    if others:
+        progress.warn(
+            f"Contours of {name} that are not closed in a plane ({', '.join(sorted(others))}) "
+            "are left out."
+        )
+    normals = [plane_normal(points) for points in polygons]
+    if not any(np.linalg.norm(n) > 0 for n in normals):
+        if not others:
+            progress.warn(f"The structure {name} has no contour and is left out.")
+        return None
+    largest = max(normals, key=np.linalg.norm)
+    axes = plane_axes(largest / np.linalg.norm(largest))
+    flat = [points @ axes.T for points in polygons]
+    if max(np.ptp(points[:, 2]) for points in flat) > 2 * PLANE_TOLERANCE_MM:
+        progress.warn(f"The contours of {name} do not lie in parallel planes; it is left out.")
+        return None
+    return Contours(axes, by_plane(flat))
+
+
+def _points(contour: Dataset) -> np.ndarray:
+    """Points (n, 3) of a contour in mm, LPS."""
+    stored = contour.get_item("ContourData").value
+    # As long as pydicom has not converted them one by one, which takes most of the time.
+    values = stored.split(b"\\") if isinstance(stored, bytes) else contour.ContourData
+    return np.array([float(value) for value in values]).reshape(-1, 3)
