@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -21,11 +22,17 @@ _ITK_THREADS = threading.Lock()
 
 
 def rigid_registration(
-    still: WorkingCopy, loose: WorkingCopy, progress: Progress
+    still: WorkingCopy,
+    loose: WorkingCopy,
+    progress: Progress,
+    start: sitk.VersorRigid3DTransform | None = None,
 ) -> tuple[sitk.VersorRigid3DTransform, float]:
     """Return the rigid transform in the working frame and the metric's last value.
 
     SimpleITK's, by mutual information of all voxels that count, so that it is repeatable.
+
+    Args:
+        start: where it starts; a shift of :mod:`first_shift` when None.
 
     Raises:
         SyntheticCTError: the images do not overlap enough.
@@ -51,9 +58,12 @@ def rigid_registration(
     method.SetShrinkFactorsPerLevel([max(1, round(mm / voxel_mm)) for mm in RIGID_STAGES_MM])
     method.SetSmoothingSigmasPerLevel([0.4 * mm for mm in RIGID_STAGES_MM])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    start = sitk.VersorRigid3DTransform()
-    start.SetTranslation(first_shift(still, loose).tolist())
-    method.SetInitialTransform(start, inPlace=True)
+    found = sitk.VersorRigid3DTransform()
+    if start is None:
+        found.SetTranslation(first_shift(still, loose).tolist())
+    else:
+        method.SetMovingInitialTransform(start)  # a versor has no derivative at half a turn
+    method.SetInitialTransform(found, inPlace=True)
 
     interrupts: list[BaseException] = []
 
@@ -79,7 +89,20 @@ def rigid_registration(
             f"part of one patient ({str(error).strip().splitlines()[-1]})."
         ) from error
     progress.report(step, 1.0)
-    return start, method.GetMetricValue()
+    return _after(found, start), method.GetMetricValue()
+
+
+def _after(
+    first: sitk.VersorRigid3DTransform, then: sitk.VersorRigid3DTransform | None
+) -> sitk.VersorRigid3DTransform:
+    """Return ``first`` followed by ``then`` as one rigid transform."""
+    if then is None:
+        return first
+    both = sitk.VersorRigid3DTransform()
+    turn, last = (np.reshape(one.GetMatrix(), (3, 3)) for one in (first, then))
+    both.SetMatrix((last @ turn).ravel().tolist(), 1e-6)
+    both.SetTranslation(then.TransformPoint(first.TransformPoint((0.0, 0.0, 0.0))))
+    return both
 
 
 @contextlib.contextmanager

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
-from SyntheticCTLib.phantom import Phantom, PhantomGrid, make_phantom
+from SyntheticCTLib.phantom import TINY, Phantom, PhantomGrid, make_phantom
 from SyntheticCTLib.registration import bspline, plastimatch
 from SyntheticCTLib.registration.plastimatch import (
     command_file,
@@ -322,12 +322,48 @@ def test_outside_the_moving_field_lies_the_fill_value():
     assert (values[11] != -777).any()
 
 
-def test_images_apart_from_one_another_are_refused_before_the_program_runs(monkeypatch):
-    monkeypatch.setattr(plastimatch, "find_plastimatch", lambda: pytest.fail("was asked"))
+def test_images_apart_from_one_another_start_centre_on_centre_and_that_is_said():
     away = blobs(BLOB_GRID)
-    away.SetOrigin((400.0, 0.0, 0.0))
-    with pytest.raises(SyntheticCTError, match=r"^MR and CT do not overlap in space: check"):
-        register(blobs(BLOB_GRID), away, metric="mi", fill=0)
+    away.SetOrigin([o + d for o, d in zip(away.GetOrigin(), (30, -60, 1000), strict=True)])
+    told = NotedProgress(Progress())
+    result = register(
+        blobs(BLOB_GRID), away, metric="mi", fill=0, deformable=False, name="MR", progress=told
+    )
+    assert np.allclose(result.transform.TransformPoint((0, 0, 0)), (30, -60, 1000), atol=3)
+    assert any("MR" in said and "centre on centre" in said for said in told.warnings)
+
+
+def turned(image: sitk.Image, axis: int, degrees: float, fill: float):
+    """The image turned about an axis through its middle, and the transform that lays it back."""
+    turn = sitk.Euler3DTransform()
+    middle = [(n - 1) / 2 for n in image.GetSize()]
+    turn.SetCenter(image.TransformContinuousIndexToPhysicalPoint(middle))
+    turn.SetRotation(*(np.deg2rad(degrees) * (n == axis) for n in range(3)))
+    return sitk.Resample(image, image, turn, sitk.sitkLinear, fill), turn.GetInverse()
+
+
+@pytest.mark.parametrize(("axis", "degrees"), [(1, 180), (0, 40), (2, 60)])
+def test_a_turned_candidate_is_laid_right(axis, degrees):
+    ct = make_phantom(7, TINY).ct
+    candidate, back = turned(ct, axis, degrees, -1000.0)
+    result = register(ct, candidate, metric="mse", fill=HU_OUTSIDE, deformable=False)
+    assert result.agreement.sure
+    for point in ((40, 10, 20), (-60, 0, -30), (0, -30, 0)):
+        off = np.subtract(result.rigid.TransformPoint(point), back.TransformPoint(point))
+        assert np.linalg.norm(off) < 3
+
+
+def test_images_that_nowhere_agree_are_said_to_and_are_not_bent():
+    ct = make_phantom(7, TINY).ct
+    half = ct.GetSize()[2] // 2
+    noise = np.random.default_rng(0).normal(0, 1, ct.GetSize()[::-1])
+    box = np.full(noise.shape, -1000.0)
+    box[:, 5:25, 5:20] = 0
+    other = image_like((box + 20 * noise).astype(np.float32), ct)[:, :, :half]
+    told = NotedProgress(Progress())
+    result = register(ct, other, metric="mse", fill=HU_OUTSIDE, name="sCT", progress=told)
+    assert result.agreement.failed and not result.deformed
+    assert any("registration of sCT seems to have failed" in said for said in told.warnings)
 
 
 def test_an_empty_mask_and_an_unknown_metric_are_refused():
