@@ -8,7 +8,7 @@ from pathlib import Path
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
-from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from .arguments import model_folder, named_file, percents
@@ -48,6 +48,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     others = (options.mr, options.model, options.dose_ct, options.structures, options.region)
     inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
     require_writable_folder(options.output)
+    progress = NotedProgress(progress)  # what reading warns of stands in the report as well
     mr = read_volume(options.mr, "MR") if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
     ct = read_volume(options.ct, "CT")
@@ -83,6 +84,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
             "Structures of an RTSTRUCT end at their last contours, as asked for, and not half a "
             "contour spacing beyond them."
         )
+    evaluation.notes = list(dict.fromkeys([*progress.warnings, *evaluation.notes]))
     with staged_folder(options.output, inputs) as stage:
         write_evaluation(evaluation, stage, scene=scene, progress=progress)
     return {"report": Path(options.output) / "report.html"}

@@ -94,16 +94,16 @@ def write_results(
         write_dvh_csv(evaluation, folder / "dvh.csv")
     for name, image in maps_of(evaluation):
         write_volume(image, folder / f"{name}.nrrd", compress=compress)
-    for candidate in list(evaluation.candidates.values())[:1]:  # one region for all of them
-        write_volume(_compared(candidate.difference), folder / "evaluated.nrrd", compress=compress)
+    differences = [candidate.difference for candidate in evaluation.candidates.values()]
+    write_volume(_compared(differences), folder / "evaluated.nrrd", compress=compress)
     progress.report("Report", 0)
     write_report(evaluation, folder / REPORT, title)
     progress.report("Report", 1)
 
 
-def _compared(difference: sitk.Image) -> sitk.Image:
-    found = np.isfinite(sitk.GetArrayViewFromImage(difference))
-    return image_like(found.astype(np.uint8), difference)
+def _compared(differences: list[sitk.Image]) -> sitk.Image:
+    found = [np.isfinite(sitk.GetArrayViewFromImage(each)) for each in differences]
+    return image_like(np.logical_and.reduce(found).astype(np.uint8), differences[0])
 
 
 def documents_in(folder: Path) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from SyntheticCTEvalLib.image.similarity import TISSUES
@@ -47,6 +47,14 @@ QUANTITIES: dict[str, Quantity] = {
     "ssim_mr": Quantity("SSIM against the MR, unregistered", "", 4, HIGHER),
     "dsc_body_mr": Quantity("Dice of the body contour against the MR, unregistered", "", 4, HIGHER),
     "coverage_body_percent": Quantity("Part of the body that was compared", "%", 1),
+    "mae_body_rigid": Quantity("MAE in the body, registered rigidly alone", "HU", 1, LOWER),
+    "dsc_body_rigid": Quantity("Dice of the body contour, registered rigidly alone", "", 4, HIGHER),
+    "displacement_mean_mm": Quantity("Mean displacement by bending, in the body", "mm", 1),
+    "displacement_max_mm": Quantity("Largest displacement by bending, in the body", "mm", 1),
+    "jacobian_min": Quantity("Least Jacobian determinant in the body", "", 2),
+    "jacobian_max": Quantity("Largest Jacobian determinant in the body", "", 2),
+    "registration_dsc": Quantity("Dice of the bodies after the rigid registration", "", 3),
+    "registration_overlap_percent": Quantity("Overlap after the rigid registration", "%", 0),
 }
 """By key of metrics.json, in the order in which reports print them."""
 
@@ -69,6 +77,9 @@ def describe(key: tuple[str, ...]) -> Quantity:
     name, part = key[:2]
     if name == "dvh" and len(key) > 2:
         return _describe_dvh(part, key[2])
+    if name == "common":
+        inner = describe((part, key[2] if len(key) > 2 else ""))
+        return replace(inner, label=f"{inner.label}, where all candidates cover")
     found = QUANTITIES.get(name, Quantity(name.replace("_", " ")))
     label = found.label
     if name == "tissue_mae":
