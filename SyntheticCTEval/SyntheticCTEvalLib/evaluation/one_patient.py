@@ -14,10 +14,12 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.hounsfield import require_hu
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.gamma.comparison import DoseComparison, compare_doses
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
+from SyntheticCTEvalLib.image.background import background_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.placement.coverage import Coverage, common_coverage, completed
@@ -55,10 +57,12 @@ def evaluate(
         mr, histograms: shown in report and scene, not evaluated.
 
     Raises:
-        SyntheticCTError: no overlap, an unknown target, an empty region.
+        SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
+            region.
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
+    require_hu(ct, "true CT", progress)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
     progress.report("Body contour", 0)
@@ -67,7 +71,7 @@ def evaluate(
 
     placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
     coverage = common_coverage(ct, body, placed.values(), region)
-    results = {name: _image(ct, body, name, p, coverage) for name, p in placed.items()}
+    results = {n: _image(ct, body, n, p, coverage, progress) for n, p in placed.items()}
     given, gamma, dvhs, notes = None, {}, {}, []
     if settings.dose:
         if dose_ct is None:
@@ -109,10 +113,18 @@ def evaluate(
 
 
 def _image(
-    ct: sitk.Image, body: sitk.Image, name: str, placed: Placed, coverage: Coverage
+    ct: sitk.Image,
+    body: sitk.Image,
+    name: str,
+    placed: Placed,
+    coverage: Coverage,
+    progress: Progress,
 ) -> CandidateResult:
     own_body = body_contour(completed(placed.volume, ct, coverage.voxels), "CT")
     evaluated = image_like(coverage.voxels.astype(np.uint8), ct)
+    warning = background_warning(name, ct, placed.volume, body, evaluated)
+    if warning:
+        progress.warn(warning)
     metrics = compare_images(ct, placed.volume, body, own_body, region=evaluated)
     metrics["coverage_body_percent"] = round(coverage.body_percent, 3)
     difference = marked_difference(placed.volume, ct, coverage.voxels)

@@ -29,7 +29,7 @@ QUANTITIES: dict[str, Quantity] = {
     "me_image": Quantity("Mean error of the whole image", "HU", 1, ZERO),
     "rmse_body": Quantity("RMSE in the body", "HU", 1, LOWER),
     "rmse_image": Quantity("RMSE of the whole image", "HU", 1, LOWER),
-    "psnr": Quantity("PSNR in the body", "dB", 2, HIGHER),
+    "psnr_body": Quantity("PSNR in the body", "dB", 2, HIGHER),
     "psnr_image": Quantity("PSNR of the whole image", "dB", 2, HIGHER),
     "ssim": Quantity("SSIM of the whole image", "", 4, HIGHER),
     "ssim_body": Quantity("SSIM in the body", "", 4, HIGHER),
@@ -46,6 +46,7 @@ QUANTITIES: dict[str, Quantity] = {
     "gpr": Quantity("Gamma pass rate", "%", 2, HIGHER),
     "ssim_mr": Quantity("SSIM against the MR, unregistered", "", 4, HIGHER),
     "dsc_body_mr": Quantity("Dice of the body contour against the MR, unregistered", "", 4, HIGHER),
+    "background_hu": Quantity("Around the patient, where air is -1000", "HU", 0),
     "coverage_body_percent": Quantity("Part of the body that was compared", "%", 1),
 }
 """By key of metrics.json, in the order in which reports print them."""
