@@ -129,6 +129,8 @@ def _doubts(measured: np.ndarray, sides: np.ndarray, padded: bool) -> list[str]:
             "it was cropped inside the patient"
         )
     tissue = measured[measured > _TISSUE_HU]
+    if _share(tissue, -200, -30) < 0.02:
+        doubts.append("it holds no fat (about -100 HU): check rescale slope and intercept")
     for name, (low, high), usual in (
         ("fat", (-250, -20), FAT_HU),
         ("soft tissue", (-20, 250), SOFT_TISSUE_HU),
