@@ -25,8 +25,8 @@ _TISSUE_HU = -300  # half-way in a voxel of air and fat: what lies above is tiss
 _AROUND_TISSUE_HU = (-250, 250)
 _SAMPLES = 4_000_000
 _HELP = (
-    "give it in HU (a rescale slope or an offset of -1024 that was lost, a window, or an image "
-    "that is no CT are the usual causes)"
+    "give it in HU (a rescale slope or an offset of -1024 that was lost, a window, or an MR given "
+    "as a CT are the usual causes)"
 )
 
 
