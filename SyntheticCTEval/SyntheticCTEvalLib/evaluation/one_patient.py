@@ -14,11 +14,13 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.hounsfield import require_hu
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
 from SyntheticCTEvalLib.gamma.comparison import DoseComparison, compare_doses, rates_inside
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
+from SyntheticCTEvalLib.image.background import background_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
@@ -63,10 +65,12 @@ def evaluate(
         mr, histograms: shown in report and scene, not evaluated.
 
     Raises:
-        SyntheticCTError: no overlap, an unknown target, an empty region.
+        SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
+            region.
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
+    require_hu(ct, "true CT", progress)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
     progress.report("Body contour", 0)
@@ -126,6 +130,9 @@ def _image(
     progress: Progress,
 ) -> CandidateResult:
     covered = coverage.each[name]
+    held = background_warning(name, ct, placed.volume, body, _mask(placed.covered, ct))
+    if held:
+        progress.warn(held)
     own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
     metrics = compare_images(ct, placed.volume, body, own_body, region=_mask(covered, ct))
     metrics["coverage_body_percent"] = round(coverage.percent[name], 3)

@@ -16,6 +16,7 @@ from SyntheticCTEvalLib.evaluation.stored import read_evaluation
 from SyntheticCTEvalLib.report.planes import target_of
 from SyntheticCTEvalLib.structures.target import find_target
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
 from SyntheticCTLib.phantom import STRUCTURE_NAMES, TINY, make_phantom
 from SyntheticCTLib.volumes.grids import grid_of, image_like
@@ -227,6 +228,37 @@ def test_what_cannot_belong_together_is_told(phantom):
     settings = dataclasses.replace(PLACED, dose=False)
     result = evaluate(phantom.ct, {"MR": phantom.ct + 1024}, settings=settings)
     assert any("MR holds no air" in note for note in result.notes)
+
+
+def test_a_true_ct_that_is_not_in_hu_is_refused_before_anything_is_done(phantom):
+    told = []
+
+    class Steps(Progress):
+        def report(self, step, fraction, **details):
+            told.append(step)
+
+    with pytest.raises(SyntheticCTError, match="The true CT is not in HU"):
+        evaluate(phantom.ct + 1024, {"self": phantom.ct}, settings=PLACED, progress=Steps())
+    assert told == []
+
+
+@pytest.mark.parametrize("background", [0, -3024])
+def test_a_candidate_without_air_around_the_patient_is_named(phantom, background):
+    hu = sitk.GetArrayFromImage(phantom.ct)
+    body = sitk.GetArrayFromImage(evaluate_images(phantom.ct, phantom.ct).body) > 0
+    candidate = image_like(np.where(body, hu, background).astype(np.int16), phantom.ct)
+    result = evaluate_images(phantom.ct, candidate)
+    named = [note for note in result.notes if f"model A holds {background} HU instead" in note]
+    assert len(named) == 1
+    metrics = result.candidates["model A"].metrics
+    assert metrics["background_hu"] == background
+    assert metrics["mae_body"] == 0
+    assert (metrics["mae_image"] > 400) == (background == 0)
+
+
+def evaluate_images(ct, candidate):
+    settings = EvaluationSettings(register=False, dose=False)
+    return evaluate(ct, {"model A": candidate}, settings=settings)
 
 
 @pytest.mark.parametrize(

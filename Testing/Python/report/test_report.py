@@ -143,7 +143,8 @@ def test_every_image_figure_has_a_name_a_definition_and_a_better_side():
     rows = summary_rows(evaluation)
     figures = set(evaluation.candidates["sCT"].metrics) - {"hu_histogram"}
     assert {row.key for row in rows} == figures
-    assert all(row.better and row.label != row.key.replace("_", " ") for row in rows)
+    assert all(row.label != row.key.replace("_", " ") for row in rows)
+    assert [row.key for row in rows if not row.better] == ["background_hu"]
     assert {row.key for row in rows} <= set(dict(definitions_of(evaluation, rows)))
 
 
@@ -166,7 +167,7 @@ def test_best_value_is_marked_as_printed():
 
 def test_metrics_are_strict_json_with_null_for_what_does_not_exist(tmp_path):
     evaluation = _evaluation()
-    evaluation.candidates["sCT"].metrics |= {"psnr": math.inf, "ssim": np.float32(0.5)}
+    evaluation.candidates["sCT"].metrics |= {"psnr_body": math.inf, "ssim": np.float32(0.5)}
     evaluation.candidates["sCT"].metrics["tissue_mae"]["fat"] = math.nan
     path = write_metrics(evaluation, tmp_path / "metrics.json")
 
@@ -175,7 +176,7 @@ def test_metrics_are_strict_json_with_null_for_what_does_not_exist(tmp_path):
 
     found = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     entry = found["candidates"]["sCT"]
-    assert entry["psnr"] is None
+    assert entry["psnr_body"] is None
     assert entry["tissue_mae"]["fat"] is None
     assert entry["ssim"] == 0.5
     assert entry["gpr"] == {"10": 98.123, "60": 91.5}
@@ -183,7 +184,7 @@ def test_metrics_are_strict_json_with_null_for_what_does_not_exist(tmp_path):
     assert found["definitions"] == evaluation.definitions
     rows = list(csv.reader(write_metrics_csv(evaluation, tmp_path / "m.csv").open()))
     assert ["sCT", "gpr.60", "91.5"] in rows
-    assert ["sCT", "psnr", ""] in rows
+    assert ["sCT", "psnr_body", ""] in rows
     assert not any("histogram" in row[1] for row in rows)
 
 
