@@ -8,6 +8,11 @@ import os
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import bundle_folder
 
+VOLUME_HELP = (
+    "volume file (NRRD, NIfTI, MetaImage) or DICOM folder; of several series in a folder, "
+    "FOLDER#SERIES takes one by its number, description or UID"
+)
+
 
 def seed_number(text: str) -> int:
     if not text.isdecimal():

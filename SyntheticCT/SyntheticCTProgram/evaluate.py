@@ -11,7 +11,7 @@ from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from .arguments import model_folder, named_file, percents
+from .arguments import VOLUME_HELP, model_folder, named_file, percents
 
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
@@ -49,12 +49,15 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
     require_writable_folder(options.output)
     progress = NotedProgress(progress)  # what reading warns of stands in the report as well
-    mr = read_volume(options.mr, "MR") if options.mr else None
+    mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
-    ct = read_volume(options.ct, "CT")
+    ct = read_volume(options.ct, "CT", progress)
     evaluation = run(
         ct,
-        {name: read_volume(path, f"candidate {name}") for name, path in candidates.items()},
+        {
+            name: read_volume(path, f"candidate {name}", progress)
+            for name, path in candidates.items()
+        },
         dose_ct=read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None,
         doses={name: read_dose(path, options.dose_unit) for name, path in doses.items()},
         structures=(
@@ -62,7 +65,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
             if options.structures
             else {}
         ),
-        region=read_mask(options.region, "region") if options.region else None,
+        region=read_mask(options.region, "region", progress) if options.region else None,
         mr=mr,
         histograms=histogram_set(mr, bundle) if bundle else None,
         settings=EvaluationSettings(
@@ -106,7 +109,7 @@ def add_evaluate(command: Callable) -> None:
         "Registers every candidate onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
         "Without dose files the dose is recalculated on every volume with one plan.",
     )
-    sub.add_argument("--ct", required=True, help="true CT: volume file or DICOM folder")
+    sub.add_argument("--ct", required=True, help=f"true CT: {VOLUME_HELP}")
     sub.add_argument(
         "--candidate",
         required=True,

@@ -14,7 +14,7 @@ from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.writing import require_format, write_volume
 
-from .arguments import model_folder
+from .arguments import VOLUME_HELP, model_folder
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -112,7 +112,7 @@ def normalize(options: argparse.Namespace, progress: Progress) -> dict[str, Path
     outputs = {"normalized": Path(options.output)}
     _refuse(options, outputs, [options.mr, options.model])
     card = read_card(options.model)
-    mr = read_volume(options.mr, "MR")
+    mr = read_volume(options.mr, "MR", progress)
     progress.report("Nyul normalization", 0)
     normalized = card.nyul.apply(mr, foreground_mask(mr))
     progress.report("Nyul normalization", 1)
@@ -131,8 +131,8 @@ def generate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
             outputs[name] = Path(getattr(options, name))
     _refuse(options, outputs, [options.mr, options.model, options.body])
     bundle = load_bundle(options.model)
-    mr = read_volume(options.mr, "MR")
-    body = read_mask(options.body, "body contour") if options.body else None
+    mr = read_volume(options.mr, "MR", progress)
+    body = read_mask(options.body, "body contour", progress) if options.body else None
     result = run(mr, bundle, device=options.device, body=body, progress=progress)
     for name, path in outputs.items():
         write_volume(getattr(result, name), path, compress=not options.uncompressed)
@@ -155,8 +155,8 @@ def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     if not outputs:
         raise SyntheticCTError("Nothing is to be written: give --output or --transform.")
     _refuse(options, outputs, [options.fixed, options.moving, options.rigid])
-    fixed = read_volume(options.fixed, "fixed volume")
-    moving = read_volume(options.moving, "moving volume")
+    fixed = read_volume(options.fixed, "fixed volume", progress)
+    moving = read_volume(options.moving, "moving volume", progress)
     if options.start:
         shift = starting_shift(fixed, moving, metric=options.metric)
         _write_transform(shift, Path(options.start))
@@ -190,7 +190,7 @@ def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
 
 
 def _add_mr_and_model(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("mr", metavar="MR", help="volume file or DICOM folder")
+    sub.add_argument("mr", metavar="MR", help=f"the MR: {VOLUME_HELP}")
     sub.add_argument(
         "--model",
         type=model_folder,

@@ -10,10 +10,7 @@ FRAME = "FrameOfReferenceUID"
 
 def frame_of(image: sitk.Image) -> str:
     """Return the UID of the frame of reference of an image; "" where it is not known."""
-    for key in (FRAME, "0020|0052"):  # the second is how ITK names it in a single DICOM file
-        if image.HasMetaDataKey(key):
-            return image.GetMetaData(key).strip("\0 ")
-    return ""
+    return image.GetMetaData(FRAME).strip("\0 ") if image.HasMetaDataKey(FRAME) else ""
 
 
 def frames_differ(one: sitk.Image, other: sitk.Image) -> bool:

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import gzip
-import math
-from pathlib import Path
-
 import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
+SPACINGS_MM = (0.05, 20.0)
+"""Voxel sizes beyond these are of another unit than millimetres."""
+LARGEST_FIELD_MM = 2500.0
+"""No scanner of patients has a larger field of view."""
+RIGHT_ANGLE = 1e-3
+"""Cosine up to which axes are at right angles."""
 
-def require_whole_nifti(path: Path) -> None:
-    """Raise EOFError for a truncated NIfTI file, whose missing voxels ITK would read as 0."""
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
-        return
-    header = sitk.ImageFileReader()
-    header.SetFileName(str(path))
-    header.ReadImageInformation()
-    sizes = [max(1, int(header.GetMetaData(f"dim[{axis}]"))) for axis in range(1, 8)]
-    needed = float(header.GetMetaData("vox_offset")) + math.prod(sizes) * (
-        int(header.GetMetaData("bitpix")) // 8
+
+def not_finite(what: str, count: int) -> str:
+    """The sentence for a volume in which so many voxels are no numbers."""
+    return (
+        f"The {what} holds {count} NaN or infinite voxel{'s' if count > 1 else ''}: replace them "
+        "before it is used."
     )
-    with (gzip.open if path.name.lower().endswith(".gz") else open)(path, "rb") as stream:
-        there = sum(len(block) for block in iter(lambda: stream.read(1 << 20), b""))
-    if there < needed:
-        raise EOFError(f"{there} of {needed:.0f} bytes")
 
 
 def check_volume(image: sitk.Image, what: str) -> sitk.Image:
-    """Return ``image`` when it is a finite, non-constant 3D scalar volume.
+    """Return ``image`` when it is a finite, non-constant 3D scalar volume on a grid that can be.
 
     Direction cosines below 1e-100 come back as 0: ITK cannot invert a matrix that holds such
     numbers, and would silently find every point outside the image.
@@ -51,11 +45,10 @@ def check_volume(image: sitk.Image, what: str) -> sitk.Image:
             f"The {what} has {image.GetNumberOfComponentsPerPixel()} values a voxel: "
             "give a volume with one value a voxel, not colours or vectors."
         )
+    _check_grid(image, what)
     values = sitk.GetArrayViewFromImage(image)
     if not np.isfinite(values.min()) or not np.isfinite(values.max()):
-        raise SyntheticCTError(
-            f"The {what} holds NaN or infinite voxels: replace them before it is used."
-        )
+        raise SyntheticCTError(not_finite(what, int((~np.isfinite(values)).sum())))
     if values.min() == values.max():
         raise SyntheticCTError(
             f"The {what} is empty: every voxel is {values.flat[0]:g}; give the right volume."
@@ -65,3 +58,26 @@ def check_volume(image: sitk.Image, what: str) -> sitk.Image:
         image = sitk.Image(image)
         image.SetDirection(np.where(np.abs(cosines) < 1e-100, 0.0, cosines).tolist())
     return image
+
+
+def _check_grid(image: sitk.Image, what: str) -> None:
+    """Refuse voxel sizes of another unit, which would take all memory, and sheared axes."""
+    spacing = image.GetSpacing()
+    field = [n * s for n, s in zip(image.GetSize(), spacing, strict=True)]
+    sizes = " x ".join(f"{s:.3g}" for s in spacing)
+    if min(spacing) < SPACINGS_MM[0] or max(spacing) > SPACINGS_MM[1]:
+        raise SyntheticCTError(
+            f"The {what} has voxels of {sizes} mm, which no scan of a patient has: correct the "
+            "voxel size, whose unit is mm."
+        )
+    if max(field) > LARGEST_FIELD_MM:
+        raise SyntheticCTError(
+            f"The {what} has a field of view of {max(field) / 1000:.1f} m (voxels of {sizes} mm), "
+            "which no scan of a patient has: correct the voxel size, whose unit is mm."
+        )
+    directions = np.reshape(image.GetDirection(), (3, 3))
+    if np.abs(directions.T @ directions - np.eye(3)).max() > RIGHT_ANGLE:
+        raise SyntheticCTError(
+            f"The {what} has sheared axes, which are not at right angles: resample it onto a "
+            "grid whose axes are."
+        )

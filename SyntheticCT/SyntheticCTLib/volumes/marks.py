@@ -20,6 +20,14 @@ def keep_marks(image: sitk.Image, source: sitk.Image) -> sitk.Image:
     return image
 
 
+def is_synthetic(image: sitk.Image) -> bool:
+    """Whether an image is marked as a synthetic CT; NIfTI files keep the mark in their notes."""
+    keys = ("ITK_FileNotes", "descrip")
+    return image.HasMetaDataKey("SyntheticCT") or any(
+        image.HasMetaDataKey(key) and SYNTHETIC_NOTE in image.GetMetaData(key) for key in keys
+    )
+
+
 def label_synthetic(image: sitk.Image, bundle_sha256: str = "") -> sitk.Image:
     """Return ``image`` with the metadata that marks it as a synthetic CT."""
     image.SetMetaData("SyntheticCT", SYNTHETIC_NOTE)

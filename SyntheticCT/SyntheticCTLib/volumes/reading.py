@@ -11,62 +11,91 @@ import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.choice import folder_and_series
+from SyntheticCTLib.dicom.headers import read_header
 
-from .checks import check_volume, require_whole_nifti
+from .checks import check_volume, not_finite
+from .nifti import is_nifti, read_nifti
+from .plausible import check_patient
+from .whole import require_whole
 
-NUMBER_OF_FRAMES = "0028|0008"
-"""Metadata key of a multi-frame DICOM file, as GDCM reads it."""
+_FORMATS = (".nrrd", ".nhdr", ".mha", ".mhd")
+"""Beside NIfTI and DICOM; of others nothing tells whether they are whole and where they lie."""
 
 
-def read_volume(path: str | os.PathLike, what: str = "image") -> sitk.Image:
-    """Read a 3D scalar volume from a file (NRRD, NIfTI, MHA, ...) or a folder of one DICOM series.
+def read_volume(
+    path: str | os.PathLike, what: str = "image", progress: Progress = SILENT
+) -> sitk.Image:
+    """Read a 3D scalar volume from a file (NRRD, NIfTI, MetaImage) or a DICOM series.
 
     Args:
-        path: a volume file, a single multi-frame DICOM file, or a DICOM folder.
-        what: the role that error sentences name ("MR", "CT", "dose").
+        path: a volume file, a single multi-frame DICOM file, a folder of one DICOM series, or
+            FOLDER#SERIES with the number, description or UID of one of several.
+        what: the role that error sentences name ("MR", "CT", "candidate sCT", "dose"). As "MR"
+            or "CT" it is also what the volume must be, by the modality of DICOM and by what its
+            values can be; a candidate may be labelled as either.
+        progress: receives warnings: which of several series was taken, a volume that is hardly
+            of a patient, a file that does not say where it lies.
 
     Returns:
-        The image as stored (modality LUT applied for DICOM), geometry in mm, LPS.
+        The image as stored (rescaled for DICOM), geometry in mm, LPS.
 
     Raises:
-        SyntheticCTError: unreadable, not 3D, not scalar, NaN, empty or constant, a folder
-            without DICOM, with several series, or with non-uniform slice spacing.
+        SyntheticCTError: unreadable, damaged, not 3D, not scalar, NaN, empty or constant; of
+            another modality; impossible voxel sizes; sheared or contradictory axes; a folder
+            without DICOM, with several series or patients, or with non-uniform slice spacing.
     """
-    path = Path(path)
+    path, series = folder_and_series(path)
     if not path.exists():
         raise SyntheticCTError(f"The {what} {path} does not exist: check the path.")
     if path.is_dir():
         from SyntheticCTLib.dicom.series import read_dicom_folder
 
-        image = read_dicom_folder(path, what)
+        image = read_dicom_folder(path, what, series, progress)
     else:
-        image = read_image_file(path, what)
-    return check_volume(image, f"{what} {path}")
+        image = read_image_file(path, what, progress)
+    image = check_volume(image, f"{what} {path}")
+    if what != "dose":
+        check_patient(image, f"{what} {path}", what, progress)
+    return image
 
 
-def read_image_file(path: Path, what: str) -> sitk.Image:
-    """Read an image file as it is, without the patient module that DICOM carries."""
+def read_image_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.Image:
+    """Read an image file as it is, without the patient module that DICOM carries.
+
+    Raises:
+        SyntheticCTError: unreadable, damaged or of another format; of NIfTI, NaN voxels and
+            sheared or contradictory axes.
+    """
+    if read_header(path) is not None:
+        from SyntheticCTLib.dicom.multiframe import read_dicom_file
+
+        return read_dicom_file(path, what, progress)
     try:
-        require_whole_nifti(path)
-        image = sitk.ReadImage(str(path))
-    except (RuntimeError, EOFError, OSError, zlib.error) as error:
+        if not path.stat().st_size:
+            raise SyntheticCTError(f"The {what} {path} is an empty file: copy it again.")
+        if is_nifti(path):
+            image = read_nifti(path, what, progress)
+        elif path.name.lower().endswith(_FORMATS):
+            require_whole(path)
+            image = sitk.ReadImage(str(path))
+        else:
+            raise ValueError("of another format")
+    except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
         raise SyntheticCTError(
             f"The {what} {path} cannot be read as an image: give a NRRD, NIfTI or MetaImage file "
             "or a DICOM folder that is complete."
         ) from error
-    if image.HasMetaDataKey(NUMBER_OF_FRAMES) and image.GetDepth() > 1:
-        from SyntheticCTLib.dicom.multiframe import frames_in_order
-
-        image = frames_in_order(image, path, what)
     for key in image.GetMetaDataKeys():
-        # Neither DICOM's elements, but for the frame, nor what a converter made of them.
-        dicom = re.fullmatch(r"[0-9a-f]{4}\|[0-9a-f]{4}", key) and key != "0020|0052"
+        # Neither DICOM's elements nor what a converter made of them.
+        dicom = re.fullmatch(r"[0-9a-f]{4}\|[0-9a-f]{4}", key)
         if dicom or re.search("patient|physician|operator|institution", key, re.IGNORECASE):
             image.EraseMetaData(key)
     return image
 
 
-def read_mask(path: str | os.PathLike, what: str) -> sitk.Image:
+def read_mask(path: str | os.PathLike, what: str, progress: Progress = SILENT) -> sitk.Image:
     """Read a mask, which may be cropped to a box that it fills.
 
     Raises:
@@ -75,9 +104,10 @@ def read_mask(path: str | os.PathLike, what: str) -> sitk.Image:
     path = Path(path)
     if not path.is_file():
         raise SyntheticCTError(f"The {what} {path} is no file: give a mask.")
-    image = read_image_file(path, what)
+    image = read_image_file(path, what, progress)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise SyntheticCTError(f"The {what} {path} is not a 3D mask with one value a voxel.")
-    if not np.isfinite(sitk.GetArrayViewFromImage(image)).all():
-        raise SyntheticCTError(f"The {what} {path} holds NaN or infinite voxels: repair it.")
+    wrong = int((~np.isfinite(sitk.GetArrayViewFromImage(image))).sum())
+    if wrong:
+        raise SyntheticCTError(not_finite(f"{what} {path}", wrong))
     return image

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .grids import image_like
+from .reading import read_image_file
 from .writing import write_volume
 
 
@@ -72,15 +73,10 @@ def read_segmentation(path: str | os.PathLike) -> dict[str, sitk.Image]:
     any volume format, whose segments are called "label 1", "label 2", ...
 
     Raises:
-        SyntheticCTError: the file is unreadable, not 3D, not of whole numbers, or empty.
+        SyntheticCTError: the file is unreadable or damaged, not 3D, not of whole numbers, or empty.
     """
     path = Path(path)
-    try:
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise SyntheticCTError(
-            f"The segmentation {path} cannot be read: give a .seg.nrrd file or a label map."
-        ) from error
+    image = read_image_file(path, "segmentation")
     if image.GetDimension() != 3:
         raise SyntheticCTError(
             f"The segmentation {path} is not a 3D volume: give a 3D label map or .seg.nrrd file."

@@ -11,8 +11,8 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
 
-from .checks import require_whole_nifti
 from .marks import SYNTHETIC_NOTE
+from .nifti import count_not_finite, read_nifti_header
 
 FORMATS = (".nrrd", ".mha", ".nii", ".nii.gz")
 """Formats that volumes are written in: one file, with place and direction."""
@@ -34,7 +34,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike, *, compress: bool =
         try:
             sitk.WriteImage(image, str(stage), useCompression=compress, compressionLevel=3)
             if nifti:  # its writer says nothing of a full disk
-                require_whole_nifti(stage)
+                count_not_finite(read_nifti_header(stage))
         except (RuntimeError, EOFError, OSError, zlib.error) as error:
             raise SyntheticCTError(
                 f"The volume {path} cannot be written: make sure that there is room on the disk."

@@ -94,21 +94,21 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             f"{task.made_of['program']}: install the same version on all machines."
         )
     progress = NotedProgress(progress)
-    ct = read_volume(entry.ct, "CT")
-    mr = read_volume(entry.mr, "MR") if entry.mr else None
+    ct = read_volume(entry.ct, "CT", progress)
+    mr = read_volume(entry.mr, "MR", progress) if entry.mr else None
     made, histograms = {}, None
     if settings.model and mr is not None:
         made, histograms = _synthesize(mr, settings, progress)
     candidates = {SCT: made["sct"]} if made else {}
     for name, path in entry.candidates.items():
-        candidates[name] = read_volume(path, f"candidate {name}")
+        candidates[name] = read_volume(path, f"candidate {name}", progress)
     evaluation = evaluate(
         ct,
         candidates,
         dose_ct=read_dose(entry.dose_ct, entry.dose_unit) if entry.dose_ct else None,
         doses={name: read_dose(path, entry.dose_unit) for name, path in entry.doses.items()},
         structures=_structures(entry, ct, progress),
-        region=read_mask(entry.region, "region") if entry.region else None,
+        region=read_mask(entry.region, "region", progress) if entry.region else None,
         mr=mr,
         histograms=histograms,
         settings=_evaluation_settings(entry, settings),

@@ -1,7 +1,6 @@
 """True CT and candidates on one grid in, image figures (MAE, SSIM, DSC, surfaces) out.
 
 Offers: similarity (every figure of a pair), difference (HU), rigid_alone,
-    background (what a candidate holds
-around the patient), body_agreement, mr_similarity.
+    background (what lies around the patient), body_agreement, mr_similarity.
 May use: basics, volumes, body.
 """

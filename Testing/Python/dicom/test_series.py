@@ -117,7 +117,7 @@ def test_slices_stored_from_head_to_feet_are_turned_round(tmp_path, stored):
 def test_rescale_of_each_slice_is_applied(tmp_path, stored):
     rescale = [(1.0, 0.0), (0.5, 1.0), (2.0, -3.0), (1.25, 0.0), (40.0, 0.0)]
     write_series(tmp_path, stored, rescale=rescale)
-    image = sitk.GetArrayFromImage(read_dicom_folder(tmp_path, "MR"))
+    image = sitk.GetArrayFromImage(read_dicom_folder(tmp_path, "CT"))
     for k, (slope, intercept) in enumerate(rescale):
         np.testing.assert_allclose(image[k], slope * stored[k] + intercept, rtol=1e-6)
 
@@ -246,7 +246,7 @@ def test_headers_that_say_nothing_usable_are_as_good_as_none(tmp_path, stored, w
 def test_truncated_slice(tmp_path, stored, missing):
     path = write_series(tmp_path, stored)[2]
     path.write_bytes(path.read_bytes()[:-missing])
-    with pytest.raises(SyntheticCTError, match="cannot be read: copy the series again"):
+    with pytest.raises(SyntheticCTError, match=rf"{path.name} cannot be read: copy the file again"):
         read_volume(tmp_path, "CT")
 
 

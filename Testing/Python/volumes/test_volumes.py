@@ -131,7 +131,7 @@ def test_images_that_are_no_usable_volume(bad, sentence, tmp_path):
 def test_a_single_nan_or_infinite_voxel(value):
     values = np.random.default_rng(0).normal(size=(4, 5, 6)).astype(np.float32)
     values[2, 3, 1] = value
-    with pytest.raises(SyntheticCTError, match="holds NaN or infinite voxels: replace them"):
+    with pytest.raises(SyntheticCTError, match="holds 1 NaN or infinite voxel: replace them"):
         check_volume(sitk.GetImageFromArray(values), "MR")
 
 

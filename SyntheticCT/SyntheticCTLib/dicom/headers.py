@@ -1,0 +1,193 @@
+"""What the headers of DICOM files say of image slices, with or without a preamble."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .frame_of_reference import FRAME
+
+if TYPE_CHECKING:
+    import pydicom
+
+PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
+"""Elements that tell patients apart; they are compared, and never shown or kept."""
+NO_IMAGES = ("RT", "SEG", "SR", "PR", "KO", "REG", "FID", "DOC", "PLAN")
+"""How modalities of files begin that hold no slices of an image."""
+_BEGINNINGS = (b"\x02\x00", b"\x08\x00")
+"""Of files without preamble: group 2 or 8, little endian."""
+_TAGS = [
+    *PATIENT,
+    FRAME,
+    "SOPClassUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "SeriesNumber",
+    "SeriesDescription",
+    "Modality",
+    "ImageType",
+    "ImageOrientationPatient",
+    "ImagePositionPatient",
+    "PixelSpacing",
+    "Rows",
+    "Columns",
+    "NumberOfFrames",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "RescaleType",
+    "ModalityLUTSequence",
+]
+
+
+@dataclass(frozen=True)
+class DicomSlice:
+    """What the header of a slice, or of a frame, says."""
+
+    path: Path
+    series: str
+    number: str
+    description: str
+    modality: str
+    localizer: bool
+    patient: tuple[str, ...]  # see PATIENT
+    study: str
+    frame: str  # UID of the frame of reference
+    orientation: tuple[float, ...] | None
+    position: tuple[float, ...] | None
+    layout: tuple[int, int, float, float] | None  # rows, columns, row and column spacing
+    rescale: tuple[float, float]  # slope, intercept
+    frames: int
+
+
+def read_header(path: Path, *, whole: bool = False) -> pydicom.Dataset | None:
+    """Return the header of a DICOM file, or None of a file that is none or cannot be parsed.
+
+    Some archives leave out the preamble, whose absence the DICOM library takes for no DICOM.
+
+    Args:
+        whole: with all elements and pixels, and not only those that place a slice.
+    """
+    from pydicom import dcmread
+
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(132)
+    except OSError:
+        return None
+    bare = beginning[128:132] != b"DICM"
+    if bare and (beginning[:2] not in _BEGINNINGS or beginning[3:4] != b"\0"):
+        return None
+    limits = {} if whole else {"stop_before_pixels": True, "specific_tags": _TAGS}
+    try:
+        header = dcmread(path, force=bare, **limits)
+        usable = not bare or "SOPClassUID" in header
+    except Exception:  # damaged in any way
+        return None
+    return header if usable else None
+
+
+def holds_images(header: pydicom.Dataset) -> bool:
+    """Whether a file is of image slices; Rows are missing where it breaks off before them."""
+    modality = str(header.get("Modality", ""))
+    return not modality.startswith(NO_IMAGES) and (
+        "Rows" in header or str(header.get("SOPClassUID", "")) in _image_classes()
+    )
+
+
+def _image_classes() -> set[str]:
+    from pydicom import uid
+
+    return {
+        uid.CTImageStorage,
+        uid.MRImageStorage,
+        uid.EnhancedCTImageStorage,
+        uid.EnhancedMRImageStorage,
+        uid.PositronEmissionTomographyImageStorage,
+    }
+
+
+def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
+    """Return what a header says of its slice.
+
+    Raises:
+        SyntheticCTError: the file breaks off in its header, or its values cannot be rescaled.
+    """
+    if "Rows" not in header or "Columns" not in header:
+        raise SyntheticCTError(
+            f"The {what} slice {path} breaks off in its header: copy the file again."
+        )
+    modality = str(header.get("Modality", "")).strip()
+    spacing = numbers(header, "PixelSpacing", 2)
+    if spacing and min(spacing) <= 0:
+        spacing = None
+    return DicomSlice(
+        path=path,
+        series=str(header.get("SeriesInstanceUID", "")),
+        number=str(header.get("SeriesNumber") or "").strip(),
+        description=str(header.get("SeriesDescription", "")).strip() or "no description",
+        modality=modality,
+        localizer="LOCALIZER" in [str(v).upper() for v in _values(header, "ImageType")],
+        patient=tuple(" ".join(str(header.get(n) or "").split()).strip("^ ") for n in PATIENT),
+        study=str(header.get("StudyInstanceUID", "")),
+        frame=str(header.get(FRAME, "")),
+        orientation=numbers(header, "ImageOrientationPatient", 6),
+        position=numbers(header, "ImagePositionPatient", 3),
+        layout=(int(header.Rows), int(header.Columns), *spacing) if spacing else None,
+        rescale=rescale_of(header, path, what, modality),
+        frames=int(header.get("NumberOfFrames") or 1),
+    )
+
+
+def rescale_of(item: pydicom.Dataset, path: Path, what: str, modality: str) -> tuple[float, float]:
+    """Return slope and intercept of a header or of a frame's pixel value transformation.
+
+    Raises:
+        SyntheticCTError: they are no numbers, the slope is 0, the values go through a table, or
+            they are of another quantity than Hounsfield units in what must be a CT.
+    """
+    if item.get("ModalityLUTSequence"):
+        raise SyntheticCTError(
+            f"The {what} {path} turns stored values into others by a table (Modality LUT), which "
+            "is not read: export it with rescale slope and intercept."
+        )
+    result = []
+    for name, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
+        if item.get(name) in (None, ""):
+            result.append(usual)
+            continue
+        try:
+            result.append(float(item.get(name)))
+        except (TypeError, ValueError):
+            result.append(np.nan)
+    if not np.isfinite(result).all() or result[0] == 0:
+        raise SyntheticCTError(
+            f"The {what} {path} has a rescale slope or intercept that cannot be (slope "
+            f"{item.get('RescaleSlope')}, intercept {item.get('RescaleIntercept')}): export it "
+            "again."
+        )
+    quantity = str(item.get("RescaleType") or "HU").strip().upper()
+    if modality == "CT" and quantity not in ("HU", "US", "HU_MOD"):
+        raise SyntheticCTError(
+            f"The {what} {path} holds {quantity} and not Hounsfield units (its RescaleType): give "
+            "the series in HU."
+        )
+    return result[0], result[1]
+
+
+def numbers(header: pydicom.Dataset, name: str, count: int) -> tuple[float, ...] | None:
+    """Numbers of an element; None where they are missing, too few or none."""
+    try:
+        values = tuple(float(v) for v in header[name].value)
+    except (KeyError, TypeError, ValueError):
+        return None
+    return values if len(values) == count and np.isfinite(values).all() else None
+
+
+def _values(header: pydicom.Dataset, name: str) -> list:
+    found = header.get(name) or []
+    return [found] if isinstance(found, str) else list(found)
