@@ -29,6 +29,7 @@ from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, resample
+from SyntheticCTLib.volumes.sameness import SAME_SHARE, equal_share
 
 RAW_BINS = 64
 
@@ -233,8 +234,14 @@ def _prepare_pair(
     """Write the arrays of one pair and return what the model's domain needs to know of its MR."""
     mr = read_volume(source.mr, "MR")
     foreground = foreground_mask(mr)
+    ct = read_volume(source.ct, "CT")
+    if equal_share(mr, ct, image_like(foreground.astype(np.uint8), mr), 0.5) >= SAME_SHARE:
+        raise SyntheticCTError(
+            f"MR and CT of patient {number + 1} of the manifest are the same volume ({source.mr}, "
+            f"{source.ct}): name the MR in the column mr and the CT in the column ct."
+        )
     normalized = nyul.apply(mr, foreground)
-    _save_pair(folder, number, normalized, read_volume(source.ct, "CT"), source, spacing)
+    _save_pair(folder, number, normalized, ct, source, spacing)
     values = sitk.GetArrayViewFromImage(normalized)
     return {
         "limits": np.percentile(values, (0.1, 99.9)).tolist(),

@@ -1,6 +1,7 @@
 """Volume files and DICOM folders in, SimpleITK images (mm, LPS) out, and back to files.
 
-Offers: reading, checks, writing, resampling, grids, marks, segmentation, mask_folder.
+Offers: reading, checks, writing, resampling, grids, marks, sameness, segmentation,
+mask_folder.
 May use: basics, dicom.
 """
 

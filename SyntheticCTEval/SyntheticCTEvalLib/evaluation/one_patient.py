@@ -22,10 +22,16 @@ from SyntheticCTEvalLib.image.difference import marked_difference
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.placement.coverage import Coverage, common_coverage, completed
 from SyntheticCTEvalLib.placement.place import Placed, place_candidates, place_definition
-from SyntheticCTEvalLib.structures.dvh import DVH_DEFINITIONS, Dvh, compare_dvhs, dvh_metrics
-from SyntheticCTEvalLib.structures.target import find_target
+from SyntheticCTEvalLib.structures.dvh import (
+    DVH_DEFINITIONS,
+    StructureDvhs,
+    compare_dvhs,
+    dvh_metrics,
+)
+from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
 from .results import CandidateResult, Evaluation
+from .same_inputs import warn_of_same_inputs
 from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
 
 
@@ -64,6 +70,7 @@ def evaluate(
     progress.report("Body contour", 0)
     body = body_contour(ct, "CT")
     progress.report("Body contour", 1)
+    warn_of_same_inputs(ct, body, candidates, mr, progress)
 
     placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
     coverage = common_coverage(ct, body, placed.values(), region)
@@ -72,12 +79,18 @@ def evaluate(
     if settings.dose:
         if dose_ct is None:
             mask = image_like(coverage.voxels.astype(np.uint8), ct)
-            at = structures.get(target) if target else None
+            at = structures[target] if target else None
             given = _recalculated(ct, body, results, at, coverage, settings, progress)
         else:
             mask, names = region, list(candidates)
             given = imported_doses(
-                ct, body, dose_ct, dict(doses or {}), names, settings.prescription_gy
+                ct,
+                body,
+                dose_ct,
+                dict(doses or {}),
+                names,
+                settings.prescription_gy,
+                (target, structures[target]) if target else None,
             )
         gamma = compare_doses(
             given.reference,
@@ -91,7 +104,22 @@ def evaluate(
             progress.report("Dose-volume histograms", 0)
             dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
             progress.report("Dose-volume histograms", 1)
-    notes = [*given.notes, *notes] if given else ["Dose was not evaluated, as asked for."]
+    definitions = _definitions(settings, coverage, given, gamma, dvhs)
+    if given:
+        notes = [*given.notes, *notes]
+        definitions["prescription_gy"] = settings.prescription_origin(dose_ct is not None)
+        if settings.prescription_gy is None:
+            notes.append(
+                f"{definitions['prescription_gy']} Gamma's percentages and cutoffs, isodoses and "
+                "dose-volume figures refer to it."
+            )
+    else:
+        notes = ["Dose was not evaluated, as asked for."]
+    if structures:
+        definitions["target"], choice = describe_target(structures, settings.target)
+        notes += choice if settings.dose else []
+    for note in notes:
+        progress.warn(note)
     return Evaluation(
         ct=ct,
         body=body,
@@ -101,10 +129,10 @@ def evaluate(
         histograms=histograms,
         structures=structures,
         target=target,
-        dvh_ct={structure: found[""] for structure, found in dvhs.items()},
+        dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         prescription_gy=given.prescription_gy if given else None,
-        definitions=_definitions(settings, coverage, given, gamma, dvhs),
-        notes=notes + [warning for warning in progress.warnings if warning not in notes],
+        definitions=definitions,
+        notes=progress.warnings,
     )
 
 
@@ -149,7 +177,7 @@ def _with_dose(
     result: CandidateResult,
     doses: Doses | None,
     compared: DoseComparison | None,
-    dvhs: Mapping[str, Mapping[str, Dvh]],
+    dvhs: Mapping[str, StructureDvhs],
 ) -> CandidateResult:
     """Return a candidate's image figures together with those of its dose."""
     if compared is None:
@@ -157,7 +185,9 @@ def _with_dose(
     metrics = result.metrics | {"gpr": compared.pass_rates()}
     if dvhs:
         metrics["dvh"] = {
-            structure: dvh_metrics(found[result.name], found[""], doses.prescription_gy)
+            structure: dvh_metrics(
+                found.candidates[result.name], found.same_part[result.name], doses.prescription_gy
+            )
             for structure, found in dvhs.items()
         }
     return replace(
@@ -166,7 +196,7 @@ def _with_dose(
         dose_difference=compared.difference,
         gamma=compared.gamma,
         hot_spots=compared.hot_spots,
-        dvh={structure: found[result.name] for structure, found in dvhs.items()},
+        dvh={structure: found.candidates[result.name] for structure, found in dvhs.items()},
         metrics=metrics,
     )
 
@@ -176,7 +206,7 @@ def _definitions(
     coverage: Coverage,
     doses: Doses | None,
     gamma: Mapping[str, DoseComparison],
-    dvhs: Mapping[str, Mapping[str, Dvh]],
+    dvhs: Mapping[str, StructureDvhs],
 ) -> dict[str, str]:
     """Return one line a number, from the rooms that made the numbers."""
     lines = DEFINITIONS | {
