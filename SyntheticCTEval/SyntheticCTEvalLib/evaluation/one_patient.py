@@ -83,42 +83,19 @@ def evaluate(
             given = _recalculated(ct, body, results, at, coverage, settings, progress)
         else:
             mask, names = region, list(candidates)
+            at = (target, structures[target]) if target else None
             given = imported_doses(
-                ct,
-                body,
-                dose_ct,
-                dict(doses or {}),
-                names,
-                settings.prescription_gy,
-                (target, structures[target]) if target else None,
+                ct, body, dose_ct, dict(doses or {}), names, settings.prescription_gy, at
             )
+        engine, criteria = settings.gamma_engine, settings.criteria(given.prescription_gy)
         gamma = compare_doses(
-            given.reference,
-            given.evaluated,
-            settings.criteria(given.prescription_gy),
-            mask,
-            engine=settings.gamma_engine,
-            progress=progress,
+            given.reference, given.evaluated, criteria, mask, engine=engine, progress=progress
         )
-        if structures:
-            progress.report("Dose-volume histograms", 0)
-            dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
-            progress.report("Dose-volume histograms", 1)
-    definitions = _definitions(settings, coverage, given, gamma, dvhs)
-    if given:
-        notes = [*given.notes, *notes]
-        definitions["prescription_gy"] = settings.prescription_origin(dose_ct is not None)
-        if settings.prescription_gy is None:
-            notes.append(
-                f"{definitions['prescription_gy']} Gamma's percentages and cutoffs, isodoses and "
-                "dose-volume figures refer to it."
-            )
-    else:
-        notes = ["Dose was not evaluated, as asked for."]
-    if structures:
-        definitions["target"], choice = describe_target(structures, settings.target)
-        notes += choice if settings.dose else []
-    for note in notes:
+        progress.report("Dose-volume histograms", 0)
+        dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
+        progress.report("Dose-volume histograms", 1)
+    origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
+    for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
     return Evaluation(
         ct=ct,
@@ -131,7 +108,7 @@ def evaluate(
         target=target,
         dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         prescription_gy=given.prescription_gy if given else None,
-        definitions=definitions,
+        definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
     )
 
@@ -199,6 +176,27 @@ def _with_dose(
         dvh={structure: found.candidates[result.name] for structure, found in dvhs.items()},
         metrics=metrics,
     )
+
+
+def _origins(
+    settings: EvaluationSettings,
+    doses: Doses | None,
+    structures: Mapping[str, sitk.Image],
+    imported: bool,
+) -> tuple[dict[str, str], list[str]]:
+    """Return the lines that say where prescription and target come from, and notes."""
+    lines, notes = {}, []
+    if structures:
+        lines["target"], notes = describe_target(structures, settings.target)
+    if doses is None:
+        return lines, ["Dose was not evaluated, as asked for."]
+    lines["prescription_gy"] = settings.prescription_origin(imported)
+    if settings.prescription_gy is None:
+        notes.append(
+            f"{lines['prescription_gy']} Gamma's percentages and cutoffs, isodoses and "
+            "dose-volume figures refer to it."
+        )
+    return lines, notes
 
 
 def _definitions(

@@ -46,7 +46,8 @@ DVH_DEFINITIONS = {
     "dvh_outside": (
         "outside_percent: part of the structure's volume that lies outside the dose grid (more "
         "than half a voxel beyond its outermost voxel centres), for a candidate outside its own "
-        "or the true CT's. Dose is not known there; the other figures are of the part inside."
+        "or the true CT's, or in that half voxel of one of them only. Dose is not known there; the "
+        "other figures are of the part inside."
     ),
     "dvh_differences": (
         "Figures that end in _difference: candidate minus true CT, both over the part of the "
@@ -163,15 +164,18 @@ def structure_samples(mask: sitk.Image, doses: list[sitk.Image]) -> Samples:
     return Samples(points, volume)
 
 
-def doses_at(dose: sitk.Image, points: np.ndarray) -> np.ndarray:
-    """Return the dose (n,; float32) at points (n, 3; mm, LPS), NaN outside the grid.
+def doses_at(dose: sitk.Image, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the dose at points (n, 3; mm, LPS), and which of them lie in its rim.
 
-    Trilinear; the half voxel beyond the outermost voxel centres has their dose.
+    Returns:
+        The dose (n,; float32), trilinear, NaN outside the grid; and whether the point lies
+        beyond the outermost voxel centres, in the half voxel that has their dose.
     """
     own = np.reshape(dose.GetDirection(), (3, 3)) * dose.GetSpacing()
     indices = (points - dose.GetOrigin()) @ np.linalg.inv(own).T
-    size = np.array(dose.GetSize())
-    inside = ((indices >= -0.5 - 1e-6) & (indices <= size - 0.5 + 1e-6)).all(axis=1)
+    last = np.array(dose.GetSize()) - 1
+    beyond = np.maximum(-indices, indices - last).max(axis=1)
+    inside = beyond <= 0.5 + 1e-6
     values = np.full(len(points), np.nan, np.float32)
     values[inside] = ndimage.map_coordinates(
         sitk.GetArrayViewFromImage(dose),
@@ -180,7 +184,7 @@ def doses_at(dose: sitk.Image, points: np.ndarray) -> np.ndarray:
         order=1,
         mode="nearest",
     )
-    return values
+    return values, inside & (beyond > 1e-6)
 
 
 def histogram_of(values: np.ndarray, volume_mm3: float) -> Dvh:
@@ -213,7 +217,7 @@ def dose_volume_histogram(dose: sitk.Image, mask: sitk.Image) -> Dvh:
         SyntheticCTError: the mask is empty.
     """
     samples = structure_samples(mask, [dose])
-    return histogram_of(doses_at(dose, samples.points), samples.volume_mm3)
+    return histogram_of(doses_at(dose, samples.points)[0], samples.volume_mm3)
 
 
 @dataclass(frozen=True)
@@ -247,14 +251,15 @@ def compare_dvhs(
             notes.append(f"The structure {name} is empty, so it has no dose-volume histogram.")
             continue
         volume = samples.volume_mm3
-        reference = doses_at(dose_ct, samples.points)
+        reference, reference_rim = doses_at(dose_ct, samples.points)
         known = np.isfinite(reference)
         ct = histogram_of(reference, volume)
         candidates, same_part = {}, {}
         outside = {"": ct.outside_percent}
         for candidate, dose in doses.items():
-            values = doses_at(dose, samples.points)
-            both = known & np.isfinite(values)
+            values, rim = doses_at(dose, samples.points)
+            # In the rim of one dose only, the other would be held against a repeated value.
+            both = known & np.isfinite(values) & (rim == reference_rim)
             outside[candidate] = 100 * (1 - np.count_nonzero(np.isfinite(values)) / values.size)
             candidates[candidate] = histogram_of(np.where(both, values, np.nan), volume)
             same_part[candidate] = (
