@@ -91,9 +91,10 @@ def evaluate(
         gamma = compare_doses(
             given.reference, given.evaluated, criteria, mask, engine=engine, progress=progress
         )
-        progress.report("Dose-volume histograms", 0)
-        dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
-        progress.report("Dose-volume histograms", 1)
+        if structures:
+            progress.report("Dose-volume histograms", 0)
+            dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
+            progress.report("Dose-volume histograms", 1)
     origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)

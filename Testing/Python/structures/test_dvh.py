@@ -282,3 +282,27 @@ def test_an_evaluation_has_figures_of_every_structure_and_shows_them(tmp_path):
     assert "(+2.00)" in html
     table = write_metrics_csv(result, tmp_path / "m.csv").read_text()
     assert "sCT,dvh.rectum.D50_difference," in table and "{" not in table
+
+
+def test_a_structure_beyond_a_dose_and_a_missing_prescription_are_told_in_the_report(tmp_path):
+    """What a report prints where a candidate's dose ends below a structure."""
+    values = np.where(sitk.GetArrayFromImage(sphere(25.0)), 20, -1000).astype(np.int16)
+    ct = image_like(values, MASK)
+    low = grid_of((41, 41, 20), (3.0, 3.0, 3.0), (-60.0, -60.0, -60.0))
+    high = image_like((points(MASK)[..., 2] > 10).astype(np.uint8), MASK)
+    result = evaluate(
+        ct,
+        {"sCT": image_like(values + np.int16(9), MASK)},
+        dose_ct=ramp(slope=(0, 0, 0.5)),
+        doses={"sCT": ramp(low, slope=(0, 0, 0.5))},
+        structures={"Ring-PTV": high, "bowel": high, "PTV_45": sphere(12.0)},
+        settings=EvaluationSettings(register=False),
+    )
+    assert result.target == "PTV_45" and "PTV_45" in result.definitions["target"]
+    assert any("bowel lies outside the dose on sCT" in note for note in result.notes)
+    assert any("No prescription was given: the largest dose" in note for note in result.notes)
+    assert np.isnan(result.candidates["sCT"].metrics["dvh"]["bowel"]["D50_difference"])
+    page = write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Gy. No prescription was given" in page
+    assert "assumed" in EvaluationSettings().prescription_origin(imported=False)
+    assert EvaluationSettings(prescription_gy=45).prescription_origin(imported=True) == "As given."
