@@ -106,7 +106,7 @@ def notes_of_pair(reference: sitk.Image, dose: sitk.Image, name: str) -> list[st
     """
     notes = _different_sums(reference, dose, name)
     values = sitk.GetArrayViewFromImage(reference)
-    other = sitk.GetArrayViewFromImage(
+    other = sitk.GetArrayFromImage(
         resample(sitk.Cast(dose, sitk.sitkFloat32), reference, fill=math.nan)
     )
     known = np.isfinite(other)
@@ -150,7 +150,7 @@ def notes_of_target(
     dose: sitk.Image, whose: str, target: str, mask: sitk.Image, prescription_gy: float
 ) -> list[str]:
     """Return a note where a target gets next to no dose."""
-    placed = sitk.GetArrayViewFromImage(
+    placed = sitk.GetArrayFromImage(
         resample(sitk.Cast(dose, sitk.sitkFloat32), mask, fill=math.nan)
     )
     values = placed[sitk.GetArrayViewFromImage(mask) != 0]
