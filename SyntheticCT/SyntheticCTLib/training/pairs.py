@@ -29,8 +29,11 @@ from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, resample
+from SyntheticCTLib.volumes.sameness import SAME_SHARE, equal_share
 
 RAW_BINS = 64
+HIGHEST_AIR_HU = -500
+"""A CT holds air, which lies below this; an MR does not."""
 
 
 @dataclass(frozen=True)
@@ -233,8 +236,10 @@ def _prepare_pair(
     """Write the arrays of one pair and return what the model's domain needs to know of its MR."""
     mr = read_volume(source.mr, "MR")
     foreground = foreground_mask(mr)
+    ct = read_volume(source.ct, "CT")
+    _require_pair(number, source, mr, ct, foreground)
     normalized = nyul.apply(mr, foreground)
-    _save_pair(folder, number, normalized, read_volume(source.ct, "CT"), source, spacing)
+    _save_pair(folder, number, normalized, ct, source, spacing)
     values = sitk.GetArrayViewFromImage(normalized)
     return {
         "limits": np.percentile(values, (0.1, 99.9)).tolist(),
@@ -243,6 +248,23 @@ def _prepare_pair(
         "fovs_mm": smallest_fov_mm(mr),
         "phantom": mr.HasMetaDataKey(PHANTOM_KEY),
     }
+
+
+def _require_pair(
+    number: int, source: PairSource, mr: sitk.Image, ct: sitk.Image, foreground: np.ndarray
+) -> None:
+    """Refuse an MR and a CT that are one volume, or stand in each other's place."""
+    who, what = f"of patient {number + 1} of the manifest", f"({source.mr}, {source.ct})"
+    advice = "name the MR in the column mr and the CT in the column ct."
+    region = image_like(foreground.astype(np.uint8), mr)
+    if equal_share(mr, ct, region, tolerance=0.5) >= SAME_SHARE:
+        raise SyntheticCTError(f"MR and CT {who} are the same volume {what}: {advice}")
+    lowest = [float(sitk.GetArrayViewFromImage(volume).min()) for volume in (mr, ct)]
+    if lowest[0] <= HIGHEST_AIR_HU < lowest[1]:
+        raise SyntheticCTError(
+            f"MR and CT {who} seem to be in each other's place {what}, as only the MR holds air "
+            f"in HU: {advice}"
+        )
 
 
 def _save_pair(

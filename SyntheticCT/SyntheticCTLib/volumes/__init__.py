@@ -1,7 +1,7 @@
 """Volume files and DICOM folders in, SimpleITK images (mm, LPS) out, and back to files.
 
-Offers: reading, checks, hounsfield (is a CT in HU?), plausible (is an MR one?), writing,
-    resampling, grids, marks, segmentation, mask_folder.
+Offers: reading, checks, hounsfield (is a CT in HU?), plausible (is an MR one?), sameness (are two
+    one?), writing, resampling, grids, marks, segmentation, mask_folder.
 May use: basics, dicom.
 """
 

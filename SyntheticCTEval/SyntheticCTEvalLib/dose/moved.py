@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.dicom.frame_of_reference import FRAME
 from SyntheticCTLib.volumes.resampling import resample
 
 MOVED_DEFINITION = (
@@ -33,4 +34,8 @@ def moved_dose(
     moved.SetSpacing(dose.GetSpacing())
     moved.SetOrigin(first.tolist())
     moved.SetDirection((np.array(ends) - first).T.ravel().tolist())
-    return moved if bending is None else resample(dose, moved, bending, fill=None)
+    moved = moved if bending is None else resample(dose, moved, bending, fill=None)
+    for key in dose.GetMetaDataKeys():  # what the dose is, but no longer in which frame
+        if key != FRAME:
+            moved.SetMetaData(key, dose.GetMetaData(key))
+    return moved

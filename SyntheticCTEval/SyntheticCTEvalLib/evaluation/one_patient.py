@@ -32,10 +32,16 @@ from SyntheticCTEvalLib.placement.coverage import (
     coverage_of,
 )
 from SyntheticCTEvalLib.placement.place import Placed, place_candidates, place_definition
-from SyntheticCTEvalLib.structures.dvh import DVH_DEFINITIONS, Dvh, compare_dvhs, dvh_metrics
-from SyntheticCTEvalLib.structures.target import find_target
+from SyntheticCTEvalLib.structures.dvh import (
+    DVH_DEFINITIONS,
+    StructureDvhs,
+    compare_dvhs,
+    dvh_metrics,
+)
+from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
 from .results import CandidateResult, Evaluation
+from .same_inputs import warn_of_same_inputs
 from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
 
 
@@ -76,6 +82,7 @@ def evaluate(
     progress.report("Body contour", 0)
     body = body_contour(ct, "CT")
     progress.report("Body contour", 1)
+    warn_of_same_inputs(ct, body, candidates, mr, progress)
 
     placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
     coverage = coverage_of(ct, body, placed, region, progress)
@@ -84,24 +91,23 @@ def evaluate(
     if settings.dose:
         if dose_ct is None:
             masks = {name: _mask(voxels, ct) for name, voxels in coverage.each.items()}
-            at = structures.get(target) if target else None
+            at = structures[target] if target else None
             given = _recalculated(ct, body, results, placed, at, settings, progress)
         else:
             masks = dict.fromkeys(candidates, region)
-            given = _imported(ct, body, dose_ct, doses or {}, placed, settings)
+            at = (target, structures[target]) if target else None
+            given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
+        engine, criteria = settings.gamma_engine, settings.criteria(given.prescription_gy)
         gamma = compare_doses(
-            given.reference,
-            given.evaluated,
-            settings.criteria(given.prescription_gy),
-            masks,
-            engine=settings.gamma_engine,
-            progress=progress,
+            given.reference, given.evaluated, criteria, masks, engine=engine, progress=progress
         )
         if structures:
             progress.report("Dose-volume histograms", 0)
             dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
             progress.report("Dose-volume histograms", 1)
-    notes = [*given.notes, *notes] if given else ["Dose was not evaluated, as asked for."]
+    origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
+    for note in [*(given.notes if given else []), *notes, *told]:
+        progress.warn(note)
     common = _mask(coverage.common, ct) if coverage.differs else None
     return Evaluation(
         ct=ct,
@@ -114,10 +120,10 @@ def evaluate(
         histograms=histograms,
         structures=structures,
         target=target,
-        dvh_ct={structure: found[""] for structure, found in dvhs.items()},
+        dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         prescription_gy=given.prescription_gy if given else None,
-        definitions=_definitions(settings, coverage, given, gamma, dvhs),
-        notes=list(dict.fromkeys([*progress.warnings, *notes])),
+        definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
+        notes=progress.warnings,
     )
 
 
@@ -181,6 +187,7 @@ def _imported(
     dose_ct: sitk.Image,
     doses: Mapping[str, sitk.Image],
     placed: Mapping[str, Placed],
+    target: tuple[str, sitk.Image] | None,
     settings: EvaluationSettings,
 ) -> Doses:
     """Return given doses, those of the candidates where these have been laid."""
@@ -189,7 +196,8 @@ def _imported(
         if found := placed[name].registration:
             bending = found.transform if found.deformed else None
             own[name] = moved_dose(own[name], found.rigid, bending)
-    given = imported_doses(ct, body, dose_ct, own, list(placed), settings.prescription_gy)
+    names, prescription = list(placed), settings.prescription_gy
+    given = imported_doses(ct, body, dose_ct, own, names, prescription, target)
     if not settings.register:
         return given
     return replace(given, definition=f"{given.definition} {MOVED_DEFINITION}")
@@ -199,7 +207,7 @@ def _with_dose(
     result: CandidateResult,
     doses: Doses | None,
     compared: DoseComparison | None,
-    dvhs: Mapping[str, Mapping[str, Dvh]],
+    dvhs: Mapping[str, StructureDvhs],
     common: sitk.Image | None,
 ) -> CandidateResult:
     """Return a candidate's image figures together with those of its dose.
@@ -215,7 +223,9 @@ def _with_dose(
         metrics["common"] = metrics["common"] | {"gpr": rates}
     if dvhs:
         metrics["dvh"] = {
-            structure: dvh_metrics(found[result.name], found[""], doses.prescription_gy)
+            structure: dvh_metrics(
+                found.candidates[result.name], found.same_part[result.name], doses.prescription_gy
+            )
             for structure, found in dvhs.items()
         }
     return replace(
@@ -224,9 +234,30 @@ def _with_dose(
         dose_difference=compared.difference,
         gamma=compared.gamma,
         hot_spots=compared.hot_spots,
-        dvh={structure: found[result.name] for structure, found in dvhs.items()},
+        dvh={structure: found.candidates[result.name] for structure, found in dvhs.items()},
         metrics=metrics,
     )
+
+
+def _origins(
+    settings: EvaluationSettings,
+    doses: Doses | None,
+    structures: Mapping[str, sitk.Image],
+    imported: bool,
+) -> tuple[dict[str, str], list[str]]:
+    """Return the lines that say where prescription and target come from, and notes."""
+    lines, notes = {}, []
+    if structures:
+        lines["target"], notes = describe_target(structures, settings.target)
+    if doses is None:
+        return lines, ["Dose was not evaluated, as asked for."]
+    lines["prescription_gy"] = settings.prescription_origin(imported)
+    if settings.prescription_gy is None:
+        notes.append(
+            f"{lines['prescription_gy']} Gamma's percentages and cutoffs, isodoses and "
+            "dose-volume figures refer to it."
+        )
+    return lines, notes
 
 
 def _definitions(
@@ -234,7 +265,7 @@ def _definitions(
     coverage: Coverage,
     doses: Doses | None,
     gamma: Mapping[str, DoseComparison],
-    dvhs: Mapping[str, Mapping[str, Dvh]],
+    dvhs: Mapping[str, StructureDvhs],
 ) -> dict[str, str]:
     """Return one line a number, from the rooms that made the numbers."""
     lines = DEFINITIONS | COVERAGE_DEFINITIONS

@@ -135,7 +135,8 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
             ("Dose on the true CT", f"{_grid(evaluation.dose_ct)}, up to {largest:.2f} Gy")
         )
     if evaluation.prescription_gy is not None:
-        facts.append(("Prescription", f"{evaluation.prescription_gy:g} Gy"))
+        origin = evaluation.definitions.get("prescription_gy", "")
+        facts.append(("Prescription", f"{evaluation.prescription_gy:g} Gy. {origin}".strip()))
     target = planes.target_of(evaluation)
     shown = f"the target ({target[0]})" if target else "the body"
     facts.append(("Pictures cut through", f"the middle of {shown}"))

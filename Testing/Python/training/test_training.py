@@ -107,6 +107,18 @@ def test_pairs_are_kept_and_made_anew_when_a_source_changes(manifest, tmp_path):
     assert (pairs.folder / "pairs.json").stat().st_mtime_ns != before
 
 
+def test_a_pair_that_is_one_volume_or_exchanged_is_refused(manifest, tmp_path):
+    text = manifest.read_text()
+    sitk.WriteImage(sitk.ReadImage(str(tmp_path / "mr1.nrrd")), str(tmp_path / "copy.mha"))
+    for mr, ct, sentence in (
+        ("mr1.nrrd", "copy.mha", "patient 2 of the manifest are the same volume"),
+        ("ct1.nrrd", "mr1.nrrd", "patient 2 of the manifest seem to be in each other's place"),
+    ):
+        manifest.write_text(text.replace("p1,mr1.nrrd,ct1.nrrd", f"p1,{mr},{ct}"))
+        with pytest.raises(SyntheticCTError, match=sentence):
+            prepare_pairs(read_sources(manifest), tmp_path / "pairs")
+
+
 def test_a_training_is_neither_overwritten_nor_resumed_with_other_settings(manifest, tmp_path):
     sources = read_sources(manifest)
     train(sources, tmp_path / "model", replace(SMALL, epochs=1))
