@@ -7,9 +7,7 @@ a few millimetres a voxel (:mod:`working_copies`); the moving image itself is re
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,6 +15,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.basics.stages import work_folder
 from SyntheticCTLib.volumes.checks import check_volume
 from SyntheticCTLib.volumes.marks import keep_marks
 from SyntheticCTLib.volumes.resampling import resample
@@ -110,7 +109,7 @@ def register(
         working_copy(frame.own(image), mask and frame.own(mask), metric, FINEST_MM)
         for image, mask in ((fixed, fixed_mask), (moving, moving_mask))
     )
-    with tempfile.TemporaryDirectory(prefix="registration-") as name:
+    with work_folder() as work:
         if rigid is None:
             turn, value = rigid_registration(still, loose, progress)
         else:
@@ -118,7 +117,7 @@ def register(
         rigid = frame.rigid_to_world(turn)
         transform, vectors, lowest, log = sitk.Transform(rigid), None, 1.0, []
         if deformable:
-            bending = Bending(Path(name), still, loose, turn, metric)
+            bending = Bending(work, still, loose, turn, metric)
             vectors, lowest, bent, log = bending.run(frame.own(fixed), progress)
             if vectors is None:
                 progress.warn(RIGID_ONLY)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -14,6 +13,7 @@ from typing import Any
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.basics.stages import stage_in
 
 from .fingerprint import CARD, is_current
 from .manifest import SCT, PatientEntry, read_cohort_manifest
@@ -79,10 +79,8 @@ def run_cohort(
         )
     folder = require_writable_folder(output / PATIENTS)
     failed = {entry.patient: entry.fault for entry in entries if entry.fault}
-    with tempfile.TemporaryDirectory(
-        prefix=".partial-", dir=folder, ignore_cleanup_errors=True
-    ) as work:
-        tasks = _tasks(entries, settings, model_sha256, Path(work), failed, progress)
+    with stage_in(folder) as work:
+        tasks = _tasks(entries, settings, model_sha256, work, failed, progress)
         kept = {
             task.entry.patient
             for task in tasks

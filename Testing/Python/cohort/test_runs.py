@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from models import tiny_bundle
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
-from SyntheticCTEvalLib.cohort.fingerprint import content_hash, write_card
+from SyntheticCTEvalLib.cohort.fingerprint import write_card
 from SyntheticCTEvalLib.cohort.patient import CohortSettings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
 from SyntheticCTEvalLib.cohort.run import run_cohort
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.bundle.folder import save_bundle
 from SyntheticCTLib.phantom import TINY, write_cohort
