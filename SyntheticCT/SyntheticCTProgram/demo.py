@@ -24,7 +24,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-    from SyntheticCTEvalLib.report.folder import write_evaluation
+    from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import MrbWriter, require_mrml
     from SyntheticCTLib.bundle.folder import demo_bundle_folder, load_bundle
     from SyntheticCTLib.inference.synthesis import generate as synthesize
@@ -32,6 +32,8 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
 
     require_mrml()
     bundle = load_bundle(options.model or demo_bundle_folder())
+    inputs = [options.model] if options.model else []
+    require_place(options.output, ("sCT", "MRCAT"), inputs)
     require_writable_folder(options.output)
     case = make_phantom(options.seed, CLINICAL if options.full else COARSE, progress)
     generated: Generated = synthesize(case.mr, bundle, progress=progress)
@@ -52,7 +54,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         "sct": generated.sct,
         "uncertainty": generated.uncertainty,
     }
-    with staged_folder(options.output, [options.model] if options.model else []) as stage:
+    with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         for name, image in volumes.items():
             write_volume(image, stage / f"{name}.nrrd")
         write_evaluation(evaluation, stage, scene=MrbWriter(), progress=progress)

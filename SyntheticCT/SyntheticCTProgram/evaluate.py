@@ -20,7 +20,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-    from SyntheticCTEvalLib.report.folder import write_evaluation
+    from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalLib.structures.reading import read_structures
     from SyntheticCTEvalMRML.scene import MrbWriter
     from SyntheticCTLib.bundle.folder import load_bundle
@@ -47,6 +47,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         scene = None
     others = (options.mr, options.model, options.dose_ct, options.structures, options.region)
     inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
+    require_place(options.output, candidates, inputs)
     require_writable_folder(options.output)
     mr = read_volume(options.mr, "MR") if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
@@ -83,7 +84,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
             "Structures of an RTSTRUCT end at their last contours, as asked for, and not half a "
             "contour spacing beyond them."
         )
-    with staged_folder(options.output, inputs) as stage:
+    with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         write_evaluation(evaluation, stage, scene=scene, progress=progress)
     return {"report": Path(options.output) / "report.html"}
 

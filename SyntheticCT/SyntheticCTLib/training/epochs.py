@@ -202,8 +202,8 @@ def _worse(history: Sequence[dict[str, float]]) -> str:
     return (
         f"The training ended worse than it was: on patients {what} the error was "
         f"{errors[best]:.1f} HU after epoch {best + 1} and is {errors[-1]:.1f} HU after epoch "
-        f"{len(errors)}, of which the model is. Train for more epochs, or lower the adversarial weight (--adversarial-"
-        "weight 0.01) or the learning rate."
+        f"{len(errors)}, of which the model is. Train for more epochs, or lower the adversarial "
+        "weight (--adversarial-weight 0.01) or the learning rate."
     )
 
 

@@ -15,6 +15,8 @@ from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_fol
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
 
+from SyntheticCTEvalLib.report.folder import earlier_results
+
 from .fingerprint import CARD, is_current
 from .manifest import SCT, PatientEntry, read_cohort_manifest
 from .parallel import (
@@ -106,7 +108,9 @@ def run_cohort(
                 bar.failed(patient, error)
             else:
                 bar.ended(patient, "done")
-    return _collect(entries, folder, failed, notes, baseline)
+    cohort = _collect(entries, folder, failed, notes, baseline)
+    cohort.registered = settings.register
+    return cohort
 
 
 def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:
@@ -138,6 +142,11 @@ def _check_places(
 ) -> None:
     """Refuse outputs that would replace anything but results of this command."""
     refuse_overwrite(output, [manifest, *_inputs(entries, settings)])
+    if earlier := earlier_results(output):
+        raise SyntheticCTError(
+            f"The folder {output} holds the results of one patient's evaluation, such as "
+            f"{earlier[0].name}: choose another output, or take them away."
+        )
     for entry in entries:
         folder = output / PATIENTS / entry.patient
         if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
@@ -267,5 +276,11 @@ def _collect(
         notes.append(
             f"Results of an earlier run are left in the folders of {', '.join(stale)} and not "
             "counted."
+        )
+    others = [path.parent.name for path in folder.glob(f"*/{CARD}")]
+    if gone := sorted(set(others) - set(names)):
+        notes.append(
+            f"Results of patients that are not in the manifest are left in the folders "
+            f"{', '.join(gone)} and not counted."
         )
     return Cohort(patients=records, failed=failed, notes=notes, baseline=baseline)

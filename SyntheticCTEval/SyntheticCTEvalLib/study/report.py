@@ -170,7 +170,7 @@ def _pictures(
         candidates = record.metrics.get("candidates", {})
         gpr[record.patient] = {name: c.get("gpr", {}) for name, c in candidates.items()}
     single = {
-        "figure1": lambda: figures.figure1(values, slices),
+        "figure1": lambda: figures.figure1(values, slices, registered=cohort.registered),
         "figure3": lambda: charts.figure3(slices),
         "figure6": lambda: figures.figure6(values, slices),
         "boxplots": lambda: charts.box_plots(values, comparisons),

@@ -53,6 +53,9 @@ def evaluated(monkeypatch):
         progress.warn("noisy")
         if task.entry.ct.joinpath("fault").exists():
             raise ValueError("no luck")
+        if task.entry.ct.joinpath("slow").exists():
+            task.entry.ct.joinpath("slow").unlink()
+            time.sleep(3)
         task.folder.mkdir()
         metrics = {"candidates": {n: {} for n in task.entry.candidates}, "notes": ["noisy"]}
         (task.folder / "metrics.json").write_text(json.dumps(metrics))
@@ -203,6 +206,29 @@ def test_a_scheduler_that_does_not_answer_is_told(manifest, monkeypatch):
     monkeypatch.setattr(cohort_parallel, "_CONNECT_S", 0.5)
     with pytest.raises(SyntheticCTError, match="No dask scheduler answers"):
         run_cohort(manifest, manifest.parents[1] / "out", scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_scheduler_that_goes_away_is_told_and_the_next_run_goes_on(
+    manifest, evaluated, monkeypatch
+):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(cohort_parallel, "_CONNECT_S", 0.5)
+    out = manifest.parents[1] / "out"
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+
+        class Ends(Recorder):
+            def report(self, step, fraction, **details):
+                if details.get("state") == "done":
+                    cluster.sync(cluster.scheduler.close)
+
+        (manifest.parent / "c" / "ct" / "slow").write_text("")
+        with pytest.raises(SyntheticCTError, match=r"scheduler at tcp:.* is gone: start it again"):
+            run_cohort(manifest, out, scheduler=cluster.scheduler_address, progress=Ends())
+    done = {path.name for path in (out / "patients").iterdir()}
+    assert done and done < {"a", "b", "c"}
+    assert set(run(manifest, evaluated)) == {"a", "b", "c"} - done
 
 
 def test_without_dask_patients_are_evaluated_one_after_the_other(manifest, evaluated, monkeypatch):
