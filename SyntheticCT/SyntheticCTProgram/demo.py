@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.writing import write_volume
@@ -46,7 +47,12 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         settings=EvaluationSettings(prescription_gy=45.0),
         progress=progress,
     )
-    evaluation.notes[:0] = [f"Digital patient {options.seed}; not a person.", *generated.warnings]
+    evaluation.notes[:0] = [
+        f"Digital patient {options.seed}; not a person.",
+        *generated.warnings,
+    ]
+    made_by = {"model": options.model or demo_bundle_folder()}
+    evaluation.origin = origin(made_by, {"seed": options.seed, "full": options.full})
     volumes: dict[str, sitk.Image] = {
         "mr": case.mr,
         "ct": case.ct,
@@ -66,8 +72,9 @@ def add_demo(command: Callable) -> None:
         "demo",
         demo,
         "Run the whole chain on a digital patient",
-        "Makes a phantom that the demo model has not seen, its synthetic CT and MRCAT, registers "
-        "both onto the CT, recalculates dose, and writes report.html, scene.mrb and metrics.json.",
+        "Makes a phantom that the demo model has not seen, its synthetic CT and an MRCAT "
+        "look-alike, registers both onto the CT, recalculates dose, and writes report.html, "
+        "scene.mrb and metrics.json.",
     )
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
     sub.add_argument(

@@ -7,11 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from .arguments import model_folder, named_file, percents
+
+_OPTIONS = (
+    "no_registration", "no_dose", "prescription", "dose_unit", "target", "no_end_caps", "cutoffs",
+    "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine",
+)  # fmt: skip
+"""Options that change the figures; they are told with them."""
 
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
@@ -45,10 +52,15 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     if scene and (reason := scene.missing()):
         progress.warn(f"No scene.mrb is written: {reason}")
         scene = None
-    others = (options.mr, options.model, options.dose_ct, options.structures, options.region)
-    inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
+    named = {"CT": options.ct, "MR": options.mr, "model": options.model}
+    named |= {f"candidate {name}": path for name, path in candidates.items()}
+    named |= {"dose on the CT": options.dose_ct, "structures": options.structures}
+    named |= {f"dose on {name}": path for name, path in doses.items()} | {"region": options.region}
+    named = {what: path for what, path in named.items() if path}
+    inputs = list(named.values())
     require_place(options.output, candidates, inputs)
     require_writable_folder(options.output)
+    made_of = origin(named, {name: getattr(options, name) for name in _OPTIONS})
     mr = read_volume(options.mr, "MR") if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
     ct = read_volume(options.ct, "CT")
@@ -79,6 +91,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         ),
         progress=progress,
     )
+    evaluation.origin = made_of
     if options.no_end_caps:
         evaluation.notes.append(
             "Structures of an RTSTRUCT end at their last contours, as asked for, and not half a "

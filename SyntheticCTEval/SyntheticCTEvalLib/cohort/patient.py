@@ -9,7 +9,7 @@ from typing import Any
 import SimpleITK as sitk
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.fingerprint import content_hash
+from SyntheticCTLib.basics.fingerprint import content_hash, origin
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.writing import write_volume
@@ -134,6 +134,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         scene = None
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
     evaluation.notes = list(dict.fromkeys(notes))
+    options = task.made_of["settings"] | {"model_sha256": task.made_of["model"]}
+    evaluation.origin = origin(entry.inputs(), options, task.made_of["inputs"])
     task.folder.mkdir()
     for name, image in made.items():
         write_volume(image, task.folder / f"{name}.nrrd")

@@ -111,7 +111,8 @@ class Cohort:
         baseline: candidate that the others are compared with ("MRCAT" where there is one,
             else the last).
         registered: the candidates were registered onto the true CTs.
-        origin: what the results were made of (basics.origin); empty where nothing is known.
+        origin: what the results were made of (basics.fingerprint.origin); empty where that is
+            not known.
     """
 
     patients: list[PatientRecord]

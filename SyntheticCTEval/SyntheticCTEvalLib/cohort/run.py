@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
@@ -110,6 +111,14 @@ def run_cohort(
                 bar.ended(patient, "done")
     cohort = _collect(entries, folder, failed, notes, baseline)
     cohort.registered = settings.register
+    options = {
+        "registration": settings.register,
+        "dose": settings.dose,
+        "gamma_engine": settings.gamma_engine,
+        "baseline": baseline,
+        "model_sha256": model_sha256,
+    }
+    cohort.origin = origin({"manifest": manifest}, options)
     return cohort
 
 

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.marks import look_alike_note
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.gamma.comparison import DoseComparison, compare_doses
@@ -59,6 +60,8 @@ def evaluate(
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
+    for note in filter(None, (look_alike_note(n, image) for n, image in candidates.items())):
+        progress.warn(note)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
     progress.report("Body contour", 0)
