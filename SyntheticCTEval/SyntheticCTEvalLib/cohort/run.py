@@ -111,6 +111,13 @@ def run_cohort(
                 bar.ended(patient, "done")
     cohort = _collect(entries, folder, failed, notes, baseline)
     cohort.registered = settings.register
+    cohort.origin = _origin(manifest, settings, baseline, model_sha256)
+    return cohort
+
+
+def _origin(
+    manifest: str | os.PathLike, settings: CohortSettings, baseline: str, model_sha256: str
+) -> dict[str, Any]:
     options = {
         "registration": settings.register,
         "dose": settings.dose,
@@ -118,8 +125,7 @@ def run_cohort(
         "baseline": baseline,
         "model_sha256": model_sha256,
     }
-    cohort.origin = origin({"manifest": manifest}, options)
-    return cohort
+    return origin({"manifest": manifest}, options)
 
 
 def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:
