@@ -124,6 +124,7 @@ def test_a_patient_that_is_gone_from_the_manifest_is_left_alone_and_not_counted(
     manifest.write_text("\n".join(manifest.read_text().splitlines()[:-1]))
     cohort = run_cohort(manifest, out, workers=1)
     assert [record.patient for record in cohort.patients] == ["a", "b"]
+    assert any("not in the manifest" in note and "folders c " in note for note in cohort.notes)
     assert (out / "patients" / "c" / "report.html").read_text() == "whole"
 
 
@@ -134,6 +135,8 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     (manifest.parent / "c" / "mrcat.nrrd").unlink()
     progress = Recorder()
     cohort = run_cohort(manifest, out, workers=1, progress=progress)
+    assert cohort.registered and cohort.origin["options"]["registration"]
+    assert cohort.origin["inputs"]["manifest"]["sha256"] == content_hash(manifest)
     assert list(cohort.failed) == ["b", "c"]
     assert cohort.failed["b"] == "ValueError: no luck"
     assert "does not exist" in cohort.failed["c"]
@@ -167,6 +170,11 @@ def test_places_that_would_lose_something_are_refused_before_any_work(manifest, 
         run_cohort(manifest, manifest.parents[1] / "out")
     assert evaluated == []
     assert [path.name for path in other.iterdir()] == ["thesis.txt"]
+    one = manifest.parents[1] / "one"
+    one.mkdir()
+    (one / "metrics.json").write_text('{"definitions": {}, "candidates": {"A": {}}}')
+    with pytest.raises(SyntheticCTError, match="one patient's evaluation"):
+        run_cohort(manifest, one)
 
 
 def test_the_command_exits_with_2_where_nobody_could_be_evaluated(manifest, evaluated, capsys):
