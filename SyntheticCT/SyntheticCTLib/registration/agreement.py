@@ -41,6 +41,11 @@ class Agreement:
     likeness: float
 
     @property
+    def score(self) -> float:
+        """By which one result is better than another."""
+        return self.likeness * self.body_dice
+
+    @property
     def sure(self) -> bool:
         """Whether nothing speaks for another start."""
         return self.body_dice >= SURE_DICE and self.overlap >= SURE_OVERLAP

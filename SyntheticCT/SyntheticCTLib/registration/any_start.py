@@ -42,7 +42,7 @@ def rigid_from_any_start(
         except SyntheticCTError as error:
             failure = error
     before = agreement(still, loose, None)
-    if found and found[0][0].sure and _score(found[0][0]) >= 0.98 * _score(before):
+    if found and found[0][0].sure and found[0][0].score >= 0.98 * before.score:
         return found[0]
     lying = sitk.VersorRigid3DTransform()
     for start in [*([] if given is None else [None]), *other_starts(still, loose)]:
@@ -54,7 +54,7 @@ def rigid_from_any_start(
         found.append((before, lying, None))
     if not found:
         raise failure
-    return max(found, key=lambda each: _score(each[0]))
+    return max(found, key=lambda each: each[0].score)
 
 
 def _judged(
@@ -65,7 +65,3 @@ def _judged(
 ) -> Found:
     turn, value = rigid_registration(still, loose, progress, start)
     return agreement(still, loose, turn), turn, value
-
-
-def _score(found: Agreement) -> float:
-    return found.likeness * found.body_dice

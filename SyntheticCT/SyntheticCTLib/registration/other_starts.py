@@ -12,7 +12,7 @@ from scipy import ndimage
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
 
-from .agreement import Agreement, agreement
+from .agreement import agreement
 from .working_copies import WorkingCopy, coarser_grid
 
 COARSE_MM = 10.0
@@ -33,7 +33,8 @@ def other_starts(still: WorkingCopy, loose: WorkingCopy) -> list[sitk.VersorRigi
     pivot, there = _centre(still.body), _centre(loose.body)
 
     def judged(turn: np.ndarray, shift: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-        return _score(agreement(still, loose, _transform(turn, shift, pivot, there))), turn, shift
+        found = agreement(still, loose, _transform(turn, shift, pivot, there))
+        return found.score, turn, shift
 
     tried = [_shifted(judged, turn, np.zeros(3), 24.0) for turn in _turns(TURNS_DEGREES)]
     tried.append(_shifted(judged, np.eye(3), np.zeros(3), 24.0))
@@ -42,10 +43,6 @@ def other_starts(still: WorkingCopy, loose: WorkingCopy) -> list[sitk.VersorRigi
         best = [_turned_further(judged, one, degrees) for one in best]
     best.sort(key=lambda one: -one[0])
     return [_transform(turn, shift, pivot, there) for _, turn, shift in best[:KEPT]]
-
-
-def _score(found: Agreement) -> float:
-    return found.likeness * found.body_dice
 
 
 def _turned_further(judged, start, degrees: float):

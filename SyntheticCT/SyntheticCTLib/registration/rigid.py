@@ -10,6 +10,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.interrupts import interrupts_wait
 from SyntheticCTLib.basics.progress import Progress
 
 from .first_shift import first_shift
@@ -71,13 +72,15 @@ def rigid_registration(
         try:
             done = method.GetCurrentLevel() + method.GetOptimizerIteration() / RIGID_ITERATIONS
             progress.report(step, 0.1 + 0.44 * done)
-        except BaseException as interrupt:  # Ctrl-C: ITK would make a failure of it
+        except BaseException as interrupt:  # ITK would make a failure of it
             interrupts.append(interrupt)
+        if interrupts or came:
             method.StopRegistration()
 
     method.AddCommand(sitk.sitkIterationEvent, tell)
     try:
-        with _one_thread():
+        # Ctrl-C that came between ITK and the function above would be a failure to ITK, too.
+        with interrupts_wait() as came, _one_thread():
             method.Execute(still.image, loose.image)
         if interrupts:
             raise interrupts[0]

@@ -8,9 +8,7 @@ a few millimetres a voxel (:mod:`working_copies`); the moving image itself is re
 from __future__ import annotations
 
 import itertools
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -18,6 +16,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.basics.stages import work_folder
 from SyntheticCTLib.volumes.checks import check_volume
 from SyntheticCTLib.volumes.marks import keep_marks
 from SyntheticCTLib.volumes.resampling import resample
@@ -135,8 +134,8 @@ def register(
     if found.failed:
         progress.warn(FAILED.format(name=name, told=found.told()))
     elif deformable:
-        with tempfile.TemporaryDirectory(prefix="registration-") as folder:
-            bending = Bending(Path(folder), still, loose, turn, metric)
+        with work_folder() as folder:
+            bending = Bending(folder, still, loose, turn, metric)
             vectors, lowest, bent, log = bending.run(frame.own(fixed), progress)
         if vectors is None:
             progress.warn(RIGID_ONLY)

@@ -15,6 +15,7 @@ from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.hounsfield import require_hu
+from SyntheticCTLib.volumes.marks import look_alike_note
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
@@ -77,11 +78,10 @@ def evaluate(
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
     require_hu(ct, "true CT", progress)
+    _name_look_alikes(candidates, progress)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
-    progress.report("Body contour", 0)
-    body = body_contour(ct, "CT")
-    progress.report("Body contour", 1)
+    body = _body(ct, progress)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
 
     placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
@@ -125,6 +125,19 @@ def evaluate(
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
     )
+
+
+def _body(ct: sitk.Image, progress: Progress) -> sitk.Image:
+    progress.report("Body contour", 0)
+    body = body_contour(ct, "CT")
+    progress.report("Body contour", 1)
+    return body
+
+
+def _name_look_alikes(candidates: Mapping[str, sitk.Image], progress: Progress) -> None:
+    for note in (look_alike_note(name, image) for name, image in candidates.items()):
+        if note:
+            progress.warn(note)
 
 
 def _image(

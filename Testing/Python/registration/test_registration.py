@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 
 import numpy as np
@@ -314,6 +315,31 @@ def test_an_interrupt_during_the_rigid_registration_is_no_failure():
         )
 
 
+def test_interrupts_that_come_while_itk_works_wait_for_its_next_report():
+    """A signal between ITK and its Python callback would reach ITK as a fault of the callback."""
+    handlers = []
+
+    class Asked(Progress):
+        def report(self, step, fraction, **details):
+            if step == "rigid registration" and fraction > 0.1 and not handlers:
+                handlers.append(signal.getsignal(signal.SIGINT))
+                signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            register(
+                blobs(BLOB_GRID),
+                blobs(BLOB_GRID, (5, 0, 0)),
+                metric="mse",
+                fill=-1024,
+                progress=Asked(),
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert handlers and handlers[0] is not signal.default_int_handler
+
+
 def test_outside_the_moving_field_lies_the_fill_value():
     narrow = grid_of((48, 40, 12), (4.0, 4.0, 5.0), (-94, -78, -27.5))
     result = register(blobs(BLOB_GRID), blobs(narrow), metric="mse", fill=-777, deformable=False)
@@ -407,6 +433,7 @@ def test_failure_of_the_program_is_told_with_its_last_lines(text, reason, tmp_pa
             "said 'ITK failed",
         ),
         ("touch out.txt; exit 3", "ended with status 3"),
+        ("kill -9 $$", "was ended by signal 9"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="stands in for the program with a shell script")

@@ -21,7 +21,12 @@ from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.report.metrics import write_metrics, write_metrics_csv
 from SyntheticCTEvalLib.report.page import definitions_of, summary_rows, write_report
-from SyntheticCTEvalLib.report.pictures import FAILS_COLOUR, gamma_picture
+from SyntheticCTEvalLib.report.pictures import (
+    FAILS_COLOUR,
+    TARGET_COLOUR,
+    anatomy_picture,
+    gamma_picture,
+)
 from SyntheticCTEvalLib.report.planes import planes_of
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import image_like
@@ -239,6 +244,18 @@ def test_gamma_picture_paints_failures_and_leaves_unevaluated_voxels_alone():
         shares[value] = _share_of(gamma_picture(evaluation, planes), fails)
     assert shares[1.5] > 0.3
     assert max(shares[-1.0], shares[0.5], shares[1.0]) < 0.01
+
+
+def test_no_structure_of_the_ct_is_drawn_over_an_mr_that_was_not_registered():
+    yellow = [int(TARGET_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
+    evaluation = _evaluation(names=("sCT",), dose=False)
+    picture = anatomy_picture(evaluation, planes_of(evaluation))
+    pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB")).astype(int)
+    drawn = np.abs(pixels - yellow).max(axis=2) < 50
+    rows = len(pixels)
+    assert drawn[rows // 2 :].any()
+    assert not drawn[: rows // 3].any()
+    assert "no structure of the CT is drawn over it" in picture.caption
 
 
 def test_report_is_the_same_every_time(tmp_path):
