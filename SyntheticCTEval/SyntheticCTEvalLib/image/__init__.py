@@ -2,5 +2,6 @@
 
 Offers: similarity (every figure of a pair), difference (HU), rigid_alone,
     background (what lies around the patient), body_agreement, mr_similarity.
+Inside: ssim, ms_ssim, surfaces.
 May use: basics, volumes, body.
 """
