@@ -133,6 +133,15 @@ def warn_of_frames(slices: list[DicomSlice], folder: Path, what: str, progress: 
             )
 
 
+def warn_of_scaling(slices: list[DicomSlice], path: Path, what: str, progress: Progress) -> None:
+    """Warn of a CT whose headers do not say how stored values become HU."""
+    if any(item.modality == "CT" and not item.scaled for item in slices):
+        progress.warn(
+            f"The {what} {path} does not say how its stored values become HU (rescale slope and "
+            "intercept are missing), and they were taken as they are: check that they are HU."
+        )
+
+
 def _names(group: list[DicomSlice]) -> set[str]:
     """What a series may be called by."""
     first = group[0]
