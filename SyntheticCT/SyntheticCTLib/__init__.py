@@ -1,6 +1,7 @@
-"""Synthetic CT from T2-weighted MR, in rooms: each one's docstring says what goes in and out.
+"""Synthetic CT from T2-weighted MR, in rooms.
 
-The order of the rooms, from bottom to top, is Testing/rooms.txt.
+A room is a package. Its docstring says what comes in and out, what it offers to other rooms, which
+files are inside besides, and which rooms it may use. Testing/rooms.txt is their order.
 """
 
 __version__ = "0.1.0"

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.writing import write_volume
@@ -24,7 +25,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-    from SyntheticCTEvalLib.report.folder import write_evaluation
+    from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import MrbWriter, require_mrml
     from SyntheticCTLib.bundle.folder import demo_bundle_folder, load_bundle
     from SyntheticCTLib.inference.synthesis import generate as synthesize
@@ -32,6 +33,8 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
 
     require_mrml()
     bundle = load_bundle(options.model or demo_bundle_folder())
+    inputs = [options.model] if options.model else []
+    require_place(options.output, ("sCT", "MRCAT"), inputs)
     require_writable_folder(options.output)
     case = make_phantom(options.seed, CLINICAL if options.full else COARSE, progress)
     generated: Generated = synthesize(case.mr, bundle, progress=progress)
@@ -44,7 +47,12 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         settings=EvaluationSettings(prescription_gy=45.0),
         progress=progress,
     )
-    evaluation.notes[:0] = [f"Digital patient {options.seed}; not a person.", *generated.warnings]
+    evaluation.notes[:0] = [
+        f"Digital patient {options.seed}; not a person.",
+        *generated.warnings,
+    ]
+    made_by = {"model": options.model or demo_bundle_folder()}
+    evaluation.origin = origin(made_by, {"seed": options.seed, "full": options.full})
     volumes: dict[str, sitk.Image] = {
         "mr": case.mr,
         "ct": case.ct,
@@ -52,7 +60,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         "sct": generated.sct,
         "uncertainty": generated.uncertainty,
     }
-    with staged_folder(options.output, [options.model] if options.model else []) as stage:
+    with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         for name, image in volumes.items():
             write_volume(image, stage / f"{name}.nrrd")
         write_evaluation(evaluation, stage, scene=MrbWriter(), progress=progress)
@@ -64,8 +72,9 @@ def add_demo(command: Callable) -> None:
         "demo",
         demo,
         "Run the whole chain on a digital patient",
-        "Makes a phantom that the demo model has not seen, its synthetic CT and MRCAT, registers "
-        "both onto the CT, recalculates dose, and writes report.html, scene.mrb and metrics.json.",
+        "Makes a phantom that the demo model has not seen, its synthetic CT and an MRCAT "
+        "look-alike, registers both onto the CT, recalculates dose, and writes report.html, "
+        "scene.mrb and metrics.json.",
     )
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
     sub.add_argument(

@@ -5,13 +5,24 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
-from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from .arguments import VOLUME_HELP, model_folder, named_file, percents
+
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+
+_OPTIONS = (
+    "no_registration", "no_dose", "prescription", "dose_unit", "target", "no_end_caps", "cutoffs",
+    "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine",
+)  # fmt: skip
+"""Options that change the figures; they are told with them."""
 
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
@@ -19,35 +30,28 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalLib.dose.reading import read_dose
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
-    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-    from SyntheticCTEvalLib.report.folder import write_evaluation
+    from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalLib.structures.reading import read_structures
     from SyntheticCTEvalMRML.scene import MrbWriter
     from SyntheticCTLib.bundle.folder import load_bundle
 
     candidates = _unique(options.candidate, "--candidate")
     doses = _unique(options.dose, "--dose")
-    unknown = [name for name in doses if name not in candidates]
-    if unknown:
-        raise SyntheticCTError(
-            f"--dose names {unknown[0]}, which is no candidate: give --candidate {unknown[0]}=... "
-            "as well."
-        )
-    if doses and not options.dose_ct:
-        raise SyntheticCTError("--dose needs the dose on the true CT as well: give --dose-ct.")
-    if options.dose_ct and not doses:
-        raise SyntheticCTError(
-            "--dose-ct needs the dose on a candidate as well: give --dose NAME=DOSE."
-        )
-    if options.model and not options.mr:
-        raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
+    _require_whole(options, candidates, doses)
     scene = None if options.no_scene else MrbWriter()
     if scene and (reason := scene.missing()):
         progress.warn(f"No scene.mrb is written: {reason}")
         scene = None
-    others = (options.mr, options.model, options.dose_ct, options.structures, options.region)
-    inputs = [options.ct, *candidates.values(), *doses.values(), *filter(None, others)]
+    named = {"CT": options.ct, "MR": options.mr, "model": options.model}
+    named |= {f"candidate {name}": path for name, path in candidates.items()}
+    named |= {"dose on the CT": options.dose_ct, "structures": options.structures}
+    named |= {f"dose on {name}": path for name, path in doses.items()} | {"region": options.region}
+    named = {what: path for what, path in named.items() if path}
+    inputs = list(named.values())
+    require_place(options.output, candidates, inputs)
     require_writable_folder(options.output)
+    progress = NotedProgress(progress)  # what reading warns of stands in the report as well
+    made_of = origin(named, {name: getattr(options, name) for name in _OPTIONS})
     mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
     ct = read_volume(options.ct, "CT", progress)
@@ -67,28 +71,56 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         region=read_mask(options.region, "region", progress) if options.region else None,
         mr=mr,
         histograms=histogram_set(mr, bundle) if bundle else None,
-        settings=EvaluationSettings(
-            prescription_gy=options.prescription,
-            register=not options.no_registration,
-            dose=not options.no_dose,
-            target=options.target,
-            cutoffs_percent=options.cutoffs,
-            dose_percent=options.dose_percent,
-            distance_mm=options.distance_mm,
-            gamma_local=options.local,
-            gamma_cap=options.gamma_cap,
-            gamma_engine=options.gamma_engine,
-        ),
+        settings=_settings(options),
         progress=progress,
     )
+    evaluation.origin = made_of
     if options.no_end_caps:
         evaluation.notes.append(
             "Structures of an RTSTRUCT end at their last contours, as asked for, and not half a "
             "contour spacing beyond them."
         )
-    with staged_folder(options.output, inputs) as stage:
+    evaluation.notes = list(dict.fromkeys([*progress.warnings, *evaluation.notes]))
+    with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         write_evaluation(evaluation, stage, scene=scene, progress=progress)
     return {"report": Path(options.output) / "report.html"}
+
+
+def _require_whole(
+    options: argparse.Namespace, candidates: dict[str, str], doses: dict[str, str]
+) -> None:
+    """Raise SyntheticCTError where options ask for others that are not given."""
+    unknown = [name for name in doses if name not in candidates]
+    if unknown:
+        raise SyntheticCTError(
+            f"--dose names {unknown[0]}, which is no candidate: give --candidate {unknown[0]}=... "
+            "as well."
+        )
+    if doses and not options.dose_ct:
+        raise SyntheticCTError("--dose needs the dose on the true CT as well: give --dose-ct.")
+    if options.dose_ct and not doses:
+        raise SyntheticCTError(
+            "--dose-ct needs the dose on a candidate as well: give --dose NAME=DOSE."
+        )
+    if options.model and not options.mr:
+        raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
+
+
+def _settings(options: argparse.Namespace) -> EvaluationSettings:
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+
+    return EvaluationSettings(
+        prescription_gy=options.prescription,
+        register=not options.no_registration,
+        dose=not options.no_dose,
+        target=options.target,
+        cutoffs_percent=options.cutoffs,
+        dose_percent=options.dose_percent,
+        distance_mm=options.distance_mm,
+        gamma_local=options.local,
+        gamma_cap=options.gamma_cap,
+        gamma_engine=options.gamma_engine,
+    )
 
 
 def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:

@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from SyntheticCTLib.basics.outputs import refuse_overwrite, staged_file
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import refuse_overwrite, require_place, staged_file
 from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.stages import no_room
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.writing import require_format, write_volume
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 Outputs = dict[str, Path]
 _VOLUMES = ("sct", "uncertainty", "normalized", "warped", "field")
+_TRANSFORMS = (".tfm", ".txt", ".h5", ".hdf5")
 
 
 def add_normalize(command: Callable) -> None:
@@ -141,8 +144,6 @@ def generate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
 
 def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write a volume registered onto another, and the transforms that are asked for."""
-    import SimpleITK as sitk
-    from SyntheticCTLib.basics.errors import SyntheticCTError
     from SyntheticCTLib.registration.rigid_and_deformable import register as run
     from SyntheticCTLib.registration.rigid_and_deformable import starting_shift
 
@@ -161,13 +162,7 @@ def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         shift = starting_shift(fixed, moving, metric=options.metric)
         _write_transform(shift, Path(options.start))
         return {"start": Path(options.start)}
-    try:
-        rigid = sitk.ReadTransform(options.rigid) if options.rigid else None
-    except RuntimeError as error:
-        raise SyntheticCTError(
-            f"The transform {options.rigid} cannot be read: give one that ITK has written "
-            "(.tfm, .h5)."
-        ) from error
+    rigid = _read_transform(Path(options.rigid)) if options.rigid else None
     result = run(
         fixed,
         moving,
@@ -218,8 +213,13 @@ def _refuse(
     for name, path in outputs.items():
         if name in _VOLUMES:
             require_format(path)
+        elif path.suffix.lower() not in _TRANSFORMS:
+            raise SyntheticCTError(
+                f"The transform {path} cannot be written: end the name with .tfm or .h5."
+            )
     for index, path in enumerate(paths):
         refuse_overwrite(path, [*filter(None, inputs), *paths[:index]])
+        require_place(path)
 
 
 def _histograms(
@@ -251,14 +251,42 @@ def _displacements(result: Registration) -> sitk.Image:
     )
 
 
-def _write_transform(transform: sitk.Transform, path: Path) -> None:
+def _read_transform(path: Path) -> sitk.Transform:
+    """Read a transform; ITK takes the numbers of a text file that ends early for zeros."""
     import SimpleITK as sitk
-    from SyntheticCTLib.basics.errors import SyntheticCTError
+
+    try:
+        transform = sitk.ReadTransform(str(path))
+        if path.suffix.lower() in (".tfm", ".txt"):
+            text = path.read_text(encoding="utf-8", errors="replace")
+            words = [line.partition(":")[0] for line in text.splitlines()]
+            own = [line for line in text.splitlines() if line.startswith("Transform:")]
+            wanted = len(own) - sum("CompositeTransform" in line for line in own)
+            counts = {words.count("Parameters"), words.count("FixedParameters")}
+            if counts != {wanted} or not text.endswith("\n"):
+                raise EOFError
+    except (RuntimeError, OSError, EOFError) as error:
+        raise SyntheticCTError(
+            f"The transform {path} cannot be read, or not the whole of it: give one that ITK has "
+            "written (.tfm, .h5)."
+        ) from error
+    return transform
+
+
+def _write_transform(transform: sitk.Transform, path: Path) -> None:
+    """Write a transform and read it back: its writers say nothing of a full disk."""
+    import numpy as np
+    import SimpleITK as sitk
 
     with staged_file(path) as stage:
         try:
             sitk.WriteTransform(transform, str(stage))
-        except RuntimeError as error:
-            raise SyntheticCTError(
-                f"The transform {path} cannot be written: end the name with .tfm or .h5."
-            ) from error
+            written = _read_transform(stage)
+        except (RuntimeError, SyntheticCTError) as error:
+            raise no_room(path) from error
+        for mine, found in (
+            (transform.GetParameters(), written.GetParameters()),
+            (transform.GetFixedParameters(), written.GetFixedParameters()),
+        ):
+            if len(mine) != len(found) or not np.allclose(mine, found, rtol=1e-5, atol=1e-6):
+                raise no_room(path)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import IncompleteError, SyntheticCTError
-from SyntheticCTLib.basics.outputs import discard_stages
 from SyntheticCTLib.basics.progress import JsonProgress, Progress, TerminalProgress
+from SyntheticCTLib.basics.stages import discard_stages, full_disk_told, tidy
 
 from .cohort import add_cohort
 from .demo import add_demo
@@ -53,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(signal.SIGHUP, _asked_to_end)
     progress: Progress = JsonProgress() if options.progress == "json" else TerminalProgress()
     try:
-        outputs = options.run(options, progress)
+        tidy()
+        with full_disk_told("A file"):
+            outputs = options.run(options, progress)
     except IncompleteError as error:
         return _failed(options, progress, str(error), FAILED)
     except SyntheticCTError as error:

@@ -1,4 +1,5 @@
-"""Evaluation of a synthetic CT against the true CT: image, dose, gamma, report, study.
+"""Evaluation of a synthetic CT against the true CT, in rooms.
 
-The order of the rooms, from bottom to top, is Testing/rooms.txt.
+A room is a package. Its docstring says what comes in and out, what it offers to other rooms, which
+files are inside besides, and which rooms it may use. Testing/rooms.txt is their order.
 """

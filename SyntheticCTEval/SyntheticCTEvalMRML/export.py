@@ -39,7 +39,8 @@ def export(
             )
         )
     written = [name for name, text in texts.items() if text]
-    with staged_folder(folder, _sources(scene)) as stage:
+    absent = [Path(folder) / name for name, text in texts.items() if not text]
+    with staged_folder(folder, _sources(scene), absent) as stage:
         for name in written:
             (stage / name).write_text(texts[name], encoding="utf-8")
         if SCENE in names:

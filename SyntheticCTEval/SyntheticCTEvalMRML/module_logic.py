@@ -109,7 +109,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         from SyntheticCTMRML.jobs import Job
         from SyntheticCTMRML.packages import require
 
-        imported = "dose_ct" in manifest_columns(manifestPath)
+        imported = "dose_ct" in manifest_columns(manifestPath, ("dose_ct",))
         purposes = {
             "cohort": True,
             "generation": bool(modelPath),

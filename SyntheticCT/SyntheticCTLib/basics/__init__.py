@@ -1,5 +1,6 @@
 """What every room needs: sentences for people, progress, results that are whole or absent.
 
-Offers: errors, interrupts, manifest (CSV), outputs (staged files and folders), progress, stepwise.
+Offers: errors, fingerprint (hashes of files), interrupts, manifest (tables of patients), outputs
+(staged files and folders), progress, stages (working folders, full disks), stepwise.
 May use: nothing.
 """

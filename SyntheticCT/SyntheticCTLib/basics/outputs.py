@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -12,10 +12,7 @@ from pathlib import Path
 
 from .errors import SyntheticCTError
 from .interrupts import interrupts_wait
-
-STAGE_PREFIX = ".partial-"
-_STAGES: set[Path] = set()
-"""Temporary folders of results that are being written."""
+from .stages import IN_USE, full_disk_told, stage_in, users_path
 
 
 def refuse_overwrite(output: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
@@ -33,6 +30,32 @@ def refuse_overwrite(output: str | os.PathLike, inputs: Iterable[str | os.PathLi
             )
 
 
+def require_place(output: str | os.PathLike) -> None:
+    """Refuse, before the work, a file that could not be written; nothing is made yet.
+
+    Raises:
+        SyntheticCTError: it is a folder, or its folder can neither be made nor written to.
+    """
+    path = Path(output)
+    _refuse_folder(path)
+    there = next(parent for parent in path.resolve().parents if parent.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        reason = os.strerror(errno.EACCES if there.is_dir() else errno.ENOTDIR)
+        raise _unwritable(path.parent, reason)
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.is_dir():
+        raise SyntheticCTError(f"The output {path} is a folder: give a file name.")
+
+
+def _unwritable(folder: Path, reason: str | None) -> SyntheticCTError:
+    return SyntheticCTError(
+        f"The output folder {users_path(folder)} cannot be written to ({reason}): "
+        "choose another folder or change its permissions."
+    )
+
+
 def require_writable_folder(folder: str | os.PathLike) -> Path:
     """Create ``folder`` where it is missing and return it.
 
@@ -45,10 +68,7 @@ def require_writable_folder(folder: str | os.PathLike) -> Path:
         with interrupts_wait(), tempfile.NamedTemporaryFile(dir=path):
             pass
     except OSError as error:
-        raise SyntheticCTError(
-            f"The output folder {path} cannot be written to ({error.strerror}): "
-            "choose another folder or change its permissions."
-        ) from error
+        raise _unwritable(path, error.strerror) from error
     return path
 
 
@@ -56,39 +76,57 @@ def require_writable_folder(folder: str | os.PathLike) -> Path:
 def staged_file(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a temporary path of the same suffix; it becomes ``path`` only on success."""
     target = Path(path)
-    if target.is_dir():
-        raise SyntheticCTError(f"The output {target} is a folder: give a file name.")
-    with _stage(require_writable_folder(target.parent)) as stage:
+    _refuse_folder(target)
+    folder = require_writable_folder(target.parent)
+    with full_disk_told(target), stage_in(folder) as stage:
         yield stage / target.name
         os.replace(stage / target.name, target)
 
 
 @contextlib.contextmanager
 def staged_folder(
-    path: str | os.PathLike, inputs: Iterable[str | os.PathLike] = ()
+    path: str | os.PathLike,
+    inputs: Iterable[str | os.PathLike] = (),
+    earlier: Iterable[str | os.PathLike] = (),
 ) -> Iterator[Path]:
     """Yield a temporary folder; on success everything in it is moved into ``path``.
 
     Files of the same name from an earlier run are replaced, other files stay.
 
+    Args:
+        inputs: what may not be replaced.
+        earlier: results of an earlier run in ``path``, which go when the new ones come, so that
+            none lies beside results that it does not belong to.
+
     Raises:
         SyntheticCTError: ``path`` is not writable, or a result would replace one of ``inputs``;
             nothing has been moved then.
     """
-    inputs = list(inputs)
+    inputs, earlier = list(inputs), [Path(item) for item in earlier]
     target = require_writable_folder(path)
-    with _stage(target) as stage:
+    with full_disk_told(target), stage_in(target) as stage:
         yield stage
-        results = sorted(stage.iterdir())
+        results = sorted(item for item in stage.iterdir() if item.name != IN_USE)
         for item in results:
             refuse_overwrite(target / item.name, inputs)
             _refuse_other_folder(target / item.name, item)
+        for item in earlier:
+            refuse_overwrite(item, inputs)
         with interrupts_wait():
+            for item in earlier:
+                _remove(item)
             for item in results:
                 destination = target / item.name
-                if destination.is_dir() and not destination.is_symlink():
-                    shutil.rmtree(destination)
+                if destination.is_dir():
+                    _remove(destination)
                 os.replace(item, destination)
+
+
+def _remove(item: Path) -> None:
+    if item.is_dir() and not item.is_symlink():
+        shutil.rmtree(item)
+    else:
+        item.unlink(missing_ok=True)
 
 
 def _refuse_other_folder(old: Path, new: Path) -> None:
@@ -101,24 +139,3 @@ def _refuse_other_folder(old: Path, new: Path) -> None:
                 f"The folder {old} holds files of another kind and would be replaced: choose "
                 "another output, or move it."
             )
-
-
-def discard_stages() -> None:
-    """Remove what is left where an interrupt came just before a stage was to be removed."""
-    for stage in list(_STAGES):
-        shutil.rmtree(stage, ignore_errors=True)
-        _STAGES.discard(stage)
-
-
-@contextlib.contextmanager
-def _stage(folder: Path) -> Iterator[Path]:
-    """Yield a new temporary folder in ``folder``; it is gone afterwards."""
-    stage = folder / f"{STAGE_PREFIX}{secrets.token_hex(4)}"
-    _STAGES.add(stage)
-    try:
-        stage.mkdir(mode=0o700)
-        yield stage
-    finally:
-        with interrupts_wait():  # rmtree, interrupted, closes its files twice and fails of that
-            shutil.rmtree(stage, ignore_errors=True)
-        _STAGES.discard(stage)

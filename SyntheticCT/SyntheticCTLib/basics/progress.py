@@ -52,16 +52,29 @@ class TerminalProgress(Progress):
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
+        from rich.table import Column
+
+        def whole(width: int) -> Column:  # what the details, which may be long, leave alone
+            return Column(min_width=width, no_wrap=True, overflow="ellipsis")
 
         self._console = Console(stderr=True)
         self._bars = Bars(
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[details]}"),
+            TextColumn(
+                "{task.description}",
+                table_column=Column(min_width=14, max_width=28, no_wrap=True, overflow="ellipsis"),
+            ),
+            BarColumn(bar_width=12, table_column=whole(12)),
+            TextColumn("{task.percentage:>3.0f} %", table_column=whole(5)),
+            TimeElapsedColumn(table_column=whole(7)),
+            TimeRemainingColumn(table_column=whole(7)),
+            TextColumn("left", table_column=whole(4)),
+            TextColumn(
+                "{task.fields[details]}",
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
+            expand=True,
             console=self._console,
             disable=not self._console.is_terminal,
         )

@@ -2,5 +2,6 @@
 
 Offers: series (a folder of slices), multiframe (one file), choice (of a series in a folder),
 headers, frame_of_reference.
+Inside: order (of slices and frames, and the geometry that follows), pixels (rescaling).
 May use: basics.
 """

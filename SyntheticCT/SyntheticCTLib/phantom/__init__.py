@@ -1,6 +1,7 @@
 """A seed in, a digital patient out: a female pelvis as MR, mDixon and CT see it, deformed between.
 
 Offers: what stands in __all__ (make_phantom, write_phantom, write_cohort, grids, tissues).
+Inside: case, ct, mr, mdixon, texture, deformation, grid, files.
 May use: basics, dicom, volumes, mrcat, anatomy.
 """
 

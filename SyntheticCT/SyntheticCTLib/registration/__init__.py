@@ -1,5 +1,7 @@
 """A fixed and a moving image in, the transform between them and the moved image out.
 
-Offers: rigid_and_deformable (both steps; rigid.py and bspline.py hold one each), working_copies.
+Offers: rigid_and_deformable (both steps), displacement (how far it bends), working_copies.
+Inside: rigid, bspline (by the program plastimatch), first_shift, agreement (has it failed?),
+    other_starts (turned starts, best first), any_start (registers again from them).
 May use: basics, volumes, normalization.
 """

@@ -12,6 +12,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.grids import grid_of
 from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.writing import write_volume
 
 from .first_shift import mutual_information
 from .plastimatch import command_file, extended, read_bspline, run_register
@@ -104,9 +105,9 @@ class Bending:
             self.fixed, self.moving = self.fixed / unit, self.moving / unit
         # Linear interpolation between voxels that are not blurred makes the metric rough.
         sigma = tuple(0.7 * s for s in self.fixed.GetSpacing())
-        sitk.WriteImage(blurred(self.fixed, sigma), str(folder / "fixed.mha"))
-        sitk.WriteImage(blurred(self.moving, sigma), str(folder / "moving.mha"))
-        sitk.WriteImage(region, str(folder / "fixed_region.mha"))
+        write_volume(blurred(self.fixed, sigma), folder / "fixed.mha", compress=False)
+        write_volume(blurred(self.moving, sigma), folder / "moving.mha", compress=False)
+        write_volume(region, folder / "fixed_region.mha", compress=False)
         # The coarser the voxels, the less they tell about the bending.
         voxel_mm = float(np.prod(self.fixed.GetSpacing()) ** (1 / 3))
         self.stiffness = STIFFNESS[metric] * (voxel_mm / FINEST_MM) ** 2

@@ -110,6 +110,11 @@ def run_register(
         status = process.wait()
     missing = [name for name in expected if not (folder / name).is_file()]
     if status or complaint or missing:
+        if status < 0:
+            raise SyntheticCTError(
+                f"The registration failed, plastimatch was ended by signal {-status}, for instance "
+                "for want of memory: try again with less at once."
+            )
         reason = (
             f"ended with status {status}"
             if status
@@ -151,7 +156,8 @@ def read_bspline(path: Path) -> sitk.BSplineTransform:
     if values.size != 3 * np.prod(regions + 3) or not np.isfinite(values).all():
         raise SyntheticCTError(
             "The transform that plastimatch wrote is incomplete or not finite: check that the "
-            "two images show the same part of one patient."
+            "two images show the same part of one patient, and that there is room in the "
+            "temporary folder."
         )
     spline = sitk.BSplineTransform(3, 3)
     spline.SetTransformDomainOrigin(origin.tolist())

@@ -6,9 +6,11 @@ import contextlib
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.interrupts import interrupts_wait
 from SyntheticCTLib.basics.progress import Progress
 
 from .first_shift import first_shift
@@ -21,11 +23,17 @@ _ITK_THREADS = threading.Lock()
 
 
 def rigid_registration(
-    still: WorkingCopy, loose: WorkingCopy, progress: Progress
+    still: WorkingCopy,
+    loose: WorkingCopy,
+    progress: Progress,
+    start: sitk.VersorRigid3DTransform | None = None,
 ) -> tuple[sitk.VersorRigid3DTransform, float]:
     """Return the rigid transform in the working frame and the metric's last value.
 
     SimpleITK's, by mutual information of all voxels that count, so that it is repeatable.
+
+    Args:
+        start: where it starts; a shift of :mod:`first_shift` when None.
 
     Raises:
         SyntheticCTError: the images do not overlap enough.
@@ -51,9 +59,12 @@ def rigid_registration(
     method.SetShrinkFactorsPerLevel([max(1, round(mm / voxel_mm)) for mm in RIGID_STAGES_MM])
     method.SetSmoothingSigmasPerLevel([0.4 * mm for mm in RIGID_STAGES_MM])
     method.SmoothingSigmasAreSpecifiedInPhysicalUnitsOn()
-    start = sitk.VersorRigid3DTransform()
-    start.SetTranslation(first_shift(still, loose).tolist())
-    method.SetInitialTransform(start, inPlace=True)
+    found = sitk.VersorRigid3DTransform()
+    if start is None:
+        found.SetTranslation(first_shift(still, loose).tolist())
+    else:
+        method.SetMovingInitialTransform(start)  # a versor has no derivative at half a turn
+    method.SetInitialTransform(found, inPlace=True)
 
     interrupts: list[BaseException] = []
 
@@ -61,13 +72,15 @@ def rigid_registration(
         try:
             done = method.GetCurrentLevel() + method.GetOptimizerIteration() / RIGID_ITERATIONS
             progress.report(step, 0.1 + 0.44 * done)
-        except BaseException as interrupt:  # Ctrl-C: ITK would make a failure of it
+        except BaseException as interrupt:  # ITK would make a failure of it
             interrupts.append(interrupt)
+        if interrupts or came:
             method.StopRegistration()
 
     method.AddCommand(sitk.sitkIterationEvent, tell)
     try:
-        with _one_thread():
+        # Ctrl-C that came between ITK and the function above would be a failure to ITK, too.
+        with interrupts_wait() as came, _one_thread():
             method.Execute(still.image, loose.image)
         if interrupts:
             raise interrupts[0]
@@ -79,7 +92,20 @@ def rigid_registration(
             f"part of one patient ({str(error).strip().splitlines()[-1]})."
         ) from error
     progress.report(step, 1.0)
-    return start, method.GetMetricValue()
+    return _after(found, start), method.GetMetricValue()
+
+
+def _after(
+    first: sitk.VersorRigid3DTransform, then: sitk.VersorRigid3DTransform | None
+) -> sitk.VersorRigid3DTransform:
+    """Return ``first`` followed by ``then`` as one rigid transform."""
+    if then is None:
+        return first
+    both = sitk.VersorRigid3DTransform()
+    turn, last = (np.reshape(one.GetMatrix(), (3, 3)) for one in (first, then))
+    both.SetMatrix((last @ turn).ravel().tolist(), 1e-6)
+    both.SetTranslation(then.TransformPoint(first.TransformPoint((0.0, 0.0, 0.0))))
+    return both
 
 
 @contextlib.contextmanager

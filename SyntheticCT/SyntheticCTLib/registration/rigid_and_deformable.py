@@ -7,9 +7,8 @@ a few millimetres a voxel (:mod:`working_copies`); the moving image itself is re
 
 from __future__ import annotations
 
-import tempfile
+import itertools
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,13 +16,15 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.basics.stages import work_folder
 from SyntheticCTLib.volumes.checks import check_volume
 from SyntheticCTLib.volumes.marks import keep_marks
 from SyntheticCTLib.volumes.resampling import resample
 
+from .agreement import Agreement
+from .any_start import rigid_from_any_start
 from .bspline import FINEST_MM, STIFFNESS, Bending
 from .first_shift import first_shift
-from .rigid import rigid_registration
 from .working_copies import (
     Frame,
     working_copy,
@@ -32,6 +33,16 @@ from .working_copies import (
 RIGID_ONLY = (
     "The deformable registration made the images less alike and was left out: the rigid one is "
     "used; look at both images, one may lack whole tissues."
+)
+
+FAILED = (
+    "The registration of {name} seems to have failed ({told}, from any start): it was not bent, "
+    "and figures that rest on it mean nothing; look at both images, and check that they show the "
+    "same part of one patient."
+)
+APART = (
+    "The frames of {name} and of the fixed image lie apart: the registration started from centre "
+    "on centre; check that both belong to the same patient."
 )
 
 
@@ -49,6 +60,7 @@ class Registration:
             information in nats, or the mean square in variances of the fixed image.
         deformed: whether a B-spline is part of ``transform``.
         min_jacobian: smallest Jacobian determinant of the deformation; 1 where it is rigid.
+        agreement: how well the images lie on one another after the rigid part.
         log: last lines that the program printed.
     """
 
@@ -58,6 +70,7 @@ class Registration:
     metric_value: float | None
     deformed: bool
     min_jacobian: float
+    agreement: Agreement
     log: list[str] = field(default_factory=list)
 
 
@@ -71,6 +84,7 @@ def register(
     fixed_mask: sitk.Image | None = None,
     moving_mask: sitk.Image | None = None,
     rigid: sitk.Transform | None = None,
+    name: str = "the moving image",
     progress: Progress = SILENT,
 ) -> Registration:
     """Register ``moving`` onto ``fixed``: rigid, then by plastimatch's B-spline.
@@ -90,41 +104,44 @@ def register(
         fixed_mask, moving_mask: voxels that count (not 0), on any grids; the body and 10 mm
             around it by default.
         rigid: the rigid part, where another program has found it (points of the fixed image to
-            points of the moving image, mm, LPS).
+            points of the moving image, mm, LPS). It is judged like our own, and replaced where
+            a start of our own leads to a better one.
+        name: of the moving image, as warnings call it.
 
     Raises:
-        SyntheticCTError: the images do not overlap, ``rigid`` is not rigid, or the program is
-            absent or fails.
+        SyntheticCTError: no start leads to a registration, ``rigid`` is not rigid, or the
+            program is absent or fails.
 
-    Where no B-spline brings the images closer without folds, the result is rigid and
-    ``progress`` is warned.
+    Where the images do not agree after the rigid registration from any start (:mod:`agreement`),
+    or no B-spline brings them closer without folds, the result is rigid and ``progress`` is
+    warned.
     """
     if metric not in STIFFNESS:
         raise SyntheticCTError(f"The metric {metric} is unknown: give mse or mi.")
     fixed = check_volume(fixed, "fixed image")
     moving = check_volume(moving, "moving image")
-    if rigid is None:
-        _require_overlap(fixed, moving, metric)
+    if rigid is None and _apart(fixed, moving):
+        progress.warn(APART.format(name=name))
     frame = Frame(fixed)
     still, loose = (
         working_copy(frame.own(image), mask and frame.own(mask), metric, FINEST_MM)
         for image, mask in ((fixed, fixed_mask), (moving, moving_mask))
     )
-    with tempfile.TemporaryDirectory(prefix="registration-") as name:
-        if rigid is None:
-            turn, value = rigid_registration(still, loose, progress)
-        else:
-            turn, value = frame.rigid_from_world(rigid), None
-        rigid = frame.rigid_to_world(turn)
-        transform, vectors, lowest, log = sitk.Transform(rigid), None, 1.0, []
-        if deformable:
-            bending = Bending(Path(name), still, loose, turn, metric)
+    given = None if rigid is None else frame.rigid_from_world(rigid)
+    found, turn, value = rigid_from_any_start(still, loose, progress, given)
+    rigid = frame.rigid_to_world(turn)
+    transform, vectors, lowest, log = sitk.Transform(rigid), None, 1.0, []
+    if found.failed:
+        progress.warn(FAILED.format(name=name, told=found.told()))
+    elif deformable:
+        with work_folder() as folder:
+            bending = Bending(folder, still, loose, turn, metric)
             vectors, lowest, bent, log = bending.run(frame.own(fixed), progress)
-            if vectors is None:
-                progress.warn(RIGID_ONLY)
-            else:
-                transform = sitk.CompositeTransform([rigid, frame.field_to_world(vectors)])
-                value = bent
+        if vectors is None:
+            progress.warn(RIGID_ONLY)
+        else:
+            transform = sitk.CompositeTransform([rigid, frame.field_to_world(vectors)])
+            value = bent
     return Registration(
         transform=transform,
         warped=keep_marks(resample(moving, fixed, transform, fill=fill), moving),
@@ -132,6 +149,7 @@ def register(
         metric_value=value,
         deformed=vectors is not None,
         min_jacobian=lowest,
+        agreement=found,
         log=log,
     )
 
@@ -151,21 +169,15 @@ def starting_shift(
     return sitk.TranslationTransform(3, shift.tolist())
 
 
-def _require_overlap(fixed: sitk.Image, moving: sitk.Image, metric: str) -> None:
+def _apart(fixed: sitk.Image, moving: sitk.Image) -> bool:
+    """Whether the boxes around two images share no place."""
     boxes = []
     for image in (fixed, moving):
         ends = [(-0.5, n - 0.5) for n in image.GetSize()]
         corners = [
-            image.TransformContinuousIndexToPhysicalPoint((x, y, z))
-            for x in ends[0]
-            for y in ends[1]
-            for z in ends[2]
+            image.TransformContinuousIndexToPhysicalPoint(corner)
+            for corner in itertools.product(*ends)
         ]
         boxes.append((np.min(corners, axis=0), np.max(corners, axis=0)))
     (low, high), (other_low, other_high) = boxes
-    if np.any(np.maximum(low, other_low) >= np.minimum(high, other_high)):
-        names = "MR and CT" if metric == "mi" else "The two images"
-        raise SyntheticCTError(
-            f"{names} do not overlap in space: check that they belong to the same patient and "
-            "frame, or shift one onto the other first."
-        )
+    return bool(np.any(np.maximum(low, other_low) >= np.minimum(high, other_high)))

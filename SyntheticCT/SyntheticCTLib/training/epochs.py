@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 import platform
-import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -19,20 +18,24 @@ import numpy as np
 
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.outputs import STAGE_PREFIX, refuse_overwrite, require_writable_folder
+from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.basics.stages import tidy
 from SyntheticCTLib.bundle.domain import describe_domain
 from SyntheticCTLib.bundle.folder import ModelBundle, save_bundle
 from SyntheticCTLib.inference.device import choose_device
 from SyntheticCTLib.inference.prediction import predict, scale_to_network
 from SyntheticCTLib.network.slabs import Padding
 
-from .checkpoint import TrainingState
-from .pairs import Pairs, PairSource, prepare_pairs
+from .checkpoint import TrainingState, check_checkpoint
+from .pairs import Pairs, PairSource, fingerprint, prepare_pairs
 from .sampler import SlabSampler
 from .settings import TrainingSettings
 
 CHECKPOINT = "checkpoint.safetensors"
+WORSE = 1.05
+"""From epoch to epoch errors rise by a few percent even where a training goes well."""
+
 PHANTOM_TEXT = "Digital pelvis phantom only; not for real scans"
 
 
@@ -66,8 +69,11 @@ def train(
     """
     settings.check()
     output = Path(output)
-    refuse_overwrite(output, [p for source in sources for p in (source.mr, source.ct)])
     work = work_folder(output)
+    for folder in (output, work):
+        refuse_overwrite(folder, [p for source in sources for p in (source.mr, source.ct)])
+        if folder.exists() and not folder.is_dir():
+            raise SyntheticCTError(f"The output {folder} is a file: give a folder.")
     checkpoint = work / CHECKPOINT
     if resume and not checkpoint.is_file():
         raise SyntheticCTError(f"There is no training to resume in {work}: leave out --resume.")
@@ -75,9 +81,12 @@ def train(
         raise SyntheticCTError(
             f"A training of {output} is there already: go on with --resume, or remove {work}."
         )
+    data = fingerprint(sources)
+    if resume:
+        check_checkpoint(checkpoint, settings, data)
     require_writable_folder(output.parent)
-    for stale in work.glob(f"{STAGE_PREFIX}*"):  # of a training that was killed
-        shutil.rmtree(stale, ignore_errors=True)
+    for folder in (work, output):
+        tidy(folder)
     device = choose_device(settings.device)
     pairs = prepare_pairs(
         sources,
@@ -86,7 +95,7 @@ def train(
         workers=workers,
         progress=progress,
     )
-    state = TrainingState(settings, device)
+    state = TrainingState(settings, device, data)
     if resume:
         state.load(checkpoint)
     sampler = SlabSampler(pairs, settings)
@@ -98,6 +107,8 @@ def train(
             progress.report("Train", epoch / settings.epochs, epoch=epoch, **losses)
         state.history.append(losses)
         state.save(checkpoint)
+    if sentence := _worse(state.history):
+        progress.warn(sentence)
     bundle = _bundle(state, pairs, settings, device)
     save_bundle(bundle, output)
     return bundle
@@ -175,6 +186,25 @@ def _validation_mae(generator, pairs: Pairs, settings: TrainingSettings, device:
         tissue = valid & (ct > -500)
         errors.append(float(np.abs(hu[tissue] - ct[tissue]).mean()))
     return float(np.mean(errors))
+
+
+def _worse(history: Sequence[dict[str, float]]) -> str:
+    """Say that the last epoch is worse than an earlier one; nothing where it is not.
+
+    Judged by the patients that were held out, else by the L1 loss over those trained on.
+    """
+    held_out = all("validation_mae_hu" in losses for losses in history)
+    name, what = ("validation_mae_hu", "held out") if held_out else ("l1_hu", "trained on")
+    errors = [losses[name] for losses in history]
+    best = min(range(len(errors)), key=errors.__getitem__)
+    if errors[-1] <= WORSE * errors[best] and errors[-1] <= errors[0]:
+        return ""
+    return (
+        f"The training ended worse than it was: on patients {what} the error was "
+        f"{errors[best]:.1f} HU after epoch {best + 1} and is {errors[-1]:.1f} HU after epoch "
+        f"{len(errors)}, of which the model is. Train for more epochs, or lower the adversarial "
+        "weight (--adversarial-weight 0.01) or the learning rate."
+    )
 
 
 def _bundle(

@@ -5,19 +5,21 @@ The pairs are memory-mapped, so that a cohort larger than the memory can be trai
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.manifest import read_manifest, resolve
+from SyntheticCTLib.basics.fingerprint import content_hash
+from SyntheticCTLib.basics.manifest import LINE, read_manifest, resolve
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.contour import body_contour
@@ -29,8 +31,11 @@ from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, resample
+from SyntheticCTLib.volumes.sameness import SAME_SHARE, equal_share
 
 RAW_BINS = 64
+HIGHEST_AIR_HU = -500
+"""A CT holds air, which lies below this; an MR does not."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,8 @@ def read_sources(manifest: str | os.PathLike) -> list[PairSource]:
         ):
             if row[column].lower() not in words:
                 raise SyntheticCTError(
-                    f"The manifest {manifest} has {row[column]!r} in the column {column}: write "
-                    f"{' or '.join(words[1:])}."
+                    f"Line {row[LINE]} of the manifest {manifest} has {row[column]!r} in the "
+                    f"column {column}: write {' or '.join(words[1:])}."
                 )
         sources.append(
             PairSource(
@@ -107,11 +112,12 @@ def read_sources(manifest: str | os.PathLike) -> list[PairSource]:
                 validation=row["use"].lower() == "validation",
             )
         )
-    for source in sources:
-        for path in (source.mr, source.ct):
+    for row, source in zip(rows, sources, strict=True):
+        for column, path in (("mr", source.mr), ("ct", source.ct)):
             if not path.exists():
                 raise SyntheticCTError(
-                    f"The manifest {manifest} names {path}, which does not exist: correct it."
+                    f"Line {row[LINE]} of the manifest {manifest} names {path} in the column "
+                    f"{column}, which does not exist: correct it."
                 )
     if all(source.validation for source in sources):
         raise SyntheticCTError(
@@ -121,15 +127,37 @@ def read_sources(manifest: str | os.PathLike) -> list[PairSource]:
     return sources
 
 
-def fingerprint(sources: Sequence[PairSource], spacing_mm: float | None) -> str:
-    """Return a hash of what the pairs are made of (paths, sizes, times, grid)."""
-    items = []
-    for source in sources:
-        for path in (source.mr, source.ct):
-            files = sorted(path.iterdir()) if path.is_dir() else [path]
-            items.append([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files])
-        items.append([source.registered, source.validation])
-    return hashlib.sha256(json.dumps([items, spacing_mm]).encode()).hexdigest()
+def fingerprint(sources: Sequence[PairSource]) -> list[dict[str, Any]]:
+    """Return what a training is made of, an entry a patient: hashes of MR and CT, and their use.
+
+    Files are known by their content, wherever they lie.
+
+    Raises:
+        SyntheticCTError: one of them cannot be read.
+    """
+    return [
+        {
+            "MR": content_hash(source.mr, "MR"),
+            "CT": content_hash(source.ct, "CT"),
+            "registered": source.registered,
+            "use": "validation" if source.validation else "train",
+        }
+        for source in sources
+    ]
+
+
+class _OfPatient(Progress):
+    """Names the patient in warnings, and ends the work where the training was interrupted."""
+
+    def __init__(self, progress: Progress, number: int, stop: Event) -> None:
+        self._progress, self._number, self._stop = progress, number, stop
+
+    def warn(self, message: str) -> None:
+        self._progress.warn(f"Patient {self._number + 1} of the manifest: {message}")
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
 
 
 def prepare_pairs(
@@ -151,11 +179,11 @@ def prepare_pairs(
     Raises:
         SyntheticCTError: a volume cannot be used, or MR and CT do not overlap.
     """
-    mark = fingerprint(sources, spacing_mm)
+    mark = {"data": fingerprint(sources), "spacing_mm": spacing_mm}
     card = folder / "pairs.json"
     if card.is_file():
         content = json.loads(card.read_text(encoding="utf-8"))
-        if content["fingerprint"] == mark:
+        if content.get("made_of") == mark:
             return _pairs_from(folder, content)
     require_writable_folder(folder)
 
@@ -166,16 +194,23 @@ def prepare_pairs(
     spacing = (spacing_mm or own[0], spacing_mm or own[1], own[2])
 
     with staged_folder(folder) as stage:
+        stop = Event()
 
         def prepare(number: int) -> dict:
-            return _prepare_pair(stage, number, sources[number], nyul, spacing)
+            told = _OfPatient(progress, number, stop)
+            return _prepare_pair(stage, number, sources[number], nyul, spacing, told)
 
         found = []
         # The registration program runs outside the interpreter, so threads are enough.
         with ThreadPoolExecutor(workers) as pool:
-            for facts in pool.map(prepare, range(len(sources))):
-                found.append(facts)
-                progress.report("Register pairs", len(found) / len(sources), patients=len(found))
+            try:
+                for facts in pool.map(prepare, range(len(sources))):
+                    found.append(facts)
+                    done = len(found) / len(sources)
+                    progress.report("Register pairs", done, patients=len(found))
+            except BaseException:
+                stop.set()
+                raise
         found = [
             facts for source, facts in zip(sources, found, strict=True) if not source.validation
         ]
@@ -183,7 +218,7 @@ def prepare_pairs(
         limits = facts.pop("limits")
         low, high = np.mean(limits, axis=0)
         content = {
-            "fingerprint": mark,
+            "made_of": mark,
             "training": [n for n, source in enumerate(sources) if not source.validation],
             "validation": [n for n, source in enumerate(sources) if source.validation],
             "nyul": nyul.to_json(),
@@ -229,12 +264,15 @@ def _prepare_pair(
     source: PairSource,
     nyul: NyulStandard,
     spacing: tuple[float, float, float],
+    progress: Progress,
 ) -> dict:
     """Write the arrays of one pair and return what the model's domain needs to know of its MR."""
     mr = read_volume(source.mr, "MR")
     foreground = foreground_mask(mr)
+    ct = read_volume(source.ct, "CT")
+    _require_pair(number, source, mr, ct, foreground)
     normalized = nyul.apply(mr, foreground)
-    _save_pair(folder, number, normalized, read_volume(source.ct, "CT"), source, spacing)
+    _save_pair(folder, number, normalized, ct, source, spacing, progress)
     values = sitk.GetArrayViewFromImage(normalized)
     return {
         "limits": np.percentile(values, (0.1, 99.9)).tolist(),
@@ -245,6 +283,23 @@ def _prepare_pair(
     }
 
 
+def _require_pair(
+    number: int, source: PairSource, mr: sitk.Image, ct: sitk.Image, foreground: np.ndarray
+) -> None:
+    """Refuse an MR and a CT that are one volume, or stand in each other's place."""
+    who, what = f"of patient {number + 1} of the manifest", f"({source.mr}, {source.ct})"
+    advice = "name the MR in the column mr and the CT in the column ct."
+    region = image_like(foreground.astype(np.uint8), mr)
+    if equal_share(mr, ct, region, tolerance=0.5) >= SAME_SHARE:
+        raise SyntheticCTError(f"MR and CT {who} are the same volume {what}: {advice}")
+    lowest = [float(sitk.GetArrayViewFromImage(volume).min()) for volume in (mr, ct)]
+    if lowest[0] <= HIGHEST_AIR_HU < lowest[1]:
+        raise SyntheticCTError(
+            f"MR and CT {who} seem to be in each other's place {what}, as only the MR holds air "
+            f"in HU: {advice}"
+        )
+
+
 def _save_pair(
     folder: Path,
     number: int,
@@ -252,13 +307,15 @@ def _save_pair(
     ct: sitk.Image,
     source: PairSource,
     spacing: tuple[float, float, float],
+    progress: Progress,
 ) -> None:
     outside = float(sitk.GetArrayViewFromImage(mr).min())
     transform = None
     if not source.registered:
         from SyntheticCTLib.registration.rigid_and_deformable import register
 
-        transform = register(ct, mr, metric="mi", fill=outside).transform
+        found = register(ct, mr, metric="mi", fill=outside, progress=progress)
+        transform = found.transform
     grid = network_grid(ct, spacing)
     inside = image_like(np.ones(mr.GetSize()[::-1], np.float32), mr)
     valid = sitk.GetArrayFromImage(resample(inside, grid, transform, fill=0)) > 0.5

@@ -1,6 +1,8 @@
 """Volume files and DICOM folders in, SimpleITK images (mm, LPS) out, and back to files.
 
-Offers: reading, checks, plausible, writing, resampling, grids, marks, segmentation, mask_folder.
+Offers: reading, checks, hounsfield (is a CT in HU?), plausible (is an MR one?), sameness (are two
+    one?), writing, resampling, grids, marks, segmentation, mask_folder.
+Inside: nifti and whole (damaged files).
 May use: basics, dicom.
 """
 

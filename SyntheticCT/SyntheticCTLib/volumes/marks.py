@@ -12,6 +12,17 @@ PHANTOM_KEY = "SyntheticCTPhantom"
 """Metadata key, with the seed, by which the digital phantom's images are known."""
 
 
+def look_alike_note(name: str, image: sitk.Image) -> str:
+    """Return a note where ``image`` is the phantom's MRCAT look-alike, else ""."""
+    keys = set(image.GetMetaDataKeys())
+    if not {PHANTOM_KEY, "SyntheticCT"} <= keys or "SyntheticCTModel" in keys:
+        return ""
+    return (
+        f"{name} is an MRCAT look-alike that this program computed from a digital patient's mDixon "
+        "images with published bulk densities; it is not what the vendor's product would give."
+    )
+
+
 def keep_marks(image: sitk.Image, source: sitk.Image) -> sitk.Image:
     """Return ``image`` with the marks of a synthetic CT and of the phantom that ``source`` has."""
     for key in source.GetMetaDataKeys():

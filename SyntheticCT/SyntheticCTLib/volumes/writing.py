@@ -10,6 +10,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
+from SyntheticCTLib.basics.stages import users_path
 
 from .marks import SYNTHETIC_NOTE
 from .nifti import count_not_finite, read_nifti_header
@@ -35,11 +36,30 @@ def write_volume(image: sitk.Image, path: str | os.PathLike, *, compress: bool =
             sitk.WriteImage(image, str(stage), useCompression=compress, compressionLevel=3)
             if nifti:  # its writer says nothing of a full disk
                 count_not_finite(read_nifti_header(stage))
+            elif path.suffix.lower() == ".nrrd":  # nor does this one of the last bytes
+                _require_whole_nrrd(stage, image)
         except (RuntimeError, EOFError, OSError, zlib.error) as error:
             raise SyntheticCTError(
-                f"The volume {path} cannot be written: make sure that there is room on the disk."
+                f"The volume {users_path(path)} cannot be written: make sure that there is room "
+                "on the disk."
             ) from error
     return path
+
+
+def _require_whole_nrrd(path: Path, image: sitk.Image) -> None:
+    """Raise EOFError where the file that ``image`` was written to ends early."""
+    voxels = image.GetNumberOfPixels() * image.GetNumberOfComponentsPerPixel()
+    expected = voxels * image.GetSizeOfPixelComponent()
+    with path.open("rb") as stream:
+        header = b""
+        while (line := stream.readline()) not in (b"\n", b""):
+            header += line
+        found = stream.seek(0, os.SEEK_END) - len(header) - 1
+        if b"encoding: gzip" in header:
+            stream.seek(-4, os.SEEK_END)  # where gzip keeps the size (RFC 1952)
+            expected, found = expected % 2**32, int.from_bytes(stream.read(4), "little")
+    if found != expected:
+        raise EOFError
 
 
 def require_format(path: str | os.PathLike) -> None:

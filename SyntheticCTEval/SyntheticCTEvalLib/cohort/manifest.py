@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def read_cohort_manifest(
         SyntheticCTError: no manifest, nothing in it can be evaluated, or a name in it cannot be
             a file's.
     """
-    columns = manifest_columns(manifest)
+    columns = manifest_columns(manifest, _KNOWN, (CANDIDATE, DOSE))
     candidates = [c.removeprefix(CANDIDATE) for c in columns if c.startswith(CANDIDATE)]
     _check_candidates(candidates, manifest, model, "mr" in columns)
     doses = [name for name in [SCT] * model + candidates if f"{DOSE}{name}" in columns]
@@ -229,7 +230,8 @@ def _entry(
         prescription = _positive(cells["prescription_gy"])
         if prescription is None:
             fault = (
-                f"The prescription {cells['prescription_gy']!r} is no dose in Gy: give a number."
+                f"The prescription {cells['prescription_gy']!r} is no dose in Gy: give a "
+                "number, such as 50.4."
             )
     return PatientEntry(
         patient=row["patient"],
@@ -250,6 +252,8 @@ def _entry(
 
 
 def _positive(cell: str) -> float | None:
+    if re.fullmatch(r"\d{1,2},\d{1,2}", cell):  # 50,4 as German spreadsheets write it
+        cell = cell.replace(",", ".")
     try:
         value = float(cell)
     except ValueError:

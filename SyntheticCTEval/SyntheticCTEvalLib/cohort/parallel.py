@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import contextlib
 import importlib.util
 import logging
@@ -16,12 +18,14 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.interrupts import interrupts_wait
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
+from SyntheticCTLib.basics.stages import tidy
 
 from .patient import PatientTask, evaluate_patient
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _ONE_AT_A_TIME = threading.Lock()
 _CONNECT_S = 20
+_GONE = (concurrent.futures.CancelledError, asyncio.CancelledError)
 
 
 @dataclass
@@ -75,9 +79,10 @@ def evaluate_on_dask(
             same version, and must see the files under the same paths.
 
     Raises:
-        SyntheticCTError: nothing answers at ``scheduler``.
+        SyntheticCTError: nothing answers at ``scheduler``, or no longer.
     """
     from distributed import as_completed
+    from distributed.comm import CommClosedError
 
     waiting = list(reversed(tasks))
     with _client(workers, scheduler) as client:
@@ -92,12 +97,18 @@ def evaluate_on_dask(
         by_key = {task.folder.name: task for task in tasks}
         running = as_completed([submit() for _ in range(ahead)], loop=client.loop)
         for future in running:
-            error = future.exception()
-            yield (
-                future.result()
-                if error is None
-                else Outcome(by_key[future.key], _lost(error, scheduler))
-            )
+            outcome = None
+            try:
+                if (error := future.exception()) is None:
+                    outcome = future.result()
+            except _GONE as lost:
+                error = lost
+            if isinstance(error, (*_GONE, CommClosedError)):
+                raise SyntheticCTError(
+                    f"The dask scheduler{f' at {scheduler}' if scheduler else ''} is gone: start "
+                    "it again and run the same command; what was done until then is kept."
+                ) from error
+            yield outcome or Outcome(by_key[future.key], _lost(error, scheduler))
             if waiting:
                 running.add(submit())
 
@@ -156,8 +167,14 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
                 f"No dask scheduler answers at {scheduler}: start one and give its address, such "
                 "as tcp://host:8786."
             ) from error
-        with client:
-            yield client
+        log = logging.getLogger("distributed")
+        level = log.level
+        log.setLevel(logging.CRITICAL)  # its tracebacks would surround the sentence
+        try:
+            with client:
+                yield client
+        finally:
+            log.setLevel(level)
         return
     with _local_cluster(workers) as cluster, Client(cluster) as client:
         yield client
@@ -210,6 +227,9 @@ def _kill(cluster: Any) -> None:
         with contextlib.suppress(psutil.Error, TypeError):
             worker = psutil.Process(nanny.pid)
             worker.suspend()
-            for child in [*worker.children(recursive=True), worker]:
+            ended = [*worker.children(recursive=True), worker]
+            for child in ended:
                 with contextlib.suppress(psutil.Error):
                     child.kill()
+            psutil.wait_procs(ended, timeout=5)
+    tidy()  # working copies of the images that were being registered

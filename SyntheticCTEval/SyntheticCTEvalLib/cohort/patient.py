@@ -9,6 +9,7 @@ from typing import Any
 import SimpleITK as sitk
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import content_hash, origin
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.writing import write_volume
@@ -20,7 +21,7 @@ from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
 
-from .fingerprint import content_hash, write_card
+from .fingerprint import write_card
 from .manifest import SCT, PatientEntry
 from .records import PICTURES
 from .slices import cohort_pictures
@@ -133,6 +134,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         scene = None
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
     evaluation.notes = list(dict.fromkeys(notes))
+    options = task.made_of["settings"] | {"model_sha256": task.made_of["model"]}
+    evaluation.origin = origin(entry.inputs(), options, task.made_of["inputs"])
     task.folder.mkdir()
     for name, image in made.items():
         write_volume(image, task.folder / f"{name}.nrrd")

@@ -110,9 +110,14 @@ class Cohort:
         notes: parts that were skipped for want of a column, and why; warnings.
         baseline: candidate that the others are compared with ("MRCAT" where there is one,
             else the last).
+        registered: the candidates were registered onto the true CTs.
+        origin: what the results were made of (basics.fingerprint.origin); empty where that is
+            not known.
     """
 
     patients: list[PatientRecord]
     failed: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     baseline: str = ""
+    registered: bool = True
+    origin: dict[str, Any] = field(default_factory=dict)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,8 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.basics.stages import stage_in
+
+from SyntheticCTEvalLib.report.folder import earlier_results
 
 from .fingerprint import CARD, is_current
 from .manifest import SCT, PatientEntry, read_cohort_manifest
@@ -79,10 +82,8 @@ def run_cohort(
         )
     folder = require_writable_folder(output / PATIENTS)
     failed = {entry.patient: entry.fault for entry in entries if entry.fault}
-    with tempfile.TemporaryDirectory(
-        prefix=".partial-", dir=folder, ignore_cleanup_errors=True
-    ) as work:
-        tasks = _tasks(entries, settings, model_sha256, Path(work), failed, progress)
+    with stage_in(folder) as work:
+        tasks = _tasks(entries, settings, model_sha256, work, failed, progress)
         kept = {
             task.entry.patient
             for task in tasks
@@ -108,7 +109,23 @@ def run_cohort(
                 bar.failed(patient, error)
             else:
                 bar.ended(patient, "done")
-    return _collect(entries, folder, failed, notes, baseline)
+    cohort = _collect(entries, folder, failed, notes, baseline)
+    cohort.registered = settings.register
+    cohort.origin = _origin(manifest, settings, baseline, model_sha256)
+    return cohort
+
+
+def _origin(
+    manifest: str | os.PathLike, settings: CohortSettings, baseline: str, model_sha256: str
+) -> dict[str, Any]:
+    options = {
+        "registration": settings.register,
+        "dose": settings.dose,
+        "gamma_engine": settings.gamma_engine,
+        "baseline": baseline,
+        "model_sha256": model_sha256,
+    }
+    return origin({"manifest": manifest}, options)
 
 
 def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:
@@ -140,6 +157,11 @@ def _check_places(
 ) -> None:
     """Refuse outputs that would replace anything but results of this command."""
     refuse_overwrite(output, [manifest, *_inputs(entries, settings)])
+    if earlier := earlier_results(output):
+        raise SyntheticCTError(
+            f"The folder {output} holds the results of one patient's evaluation, such as "
+            f"{earlier[0].name}: choose another output, or take them away."
+        )
     for entry in entries:
         folder = output / PATIENTS / entry.patient
         if folder.exists() and not (folder / CARD).is_file() and any(folder.iterdir()):
@@ -269,5 +291,11 @@ def _collect(
         notes.append(
             f"Results of an earlier run are left in the folders of {', '.join(stale)} and not "
             "counted."
+        )
+    others = [path.parent.name for path in folder.glob(f"*/{CARD}")]
+    if gone := sorted(set(others) - set(names)):
+        notes.append(
+            f"Results of patients that are not in the manifest are left in the folders "
+            f"{', '.join(gone)} and not counted."
         )
     return Cohort(patients=records, failed=failed, notes=notes, baseline=baseline)

@@ -11,6 +11,13 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frames_differ
 from SyntheticCTLib.volumes.resampling import resample
 
+from .plausibility import (
+    notes_of,
+    notes_of_pair,
+    notes_of_prescription,
+    notes_of_target,
+    require_possible,
+)
 from .recalculation import describe, dose_grid, plan_for_target, recalculate_dose
 
 
@@ -69,16 +76,23 @@ def imported_doses(
     doses: Mapping[str, sitk.Image],
     names: list[str],
     prescription_gy: float | None,
+    target: tuple[str, sitk.Image] | None = None,
 ) -> Doses:
     """Return doses that were given, checked against the CT that they should lie on.
 
     Args:
         names: of the candidates; those without a dose are noted.
         prescription_gy: the largest reference dose when None.
+        target: name and mask of the structure that should get the prescription.
 
     Raises:
-        SyntheticCTError: the dose on the true CT does not reach the body.
+        SyntheticCTError: the dose on the true CT does not reach the body, or a dose cannot be
+            one (see plausibility.require_possible).
     """
+    given = {name: doses[name] for name in names if name in doses}
+    every = {"the true CT": reference, **given}
+    for whose, dose in every.items():
+        require_possible(dose, f"dose on {whose}")
     largest = float(sitk.GetArrayViewFromImage(reference).max())
     inside = resample(body, reference, fill=0, nearest=True)
     if not sitk.GetArrayViewFromImage(inside).any():
@@ -86,19 +100,23 @@ def imported_doses(
             "The dose on the true CT does not reach the body in the CT: check that both belong to "
             "the same patient and frame."
         )
-    notes = []
+    notes = [note for whose, dose in every.items() for note in notes_of(dose, whose)]
+    for name, dose in given.items():
+        notes += notes_of_pair(reference, dose, name)
+    if prescription_gy:
+        notes += notes_of_prescription(reference, prescription_gy)
+    if target:
+        for whose, dose in every.items():
+            notes += notes_of_target(dose, whose, *target, prescription_gy or largest)
     if frames_differ(reference, ct):
         notes.append(
             "The dose on the true CT and the CT are of different frames of reference: check that "
             "the dose lies where it should."
         )
-    definition = f"Imported; largest dose on the true CT {largest:.2f} Gy."
-    if not prescription_gy:
-        definition += " No prescription was given: the largest dose stands for it."
     notes += [
         f"No dose was given for {name}, so its gamma is left out."
         for name in names
         if name not in doses
     ]
-    given = {name: doses[name] for name in names if name in doses}
+    definition = f"Imported; largest dose on the true CT {largest:.2f} Gy."
     return Doses(reference, given, prescription_gy or largest, definition, notes)

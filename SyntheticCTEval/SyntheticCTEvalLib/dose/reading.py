@@ -18,8 +18,8 @@ def read_dose(path: str | os.PathLike, unit: str | None = None) -> sitk.Image:
 
     DICOM RTDOSE is multiplied by its DoseGridScaling; a volume file never is, because
     whatever wrote it (SlicerRT, a Monte Carlo program) wrote dose. The result carries the
-    metadata ``DoseUnits`` ("GY") and, from RTDOSE, ``FrameOfReferenceUID``, ``DoseType`` and
-    ``DoseSummationType`` where the file has them.
+    metadata ``DoseUnits`` ("GY") and, from RTDOSE, ``FrameOfReferenceUID`` and what the dose is
+    the sum of (plausibility.SUM_KEYS), where the file says so.
 
     Args:
         path: a DICOM RTDOSE file, a folder that holds exactly one, or a volume file (NRRD,
@@ -29,7 +29,8 @@ def read_dose(path: str | os.PathLike, unit: str | None = None) -> sitk.Image:
 
     Raises:
         SyntheticCTError: unreadable, no dose, a unit that is unknown, relative or contradicts
-            ``unit``, frames that are not equally spaced, negative or NaN dose, or a volume
+            ``unit``, frames that are not equally spaced, NaN, dose that is negative beyond
+            noise or larger than any dose can be (see plausibility), or a volume
             file without a unit whose maximum cannot be gray.
     """
     path = Path(path)

@@ -154,6 +154,7 @@ def _total(
     total = np.zeros(grid.GetSize()[::-1], dtype=np.float32)
     for units, dose in zip(plan.monitor_units, doses, strict=True):
         total += np.float32(units) * dose
+    np.maximum(total, 0, out=total)  # the kernel's transforms round to a little below 0
     total[sitk.GetArrayFromImage(resample(body, grid, fill=0, nearest=True)) == 0] = 0
     if not total.any():
         raise SyntheticCTError(

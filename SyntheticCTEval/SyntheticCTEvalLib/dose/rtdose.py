@@ -12,6 +12,7 @@ from pydicom.errors import InvalidDicomError
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.dicom.frame_of_reference import FRAME
 
+from .plausibility import require_possible
 from .units import agreed_unit, check_dose, gray_per
 
 RT_DOSE_STORAGE = "1.2.840.10008.5.1.4.1.1.481.2"
@@ -82,11 +83,38 @@ def read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
     values = (stored.astype(np.float64) * float(dataset.DoseGridScaling) * gray).astype(np.float32)
     image = _placed(values, dataset, what)
     image.SetMetaData("DoseUnits", "GY")
-    for name in (FRAME, "DoseType", "DoseSummationType"):
-        if dataset.get(name):
-            image.SetMetaData(name, str(dataset.get(name)))
-    # A single plane is no volume, but gamma can be computed in it.
-    return image if len(values) == 1 else check_dose(image, what)
+    if dataset.get(FRAME):
+        image.SetMetaData(FRAME, str(dataset.get(FRAME)))
+    for key, value in _summed_up(dataset).items():
+        image.SetMetaData(key, value)
+    if len(values) > 1:
+        return check_dose(image, what)
+    require_possible(image, what)  # no volume, but gamma can be computed in it
+    return image
+
+
+def _summed_up(dataset: Dataset) -> dict[str, str]:
+    """What the dose is the sum of, where the header says so, by plausibility.SUM_KEYS."""
+    plans = list(dataset.get("ReferencedRTPlanSequence") or [])
+    groups = [g for p in plans for g in p.get("ReferencedFractionGroupSequence") or []]
+    beams = [b for g in groups for b in g.get("ReferencedBeamSequence") or []]
+
+    def numbers(keyword: str) -> str:
+        found = (item.get(keyword) for item in (dataset, *plans, *groups, *beams))
+        return ", ".join(sorted({str(number) for number in found if number not in (None, "")}))
+
+    kind = str(dataset.get("DoseSummationType") or "").strip().upper()
+    facts = {
+        "DoseSummationType": kind,
+        "DoseType": str(dataset.get("DoseType") or ""),
+        "DosePlans": str(len(plans) or ""),
+        "DoseFractions": numbers("NumberOfFractionsPlanned"),
+        "DoseFractionGroups": numbers("ReferencedFractionGroupNumber"),
+        "DoseFraction": numbers("ReferencedFractionNumber"),
+        # Of a whole plan's beams the numbers may differ from copy to copy.
+        "DoseBeams": "" if "PLAN" in kind else numbers("ReferencedBeamNumber"),
+    }
+    return {key: value for key, value in facts.items() if value}
 
 
 def _rtdose_unit(dataset: Dataset, what: str, unit: str | None) -> float:

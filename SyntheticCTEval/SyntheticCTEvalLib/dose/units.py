@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
+from SyntheticCTLib.dicom.frame_of_reference import FRAME
 from SyntheticCTLib.volumes.checks import check_volume
 
+from .plausibility import IMPLAUSIBLE_GY, SUM_KEYS, require_possible
+
 GRAY_PER_UNIT = {"gy": 1.0, "gray": 1.0, "cgy": 0.01, "centigray": 0.01}
-
-
-IMPLAUSIBLE_GY = 250.0
-"""A volume file without a unit that exceeds this is not taken for gray without being asked."""
-
 
 _UNIT_KEYS = {"doseunits", "doseunit", "units", "unit"}
 
 
 def check_dose(image: sitk.Image, what: str) -> sitk.Image:
-    """Return ``image`` when it is a 3D scalar volume, finite, not constant, not negative.
+    """Return ``image`` (Gy) when it is a 3D scalar volume, finite, not constant, and can be a dose.
 
     Raises:
-        SyntheticCTError: with ``what`` naming the dose.
+        SyntheticCTError: with ``what`` naming the dose; see plausibility.require_possible.
     """
     image = check_volume(image, what)
-    lowest = float(sitk.GetArrayViewFromImage(image).min())
-    if lowest < 0:
-        raise SyntheticCTError(
-            f"The {what} holds negative dose (down to {lowest:.3g}): give a dose, not a difference "
-            "of doses, and resample doses with linear interpolation."
-        )
+    require_possible(image, what)
     return image
 
 
@@ -85,10 +77,12 @@ def in_gray(image: sitk.Image, what: str, unit: str | None = None) -> sitk.Image
                 f"The {what} does not say its unit and reaches {highest:g}, which cannot be Gy: "
                 'give the unit, "Gy" or "cGy", or export the dose in Gy.'
             )
-    dose = sitk.Cast(check_dose(image, what), sitk.sitkFloat32)
+    dose = sitk.Cast(check_volume(image, what), sitk.sitkFloat32)
     if gray != 1.0:
         dose *= gray
-    if frame_of(image):
-        dose.SetMetaData(FRAME, frame_of(image))
+    require_possible(dose, what)
+    for key in (FRAME, *SUM_KEYS):
+        if image.HasMetaDataKey(key):
+            dose.SetMetaData(key, image.GetMetaData(key))
     dose.SetMetaData("DoseUnits", "GY")
     return dose

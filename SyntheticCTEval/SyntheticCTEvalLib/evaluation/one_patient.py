@@ -14,18 +14,35 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.hounsfield import require_hu
+from SyntheticCTLib.volumes.marks import look_alike_note
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
-from SyntheticCTEvalLib.gamma.comparison import DoseComparison, compare_doses
+from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
+from SyntheticCTEvalLib.gamma.comparison import DoseComparison, compare_doses, rates_inside
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
+from SyntheticCTEvalLib.image.background import background_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
+from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
-from SyntheticCTEvalLib.placement.coverage import Coverage, common_coverage, completed
+from SyntheticCTEvalLib.placement.bending import BENDING_DEFINITIONS, bending_figures
+from SyntheticCTEvalLib.placement.coverage import (
+    COVERAGE_DEFINITIONS,
+    Coverage,
+    completed,
+    coverage_of,
+)
 from SyntheticCTEvalLib.placement.place import Placed, place_candidates, place_definition
-from SyntheticCTEvalLib.structures.dvh import DVH_DEFINITIONS, Dvh, compare_dvhs, dvh_metrics
-from SyntheticCTEvalLib.structures.target import find_target
+from SyntheticCTEvalLib.structures.dvh import (
+    DVH_DEFINITIONS,
+    StructureDvhs,
+    compare_dvhs,
+    dvh_metrics,
+)
+from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
 from .results import CandidateResult, Evaluation
+from .same_inputs import warn_of_same_inputs
 from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
 
 
@@ -55,67 +72,97 @@ def evaluate(
         mr, histograms: shown in report and scene, not evaluated.
 
     Raises:
-        SyntheticCTError: no overlap, an unknown target, an empty region.
+        SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
+            region.
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
+    require_hu(ct, "true CT", progress)
+    _name_look_alikes(candidates, progress)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
-    progress.report("Body contour", 0)
-    body = body_contour(ct, "CT")
-    progress.report("Body contour", 1)
+    body = _body(ct, progress)
+    warn_of_same_inputs(ct, body, candidates, mr, progress)
 
     placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
-    coverage = common_coverage(ct, body, placed.values(), region)
-    results = {name: _image(ct, body, name, p, coverage) for name, p in placed.items()}
+    coverage = coverage_of(ct, body, placed, region, progress)
+    results = {n: _image(ct, body, n, p, coverage, progress) for n, p in placed.items()}
     given, gamma, dvhs, notes = None, {}, {}, []
     if settings.dose:
         if dose_ct is None:
-            mask = image_like(coverage.voxels.astype(np.uint8), ct)
-            at = structures.get(target) if target else None
-            given = _recalculated(ct, body, results, at, coverage, settings, progress)
+            masks = {name: _mask(voxels, ct) for name, voxels in coverage.each.items()}
+            at = structures[target] if target else None
+            given = _recalculated(ct, body, results, placed, at, settings, progress)
         else:
-            mask, names = region, list(candidates)
-            given = imported_doses(
-                ct, body, dose_ct, dict(doses or {}), names, settings.prescription_gy
-            )
+            masks = dict.fromkeys(candidates, region)
+            at = (target, structures[target]) if target else None
+            given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
+        engine, criteria = settings.gamma_engine, settings.criteria(given.prescription_gy)
         gamma = compare_doses(
-            given.reference,
-            given.evaluated,
-            settings.criteria(given.prescription_gy),
-            mask,
-            engine=settings.gamma_engine,
-            progress=progress,
+            given.reference, given.evaluated, criteria, masks, engine=engine, progress=progress
         )
         if structures:
             progress.report("Dose-volume histograms", 0)
             dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
             progress.report("Dose-volume histograms", 1)
-    notes = [*given.notes, *notes] if given else ["Dose was not evaluated, as asked for."]
+    origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
+    for note in [*(given.notes if given else []), *notes, *told]:
+        progress.warn(note)
+    common = _mask(coverage.common, ct) if coverage.differs else None
     return Evaluation(
         ct=ct,
         body=body,
-        candidates={n: _with_dose(r, given, gamma.get(n), dvhs) for n, r in results.items()},
+        candidates={
+            n: _with_dose(r, given, gamma.get(n), dvhs, common) for n, r in results.items()
+        },
         dose_ct=given.reference if given else None,
         mr=mr,
         histograms=histograms,
         structures=structures,
         target=target,
-        dvh_ct={structure: found[""] for structure, found in dvhs.items()},
+        dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         prescription_gy=given.prescription_gy if given else None,
-        definitions=_definitions(settings, coverage, given, gamma, dvhs),
-        notes=notes + [warning for warning in progress.warnings if warning not in notes],
+        definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
+        notes=progress.warnings,
     )
 
 
+def _body(ct: sitk.Image, progress: Progress) -> sitk.Image:
+    progress.report("Body contour", 0)
+    body = body_contour(ct, "CT")
+    progress.report("Body contour", 1)
+    return body
+
+
+def _name_look_alikes(candidates: Mapping[str, sitk.Image], progress: Progress) -> None:
+    for note in (look_alike_note(name, image) for name, image in candidates.items()):
+        if note:
+            progress.warn(note)
+
+
 def _image(
-    ct: sitk.Image, body: sitk.Image, name: str, placed: Placed, coverage: Coverage
+    ct: sitk.Image,
+    body: sitk.Image,
+    name: str,
+    placed: Placed,
+    coverage: Coverage,
+    progress: Progress,
 ) -> CandidateResult:
-    own_body = body_contour(completed(placed.volume, ct, coverage.voxels), "CT")
-    evaluated = image_like(coverage.voxels.astype(np.uint8), ct)
-    metrics = compare_images(ct, placed.volume, body, own_body, region=evaluated)
-    metrics["coverage_body_percent"] = round(coverage.body_percent, 3)
-    difference = marked_difference(placed.volume, ct, coverage.voxels)
+    covered = coverage.each[name]
+    held = background_warning(name, ct, placed.volume, body, _mask(placed.covered, ct))
+    if held:
+        progress.warn(held)
+    own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
+    metrics = compare_images(ct, placed.volume, body, own_body, region=_mask(covered, ct))
+    metrics["coverage_body_percent"] = round(coverage.percent[name], 3)
+    if placed.stiff is not None:
+        stiff_body = body_contour(completed(placed.stiff, ct, placed.covered), "CT")
+        metrics |= rigid_figures(ct, placed.stiff, body, stiff_body, _mask(covered, ct))
+    metrics |= bending_figures(name, placed, body, progress)
+    if coverage.differs:
+        common = compare_images(ct, placed.volume, body, own_body, _mask(coverage.common, ct))
+        metrics["common"] = {key: value for key, value in common.items() if np.isscalar(value)}
+    difference = marked_difference(placed.volume, ct, covered)
     return CandidateResult(name, placed.volume, difference, own_body, metrics=metrics)
 
 
@@ -123,41 +170,75 @@ def _recalculated(
     ct: sitk.Image,
     body: sitk.Image,
     results: Mapping[str, CandidateResult],
+    placed: Mapping[str, Placed],
     target: sitk.Image | None,
-    coverage: Coverage,
     settings: EvaluationSettings,
     progress: Progress,
 ) -> Doses:
     doses = recalculated_doses(
         ct,
         body,
-        {n: (completed(r.volume, ct, coverage.voxels), r.body) for n, r in results.items()},
+        {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()},
         target,
         settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
         spacing_mm=settings.dose_spacing_mm,
         progress=progress,
     )
-    if not coverage.whole_body:
-        doses.notes.append(
-            "The candidates do not cover the whole body on the CT; for dose, the true CT was "
-            "taken where they do not, and gamma leaves those voxels out."
-        )
+    inside = sitk.GetArrayViewFromImage(body) > 0
+    doses.notes.extend(
+        f"{name} does not cover the whole body on the CT; for its dose, the true CT was taken "
+        "where it does not, and gamma leaves those voxels out."
+        for name, candidate in placed.items()
+        if not candidate.covered[inside].all()
+    )
     return doses
+
+
+def _imported(
+    ct: sitk.Image,
+    body: sitk.Image,
+    dose_ct: sitk.Image,
+    doses: Mapping[str, sitk.Image],
+    placed: Mapping[str, Placed],
+    target: tuple[str, sitk.Image] | None,
+    settings: EvaluationSettings,
+) -> Doses:
+    """Return given doses, those of the candidates where these have been laid."""
+    own = dict(doses)
+    for name in own.keys() & placed.keys():
+        if found := placed[name].registration:
+            bending = found.transform if found.deformed else None
+            own[name] = moved_dose(own[name], found.rigid, bending)
+    names, prescription = list(placed), settings.prescription_gy
+    given = imported_doses(ct, body, dose_ct, own, names, prescription, target)
+    if not settings.register:
+        return given
+    return replace(given, definition=f"{given.definition} {MOVED_DEFINITION}")
 
 
 def _with_dose(
     result: CandidateResult,
     doses: Doses | None,
     compared: DoseComparison | None,
-    dvhs: Mapping[str, Mapping[str, Dvh]],
+    dvhs: Mapping[str, StructureDvhs],
+    common: sitk.Image | None,
 ) -> CandidateResult:
-    """Return a candidate's image figures together with those of its dose."""
+    """Return a candidate's image figures together with those of its dose.
+
+    Args:
+        common: what all candidates cover, where that is not what each covers.
+    """
     if compared is None:
         return result
     metrics = result.metrics | {"gpr": compared.pass_rates()}
+    if common is not None:
+        rates = rates_inside(compared, doses.reference, common)
+        metrics["common"] = metrics["common"] | {"gpr": rates}
     if dvhs:
         metrics["dvh"] = {
-            structure: dvh_metrics(found[result.name], found[""], doses.prescription_gy)
+            structure: dvh_metrics(
+                found.candidates[result.name], found.same_part[result.name], doses.prescription_gy
+            )
             for structure, found in dvhs.items()
         }
     return replace(
@@ -166,9 +247,30 @@ def _with_dose(
         dose_difference=compared.difference,
         gamma=compared.gamma,
         hot_spots=compared.hot_spots,
-        dvh={structure: found[result.name] for structure, found in dvhs.items()},
+        dvh={structure: found.candidates[result.name] for structure, found in dvhs.items()},
         metrics=metrics,
     )
+
+
+def _origins(
+    settings: EvaluationSettings,
+    doses: Doses | None,
+    structures: Mapping[str, sitk.Image],
+    imported: bool,
+) -> tuple[dict[str, str], list[str]]:
+    """Return the lines that say where prescription and target come from, and notes."""
+    lines, notes = {}, []
+    if structures:
+        lines["target"], notes = describe_target(structures, settings.target)
+    if doses is None:
+        return lines, ["Dose was not evaluated, as asked for."]
+    lines["prescription_gy"] = settings.prescription_origin(imported)
+    if settings.prescription_gy is None:
+        notes.append(
+            f"{lines['prescription_gy']} Gamma's percentages and cutoffs, isodoses and "
+            "dose-volume figures refer to it."
+        )
+    return lines, notes
 
 
 def _definitions(
@@ -176,15 +278,22 @@ def _definitions(
     coverage: Coverage,
     doses: Doses | None,
     gamma: Mapping[str, DoseComparison],
-    dvhs: Mapping[str, Mapping[str, Dvh]],
+    dvhs: Mapping[str, StructureDvhs],
 ) -> dict[str, str]:
     """Return one line a number, from the rooms that made the numbers."""
-    lines = DEFINITIONS | {
+    lines = DEFINITIONS | COVERAGE_DEFINITIONS
+    lines |= {
         "registration": place_definition(settings.register),
         "region": coverage.definition,
     }
+    if settings.register:
+        lines |= BENDING_DEFINITIONS | RIGID_DEFINITIONS
     if doses:
         lines["dose"] = doses.definition
     for compared in gamma.values():
         lines |= {"gpr": compared.gamma.definition, "hot_spots": HOT_SPOTS_DEFINITION}
     return lines | (DVH_DEFINITIONS if dvhs else {})
+
+
+def _mask(voxels: np.ndarray, ct: sitk.Image) -> sitk.Image:
+    return image_like(voxels.astype(np.uint8), ct)

@@ -67,6 +67,7 @@ class Evaluation:
         prescription_gy: prescription dose in Gy.
         definitions: one line a number: region, window, normalisation, cutoff, interpolation.
         notes: what the reader must know (warnings, parts that were skipped and why).
+        origin: what it was made of (basics.fingerprint.origin); empty where that is not known.
     """
 
     ct: sitk.Image
@@ -81,6 +82,7 @@ class Evaluation:
     prescription_gy: float | None = None
     definitions: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
@@ -94,4 +96,5 @@ class Evaluation:
             },
             "prescription_gy": self.prescription_gy,
             "notes": self.notes,
+            "origin": self.origin,
         }

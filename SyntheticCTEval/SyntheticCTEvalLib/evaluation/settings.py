@@ -64,6 +64,20 @@ class EvaluationSettings:
             cap=self.gamma_cap,
         )
 
+    def prescription_origin(self, imported: bool) -> str:
+        """Return where the prescription comes from, in a sentence.
+
+        Args:
+            imported: doses are given and not recalculated.
+        """
+        if self.prescription_gy is not None:
+            return "As given."
+        if imported:
+            return "No prescription was given: the largest dose on the true CT stands for it."
+        return (
+            f"No prescription was given: {DEFAULT_PRESCRIPTION_GY:g} Gy, the study's, are assumed."
+        )
+
     def purposes(self, imported: bool) -> list[str]:
         """Return what packages are needed for, as SyntheticCTMRML.packages names it.
 

@@ -87,6 +87,7 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
         "prescription_gy": evaluation.prescription_gy,
         "definitions": evaluation.definitions,
         "notes": evaluation.notes,
+        "origin": evaluation.origin,
         "histograms": asdict(evaluation.histograms) if evaluation.histograms else None,
         "candidates": {name: _candidate_record(c) for name, c in candidates.items()},
         "dvh": {
@@ -147,6 +148,7 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         prescription_gy=record["prescription_gy"],
         definitions=record["definitions"],
         notes=record["notes"],
+        origin=record["origin"],
     )
     for name, found in record["candidates"].items():
         yield

@@ -1,5 +1,6 @@
 """Two doses and a criterion in, gamma, pass rates and hot spots out.
 
 Offers: comparison, engines (one pair; the engine is chosen there), criteria, hot_spots.
+Inside: exact and by_pymedphys (the engines), cells, tiles.
 May use: basics, dicom, volumes, dose.
 """

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.dose.difference import subtract_doses
 
 from .criteria import GammaCriteria, GammaResult
-from .engines import compute_gamma
+from .engines import _threshold, compute_gamma
 from .hot_spots import HotSpot, find_hot_spots
 
 
@@ -34,20 +35,43 @@ class DoseComparison:
         return {f"{cutoff:g}": rate for cutoff, rate in self.gamma.pass_rates.items()}
 
 
+def rates_inside(
+    compared: DoseComparison, reference: sitk.Image, mask: sitk.Image
+) -> dict[str, float]:
+    """Return the pass rates of what was evaluated inside ``mask`` (any grid), by cutoff; NaN for
+    none."""
+    inside = resample(sitk.Cast(mask != 0, sitk.sitkUInt8), reference, fill=0, nearest=True)
+    counted = sitk.GetArrayFromImage(inside) > 0
+    counted &= sitk.GetArrayViewFromImage(compared.gamma.evaluated) > 0
+    gamma = sitk.GetArrayViewFromImage(compared.gamma.gamma)
+    dose = sitk.GetArrayViewFromImage(reference)
+    rates = {}
+    for cutoff in compared.gamma.pass_rates:
+        part = gamma[counted & (dose >= _threshold(compared.gamma.criteria, cutoff, dose.dtype))]
+        rates[f"{cutoff:g}"] = 100 * float((part <= 1).mean()) if part.size else float("nan")
+    return rates
+
+
 def compare_doses(
     reference: sitk.Image,
     doses: Mapping[str, sitk.Image],
     criteria: GammaCriteria,
-    mask: sitk.Image | None,
+    masks: Mapping[str, sitk.Image | None],
     *,
     engine: str = "exact",
     progress: Progress = SILENT,
 ) -> dict[str, DoseComparison]:
-    """Compare every dose with the reference dose; see engines.compute_gamma."""
+    """Compare every dose with the reference dose; see engines.compute_gamma.
+
+    Args:
+        masks: by name, voxels that count, on any grid; None for all.
+    """
     compared = {}
     for name, dose in doses.items():
         progress.report(f"Gamma of {name}", 0)
-        gamma = compute_gamma(reference, dose, criteria, mask, engine=engine, progress=progress)
+        gamma = compute_gamma(
+            reference, dose, criteria, masks[name], engine=engine, progress=progress
+        )
         progress.report(f"Gamma of {name}", 1)
         difference = subtract_doses(dose, reference)
         compared[name] = DoseComparison(gamma, difference, find_hot_spots(gamma.gamma))

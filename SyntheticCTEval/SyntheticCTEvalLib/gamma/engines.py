@@ -17,13 +17,14 @@ from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of, frames_diff
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
 
+from SyntheticCTEvalLib.dose.plausibility import require_possible
+
 from .criteria import GammaCriteria, GammaResult
 from .exact import exact_gamma
 
 ENGINES = ("exact", "pymedphys")
 
 _ROUNDING = 2e-5
-_NEGATIVE = 1e-6
 
 
 def compute_gamma(
@@ -55,8 +56,8 @@ def compute_gamma(
 
     Raises:
         SyntheticCTError: a dose that is no 2D or 3D scalar image, holds NaN or infinite values, is
-            zero everywhere or negative anywhere; grids that do not
-            overlap; nothing to evaluate; an unknown engine.
+            zero everywhere or negative beyond noise; grids that do not overlap; nothing to
+            evaluate; an unknown engine.
     """
     criteria = criteria or GammaCriteria()
     if engine not in ENGINES:
@@ -173,11 +174,7 @@ def _check_dose(image: sitk.Image, what: str) -> None:
         raise SyntheticCTError(
             f"The {what} dose is nowhere above 0 Gy: give a dose distribution in Gy."
         )
-    if low < -_NEGATIVE * high:  # more than rounding
-        raise SyntheticCTError(
-            f"The {what} dose is negative, {low:g} Gy in places: give a dose in Gy, not a "
-            "difference of doses, and resample doses with linear interpolation."
-        )
+    require_possible(image, f"{what} dose")
 
 
 def _compare_frames(reference: sitk.Image, evaluated: sitk.Image, progress: Progress) -> None:

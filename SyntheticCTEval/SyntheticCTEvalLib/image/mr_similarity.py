@@ -10,14 +10,13 @@ from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
 
 from .body_agreement import body_contour, dice
-from .similarity import SSIM_SIGMA, SSIM_WINDOW, slice_ssim
+from .ssim import SSIM_SIGMA, SSIM_WINDOW, slice_ssim, whole_windows
 
 MR_PERCENTILES = (1, 99)
 HU_WINDOW = (-400, 600)
 """CT numbers that become 0 and 1: the window in which the reports show CT-like images."""
 
 _PLACED = "candidate on the MR's grid, not registered, linear interpolation"
-_COVERED = "the voxels of the MR that the candidate covers; n/a where it covers none"
 
 DEFINITIONS = {
     "ssim_mr": (
@@ -26,13 +25,16 @@ DEFINITIONS = {
         f"from {HU_WINDOW[0]} to {HU_WINDOW[1]} HU, both scaled to 0 to 1, clipped, and 0 "
         "outside their own body contour, where an MR holds noise only; in 2D in "
         f"every slice of the MR with a Gaussian window of {SSIM_WINDOW} x {SSIM_WINDOW} voxels "
-        f"(sigma {SSIM_SIGMA} voxels), data range 1, K1 = 0.01, K2 = 0.03; mean over {_COVERED}, "
-        f"but the {SSIM_WINDOW // 2} at the slices' edges. MR and CT differ in contrast, so that "
-        "it compares candidates with each other and is far from 1 for any of them."
+        f"(sigma {SSIM_SIGMA} voxels), data range 1, K1 = 0.01, K2 = 0.03; mean over the voxels "
+        "whose window lies wholly inside what the candidate covers of the MR and inside the "
+        f"slice, the {SSIM_WINDOW // 2} voxels at its edges left out; n/a where there is none. "
+        "MR and CT differ in contrast, so that it compares candidates with each other and is far "
+        "from 1 for any of them."
     ),
     "dsc_body_mr": (
         f"Dice similarity coefficient of the body contours of MR and candidate, {_PLACED}, "
-        f"2 |A and B| / (|A| + |B|), over {_COVERED}."
+        "2 |A and B| / (|A| + |B|), over the voxels of the MR that the candidate covers; n/a where "
+        "it covers none."
     ),
 }
 
@@ -73,12 +75,9 @@ def _compare(
     similarity = slice_ssim(
         scaled, _scaled(found, *HU_WINDOW) * (sitk.GetArrayViewFromImage(body) > 0), 1.0
     )
-    edge = SSIM_WINDOW // 2
-    similarity, counted = (a[:, edge:-edge, edge:-edge] for a in (similarity, counted))
+    whole = similarity[whole_windows(counted)]
     return {
-        "ssim_mr": float(similarity[counted].mean(dtype=np.float64))
-        if counted.any()
-        else float("nan"),
+        "ssim_mr": float(whole.mean(dtype=np.float64)) if whole.size else float("nan"),
         "dsc_body_mr": dice(mr_body * covered, body * covered),
     }
 

@@ -10,22 +10,13 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import image_like, same_grid
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
-from . import body_agreement
-from .ms_ssim import (
-    K1,
-    K2,
-    WEIGHTS,
-    WINDOW,
-    StructuralSimilarity,
-    structural_similarity_3d,
-)
+from . import background, body_agreement
+from .ms_ssim import K1, K2, SMALLEST, WEIGHTS, WINDOW, ms_ssim, ssim_3d
+from .ssim import SSIM_SIGMA, SSIM_WINDOW, slice_ssim, whole_windows
 from .surfaces import SURFACE_DEFINITION, surface_distances
 
 HU_RANGE = (-1024, 3071)
 """CT numbers of a 12-bit scanner, the range that SynthRAD evaluates with."""
-
-SSIM_SIGMA = 1.5
-SSIM_WINDOW = 11
 
 TISSUES: dict[str, tuple[float, float]] = {
     "air": (-np.inf, -200),
@@ -53,10 +44,16 @@ _BODY = "over the voxels inside the body contour of the true CT"
 _IMAGE = "over every voxel of the true CT's grid, the air and the couch around the patient included"
 _FLOOR = f"values below {HU_OUTSIDE} HU count as {HU_OUTSIDE} HU"
 _CLIPPED = f"both images clipped to {HU_RANGE[0]} to {HU_RANGE[1]} HU"
+_WHOLE = "whose window lies wholly inside what is compared (see region) and inside the"
+_SSIM_2D = (
+    f"Structural similarity (Wang 2004, by scikit-image), {_CLIPPED}: 2D, slice by slice, "
+    f"Gaussian window of {SSIM_WINDOW} x {SSIM_WINDOW} voxels (sigma {SSIM_SIGMA} voxels), data "
+    f"range {HU_RANGE[1] - HU_RANGE[0]} HU, K1 = {K1}, K2 = {K2}"
+)
 _SSIM_3D = (
-    f"uniform window of {WINDOW} x {WINDOW} x {WINDOW} voxels, mirrored at the image's edges, "
-    f"{_CLIPPED} and counted from {HU_RANGE[0]} HU, data range {HU_RANGE[1] - HU_RANGE[0]} HU, "
-    f"K1 = {K1}, K2 = {K2}"
+    f"Structural similarity (Wang 2004) in 3D, {_CLIPPED} and counted from {HU_RANGE[0]} HU: "
+    f"uniform window of {WINDOW} x {WINDOW} x {WINDOW} voxels (variances over n - 1), data range "
+    f"{HU_RANGE[1] - HU_RANGE[0]} HU, K1 = {K1}, K2 = {K2}"
 )
 _BONE = f"bone: voxels of the body contour above {BONE_HU:g} HU, the body that of the same image"
 
@@ -76,29 +73,42 @@ DEFINITIONS: dict[str, str] = {
     "psnr_image": (
         f"Peak signal-to-noise ratio in dB, 20 log10(4095 HU / RMSE), {_IMAGE}; {_CLIPPED}."
     ),
-    "psnr": f"Peak signal-to-noise ratio in dB, 20 log10(4095 HU / RMSE), {_BODY}; {_CLIPPED}.",
-    "ssim": (
-        f"Structural similarity (Wang 2004, by scikit-image), {_CLIPPED}: 2D, slice by slice, "
-        f"Gaussian window of {SSIM_WINDOW} x {SSIM_WINDOW} voxels (sigma {SSIM_SIGMA} voxels), "
-        "data range 4095 HU, K1 = 0.01, K2 = 0.03; mean over the whole image but the 5 voxels at "
-        "the slices' edges."
+    "psnr_body": (
+        f"Peak signal-to-noise ratio in dB, 20 log10(4095 HU / RMSE), {_BODY}; {_CLIPPED}."
     ),
-    "ssim_body": f"Mean of the same SSIM map (see ssim) {_BODY}.",
-    "ssim_3d": f"Structural similarity (Wang 2004) in 3D, mean {_IMAGE}; {_SSIM_3D}.",
+    "ssim": (
+        f"{_SSIM_2D}; mean over all voxels {_WHOLE} slice, the {SSIM_WINDOW // 2} voxels at its "
+        "edges left out; n/a where there is none."
+    ),
+    "ssim_body": (
+        f"{_SSIM_2D}; mean over the voxels inside the body contour of the true CT {_WHOLE} slice, "
+        f"the {SSIM_WINDOW // 2} voxels at its edges left out; n/a where there is none."
+    ),
+    "ssim_3d": (
+        f"{_SSIM_3D}; mean over all voxels {_WHOLE} image, the {WINDOW // 2} voxels and slices at "
+        "its ends left out; n/a where there is none."
+    ),
     "ssim_3d_body": (
-        f"Structural similarity (Wang 2004) in 3D, mean {_BODY}, everything outside set to "
-        f"{HU_RANGE[0]} HU in both; {_SSIM_3D}."
+        f"{_SSIM_3D}; everything outside the body contour of the true CT set to {HU_RANGE[0]} HU "
+        f"in both; mean over the voxels inside it {_WHOLE} image, the {WINDOW // 2} voxels and "
+        "slices at its ends left out; n/a where there is none."
     ),
     "ms_ssim": (
-        "Multi-scale structural similarity (Wang 2003) in 3D over five scales, each of half the "
-        "resolution (means of 2 x 2 x 2 voxels), contrast and structure weighted "
-        f"{', '.join(map(str, WEIGHTS))}, luminance at the coarsest scale, mean {_IMAGE}; "
-        f"{_SSIM_3D}."
+        "Multi-scale structural similarity (Wang 2003) in 3D, computed as ms_ssim_body is, "
+        f"{_IMAGE}."
     ),
     "ms_ssim_body": (
-        "Multi-scale structural similarity by SynthRAD2025's definition: the same (see ms_ssim) "
-        f"{_BODY} (not dilated), everything outside set to {HU_RANGE[0]} HU in both; at a coarser "
-        "scale the voxels of which at least half lies inside count; n/a where none is left."
+        "Multi-scale structural similarity as SynthRAD2025 computes it, "
+        f"{_BODY} (the mask, not dilated): {_CLIPPED}, set to {HU_RANGE[0]} HU outside the mask "
+        f"and counted from there; axes of fewer than {SMALLEST} voxels extended by their outermost "
+        f"ones, the mask too; at each of five scales (weights {', '.join(map(str, WEIGHTS))}) "
+        "luminance x contrast x structure to the power of the weight, not below 0, uniform "
+        f"window of {WINDOW} x {WINDOW} x {WINDOW} voxels (variances over n - 1), K1 = {K1}, "
+        f"K2 = {K2}, then the mean over the voxels of the mask at least {WINDOW // 2} inside the "
+        "image; the product of the means. To the next scale the mean of a voxel and its "
+        "predecessors (2 x 2 x 2, 0 before the first), every other voxel kept, and every other of "
+        "the mask; n/a where a scale has none left. Where only a part is compared (see region) "
+        "nothing else is in the mask."
     ),
     "dsc_body": body_agreement.DEFINITIONS["dsc_body"],
     "hd95_body": body_agreement.DEFINITIONS["hd95_body"],
@@ -126,17 +136,13 @@ DEFINITIONS: dict[str, str] = {
         "true CT: air below -200 HU, fat -200 to -28.5, soft tissue -28.5 to 100, spongy bone "
         f"100 to 575, compact bone from 575 HU; {_FLOOR}."
     ),
+    **background.DEFINITIONS,
     "coverage_body_percent": (
         "Part of the true CT's body contour, in percent, that all candidates cover; the figures "
         "are taken over this part."
     ),
 }
 """One line for each number, to be printed wherever the number is."""
-
-REGION_DEFINITION = (
-    "Every figure is limited to the region mask that was given: whole-image figures to the mask, "
-    "body figures to its part inside the body contour."
-)
 
 
 def mae(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) -> float:
@@ -187,67 +193,6 @@ def ssim_map(ct: sitk.Image, candidate: sitk.Image) -> sitk.Image:
     return image_like(slice_ssim(*clipped, HU_RANGE[1] - HU_RANGE[0]), ct)
 
 
-def slice_ssim(first: np.ndarray, second: np.ndarray, data_range: float) -> np.ndarray:
-    """Return scikit-image's structural similarity at every voxel (float32), slice by slice.
-
-    Args:
-        first, second: volumes (k, j, i), float32.
-        data_range: distance between the smallest and the largest value that there can be.
-
-    Raises:
-        SyntheticCTError: the slices are smaller than the window.
-    """
-    from skimage.metrics import structural_similarity
-
-    if min(first.shape[1:]) < SSIM_WINDOW:
-        raise SyntheticCTError(
-            f"SSIM needs slices of at least {SSIM_WINDOW} x {SSIM_WINDOW} voxels and these are "
-            f"{first.shape[2]} x {first.shape[1]}: give images of the whole patient."
-        )
-    values = np.empty(first.shape, dtype=np.float32)
-    for one, other, result in zip(first, second, values, strict=True):
-        _, result[:] = structural_similarity(
-            one,
-            other,
-            data_range=data_range,
-            gaussian_weights=True,
-            sigma=SSIM_SIGMA,
-            use_sample_covariance=False,
-            full=True,
-        )
-    return values
-
-
-def ssim(ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None) -> float:
-    """Return the mean structural similarity over the whole image, or inside ``mask``.
-
-    Without a mask the voxels whose window would leave the slice do not count, as in
-    scikit-image; with a mask they do.
-
-    Raises:
-        SyntheticCTError: the grids differ, or the slices are smaller than the window.
-    """
-    return _map_mean(ssim_map(ct, candidate), mask)
-
-
-def ssim_3d(
-    ct: sitk.Image, candidate: sitk.Image, mask: sitk.Image | None = None
-) -> StructuralSimilarity:
-    """Return SSIM in 3D and MS-SSIM over the whole image, or inside ``mask``.
-
-    As ``DEFINITIONS["ssim_3d"]`` to ``DEFINITIONS["ms_ssim_body"]`` say; with a mask everything
-    outside is -1024 HU in both images.
-
-    Raises:
-        SyntheticCTError: the grids differ.
-    """
-    _require_same_grid(ct, candidate, "candidate")
-    if mask is not None:
-        _require_same_grid(ct, mask, "mask")
-    inside = None if mask is None else _view(mask)
-    return structural_similarity_3d(_view(ct), _view(candidate), HU_RANGE, inside)
-
-
 def bone_mask(image: sitk.Image, body: sitk.Image, threshold: float = BONE_HU) -> sitk.Image:
     """Return the voxels of ``body`` above ``threshold`` HU (uint8, 0 or 1)."""
     return sitk.And(sitk.Cast(image > threshold, sitk.sitkUInt8), body != 0)
@@ -279,15 +224,20 @@ def compare_images(
         region: mask on that grid to which every figure is limited.
 
     Returns:
-        mae, me, rmse (HU) with _image and _body; psnr_image, psnr (in the body, dB); ssim,
-        ssim_3d, ms_ssim of the image and with _body; dsc_body, dsc_bone; hd95_body, msd_bone,
-        hd95_bone (mm); tissue_mae (HU by the names of :data:`TISSUES`; NaN where a tissue has no
-        voxel); hu_histogram (edges_hu, true_ct, candidate: lists).
+        mae, me, rmse (HU), psnr (dB) with _image and _body; ssim, ssim_3d, ms_ssim of the image
+        and with _body; dsc_body, dsc_bone; hd95_body, msd_bone, hd95_bone (mm); tissue_mae (HU by
+        the names of :data:`TISSUES`); background_hu; hu_histogram (edges_hu, true_ct, candidate:
+        lists). NaN where a figure has no voxel.
 
     Raises:
         SyntheticCTError: the grids differ, or no voxel is left to be compared.
     """
-    for image, what in ((candidate_body, "body contour"), (region, "region"), (ct_body, "body")):
+    for image, what in (
+        (candidate, "candidate"),
+        (candidate_body, "body contour"),
+        (region, "region"),
+        (ct_body, "body"),
+    ):
         if image is not None:
             _require_same_grid(ct, image, what)
     body = ct_body != 0
@@ -300,8 +250,6 @@ def compare_images(
             "No voxel of the patient is left to be compared: check that the true CT is in HU and "
             "shows the patient, and that the region lies inside."
         )
-    similarity = ssim_map(ct, candidate)
-    image_3d, body_3d = ssim_3d(ct, candidate, region), ssim_3d(ct, candidate, body)
     bone = bone_mask(ct, body), bone_mask(candidate, found_body)
     bone_distances = surface_distances(*bone, region)
     return {
@@ -312,24 +260,39 @@ def compare_images(
         "rmse_image": rmse(ct, candidate, region),
         "rmse_body": rmse(ct, candidate, body),
         "psnr_image": psnr(ct, candidate, region),
-        "psnr": psnr(ct, candidate, body),
-        "ssim": _map_mean(similarity, region),
-        "ssim_body": _map_mean(similarity, body),
-        "ssim_3d": image_3d.ssim,
-        "ssim_3d_body": body_3d.ssim,
-        "ms_ssim": image_3d.ms_ssim,
-        "ms_ssim_body": body_3d.ms_ssim,
+        "psnr_body": psnr(ct, candidate, body),
+        **_similarities(ct, candidate, ct_body, region),
         "dsc_body": body_agreement.dice(body, found_body),
         "hd95_body": body_agreement.hd95(body, found_body, region),
         "dsc_bone": body_agreement.dice(*bone),
         "msd_bone": bone_distances.mean,
         "hd95_bone": bone_distances.hd95,
         "tissue_mae": _tissue_mae(ct, candidate, body),
+        "background_hu": background.background_hu(ct, candidate, ct_body, region),
         "hu_histogram": {
             "edges_hu": list(HISTOGRAM_EDGES),
             "true_ct": hu_histogram(ct, body),
             "candidate": hu_histogram(candidate, body),
         },
+    }
+
+
+def _similarities(
+    ct: sitk.Image, candidate: sitk.Image, ct_body: sitk.Image, region: sitk.Image | None
+) -> dict[str, float]:
+    """Structural similarities of the image and of the body, inside ``region``."""
+    similarity = sitk.GetArrayFromImage(ssim_map(ct, candidate))
+    body = _view(ct_body) != 0
+    compared = np.ones_like(body) if region is None else _view(region) != 0
+    counted = whole_windows(compared)
+    volumes = _view(ct), _view(candidate), HU_RANGE
+    return {
+        "ssim": _mean(similarity[counted]),
+        "ssim_body": _mean(similarity[counted & body]),
+        "ssim_3d": ssim_3d(*volumes, compared=compared),
+        "ssim_3d_body": ssim_3d(*volumes, mask=body, compared=compared),
+        "ms_ssim": ms_ssim(*volumes, mask=compared),
+        "ms_ssim_body": ms_ssim(*volumes, mask=compared & body),
     }
 
 
@@ -355,14 +318,6 @@ def _error(
     error = np.clip(found.astype(np.float32), low, highest)
     error -= np.clip(true.astype(np.float32), low, highest)
     return error.ravel()
-
-
-def _map_mean(values: sitk.Image, mask: sitk.Image | None) -> float:
-    if mask is not None:
-        _require_same_grid(values, mask, "mask")
-        return _mean(_view(values)[_view(mask) != 0])
-    edge = SSIM_WINDOW // 2
-    return _mean(_view(values)[:, edge:-edge, edge:-edge])
 
 
 def _mean(values: np.ndarray) -> float:

@@ -1,5 +1,5 @@
 """True CT and candidates on any grids in, the candidates on the CT's grid and what they cover out.
 
-Offers: place (place_candidates, Placed), coverage (what of the body figures are over).
+Offers: place (place_candidates, Placed), coverage (what figures are over), bending (how far).
 May use: basics, volumes, registration.
 """

@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
 
 from .place import Placed
+
+WARNED_BELOW_PERCENT = 95.0
+REFUSED_BELOW_PERCENT = 10.0
+"""Of the body on the true CT (inside the region), what a candidate must cover."""
+COMMON_DIFFERS_PERCENT = 0.1
+"""Of the body: from here on, what all candidates cover is another region than what one covers."""
+
+COVERAGE_DEFINITIONS = {
+    "coverage_body_percent": (
+        "Share of the body on the true CT (inside the region, where one is given) that this "
+        "candidate covers; every figure is over that part. Below "
+        f"{WARNED_BELOW_PERCENT:g} % a note says so first, below {REFUSED_BELOW_PERCENT:g} % the "
+        "candidate is refused."
+    ),
+    "common": (
+        "The same figures over the voxels that all candidates cover, so that candidates can be "
+        "compared; there where candidates cover different parts of the body."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -19,44 +39,69 @@ class Coverage:
     """What figures are over.
 
     Attributes:
-        voxels: (k, j, i) on the true CT's grid.
-        body_percent: share of the body on the true CT that they hold.
-        whole_body: whether that is all of it.
+        each: by candidate, voxels (k, j, i) on the true CT's grid that it covers in the region.
+        percent: by candidate, share of the body (in the region) that it covers.
+        common: voxels that all candidates cover in the region.
+        differs: whether ``common`` is another part of the body than one of ``each``.
         definition: the line that says so.
     """
 
-    voxels: np.ndarray
-    body_percent: float
-    whole_body: bool
+    each: dict[str, np.ndarray]
+    percent: dict[str, float]
+    common: np.ndarray
+    differs: bool
     definition: str
 
 
-def common_coverage(
-    ct: sitk.Image, body: sitk.Image, placed: Iterable[Placed], region: sitk.Image | None
+def coverage_of(
+    ct: sitk.Image,
+    body: sitk.Image,
+    placed: Mapping[str, Placed],
+    region: sitk.Image | None,
+    progress: Progress = SILENT,
 ) -> Coverage:
-    """Return the voxels that all candidates cover inside ``region`` (a mask on any grid).
+    """Return what each candidate covers, and what all do, inside ``region`` (mask on any grid).
 
     Raises:
-        SyntheticCTError: none of them lies in the body, or the region holds no voxel of the CT.
+        SyntheticCTError: a candidate covers next to nothing of the body, or the region holds no
+            voxel of the CT or of the body.
     """
-    covered = _mask_on(region, ct)
-    for candidate in placed:
-        covered &= candidate.covered
-    inside = sitk.GetArrayViewFromImage(body) > 0
-    counted = int((covered & inside).sum())
-    if not counted:
+    counted = _mask_on(region, ct)
+    inside = counted & (sitk.GetArrayViewFromImage(body) > 0)
+    size = int(inside.sum())
+    if not size:
         raise SyntheticCTError(
-            "No voxel is left to evaluate: the candidates (or the region) do not cover the body "
-            "on the CT; check that they belong to the same patient and frame."
+            "No voxel is left to evaluate: the region holds nothing of the body on the CT; check "
+            "that both belong to the same patient and frame."
         )
-    share = 100 * counted / int(inside.sum())
-    limited = " inside the given region" if region is not None else ""
+    where = "the body on the true CT" + (" inside the region" if region is not None else "")
+    each, percent, common = {}, {}, counted.copy()
+    for name, candidate in placed.items():
+        each[name] = counted & candidate.covered
+        common &= candidate.covered
+        share = percent[name] = 100 * int((each[name] & inside).sum()) / size
+        if share < REFUSED_BELOW_PERCENT:
+            raise SyntheticCTError(
+                f"The candidate {name} covers {share:.1f} % of {where}, too little to be judged: "
+                "check that both belong to the same patient and frame, and that it is whole."
+            )
+        if share < WARNED_BELOW_PERCENT:
+            progress.warn(
+                f"{name} covers only {share:.1f} % of {where}: its figures say nothing of the rest."
+            )
+    all_cover = 100 * int((common & inside).sum()) / size
+    if not all_cover:
+        raise SyntheticCTError(
+            "No part of the body on the CT is covered by all candidates: evaluate them one by one."
+        )
+    parts = ", ".join(f"{name} {share:.1f} %" for name, share in percent.items())
     return Coverage(
-        voxels=covered,
-        body_percent=share,
-        whole_body=bool(covered[inside].all()),
-        definition=f"Every figure is over the voxels that all candidates cover{limited}: "
-        f"{share:.1f} % of the body on the true CT.",
+        each=each,
+        percent=percent,
+        common=common,
+        differs=max(percent.values()) - all_cover > COMMON_DIFFERS_PERCENT,
+        definition=f"Each candidate's figures are over what it covers of {where}: {parts}; all "
+        f"candidates cover {all_cover:.1f} %.",
     )
 
 

@@ -59,7 +59,7 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
         names = ["true CT"]
         for n, (name, colour) in enumerate(colours.items()):
             dvh = evaluation.candidates[name].dvh.get(structure)
-            if dvh is not None:
+            if dvh is not None and dvh.doses_gy.size:
                 style = LINE_STYLES[(n + 1) % len(LINE_STYLES)]
                 lines.append(axes.plot(*_curve(dvh), color=colour, linewidth=1.8, linestyle=style))
                 names.append(short(name))

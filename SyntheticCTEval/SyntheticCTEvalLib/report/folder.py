@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import refuse_overwrite
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.evaluation.results import NO_DIFFERENCE, Evaluation
-from SyntheticCTEvalLib.evaluation.stored import maps_of, write_parts
+from SyntheticCTEvalLib.evaluation.stored import PARTS, RECORD, maps_of, write_parts
 
 from .dvh_table import write_dvh_csv
 from .metrics import write_metrics, write_metrics_csv
@@ -32,6 +36,56 @@ DEFINITIONS = {
         "true CT, -1 where it was not evaluated."
     )
 }
+
+
+def result_names(candidates: Iterable[str]) -> list[str]:
+    """Return the name of every file and folder that an evaluation of ``candidates`` may write."""
+    kinds = ("registered", "difference", "dose", "dose_difference", "gamma")
+    maps = ["dose_CT", "evaluated", *(f"{kind}_{name}" for name in candidates for kind in kinds)]
+    return [*DOCUMENTS, SCENE, PARTS, *(f"{name}.nrrd" for name in maps)]
+
+
+def require_place(
+    folder: str | os.PathLike, candidates: Iterable[str], inputs: Iterable[str | os.PathLike]
+) -> None:
+    """Refuse, before any work, a folder that an evaluation of ``candidates`` may not write to.
+
+    Raises:
+        SyntheticCTError: results would replace an input or lie in one, an input is a result of
+            an earlier run that would go, or a cohort's results lie there.
+    """
+    inputs, folder = list(inputs), Path(folder)
+    if "patients" in _metrics_in(folder):
+        raise SyntheticCTError(
+            f"The folder {folder} holds the results of a cohort, of which the report and the "
+            "metrics would be replaced: choose another output."
+        )
+    for name in result_names(candidates):
+        refuse_overwrite(folder / name, inputs)
+    for path in earlier_results(folder):
+        refuse_overwrite(path, inputs)
+
+
+def earlier_results(folder: str | os.PathLike) -> list[Path]:
+    """Return what an evaluation of one patient has left in ``folder``, by its metrics.json.
+
+    Files that such an evaluation does not write are never among them.
+    """
+    folder = Path(folder)
+    metrics = _metrics_in(folder)
+    if "candidates" not in metrics or "patients" in metrics:
+        return []
+    paths = [folder / name for name in result_names(metrics["candidates"])]
+    own = (folder / PARTS / RECORD).is_file()
+    return [path for path in paths if path.exists() and (path.name != PARTS or own)]
+
+
+def _metrics_in(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) and "definitions" in found else {}
 
 
 class SceneWriter(Protocol):
@@ -94,16 +148,16 @@ def write_results(
         write_dvh_csv(evaluation, folder / "dvh.csv")
     for name, image in maps_of(evaluation):
         write_volume(image, folder / f"{name}.nrrd", compress=compress)
-    for candidate in list(evaluation.candidates.values())[:1]:  # one region for all of them
-        write_volume(_compared(candidate.difference), folder / "evaluated.nrrd", compress=compress)
+    differences = [candidate.difference for candidate in evaluation.candidates.values()]
+    write_volume(_compared(differences), folder / "evaluated.nrrd", compress=compress)
     progress.report("Report", 0)
     write_report(evaluation, folder / REPORT, title)
     progress.report("Report", 1)
 
 
-def _compared(difference: sitk.Image) -> sitk.Image:
-    found = np.isfinite(sitk.GetArrayViewFromImage(difference))
-    return image_like(found.astype(np.uint8), difference)
+def _compared(differences: list[sitk.Image]) -> sitk.Image:
+    found = [np.isfinite(sitk.GetArrayViewFromImage(each)) for each in differences]
+    return image_like(np.logical_and.reduce(found).astype(np.uint8), differences[0])
 
 
 def documents_in(folder: Path) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -135,10 +136,22 @@ def _facts(evaluation: Evaluation) -> list[tuple[str, str]]:
             ("Dose on the true CT", f"{_grid(evaluation.dose_ct)}, up to {largest:.2f} Gy")
         )
     if evaluation.prescription_gy is not None:
-        facts.append(("Prescription", f"{evaluation.prescription_gy:g} Gy"))
+        origin = evaluation.definitions.get("prescription_gy", "")
+        facts.append(("Prescription", f"{evaluation.prescription_gy:g} Gy. {origin}".strip()))
     target = planes.target_of(evaluation)
     shown = f"the target ({target[0]})" if target else "the body"
     facts.append(("Pictures cut through", f"the middle of {shown}"))
+    return facts + origin_facts(evaluation.origin)
+
+
+def origin_facts(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return in words what results were made of; nothing where that is not known."""
+    if not origin:
+        return []
+    facts = [("Computed", f"{origin['date'][:10]} by {origin['program']}")]
+    for what, found in origin["inputs"].items():
+        name = what[:1].upper() + what[1:]
+        facts.append((f"{name}, file", f"{found['file']} (SHA-256 {found['sha256'][:16]}…)"))
     return facts
 
 

@@ -40,15 +40,15 @@ def anatomy_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture:
         for column, values in enumerate(slices):
             board.paint(0, column, np.ma.masked_invalid(values), scale, ground=MISSING_COLOUR)
         note = (
-            " The MR is resampled for display only and not registered; grey is outside its field "
-            "of view."
+            " The MR is resampled for display only and not registered, so that no structure of the "
+            "CT is drawn over it; grey is outside its field of view."
         )
     scale = colour_scale("gray", *CT_WINDOW)
     for row, image in enumerate(images.values(), start=first):
         for column, plane in enumerate(planes):
             board.paint(row, column, plane.sample(image, HU_OUTSIDE), scale)
     board.bar(scale, "CT number in HU", "both", range(first, first + len(images)))
-    target = _outline_target(board, evaluation, TARGET_COLOUR, "Yellow")
+    target = _outline_target(board, evaluation, TARGET_COLOUR, "Yellow", first)
     return Picture(
         "Anatomy",
         f"CT-like images are shown from {CT_WINDOW[0]} to {CT_WINDOW[1]} HU.{note}{target}",
@@ -185,10 +185,12 @@ def reference_dose(evaluation: Evaluation) -> tuple[float, str]:
     return value, f"the largest dose on the true CT ({value:.2f} Gy)"
 
 
-def _outline_target(board: Board, evaluation: Evaluation, colour: str, word: str) -> str:
-    """Draw the target into every panel, where there is one, and return the words for it."""
+def _outline_target(
+    board: Board, evaluation: Evaluation, colour: str, word: str, first: int = 0
+) -> str:
+    """Draw the target into rows from ``first`` on, where there is one; return the words for it."""
     target = target_of(evaluation)
     if target is None:
         return ""
-    board.outline(target[1], colour, halo="white" if colour == "black" else "black")
+    board.outline(target[1], colour, halo="white" if colour == "black" else "black", first=first)
     return f" {word} line: {target[0]}."

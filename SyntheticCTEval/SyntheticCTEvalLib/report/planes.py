@@ -279,11 +279,13 @@ class Board:
                 stroke = patheffects.withStroke(linewidth=width + 1.4, foreground=halo)
                 drawn.set_path_effects([stroke])
 
-    def outline(self, mask: sitk.Image, colour: str, halo: str | None = None) -> None:
-        """Draw the edge of ``mask`` (0 or 1) into every panel, on a broader line ``halo``."""
+    def outline(
+        self, mask: sitk.Image, colour: str, halo: str | None = None, first: int = 0
+    ) -> None:
+        """Draw the edge of ``mask`` (0 or 1), on a broader line ``halo``, from row ``first`` on."""
         for column, plane in enumerate(self.planes):
             values = plane.sample(mask, 0)
-            for row in range(len(self.axes)):
+            for row in range(first, len(self.axes)):
                 self.lines(row, column, values, {0.5: colour}, halo=halo)
 
     def bar(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from SyntheticCTEvalLib.image.similarity import TISSUES
@@ -29,7 +29,7 @@ QUANTITIES: dict[str, Quantity] = {
     "me_image": Quantity("Mean error of the whole image", "HU", 1, ZERO),
     "rmse_body": Quantity("RMSE in the body", "HU", 1, LOWER),
     "rmse_image": Quantity("RMSE of the whole image", "HU", 1, LOWER),
-    "psnr": Quantity("PSNR in the body", "dB", 2, HIGHER),
+    "psnr_body": Quantity("PSNR in the body", "dB", 2, HIGHER),
     "psnr_image": Quantity("PSNR of the whole image", "dB", 2, HIGHER),
     "ssim": Quantity("SSIM of the whole image", "", 4, HIGHER),
     "ssim_body": Quantity("SSIM in the body", "", 4, HIGHER),
@@ -46,7 +46,16 @@ QUANTITIES: dict[str, Quantity] = {
     "gpr": Quantity("Gamma pass rate", "%", 2, HIGHER),
     "ssim_mr": Quantity("SSIM against the MR, unregistered", "", 4, HIGHER),
     "dsc_body_mr": Quantity("Dice of the body contour against the MR, unregistered", "", 4, HIGHER),
+    "background_hu": Quantity("Around the patient, where air is -1000", "HU", 0),
     "coverage_body_percent": Quantity("Part of the body that was compared", "%", 1),
+    "mae_body_rigid": Quantity("MAE in the body, registered rigidly alone", "HU", 1, LOWER),
+    "dsc_body_rigid": Quantity("Dice of the body contour, registered rigidly alone", "", 4, HIGHER),
+    "displacement_mean_mm": Quantity("Mean displacement by bending, in the body", "mm", 1),
+    "displacement_max_mm": Quantity("Largest displacement by bending, in the body", "mm", 1),
+    "jacobian_min": Quantity("Least Jacobian determinant in the body", "", 2),
+    "jacobian_max": Quantity("Largest Jacobian determinant in the body", "", 2),
+    "registration_dsc": Quantity("Dice of the bodies after the rigid registration", "", 3),
+    "registration_overlap_percent": Quantity("Overlap after the rigid registration", "%", 0),
 }
 """By key of metrics.json, in the order in which reports print them."""
 
@@ -69,6 +78,9 @@ def describe(key: tuple[str, ...]) -> Quantity:
     name, part = key[:2]
     if name == "dvh" and len(key) > 2:
         return _describe_dvh(part, key[2])
+    if name == "common":
+        inner = describe((part, key[2] if len(key) > 2 else ""))
+        return replace(inner, label=f"{inner.label}, where all candidates cover")
     found = QUANTITIES.get(name, Quantity(name.replace("_", " ")))
     label = found.label
     if name == "tissue_mae":

@@ -20,7 +20,7 @@ LABELS = {
     "rmse_image": "RMSE, whole image (HU)",
     "rmse_body": "RMSE, body (HU)",
     "psnr_image": "PSNR, whole image (dB)",
-    "psnr": "PSNR, body (dB)",
+    "psnr_body": "PSNR, body (dB)",
     "ssim": "SSIM, whole image",
     "ssim_body": "SSIM, body",
     "ssim_3d": "SSIM in 3D, whole image",
@@ -34,6 +34,7 @@ LABELS = {
     "hd95_bone": "95 % Hausdorff distance of the bones (mm)",
     "hu_histogram": "HU histogram",
     "tissue_mae": "MAE, {} (HU)",
+    "background_hu": "Around the patient, where air is -1000 (HU)",
     "coverage_body_percent": "Body covered by all candidates (%)",
     "gpr": "Gamma pass rate above {} % of the prescription (%)",
 }

@@ -8,6 +8,8 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import Progress
 
+from .nesting import SAME_MM, Nested, nested
+
 IN_PLANE_MM = 1.0
 """Largest pixel that contours are filled on."""
 
@@ -23,12 +25,18 @@ SMALLEST_PIXEL_MM = 0.1
 PLANE_TOLERANCE_MM = 0.1
 
 
+SAME_PLANE_MM = 0.3
+"""Contours that lie no farther apart along the normal are of one plane."""
+
+
 @dataclass(frozen=True)
 class Contours:
     """Contours of one ROI: points (n, 2; mm) in the plane, by position (mm) along the normal."""
 
     axes: np.ndarray
     planes: dict[float, list[np.ndarray]]
+    by_turns: bool = False
+    """Whether pixels inside an even number of contours lie outside, by the contours' own kind."""
 
     @property
     def positions(self) -> np.ndarray:
@@ -55,14 +63,14 @@ def by_plane(flat: list[np.ndarray]) -> dict[float, list[np.ndarray]]:
     order = np.argsort(heights, kind="stable")
     groups: list[list[int]] = []
     for index in order:
-        if groups and heights[index] - heights[groups[-1][0]] <= PLANE_TOLERANCE_MM:
+        if groups and heights[index] - heights[groups[-1][0]] <= SAME_PLANE_MM:
             groups[-1].append(int(index))
         else:
             groups.append([int(index)])
     planes = {}
     for group in groups:
-        # A contour that was stored twice would cancel itself.
-        once = {_outline(flat[i][:, :2]): flat[i][:, :2] for i in group}
+        # A contour that was stored twice would cancel itself where contours count by turns.
+        once = {_outline(points): points for points in (_traced_once(flat[i]) for i in group)}
         planes[float(heights[group].mean())] = list(once.values())
     return planes
 
@@ -70,6 +78,15 @@ def by_plane(flat: list[np.ndarray]) -> dict[float, list[np.ndarray]]:
 def _outline(points: np.ndarray) -> frozenset[tuple[float, float]]:
     """The points of a contour, whichever comes first and whichever way round."""
     return frozenset(map(tuple, np.round(points, 3).tolist()))
+
+
+def _traced_once(points: np.ndarray) -> np.ndarray:
+    """The points (n, 2; mm) of a contour, without a second round along the same line."""
+    half = len(points) // 2
+    first, second = points[:half, :2], points[half : 2 * half, :2]
+    if len(points) % 2 == 0 and half > 2 and np.abs(first - second).max() <= SAME_MM:
+        return first
+    return points[:, :2]
 
 
 def filled(
@@ -94,9 +111,26 @@ def filled(
     pixel = float(np.clip((high - low).max() / PIXELS_ACROSS, SMALLEST_PIXEL_MM, IN_PLANE_MM))
     columns, rows = np.maximum(np.ceil((high - low) / pixel).astype(int), 1)
     start = (low + high) / 2 - pixel * (np.array([columns, rows]) - 1) / 2
-    drawn = [
-        _even_odd(contours.planes[z], start, pixel, int(rows), int(columns)) for z in positions
-    ]
+    grid = (start, pixel, int(rows), int(columns))
+    drawn, twice, crossing = [], 0, 0
+    for z in positions:
+        if contours.by_turns:
+            drawn.append(_even_odd(contours.planes[z], *grid))
+            continue
+        plane = nested(contours.planes[z])
+        drawn.append(_painted(plane, grid))
+        twice += plane.twice
+        crossing += plane.crossing
+    if twice:
+        progress.warn(
+            f"The structure {name} has contours that are stored twice, up to {SAME_MM:g} mm apart, "
+            f"on {twice} planes; they count once."
+        )
+    if crossing:
+        progress.warn(
+            f"The structure {name} has contours that overlap in part on {crossing} planes; what "
+            "lies in any of them counts as inside."
+        )
     array = np.zeros((len(heights), rows, columns), np.uint8)
     for k, index in enumerate(chosen):
         if index >= 0:
@@ -146,6 +180,16 @@ def _slabs(
     limit = np.where(above, reach[chosen + 1], reach[chosen])
     chosen[distance.min(axis=1) > limit + 1e-6] = -1
     return heights, step, chosen
+
+
+def _painted(plane: Nested, grid: tuple[np.ndarray, float, int, int]) -> np.ndarray:
+    """Pixels (rows, columns; 0 or 1) inside the contours of a plane."""
+    if not (any(plane.holes) or plane.twice or plane.crossing):
+        return _even_odd(plane.polygons, *grid)
+    inside = np.zeros(grid[2:], np.uint8)
+    for polygon, hole in zip(plane.polygons, plane.holes, strict=True):
+        inside[_even_odd([polygon], *grid) != 0] = not hole
+    return inside
 
 
 def _even_odd(

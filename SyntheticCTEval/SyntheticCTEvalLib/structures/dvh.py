@@ -36,7 +36,8 @@ DVH_DEFINITIONS = {
     "dvh_doses": (
         "D98, D95, D50, D2: the least dose in Gy that 98, 95, 50 and 2 % of the structure's "
         "volume receive (ICRU 83: near-minimum D98, median D50, near-maximum D2). "
-        "Dmean, Dmin, Dmax: mean, lowest and highest dose of the samples in Gy."
+        "Dmean, Dmin, Dmax: mean, lowest and highest dose of the samples in Gy. Dose below 0, "
+        "which is noise, counts as 0 in all but the mean, and a mean below 0 is 0."
     ),
     "dvh_volumes": (
         "V50%, V95%, V107%: percent of the structure's volume that receives at least 50, 95 and "
@@ -44,14 +45,18 @@ DVH_DEFINITIONS = {
     ),
     "dvh_outside": (
         "outside_percent: part of the structure's volume that lies outside the dose grid (more "
-        "than half a voxel beyond its outermost voxel centres). Dose is not known there; the "
+        "than half a voxel beyond its outermost voxel centres), for a candidate outside its own "
+        "or the true CT's, or in that half voxel of one of them only. Dose is not known there; the "
         "other figures are of the part inside."
     ),
     "dvh_differences": (
-        "Figures that end in _difference: candidate minus true CT; doses in percent of the "
-        "prescription, volumes in percentage points."
+        "Figures that end in _difference: candidate minus true CT, both over the part of the "
+        "structure that both doses cover; doses in percent of the prescription, volumes in "
+        "percentage points."
     ),
-    "dvh_ct": "The same figures for the dose on the true CT.",
+    "dvh_ct": (
+        "The same figures for the dose on the true CT, over all of the structure that it covers."
+    ),
 }
 
 
@@ -159,89 +164,151 @@ def structure_samples(mask: sitk.Image, doses: list[sitk.Image]) -> Samples:
     return Samples(points, volume)
 
 
-def dose_volume_histogram(
-    dose: sitk.Image, mask: sitk.Image, samples: Samples | None = None
-) -> Dvh:
-    """Return the dose-volume histogram of a structure.
+def doses_at(dose: sitk.Image, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the dose at points (n, 3; mm, LPS), and which of them lie in its rim.
 
-    Args:
-        dose: 3D, Gy, any grid.
-        mask: as for :func:`structure_samples`.
-        samples: of ``mask``, where several doses are looked up in one structure.
-
-    Raises:
-        SyntheticCTError: the mask is empty.
+    Returns:
+        The dose (n,; float32), trilinear, NaN outside the grid; and whether the point lies
+        beyond the outermost voxel centres, in the half voxel that has their dose.
     """
-    samples = samples or structure_samples(mask, [dose])
     own = np.reshape(dose.GetDirection(), (3, 3)) * dose.GetSpacing()
-    indices = (samples.points - dose.GetOrigin()) @ np.linalg.inv(own).T
-    size = np.array(dose.GetSize())
-    inside = ((indices >= -0.5 - 1e-6) & (indices <= size - 0.5 + 1e-6)).all(axis=1)
-    count = int(inside.sum())
-    volume = samples.volume_mm3 / 1000
-    if not count:
-        nan, none = float("nan"), np.empty(0, np.float32)
-        return Dvh(volume, 100.0, nan, nan, nan, none, none)
-    values = ndimage.map_coordinates(
+    indices = (points - dose.GetOrigin()) @ np.linalg.inv(own).T
+    last = np.array(dose.GetSize()) - 1
+    beyond = np.maximum(-indices, indices - last).max(axis=1)
+    inside = beyond <= 0.5 + 1e-6
+    values = np.full(len(points), np.nan, np.float32)
+    values[inside] = ndimage.map_coordinates(
         sitk.GetArrayViewFromImage(dose),
         indices[inside][:, ::-1].T,
         output=np.float32,
         order=1,
         mode="nearest",
     )
-    ordered = np.sort(values)[::-1]
+    return values, inside & (beyond > 1e-6)
+
+
+def histogram_of(values: np.ndarray, volume_mm3: float) -> Dvh:
+    """Return the histogram of samples (n,; Gy, NaN where dose is not known) of a structure."""
+    known = values[np.isfinite(values)]
+    volume = volume_mm3 / 1000
+    if not known.size:
+        nan, none = float("nan"), np.empty(0, np.float32)
+        return Dvh(volume, 100.0, nan, nan, nan, none, none)
+    ordered = np.sort(np.maximum(known, 0))[::-1]
     return Dvh(
         volume_cm3=volume,
-        outside_percent=100 * (1 - count / len(inside)),
-        mean_gy=float(ordered.mean(dtype=np.float64)),
+        outside_percent=100 * (1 - known.size / values.size),
+        mean_gy=max(float(known.mean(dtype=np.float64)), 0.0),
         min_gy=float(ordered[-1]),
         max_gy=float(ordered[0]),
         doses_gy=ordered,
-        volumes_percent=Dvh.volumes_of(count),
+        volumes_percent=Dvh.volumes_of(known.size),
     )
+
+
+def dose_volume_histogram(dose: sitk.Image, mask: sitk.Image) -> Dvh:
+    """Return the dose-volume histogram of a structure.
+
+    Args:
+        dose: 3D, Gy, any grid.
+        mask: as for :func:`structure_samples`.
+
+    Raises:
+        SyntheticCTError: the mask is empty.
+    """
+    samples = structure_samples(mask, [dose])
+    return histogram_of(doses_at(dose, samples.points)[0], samples.volume_mm3)
+
+
+@dataclass(frozen=True)
+class StructureDvhs:
+    """The histograms of one structure.
+
+    Attributes:
+        ct: of the dose on the true CT, over what it covers.
+        candidates: by name, over what the candidate's dose and that on the true CT cover.
+        same_part: of the dose on the true CT over the same part, by candidate.
+    """
+
+    ct: Dvh
+    candidates: dict[str, Dvh]
+    same_part: dict[str, Dvh]
 
 
 def compare_dvhs(
     dose_ct: sitk.Image, doses: Mapping[str, sitk.Image], structures: Mapping[str, sitk.Image]
-) -> tuple[dict[str, dict[str, Dvh]], list[str]]:
-    """Return the histograms of every structure, on the true CT ("") and by candidate, and notes.
+) -> tuple[dict[str, StructureDvhs], list[str]]:
+    """Return the histograms of every structure, and notes.
 
     Notes name the structures that are empty or lie, wholly or in part, outside a dose grid.
     """
-    found: dict[str, dict[str, Dvh]] = {}
+    found: dict[str, StructureDvhs] = {}
     notes = []
-    every = {"": dose_ct, **doses}
     for name, mask in structures.items():
         try:
-            samples = structure_samples(mask, list(every.values()))
+            samples = structure_samples(mask, [dose_ct, *doses.values()])
         except SyntheticCTError:
             notes.append(f"The structure {name} is empty, so it has no dose-volume histogram.")
             continue
-        found[name] = {
-            key: dose_volume_histogram(dose, mask, samples) for key, dose in every.items()
-        }
-        outside = {
-            f"the dose on {key or 'the true CT'}": dvh.outside_percent
-            for key, dvh in found[name].items()
-            if dvh.outside_percent > 0
-        }
-        if len(set(outside.values())) == 1 and len(outside) == len(every):
-            outside = {"the dose grid": next(iter(outside.values()))}
-        for where, percent in outside.items():
-            part = "lies" if percent >= 100 else f"lies to {_percent(percent)} of its volume"
-            notes.append(
-                f"The structure {name} {part} outside {where}; "
-                + (
-                    "it has no dose-volume figures there."
-                    if percent >= 100
-                    else "its dose-volume figures are of the part inside."
-                )
+        volume = samples.volume_mm3
+        reference, reference_rim = doses_at(dose_ct, samples.points)
+        known = np.isfinite(reference)
+        ct = histogram_of(reference, volume)
+        candidates, same_part = {}, {}
+        outside = {"": ct.outside_percent}
+        for candidate, dose in doses.items():
+            values, rim = doses_at(dose, samples.points)
+            # In the rim of one dose only, the other would be held against a repeated value.
+            both = known & np.isfinite(values) & (rim == reference_rim)
+            outside[candidate] = 100 * (1 - np.count_nonzero(np.isfinite(values)) / values.size)
+            candidates[candidate] = histogram_of(np.where(both, values, np.nan), volume)
+            same_part[candidate] = (
+                ct
+                if (both == known).all()
+                else histogram_of(np.where(both, reference, np.nan), volume)
             )
+        found[name] = StructureDvhs(ct, candidates, same_part)
+        notes += _outside_notes(name, outside, candidates)
     return found, notes
 
 
+def _outside_notes(
+    name: str, outside: Mapping[str, float], candidates: Mapping[str, Dvh]
+) -> list[str]:
+    """Sentences on what of a structure lies outside a dose; ``outside`` by dose, "" the CT's."""
+    places = {
+        f"the dose on {key or 'the true CT'}": percent
+        for key, percent in outside.items()
+        if percent > 0
+    }
+    if len(set(places.values())) == 1 and len(places) == len(outside):
+        places = {"the dose grid": next(iter(places.values()))}
+    notes = []
+    for where, percent in places.items():
+        if percent >= 100:
+            notes.append(
+                f"The structure {name} lies outside {where}; it has no dose-volume figures there."
+            )
+            continue
+        notes.append(
+            f"The structure {name} lies to {_percent(percent)} of its volume outside {where}; its "
+            "dose-volume figures are of the part inside, and differences of what both doses cover."
+        )
+    for key, dvh in candidates.items():
+        if dvh.outside_percent >= 100 and max(outside[""], outside[key]) < 100:
+            notes.append(
+                f"No part of the structure {name} lies in both the dose on {key} and the dose on "
+                f"the true CT; {key} has no dose-volume figures of it."
+            )
+    return notes
+
+
 def dvh_metrics(candidate: Dvh, reference: Dvh, prescription_gy: float) -> dict[str, float]:
-    """Return the figures of a candidate with its differences to the true CT."""
+    """Return the figures of a candidate with its differences to the true CT.
+
+    Args:
+        candidate, reference: over the same part of the structure.
+    """
     values, own = candidate.figures(prescription_gy), reference.figures(prescription_gy)
     for key in [key for key in values if key[0] in "DV"]:
         scale = 100 / prescription_gy if key[0] == "D" else 1.0

@@ -12,7 +12,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.mask_folder import is_mask_folder, read_masks
 from SyntheticCTLib.volumes.segmentation import read_segmentation
 
-from .rtstruct import compare_frames, dicom_header, is_rtstruct, only_rtstruct, read_rtstruct
+from .rtstruct import dicom_header, is_rtstruct, only_rtstruct, read_rtstruct
 
 
 def read_structures(
@@ -25,24 +25,26 @@ def read_structures(
     """Return the structures in ``path`` as masks (uint8, 0 or 1) by name, in the file's order.
 
     A label map or .seg.nrrd keeps its grid. Every structure of an RTSTRUCT gets a grid of its
-    own, parallel to its contours: pixels of at most 1 mm whose centres lie inside an odd number
-    of its contours on a plane (holes, keyholes and several contours a plane come out right),
-    each plane filling the space up to half way to the next one, and half a contour spacing
-    beyond the last. Contours of any orientation; DICOM PS3.3 C.8.8.6.
+    own, parallel to its contours: pixels of at most 1 mm whose centres lie inside its contours
+    on a plane (see nesting.nested: holes, keyholes and several contours a plane come out right;
+    those of the type CLOSEDPLANAR_XOR count by turns), each plane filling the space up to half
+    way to the next one, and half a contour spacing beyond the last. Contours of any orientation;
+    DICOM PS3.3 C.8.8.6.
 
     Args:
         path: an RTSTRUCT file, a folder that holds exactly one, a segmentation, or a folder of
             masks (SyntheticCTLib.mask_folder).
         reference: the CT that the structures belong to; gives the thickness of a structure
-            with one contour plane, and its ``FrameOfReferenceUID`` is compared where known.
-        progress: receives a warning for every structure that is left out or has gaps.
+            with one contour plane, and structures of another ``FrameOfReferenceUID`` are left out.
+        progress: receives a warning for every structure that is left out, has gaps, or has
+            contours that overlap.
         end_caps: fill half a contour spacing beyond the first and the last contour of an
             RTSTRUCT's structure, so that its volume is area times spacing; planning systems
             differ in this (Eclipse ends its dose-volume histograms at the last contour).
 
     Raises:
         SyntheticCTError: missing, unreadable, neither RTSTRUCT nor segmentation, without any
-            closed contour, or nowhere near ``reference``.
+            closed contour, of another frame of reference, or nowhere near ``reference``.
     """
     path = Path(path)
     if not path.exists():
@@ -70,7 +72,6 @@ def _read_file(
             f"The structures {path} are a DICOM file of modality "
             f"{dataset.get('Modality', 'unknown')}, not RTSTRUCT: give the structure set."
         )
-    compare_frames(dataset, reference, progress)
     return read_rtstruct(dataset, reference, f"structures {path}", progress, end_caps)
 
 

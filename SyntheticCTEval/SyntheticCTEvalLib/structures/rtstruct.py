@@ -15,7 +15,8 @@ from SyntheticCTLib.dicom.frame_of_reference import frame_of
 
 from .contours import PLANE_TOLERANCE_MM, Contours, by_plane, filled, plane_axes, plane_normal
 
-CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+XOR = "CLOSEDPLANAR_XOR"
+CLOSED = ("CLOSED_PLANAR", XOR)
 
 
 def dicom_header(path: Path) -> Dataset | None:
@@ -50,20 +51,35 @@ def only_rtstruct(folder: Path) -> Dataset:
     return found[0]
 
 
-def compare_frames(dataset: Dataset, reference: sitk.Image, progress: Progress) -> None:
-    frames = {
-        str(item.get("FrameOfReferenceUID", ""))
+def _of_other_frames(
+    dataset: Dataset, names: dict[int, str], reference: sitk.Image, progress: Progress
+) -> set[int]:
+    """Numbers of the ROIs that were not drawn in the frame of reference of ``reference``."""
+    sets = {
+        str(item.get("FrameOfReferenceUID") or "")
         for item in dataset.get("ReferencedFrameOfReferenceSequence") or []
-    } | {
-        str(item.get("ReferencedFrameOfReferenceUID", ""))
+    } - {""}
+    only = next(iter(sets)) if len(sets) == 1 else ""
+    frames = {
+        int(item.ROINumber): str(item.get("ReferencedFrameOfReferenceUID") or only)
         for item in dataset.get("StructureSetROISequence") or []
+        if item.get("ROINumber") is not None
     }
-    frames.discard("")
-    if frames and frame_of(reference) not in ("", *frames):
-        progress.warn(
-            "The structures and the CT are of different frames of reference: check that the "
-            "structures lie where they should."
-        )
+    known = {number: frame for number, frame in frames.items() if frame}
+    own = frame_of(reference)
+    if not own:
+        if len(set(known.values())) > 1:
+            groups = (
+                " and ".join(names[n] for n, frame in known.items() if frame == one)
+                for one in dict.fromkeys(known.values())
+            )
+            progress.warn(
+                f"The structures lie in several frames of reference ({'; '.join(groups)}), and "
+                "the CT does not say which is its own: check where they lie, or give the CT as "
+                "the DICOM series that it is."
+            )
+        return set()
+    return {number for number, frame in known.items() if frame != own}
 
 
 def read_rtstruct(
@@ -74,6 +90,7 @@ def read_rtstruct(
         for item in dataset.get("StructureSetROISequence") or []
         if item.get("ROINumber") is not None
     }
+    elsewhere = _of_other_frames(dataset, names, reference, progress)
     found: dict[str, Contours] = {}
     drawn = set()
     for item in dataset.get("ROIContourSequence") or []:
@@ -84,16 +101,29 @@ def read_rtstruct(
                 "again."
             )
         drawn.add(int(number))
+        if int(number) in elsewhere:
+            continue
         name = _unique(names.get(number, f"ROI {number}"), found)
         contours = _contours(item, name, progress)
         if contours is not None:
             found[name] = contours
+    if elsewhere and not found:
+        raise SyntheticCTError(
+            f"The {what} ({', '.join(names[n] for n in sorted(elsewhere))}) lie in another frame "
+            "of reference than the CT, as those drawn on an MR do: give the structure set of this "
+            "CT, or a segmentation that was brought onto it."
+        )
     if not found:
         raise SyntheticCTError(
             f"The {what} hold no closed contour: export the structure set with its contours."
         )
+    for number in sorted(elsewhere):
+        progress.warn(
+            f"The structure {names[number]} lies in another frame of reference than the CT, as "
+            "those drawn on an MR do; it is left out."
+        )
     for number, name in names.items():
-        if number not in drawn:
+        if number not in drawn | elsewhere:
             progress.warn(f"The structure {name} has no contour and is left out.")
     gaps = [np.diff(contours.positions) for contours in found.values()]
     common = float(np.median(np.concatenate(gaps))) if any(len(g) for g in gaps) else 0.0
@@ -112,7 +142,7 @@ def _unique(name: str, taken: dict) -> str:
 
 def _contours(item: Dataset, name: str, progress: Progress) -> Contours | None:
     """The closed contours of an ROI; None, with a warning, where it has none to be filled."""
-    polygons, others = [], set()
+    polygons, others, by_turns = [], set(), False
     for contour in item.get("ContourSequence") or []:
         kind = str(contour.get("ContourGeometricType", "unknown"))
         if kind not in CLOSED:
@@ -125,6 +155,7 @@ def _contours(item: Dataset, name: str, progress: Progress) -> Contours | None:
             continue
         if len(points) > 2 and np.isfinite(points).all():
             polygons.append(points)
+            by_turns = by_turns or kind == XOR
     if others:
         progress.warn(
             f"Contours of {name} that are not closed in a plane ({', '.join(sorted(others))}) "
@@ -141,7 +172,7 @@ def _contours(item: Dataset, name: str, progress: Progress) -> Contours | None:
     if max(np.ptp(points[:, 2]) for points in flat) > 2 * PLANE_TOLERANCE_MM:
         progress.warn(f"The contours of {name} do not lie in parallel planes; it is left out.")
         return None
-    return Contours(axes, by_plane(flat))
+    return Contours(axes, by_plane(flat), by_turns)
 
 
 def _points(contour: Dataset) -> np.ndarray:

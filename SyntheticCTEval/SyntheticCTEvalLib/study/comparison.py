@@ -29,7 +29,7 @@ from .values import TABLES, CohortValues, Key, key_text
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 SIGNIFICANT = 0.05
-_SAME_BY_CONSTRUCTION = ("coverage_body_percent",)
+_NOT_COMPARED = ("background_hu", "coverage_body_percent")
 
 DEFINITIONS = {
     "statistics": (
@@ -184,7 +184,7 @@ def _is_compared(key: Key) -> bool:
     """Leave out what says the same as another figure, or nothing about the candidate."""
     if key[0] == "dvh":
         return key[-1].endswith(DIFFERENCE)
-    return key[0] not in _SAME_BY_CONSTRUCTION
+    return key[0] not in _NOT_COMPARED
 
 
 def _compare(values: CohortValues, family: str, key: Key, candidate: str) -> CohortComparison:

@@ -30,8 +30,12 @@ Pictures = Mapping[str, CohortPictures]
 """By patient."""
 
 
-def figure1(values: CohortValues, pictures: Pictures) -> Picture | None:
-    """Return true CT and candidates before and after registration (paper, Figure 1)."""
+def figure1(values: CohortValues, pictures: Pictures, *, registered: bool = True) -> Picture | None:
+    """Return true CT and candidates before and after registration (paper, Figure 1).
+
+    Args:
+        registered: the candidates were registered; else they are shown as they came only.
+    """
     shown = _examples(values, ("mae_body", ""), {n for n, p in pictures.items() if p.axial_after})
     if len(values.candidates) > 2:
         shown = dict(list(shown.items())[:1])
@@ -46,7 +50,8 @@ def figure1(values: CohortValues, pictures: Pictures) -> Picture | None:
         names.append("MR, true CT" if found.axial_mr is not None else "True CT")
         spaces.append(0.62 if headings[1:] else 0.4)
         for name in _own(values, found.axial_after):
-            sizes.append([size if name in found.axial_before else None, size, size])
+            before = registered and name in found.axial_before
+            sizes.append([size if before else None, size, size])
             names.append(name)
             spaces.append(0.0)
     panels = Panels(sizes, AXIAL, names, spaces=spaces)
@@ -63,26 +68,31 @@ def figure1(values: CohortValues, pictures: Pictures) -> Picture | None:
         panels.label(first, 1, "True CT")
         for row, name in enumerate(_own(values, found.axial_after), start=first + 1):
             after = found.axial_after[name]
-            if name in found.axial_before:
+            if registered and name in found.axial_before:
                 panels.paint(row, 0, found.axial_before[name], grey, ground=MISSING_COLOUR)
                 panels.label(row, 0, f"{short(name, 10)}, unregistered")
             panels.paint(row, 1, after, grey, ground=MISSING_COLOUR)
-            panels.label(row, 1, f"{short(name, 10)}, registered")
+            state = "registered" if registered else "as it came"
+            panels.label(row, 1, f"{short(name, 10)}, {state}")
             panels.paint(row, 2, after - found.axial_ct, change, ground=MISSING_COLOUR)
             error = _printed(values, patient, name, ("mae_body", ""))
             panels.label(row, 2, f"{short(name, 10)} minus CT\nMAE (body) {error} HU")
     panels.bars(
         [(grey, "CT number in HU", "both"), (change, "Candidate minus true CT\nin HU", "both")]
     )
+    places = (
+        "Left: before registration onto the true CT, on the same plane; middle: registered, as "
+        "evaluated (how, is in the definitions); right"
+        if registered
+        else "Middle: as they came and as evaluated, not registered onto the true CT; right"
+    )
+    when = "before and after registration" if registered else "as they came"
     return Picture(
         "Figure 1. True CT and candidates",
         f"Axial slices of {_who(shown, 'MAE in the body')}. CT numbers from {WINDOW[0]} to "
-        f"{WINDOW[1]} HU. Left: before registration onto the true CT, on the "
-        "same plane; middle: registered rigidly and deformably, as evaluated; right: difference, "
-        "red where the candidate is denser, blue where it is less dense. Grey: nothing to show. "
-        "Seen from the feet.",
-        f"Axial slices of true CT and {', '.join(values.candidates)} before and after "
-        "registration, with difference maps.",
+        f"{WINDOW[1]} HU. {places}: difference, red where the candidate is denser, blue where it "
+        "is less dense. Grey: nothing to show. Seen from the feet.",
+        f"Axial slices of true CT and {', '.join(values.candidates)} {when}, with difference maps.",
         panels.png(),
     )
 

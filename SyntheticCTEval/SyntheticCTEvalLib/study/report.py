@@ -16,7 +16,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
 from SyntheticCTEvalLib.cohort.records import METRICS, Cohort, CohortPictures, PatientRecord
-from SyntheticCTEvalLib.report.page import template_environment
+from SyntheticCTEvalLib.report.page import origin_facts, template_environment
 from SyntheticCTEvalLib.report.planes import Picture
 from SyntheticCTEvalLib.report.quantities import finite
 
@@ -170,7 +170,7 @@ def _pictures(
         candidates = record.metrics.get("candidates", {})
         gpr[record.patient] = {name: c.get("gpr", {}) for name, c in candidates.items()}
     single = {
-        "figure1": lambda: figures.figure1(values, slices),
+        "figure1": lambda: figures.figure1(values, slices, registered=cohort.registered),
         "figure3": lambda: charts.figure3(slices),
         "figure6": lambda: figures.figure6(values, slices),
         "boxplots": lambda: charts.box_plots(values, comparisons),
@@ -261,6 +261,7 @@ def _metrics(
         "statistics": [comparison_entry(c) for c in comparisons],
         "failed": cohort.failed,
         "notes": notes,
+        "origin": cohort.origin,
     }
 
 
@@ -273,6 +274,8 @@ def _summary(cohort: Cohort, values: CohortValues) -> str:
         said += f". Candidates, held against the true CT: {', '.join(values.candidates)}"
     if values.baseline and len(values.candidates) > 1:
         said += f"; the others are compared with {values.baseline}"
+    for what, text in origin_facts(cohort.origin):
+        said += f". {what}: {text}"
     return said + "."
 
 

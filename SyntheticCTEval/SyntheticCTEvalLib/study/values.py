@@ -95,7 +95,10 @@ def _cutoff(key: Key) -> float:
 
 def _scalars(metrics: dict[str, Any]) -> dict[Key, float]:
     found: dict[Key, float] = {}
-    for key, value in flat(metrics).items():
+    # Candidates are compared over what all of them cover, where that is not what each covers.
+    compared = {key: value for key, value in metrics.items() if key != "common"}
+    compared |= metrics.get("common", {})
+    for key, value in flat(compared).items():
         inner = value.items() if isinstance(value, dict) else [(None, value)]
         for last, number in inner:
             # None is how metrics.json has a figure that does not exist.

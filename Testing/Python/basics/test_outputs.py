@@ -12,12 +12,12 @@ from random import random
 import pytest
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import (
-    discard_stages,
     refuse_overwrite,
     require_writable_folder,
     staged_file,
     staged_folder,
 )
+from SyntheticCTLib.basics.stages import discard_stages
 
 
 @pytest.fixture

@@ -121,3 +121,11 @@ def test_a_prescription_that_is_no_dose_fails_its_patient_only(manifest, cell):
     bad, good = read_cohort_manifest(path)[0]
     assert cell in bad.fault
     assert good.fault == ""
+
+
+@pytest.mark.parametrize(("cell", "gray"), [("50,4", 50.4), ("1,8", 1.8), ("50.4", 50.4)])
+def test_a_prescription_may_have_the_comma_of_the_table_that_it_comes_from(manifest, cell, gray):
+    path = manifest("patient;ct;candidate_a;prescription_gy", f"p;c;a;{cell}")
+    assert read_cohort_manifest(path)[0][0].prescription_gy == gray
+    path = manifest("Patient;CT;Candidate_a;Prescription_Gy", "p;c;a;1,800")  # 1.8 or 1800?
+    assert "'1,800' is no dose" in read_cohort_manifest(path)[0][0].fault

@@ -143,6 +143,15 @@ def test_figures_against_the_mr_come_with_their_definitions(whole):
         assert whole.metrics["definitions"][key] == line
 
 
+def test_figures_say_what_they_were_made_of_and_which_candidate_is_a_look_alike(study, whole):
+    origin = whole.metrics["origin"]
+    assert origin["inputs"]["candidate MRCAT"]["file"] == "mrcat.nrrd"
+    assert len(origin["inputs"]["CT"]["sha256"]) == 64
+    assert origin["options"]["register"] is False
+    notes = [note for note in whole.metrics["notes"] if "look-alike" in note]
+    assert len(notes) == 1 and notes[0].startswith("MRCAT is ")  # and sCT is none
+
+
 def test_what_cells_leave_out_is_left_out_for_that_patient_and_said(study, cohort):
     record = PatientRecord.read(PARTLY, study.output / "patients" / PARTLY)
     candidates = record.metrics["candidates"]

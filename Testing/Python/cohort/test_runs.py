@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 from models import tiny_bundle
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
-from SyntheticCTEvalLib.cohort.fingerprint import content_hash, write_card
+from SyntheticCTEvalLib.cohort.fingerprint import write_card
 from SyntheticCTEvalLib.cohort.patient import CohortSettings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
 from SyntheticCTEvalLib.cohort.run import run_cohort
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.bundle.folder import save_bundle
 from SyntheticCTLib.phantom import TINY, write_cohort
@@ -52,6 +53,9 @@ def evaluated(monkeypatch):
         progress.warn("noisy")
         if task.entry.ct.joinpath("fault").exists():
             raise ValueError("no luck")
+        if task.entry.ct.joinpath("slow").exists():
+            task.entry.ct.joinpath("slow").unlink()
+            time.sleep(3)
         task.folder.mkdir()
         metrics = {"candidates": {n: {} for n in task.entry.candidates}, "notes": ["noisy"]}
         (task.folder / "metrics.json").write_text(json.dumps(metrics))
@@ -120,6 +124,7 @@ def test_a_patient_that_is_gone_from_the_manifest_is_left_alone_and_not_counted(
     manifest.write_text("\n".join(manifest.read_text().splitlines()[:-1]))
     cohort = run_cohort(manifest, out, workers=1)
     assert [record.patient for record in cohort.patients] == ["a", "b"]
+    assert any("not in the manifest" in note and "folders c " in note for note in cohort.notes)
     assert (out / "patients" / "c" / "report.html").read_text() == "whole"
 
 
@@ -130,6 +135,8 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     (manifest.parent / "c" / "mrcat.nrrd").unlink()
     progress = Recorder()
     cohort = run_cohort(manifest, out, workers=1, progress=progress)
+    assert cohort.registered and cohort.origin["options"]["registration"]
+    assert cohort.origin["inputs"]["manifest"]["sha256"] == content_hash(manifest)
     assert list(cohort.failed) == ["b", "c"]
     assert cohort.failed["b"] == "ValueError: no luck"
     assert "does not exist" in cohort.failed["c"]
@@ -163,6 +170,11 @@ def test_places_that_would_lose_something_are_refused_before_any_work(manifest, 
         run_cohort(manifest, manifest.parents[1] / "out")
     assert evaluated == []
     assert [path.name for path in other.iterdir()] == ["thesis.txt"]
+    one = manifest.parents[1] / "one"
+    one.mkdir()
+    (one / "metrics.json").write_text('{"definitions": {}, "candidates": {"A": {}}}')
+    with pytest.raises(SyntheticCTError, match="one patient's evaluation"):
+        run_cohort(manifest, one)
 
 
 def test_the_command_exits_with_2_where_nobody_could_be_evaluated(manifest, evaluated, capsys):
@@ -202,6 +214,29 @@ def test_a_scheduler_that_does_not_answer_is_told(manifest, monkeypatch):
     monkeypatch.setattr(cohort_parallel, "_CONNECT_S", 0.5)
     with pytest.raises(SyntheticCTError, match="No dask scheduler answers"):
         run_cohort(manifest, manifest.parents[1] / "out", scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_scheduler_that_goes_away_is_told_and_the_next_run_goes_on(
+    manifest, evaluated, monkeypatch
+):
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(cohort_parallel, "_CONNECT_S", 0.5)
+    out = manifest.parents[1] / "out"
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=3, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+
+        class Ends(Recorder):
+            def report(self, step, fraction, **details):
+                if details.get("state") == "done":
+                    cluster.sync(cluster.scheduler.close)
+
+        (manifest.parent / "c" / "ct" / "slow").write_text("")
+        with pytest.raises(SyntheticCTError, match=r"scheduler at tcp:.* is gone: start it again"):
+            run_cohort(manifest, out, scheduler=cluster.scheduler_address, progress=Ends())
+    done = {path.name for path in (out / "patients").iterdir()}
+    assert done and done < {"a", "b", "c"}
+    assert set(run(manifest, evaluated)) == {"a", "b", "c"} - done
 
 
 def test_without_dask_patients_are_evaluated_one_after_the_other(manifest, evaluated, monkeypatch):

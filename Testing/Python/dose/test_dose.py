@@ -2,76 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from dicom_files import save_dicom
+from dose_files import STORED, rtdose, volume
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from scipy.spatial.transform import Rotation
 from SyntheticCTEvalLib.dose.reading import read_dose
-from SyntheticCTEvalLib.dose.rtdose import RT_DOSE_STORAGE
 from SyntheticCTEvalLib.dose.units import check_dose
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.gamma.engines import compute_gamma
 from SyntheticCTLib.basics.errors import SyntheticCTError
-
-STORED = np.arange(4 * 3 * 5, dtype=np.uint32).reshape(4, 3, 5) * 1000
-
-
-def rtdose(path: Path, **elements) -> Path:
-    """Write an RTDOSE of 4 frames, 3 rows, 5 columns; None deletes an element."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = elements.pop("storage", RT_DOSE_STORAGE)
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    stored = elements.pop("stored", STORED)
-    values = {
-        "SOPClassUID": meta.MediaStorageSOPClassUID,
-        "SOPInstanceUID": meta.MediaStorageSOPInstanceUID,
-        "Modality": "RTDOSE",
-        "FrameOfReferenceUID": "1.2.3.4",
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "NumberOfFrames": len(stored),
-        "Rows": stored.shape[1],
-        "Columns": stored.shape[2],
-        "BitsAllocated": 32,
-        "BitsStored": 32,
-        "HighBit": 31,
-        "PixelRepresentation": 0,
-        "ImagePositionPatient": [-10, -20, -30],
-        "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
-        "PixelSpacing": [2, 2.5],
-        "GridFrameOffsetVector": [0, 3, 6, 9],
-        "DoseUnits": "GY",
-        "DoseType": "PHYSICAL",
-        "DoseSummationType": "PLAN",
-        "DoseGridScaling": "0.0001",
-        "PixelData": stored.tobytes(),
-    } | elements
-    for name, value in values.items():
-        if value is not None:
-            setattr(dataset, name, value)
-    save_dicom(dataset, path)
-    return path
-
-
-def volume(path: Path, values: np.ndarray, **metadata: str) -> Path:
-    image = sitk.GetImageFromArray(values.astype(np.float32))
-    image.SetSpacing((2, 3, 4))
-    image.SetOrigin((5, 6, 7))
-    for key, value in metadata.items():
-        image.SetMetaData(key, value)
-    sitk.WriteImage(image, str(path))
-    return path
-
 
 SMOOTH = np.linspace(0, 50, 60).reshape(3, 4, 5)
 
@@ -243,8 +186,8 @@ def test_what_is_written_as_dose_is_read_back_unchanged(tmp_path):
 
 
 def test_negative_nan_and_missing_doses_are_refused(tmp_path):
-    with pytest.raises(SyntheticCTError, match=r"negative dose \(down to -1\)"):
-        read_dose(volume(tmp_path / "negative.nrrd", SMOOTH - 1))
+    with pytest.raises(SyntheticCTError, match=r"negative.nrrd is negative dose, down to -5 Gy"):
+        read_dose(volume(tmp_path / "negative.nrrd", SMOOTH - 5))
     broken = SMOOTH.copy()
     broken[1, 1, 1] = np.nan
     with pytest.raises(SyntheticCTError, match="NaN"):

@@ -266,6 +266,15 @@ def test_the_plan_gives_the_prescription_once_and_the_candidate_gets_the_same_mo
     np.testing.assert_array_equal(dose, array(recalculate_dose(ct, plan, body, ct)))
 
 
+def test_dose_is_nowhere_below_zero_far_from_the_fields():
+    grid = cubic_grid(60, 60, 160)
+    x, y, _ = coordinates(grid)
+    body = image_like((np.hypot(x, y) <= 50).astype(np.uint8), grid)
+    ct = image_like(np.where(np.hypot(x, y) <= 50, 0, -1000).astype(np.int16), grid)
+    dose = array(recalculate_dose(ct, single(40), body, grid))
+    assert dose.min() == 0 < dose.max()
+
+
 def test_fields_follow_the_outline_of_the_target_from_every_side():
     """A target without symmetry is covered; the same reflected in the isocentre is not."""
     ct, body = cylinder()

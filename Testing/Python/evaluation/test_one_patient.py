@@ -16,6 +16,7 @@ from SyntheticCTEvalLib.evaluation.stored import read_evaluation
 from SyntheticCTEvalLib.report.planes import target_of
 from SyntheticCTEvalLib.structures.target import find_target
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
 from SyntheticCTLib.phantom import STRUCTURE_NAMES, TINY, make_phantom
 from SyntheticCTLib.volumes.grids import grid_of, image_like
@@ -112,7 +113,8 @@ def test_figures_are_limited_to_what_the_candidates_cover_and_to_the_region(phan
     assert metrics["mae_body"] == 0
     assert 20 < metrics["coverage_body_percent"] < 80
     assert metrics["gpr"]["10"] == 100
-    assert any("do not cover the whole body" in note for note in result.notes)
+    assert any("half does not cover the whole body" in note for note in result.notes)
+    assert result.notes[0].startswith("half covers only")
     spoiled = sitk.GetArrayFromImage(ct)
     spoiled[: spoiled.shape[0] // 2] += 50
     region = np.zeros(spoiled.shape, np.uint8)
@@ -124,6 +126,66 @@ def test_figures_are_limited_to_what_the_candidates_cover_and_to_the_region(phan
         settings=EvaluationSettings(register=False, dose=False),
     )
     assert limited.candidates["spoiled"].metrics["mae_body"] == 0
+
+
+def test_a_cropped_neighbour_changes_no_figure_but_those_that_compare(phantom):
+    ct = phantom.ct
+    whole = changed(ct, 30)
+    half = changed(ct, 30)[:, :, : ct.GetSize()[2] // 2]
+    settings = EvaluationSettings(register=False, dose=False)
+    alone = evaluate(ct, {"whole": whole}, settings=settings).candidates["whole"].metrics
+    both = evaluate(ct, {"whole": whole, "half": half}, settings=settings)
+    beside = both.candidates["whole"].metrics
+    assert "common" not in alone
+    for key in ("mae_body", "mae_image", "ssim", "dsc_body", "coverage_body_percent"):
+        assert beside[key] == alone[key]
+    assert both.candidates["half"].metrics["coverage_body_percent"] < 80
+    for key in ("mae_body", "rmse_body"):
+        own = both.candidates["half"].metrics
+        assert own["common"][key] == own[key]
+        assert beside["common"][key] != beside[key]
+
+
+def test_a_candidate_that_covers_next_to_nothing_of_the_body_is_refused(phantom):
+    size = phantom.ct.GetSize()
+    sliver = phantom.ct[:, :, size[2] // 2 : size[2] // 2 + 2]
+    with pytest.raises(SyntheticCTError, match=r"sliver covers .* % of the body"):
+        evaluate(phantom.ct, {"sliver": sliver}, settings=PLACED)
+
+
+def test_a_region_limits_what_is_counted_and_no_beam(phantom):
+    ct = phantom.ct
+    region = np.zeros(ct.GetSize()[::-1], np.uint8)
+    k, j, i = (n // 2 for n in region.shape)
+    region[k - 3 : k + 4, j - 12 : j + 13, i - 12 : i + 13] = 1
+    dense = {"dense": changed(ct, 150)}
+    doses = [
+        evaluate(ct, dense, region=mask, settings=PLACED).candidates["dense"].dose
+        for mask in (None, image_like(region, ct))
+    ]
+    first, second = (sitk.GetArrayFromImage(dose) for dose in doses)
+    assert np.abs(first - second).max() < 1e-4
+
+
+def test_an_imported_dose_goes_with_its_candidate(phantom):
+    ct = phantom.ct
+    k, j, i = np.indices(ct.GetSize()[::-1])
+    far = sum(((n - s / 2) / (0.25 * s)) ** 2 for n, s in zip((k, j, i), k.shape, strict=True))
+    dose = image_like((45 * np.exp(-far)).astype(np.float32), ct)
+    away = {"sct": sitk.Image(ct) + 0, "dose": sitk.Image(dose) + 0}
+    for image in away.values():
+        image.SetOrigin([o + d for o, d in zip(ct.GetOrigin(), (15, 0, 0), strict=True)])
+    result = evaluate(ct, {"sCT": away["sct"]}, dose_ct=dose, doses={"sCT": away["dose"]})
+    assert result.candidates["sCT"].metrics["gpr"]["60"] > 97
+    assert "moved by the same transform" in result.definitions["dose"]
+
+
+def test_how_far_a_candidate_was_bent_stands_beside_its_figures(phantom):
+    settings = EvaluationSettings(dose=False)
+    metrics = evaluate(phantom.ct, {"sCT": phantom.ct}, settings=settings).candidates["sCT"].metrics
+    assert metrics["displacement_max_mm"] < 1
+    assert 0.9 < metrics["jacobian_min"] <= metrics["jacobian_max"] < 1.1
+    assert metrics["registration_dsc"] > 0.99
 
 
 def test_registration_brings_a_moved_candidate_back(phantom):
@@ -166,6 +228,37 @@ def test_what_cannot_belong_together_is_told(phantom):
     settings = dataclasses.replace(PLACED, dose=False)
     result = evaluate(phantom.ct, {"MR": phantom.ct + 1024}, settings=settings)
     assert any("MR holds no air" in note for note in result.notes)
+
+
+def test_a_true_ct_that_is_not_in_hu_is_refused_before_anything_is_done(phantom):
+    told = []
+
+    class Steps(Progress):
+        def report(self, step, fraction, **details):
+            told.append(step)
+
+    with pytest.raises(SyntheticCTError, match="The true CT is not in HU"):
+        evaluate(phantom.ct + 1024, {"self": phantom.ct}, settings=PLACED, progress=Steps())
+    assert told == []
+
+
+@pytest.mark.parametrize("background", [0, -3024])
+def test_a_candidate_without_air_around_the_patient_is_named(phantom, background):
+    hu = sitk.GetArrayFromImage(phantom.ct)
+    body = sitk.GetArrayFromImage(evaluate_images(phantom.ct, phantom.ct).body) > 0
+    candidate = image_like(np.where(body, hu, background).astype(np.int16), phantom.ct)
+    result = evaluate_images(phantom.ct, candidate)
+    named = [note for note in result.notes if f"model A holds {background} HU instead" in note]
+    assert len(named) == 1
+    metrics = result.candidates["model A"].metrics
+    assert metrics["background_hu"] == background
+    assert metrics["mae_body"] == 0
+    assert (metrics["mae_image"] > 400) == (background == 0)
+
+
+def evaluate_images(ct, candidate):
+    settings = EvaluationSettings(register=False, dose=False)
+    return evaluate(ct, {"model A": candidate}, settings=settings)
 
 
 @pytest.mark.parametrize(

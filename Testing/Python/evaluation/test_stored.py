@@ -88,7 +88,7 @@ def same_numbers(found, expected):
 
 def test_figures_come_back_exactly_also_those_that_are_not_finite(original, stored):
     assert list(stored.candidates) == list(original.candidates)
-    assert original.candidates["bulk"].metrics["psnr"] == math.inf
+    assert original.candidates["bulk"].metrics["psnr_body"] == math.inf
     same_numbers(stored.metrics(), original.metrics())
     assert stored.target == "PTV Ü"
     assert stored.prescription_gy == 50
@@ -110,7 +110,6 @@ def test_volumes_come_back_voxel_by_voxel(original, stored):
                 same_image(getattr(found, part), getattr(candidate, part))
         difference = sitk.GetArrayFromImage(candidate.difference)
         back = sitk.GetArrayFromImage(found.difference)
-        assert np.isnan(difference).any()
         assert np.array_equal(difference, back, equal_nan=True)
     synthetic = stored.candidates["sCT of T2 (synthetic)"].volume
     assert synthetic.GetMetaData("SyntheticCTModel") == "abc"

@@ -16,7 +16,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize(
     ("value", "sentence"),
-    [(np.nan, "NaN"), (np.inf, "infinite"), (-0.01, "negative"), (None, "nowhere above 0")],
+    [(np.nan, "NaN"), (np.inf, "infinite"), (-4, "negative"), (None, "nowhere above 0")],
 )
 def test_doses_that_are_none_are_refused(which, value, sentence):
     values = smooth_dose(11)
@@ -31,9 +31,10 @@ def test_doses_that_are_none_are_refused(which, value, sentence):
     assert ("reference", "evaluated")[which] in str(error.value)
 
 
-def test_rounding_below_zero_is_no_reason_to_refuse():
+@pytest.mark.parametrize("value", [-1e-5, -1])
+def test_rounding_and_noise_below_zero_are_no_reason_to_refuse(value):
     values = smooth_dose(11)
-    values[4, 5, 6] = -1e-5
+    values[4, 5, 6] = value
     compute_gamma(dose_image(smooth_dose(11)), dose_image(values))
 
 

@@ -75,6 +75,24 @@ def test_only_what_the_candidate_covers_counts(mr, candidate):
     assert all(np.isnan(v) for v in compare_with_mr(mr, {"a": away}, body)["a"].values())
 
 
+def test_windows_at_the_end_of_the_cover_do_not_count(mr, candidate):
+    """They see the fill value beside the patient; cut through the middle of the patient here."""
+    body = body_contour(mr, "MR")
+    part = compare_with_mr(mr, {"part": candidate[:24]}, body)["part"]["ssim_mr"]
+    values, inside = (sitk.GetArrayFromImage(image) for image in (mr, body))
+    hu = sitk.GetArrayFromImage(candidate)
+    low, high = np.percentile(values[inside > 0], (1, 99))
+    scaled = np.clip((values - low) / (high - low), 0, 1) * inside
+    windowed = np.clip((hu - HU_WINDOW[0]) / (HU_WINDOW[1] - HU_WINDOW[0]), 0, 1)
+    expected = [
+        structural_similarity(
+            one, other, data_range=1, gaussian_weights=True, use_sample_covariance=False, full=True
+        )[1][5:-5, 5:19]
+        for one, other in zip(scaled, windowed, strict=True)
+    ]
+    assert part == pytest.approx(np.mean(expected), abs=2e-3)
+
+
 def test_the_grid_of_the_candidate_does_not_matter(mr, candidate):
     reference = sitk.Image(candidate[::-1, :, ::-1])
     turned = resample(candidate, reference, fill=HU_OUTSIDE)

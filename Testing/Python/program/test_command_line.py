@@ -6,12 +6,10 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import SimpleITK as sitk
-from models import blob_mr, tiny_bundle
+from models import blob_mr, ct_like, tiny_bundle
 from SyntheticCTLib.bundle.folder import WEIGHTS, save_bundle
-from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTProgram.program import main
 
@@ -153,11 +151,10 @@ def test_a_fault_of_the_program_is_told_in_a_sentence_and_traced_on_demand(
 
 
 def test_evaluate_tells_what_does_not_fit(mr, tmp_path, capsys):
-    hu = sitk.GetArrayFromImage(blob_mr()) * 0.5 - 1000
-    ct = write_volume(image_like(hu.astype(np.int16), blob_mr()), tmp_path / "ct.nrrd")
-    far = blob_mr()
+    ct = write_volume(ct_like(), tmp_path / "ct.nrrd")
+    far = ct_like()
     far.SetOrigin((5000.0, 0, 0))
-    away = write_volume(image_like(hu.astype(np.int16), far), tmp_path / "far.nrrd")
+    away = write_volume(far, tmp_path / "far.nrrd")
     start = ["evaluate", "--ct", ct, "--output", tmp_path / "out"]
     assert "does not exist" in failure(capsys, *start, "--candidate", "a=missing.nrrd")
     assert "no candidate" in failure(
@@ -165,5 +162,7 @@ def test_evaluate_tells_what_does_not_fit(mr, tmp_path, capsys):
     )
     assert "--dose-ct" in failure(capsys, *start, "--candidate", f"a={ct}", "--dose", f"a={ct}")
     assert "twice" in failure(capsys, *start, "--candidate", f"a={ct}", "--candidate", f"a={ct}")
-    assert "do not overlap" in failure(capsys, *start, "--candidate", f"a={away}")
+    assert "do not overlap" in failure(
+        capsys, *start, "--no-registration", "--candidate", f"a={away}"
+    )
     assert list((tmp_path / "out").iterdir()) == []

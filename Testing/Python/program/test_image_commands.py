@@ -88,6 +88,61 @@ def test_register_takes_a_known_rigid_transform_and_tells_it(folder, capsys):
     assert "Nothing is to be written" in capsys.readouterr().err
 
 
+def truncated(monkeypatch, share: float) -> None:
+    """Let transforms end early, as on a full disk, of which their writer says nothing."""
+    write = sitk.WriteTransform
+
+    def shortened(transform, path):
+        write(transform, path)
+        with open(path, "r+b") as stream:
+            stream.truncate(int(share * stream.seek(0, 2)))
+
+    monkeypatch.setattr(sitk, "WriteTransform", shortened)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.8, 0.95])
+@pytest.mark.parametrize("suffix", [".tfm", ".h5"])
+def test_a_transform_that_was_not_written_whole_is_no_result(
+    folder, capsys, monkeypatch, share, suffix
+):
+    write_volume(ct_like(), folder / "ct.nrrd")
+    sitk.WriteTransform(sitk.Euler3DTransform((1, 2, 3), 0.1, 0, 0, (9, 8, 7)), folder / "k.tfm")
+    truncated(monkeypatch, share)
+    arguments = ("register", "--fixed", folder / "ct.nrrd", "--moving", folder / "ct.nrrd")
+    arguments += ("--metric", "mse", "--fill", "-1024", "--no-deformable")
+    path = folder / "out" / f"found{suffix}"
+    assert run(*arguments, "--rigid", folder / "k.tfm", "--transform", path) == 2
+    assert f"found{suffix} cannot be written: make sure that there is room" in (
+        capsys.readouterr().err
+    )
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("lines", [3, 4])
+def test_a_known_transform_that_ends_early_is_refused(folder, capsys, lines):
+    write_volume(ct_like(), folder / "ct.nrrd")
+    known = folder / "known.tfm"
+    sitk.WriteTransform(sitk.Euler3DTransform((1, 2, 3), 0.1, 0, 0, (9, 8, 7)), known)
+    known.write_text("".join(known.read_text().splitlines(keepends=True)[:lines]))
+    arguments = ("register", "--fixed", folder / "ct.nrrd", "--moving", folder / "ct.nrrd")
+    arguments += ("--metric", "mse", "--fill", "-1024", "--output", folder / "w.nrrd")
+    assert run(*arguments, "--rigid", known) == 2
+    assert "not the whole of it" in capsys.readouterr().err
+
+
+def test_places_are_refused_before_anything_is_read(folder, capsys):
+    (folder / "file").write_text("")
+    (folder / "there.tfm").mkdir()
+    common = ("register", "--fixed", "none.nrrd", "--moving", "none.nrrd", "--metric", "mse")
+    for name, words in (
+        ("found.xfm", "end the name with .tfm or .h5"),
+        ("there.tfm", "is a folder"),
+        ("file/found.tfm", "cannot be written to"),
+    ):
+        assert run(*common, "--fill", "0", "--transform", folder / name) == 2
+        assert words in capsys.readouterr().err
+
+
 def test_the_field_is_the_whole_transform(folder):
     fixed = ct_like()
     bulge = sitk.Image(fixed.GetSize(), sitk.sitkVectorFloat64, 3)

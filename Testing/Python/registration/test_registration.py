@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
-from SyntheticCTLib.phantom import Phantom, PhantomGrid, make_phantom
+from SyntheticCTLib.phantom import TINY, Phantom, PhantomGrid, make_phantom
 from SyntheticCTLib.registration import bspline, plastimatch
 from SyntheticCTLib.registration.plastimatch import (
     command_file,
@@ -314,6 +315,31 @@ def test_an_interrupt_during_the_rigid_registration_is_no_failure():
         )
 
 
+def test_interrupts_that_come_while_itk_works_wait_for_its_next_report():
+    """A signal between ITK and its Python callback would reach ITK as a fault of the callback."""
+    handlers = []
+
+    class Asked(Progress):
+        def report(self, step, fraction, **details):
+            if step == "rigid registration" and fraction > 0.1 and not handlers:
+                handlers.append(signal.getsignal(signal.SIGINT))
+                signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            register(
+                blobs(BLOB_GRID),
+                blobs(BLOB_GRID, (5, 0, 0)),
+                metric="mse",
+                fill=-1024,
+                progress=Asked(),
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert handlers and handlers[0] is not signal.default_int_handler
+
+
 def test_outside_the_moving_field_lies_the_fill_value():
     narrow = grid_of((48, 40, 12), (4.0, 4.0, 5.0), (-94, -78, -27.5))
     result = register(blobs(BLOB_GRID), blobs(narrow), metric="mse", fill=-777, deformable=False)
@@ -322,12 +348,48 @@ def test_outside_the_moving_field_lies_the_fill_value():
     assert (values[11] != -777).any()
 
 
-def test_images_apart_from_one_another_are_refused_before_the_program_runs(monkeypatch):
-    monkeypatch.setattr(plastimatch, "find_plastimatch", lambda: pytest.fail("was asked"))
+def test_images_apart_from_one_another_start_centre_on_centre_and_that_is_said():
     away = blobs(BLOB_GRID)
-    away.SetOrigin((400.0, 0.0, 0.0))
-    with pytest.raises(SyntheticCTError, match=r"^MR and CT do not overlap in space: check"):
-        register(blobs(BLOB_GRID), away, metric="mi", fill=0)
+    away.SetOrigin([o + d for o, d in zip(away.GetOrigin(), (30, -60, 1000), strict=True)])
+    told = NotedProgress(Progress())
+    result = register(
+        blobs(BLOB_GRID), away, metric="mi", fill=0, deformable=False, name="MR", progress=told
+    )
+    assert np.allclose(result.transform.TransformPoint((0, 0, 0)), (30, -60, 1000), atol=3)
+    assert any("MR" in said and "centre on centre" in said for said in told.warnings)
+
+
+def turned(image: sitk.Image, axis: int, degrees: float, fill: float):
+    """The image turned about an axis through its middle, and the transform that lays it back."""
+    turn = sitk.Euler3DTransform()
+    middle = [(n - 1) / 2 for n in image.GetSize()]
+    turn.SetCenter(image.TransformContinuousIndexToPhysicalPoint(middle))
+    turn.SetRotation(*(np.deg2rad(degrees) * (n == axis) for n in range(3)))
+    return sitk.Resample(image, image, turn, sitk.sitkLinear, fill), turn.GetInverse()
+
+
+@pytest.mark.parametrize(("axis", "degrees"), [(1, 180), (0, 40), (2, 60)])
+def test_a_turned_candidate_is_laid_right(axis, degrees):
+    ct = make_phantom(7, TINY).ct
+    candidate, back = turned(ct, axis, degrees, -1000.0)
+    result = register(ct, candidate, metric="mse", fill=HU_OUTSIDE, deformable=False)
+    assert result.agreement.sure
+    for point in ((40, 10, 20), (-60, 0, -30), (0, -30, 0)):
+        off = np.subtract(result.rigid.TransformPoint(point), back.TransformPoint(point))
+        assert np.linalg.norm(off) < 3
+
+
+def test_images_that_nowhere_agree_are_said_to_and_are_not_bent():
+    ct = make_phantom(7, TINY).ct
+    half = ct.GetSize()[2] // 2
+    noise = np.random.default_rng(0).normal(0, 1, ct.GetSize()[::-1])
+    box = np.full(noise.shape, -1000.0)
+    box[:, 5:25, 5:20] = 0
+    other = image_like((box + 20 * noise).astype(np.float32), ct)[:, :, :half]
+    told = NotedProgress(Progress())
+    result = register(ct, other, metric="mse", fill=HU_OUTSIDE, name="sCT", progress=told)
+    assert result.agreement.failed and not result.deformed
+    assert any("registration of sCT seems to have failed" in said for said in told.warnings)
 
 
 def test_an_empty_mask_and_an_unknown_metric_are_refused():
@@ -371,6 +433,7 @@ def test_failure_of_the_program_is_told_with_its_last_lines(text, reason, tmp_pa
             "said 'ITK failed",
         ),
         ("touch out.txt; exit 3", "ended with status 3"),
+        ("kill -9 $$", "was ended by signal 9"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="stands in for the program with a shell script")

@@ -21,7 +21,12 @@ from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.report.metrics import write_metrics, write_metrics_csv
 from SyntheticCTEvalLib.report.page import definitions_of, summary_rows, write_report
-from SyntheticCTEvalLib.report.pictures import FAILS_COLOUR, gamma_picture
+from SyntheticCTEvalLib.report.pictures import (
+    FAILS_COLOUR,
+    TARGET_COLOUR,
+    anatomy_picture,
+    gamma_picture,
+)
 from SyntheticCTEvalLib.report.planes import planes_of
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import image_like
@@ -143,7 +148,8 @@ def test_every_image_figure_has_a_name_a_definition_and_a_better_side():
     rows = summary_rows(evaluation)
     figures = set(evaluation.candidates["sCT"].metrics) - {"hu_histogram"}
     assert {row.key for row in rows} == figures
-    assert all(row.better and row.label != row.key.replace("_", " ") for row in rows)
+    assert all(row.label != row.key.replace("_", " ") for row in rows)
+    assert [row.key for row in rows if not row.better] == ["background_hu"]
     assert {row.key for row in rows} <= set(dict(definitions_of(evaluation, rows)))
 
 
@@ -166,7 +172,7 @@ def test_best_value_is_marked_as_printed():
 
 def test_metrics_are_strict_json_with_null_for_what_does_not_exist(tmp_path):
     evaluation = _evaluation()
-    evaluation.candidates["sCT"].metrics |= {"psnr": math.inf, "ssim": np.float32(0.5)}
+    evaluation.candidates["sCT"].metrics |= {"psnr_body": math.inf, "ssim": np.float32(0.5)}
     evaluation.candidates["sCT"].metrics["tissue_mae"]["fat"] = math.nan
     path = write_metrics(evaluation, tmp_path / "metrics.json")
 
@@ -175,7 +181,7 @@ def test_metrics_are_strict_json_with_null_for_what_does_not_exist(tmp_path):
 
     found = json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
     entry = found["candidates"]["sCT"]
-    assert entry["psnr"] is None
+    assert entry["psnr_body"] is None
     assert entry["tissue_mae"]["fat"] is None
     assert entry["ssim"] == 0.5
     assert entry["gpr"] == {"10": 98.123, "60": 91.5}
@@ -183,7 +189,7 @@ def test_metrics_are_strict_json_with_null_for_what_does_not_exist(tmp_path):
     assert found["definitions"] == evaluation.definitions
     rows = list(csv.reader(write_metrics_csv(evaluation, tmp_path / "m.csv").open()))
     assert ["sCT", "gpr.60", "91.5"] in rows
-    assert ["sCT", "psnr", ""] in rows
+    assert ["sCT", "psnr_body", ""] in rows
     assert not any("histogram" in row[1] for row in rows)
 
 
@@ -238,6 +244,18 @@ def test_gamma_picture_paints_failures_and_leaves_unevaluated_voxels_alone():
         shares[value] = _share_of(gamma_picture(evaluation, planes), fails)
     assert shares[1.5] > 0.3
     assert max(shares[-1.0], shares[0.5], shares[1.0]) < 0.01
+
+
+def test_no_structure_of_the_ct_is_drawn_over_an_mr_that_was_not_registered():
+    yellow = [int(TARGET_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
+    evaluation = _evaluation(names=("sCT",), dose=False)
+    picture = anatomy_picture(evaluation, planes_of(evaluation))
+    pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB")).astype(int)
+    drawn = np.abs(pixels - yellow).max(axis=2) < 50
+    rows = len(pixels)
+    assert drawn[rows // 2 :].any()
+    assert not drawn[: rows // 3].any()
+    assert "no structure of the CT is drawn over it" in picture.caption
 
 
 def test_report_is_the_same_every_time(tmp_path):

@@ -163,18 +163,57 @@ def test_what_lies_outside_the_dose_grid_is_told_and_left_out():
     found, notes = compare_dvhs(
         ramp(half), {"sCT": ramp(half), "far": ramp(away)}, {"PTV": box(), "none": empty}
     )
-    assert list(found) == ["PTV"] and list(found["PTV"]) == ["", "sCT", "far"]
+    assert list(found) == ["PTV"] and list(found["PTV"].candidates) == ["sCT", "far"]
     assert [note for note in notes if "none is empty" in note]
     assert [note for note in notes if "33.3 %" in note and "on sCT" in note]
+    assert np.isnan(list(dvh_metrics_of(found["PTV"], "far").values())).sum() > 10
     assert [note for note in notes if "lies outside the dose on far" in note]
     with pytest.raises(SyntheticCTError, match="empty"):
         dose_volume_histogram(ramp(), empty)
 
 
+def dvh_metrics_of(dvhs, candidate):
+    return dvh_metrics(dvhs.candidates[candidate], dvhs.same_part[candidate], 40.0)
+
+
+def test_a_candidates_dose_that_ends_in_a_structure_is_compared_over_what_both_cover():
+    """The same dose cut off half way has other figures, and differs nowhere."""
+    half = grid_of((41, 41, 30), (3.0, 3.0, 3.0), (-60.0, -60.0, -3.5))
+    found, notes = compare_dvhs(ramp(), {"cut": ramp(half)}, {"PTV": box()})
+    dvhs = found["PTV"]
+    metrics = dvh_metrics_of(dvhs, "cut")
+    assert dvhs.ct.dose_at(50) == pytest.approx(50, abs=0.1)
+    # Of z from -15 to 15, what lies above -3.5, the outermost centre of the cut dose.
+    assert metrics["D50"] == pytest.approx(50 + (15 - 3.5) / 2, abs=0.1)
+    assert metrics["outside_percent"] == pytest.approx(100 * 11.5 / 30, abs=0.1)
+    for key in ("D98", "D50", "Dmean", "V107%"):
+        assert metrics[f"{key}_difference"] == pytest.approx(0, abs=1e-3)
+    assert any("33.3 %" in note and "outside the dose on cut" in note for note in notes)
+
+
+def test_doses_that_meet_nowhere_in_a_structure_are_told():
+    low = grid_of((41, 41, 20), (3.0, 3.0, 3.0), (-60.0, -60.0, -62.0))
+    high = grid_of((41, 41, 30), (3.0, 3.0, 3.0), (-60.0, -60.0, 0.0))
+    found, notes = compare_dvhs(ramp(low), {"high": ramp(high)}, {"PTV": box()})
+    assert np.isnan(found["PTV"].candidates["high"].mean_gy)
+    assert any("both the dose on high" in note for note in notes)
+
+
+def test_noise_below_zero_gives_no_negative_figure_and_leaves_the_mean():
+    noise = np.random.default_rng(1).normal(0.01, 0.05, DOSE.GetSize()[::-1])
+    dvh = dose_volume_histogram(image_like(noise.astype(np.float32), DOSE), box())
+    figures = dvh.figures(40.0)
+    assert figures["Dmin"] == figures["D98"] == 0
+    assert figures["Dmean"] == pytest.approx(0.01, abs=0.01)
+    below = dose_volume_histogram(image_like((noise - 1).astype(np.float32), DOSE), box())
+    assert below.mean_gy == 0
+    assert "noise, counts as 0 in all but the mean" in DVH_DEFINITIONS["dvh_doses"]
+
+
 def test_differences_are_in_percent_of_the_prescription():
     found, notes = compare_dvhs(ramp(), {"hot": ramp(offset=52.0)}, {"PTV": box()})
     assert notes == []
-    metrics = dvh_metrics(found["PTV"]["hot"], found["PTV"][""], 40.0)
+    metrics = dvh_metrics_of(found["PTV"], "hot")
     for key in ("D98", "D95", "D50", "D2", "Dmean", "Dmin", "Dmax"):
         assert metrics[f"{key}_difference"] == pytest.approx(5.0, abs=1e-3)
     # 107 % of 40 Gy: from 22.2 to 24.2 Gy below the highest dose of 65 and 67 Gy.
@@ -243,3 +282,27 @@ def test_an_evaluation_has_figures_of_every_structure_and_shows_them(tmp_path):
     assert "(+2.00)" in html
     table = write_metrics_csv(result, tmp_path / "m.csv").read_text()
     assert "sCT,dvh.rectum.D50_difference," in table and "{" not in table
+
+
+def test_a_structure_beyond_a_dose_and_a_missing_prescription_are_told_in_the_report(tmp_path):
+    """What a report prints where a candidate's dose ends below a structure."""
+    values = np.where(sitk.GetArrayFromImage(sphere(25.0)), 20, -1000).astype(np.int16)
+    ct = image_like(values, MASK)
+    low = grid_of((41, 41, 20), (3.0, 3.0, 3.0), (-60.0, -60.0, -60.0))
+    high = image_like((points(MASK)[..., 2] > 10).astype(np.uint8), MASK)
+    result = evaluate(
+        ct,
+        {"sCT": image_like(values + np.int16(9), MASK)},
+        dose_ct=ramp(slope=(0, 0, 0.5)),
+        doses={"sCT": ramp(low, slope=(0, 0, 0.5))},
+        structures={"Ring-PTV": high, "bowel": high, "PTV_45": sphere(12.0)},
+        settings=EvaluationSettings(register=False),
+    )
+    assert result.target == "PTV_45" and "PTV_45" in result.definitions["target"]
+    assert any("bowel lies outside the dose on sCT" in note for note in result.notes)
+    assert any("No prescription was given: the largest dose" in note for note in result.notes)
+    assert np.isnan(result.candidates["sCT"].metrics["dvh"]["bowel"]["D50_difference"])
+    page = write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Gy. No prescription was given" in page
+    assert "assumed" in EvaluationSettings().prescription_origin(imported=False)
+    assert EvaluationSettings(prescription_gy=45).prescription_origin(imported=True) == "As given."

@@ -238,13 +238,89 @@ def test_a_truncated_structure_set_is_refused(tmp_path):
             read_structures(path, CT)
 
 
-def test_another_frame_of_reference_is_told(tmp_path):
-    path = rtstruct(tmp_path / "s.dcm", {"PTV": [square(0.0)]})
-    for frame, count in (("1.2.3", 0), ("9.9", 1)):
-        ct, progress = sitk.Image(CT), Warnings()
-        ct.SetMetaData("FrameOfReferenceUID", frame)
-        read_structures(path, ct, progress)
-        assert len(progress.told) == count
+def in_frames(path, frames):
+    """A structure set of squares whose ROIs lie in frames of reference, by name."""
+    dataset = pydicom.dcmread(rtstruct(path, {name: [square(0.0), square(3.0)] for name in frames}))
+    for item in dataset.StructureSetROISequence:
+        item.ReferencedFrameOfReferenceUID = frames[item.ROIName]
+    dataset.save_as(path)
+    return path
+
+
+def test_structures_of_another_frame_of_reference_are_left_out_and_named(tmp_path):
+    ct, progress = sitk.Image(CT), Warnings()
+    ct.SetMetaData("FrameOfReferenceUID", "1.2.3")
+    path = in_frames(tmp_path / "s.dcm", {"PTV": "1.2.3", "bladder": "9.9"})
+    assert list(read_structures(path, ct, progress)) == ["PTV"]
+    (told,) = progress.told
+    assert "bladder lies in another frame of reference" in told
+    # A CT that does not say its frame: nobody knows which of them is right.
+    progress = Warnings()
+    assert list(read_structures(path, CT, progress)) == ["PTV", "bladder"]
+    (told,) = progress.told
+    assert "several frames of reference (PTV; bladder)" in told
+    path = in_frames(tmp_path / "mr.dcm", {"PTV": "9.9", "bladder": "9.9"})
+    with pytest.raises(SyntheticCTError, match=r"\(PTV, bladder\) lie in another frame"):
+        read_structures(path, ct)
+    progress = Warnings()
+    read_structures(path, CT, progress)
+    assert progress.told == []
+
+
+def test_a_contour_stored_again_with_other_rounding_counts_once(tmp_path):
+    for shift, centre in ((0.1, 0.0), (0.3, 0.0), (0.0, 0.2)):
+        once = [circle(z, 20.0) for z in (0.0, 3.0, 6.0)]
+        again = [points + np.array([shift, 0, centre]) for points in once]
+        mask, told = read(tmp_path, once + again)
+        assert volume(mask) == pytest.approx(np.pi * 400 * 9, rel=0.02), (shift, centre)
+        assert any("stored twice" in sentence for sentence in told) or shift == 0
+    coarse = [circle(z, 20.0, 24) for z in (0.0, 3.0, 6.0)]
+    mask, told = read(tmp_path, once + coarse)
+    assert volume(mask) == pytest.approx(np.pi * 400 * 9, rel=0.01)
+    mask, _ = read(tmp_path, [np.concatenate([points, points]) for points in once])
+    assert volume(mask) == pytest.approx(np.pi * 400 * 9, rel=0.01)
+
+
+def test_a_hole_stored_twice_is_one_hole(tmp_path):
+    rings = []
+    for z in (0.0, 3.0):
+        rings += [circle(z, 20), circle(z, 12), circle(z, 12) + np.array([0.2, 0, 0])]
+    mask, _ = read(tmp_path, rings)
+    assert volume(mask) == pytest.approx(np.pi * (400 - 144) * 6, rel=0.02)
+
+
+def test_contours_that_overlap_in_part_are_united_and_named(tmp_path):
+    rings = []
+    for z in (0.0, 3.0):
+        rings += [square(z, 10, (-6, 0)), square(z, 10, (6, 0)), square(z, 2)]
+    mask, told = read(tmp_path, rings)
+    assert volume(mask) == pytest.approx((32 * 20 - 4 * 4) * 6, rel=0.01)
+    assert [sentence for sentence in told if "PTV has contours that overlap in part" in sentence]
+
+
+@pytest.mark.parametrize("wall", [1.0, 3.0])
+def test_a_thin_wall_is_no_copy(tmp_path, wall):
+    rings = [circle(z, radius) for z in (0.0, 3.0) for radius in (30.0, 30.0 - wall)]
+    mask, told = read(tmp_path, rings)
+    assert volume(mask) == pytest.approx(np.pi * (900 - (30 - wall) ** 2) * 6, rel=0.05)
+    assert told == []
+
+
+def test_a_hole_that_touches_the_outline_and_islands_that_touch(tmp_path):
+    rings = []
+    for z in (0.0, 3.0):
+        rings += [square(z, 20), square(z, 5, (15.0, 0)), square(z, 5, (25.0, 0))]
+    mask, told = read(tmp_path, rings)
+    assert volume(mask) == pytest.approx(40**2 * 6, rel=0.01)
+    assert not inside(mask, (15, 0, 1)) and inside(mask, (25, 0, 1))
+    assert told == []
+
+
+def test_contours_that_are_said_to_count_by_turns_do(tmp_path):
+    contours = [square(z, 10, (x, 0)) for z in (0.0, 3.0) for x in (-6, 6)]
+    path = rtstruct(tmp_path / "s.dcm", {"PTV": contours}, kind="CLOSEDPLANAR_XOR")
+    mask = read_structures(path, CT)["PTV"]
+    assert volume(mask) == pytest.approx(2 * 12 * 20 * 6, rel=0.01)
 
 
 def test_real_structures_have_the_volume_of_their_contours(real_data):

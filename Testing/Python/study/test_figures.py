@@ -62,6 +62,17 @@ def test_figure1_shows_an_ordinary_and_the_worst_patient_before_and_after(values
     assert np.abs(pixels[before] - pixels[after]).max() > 100
 
 
+def test_figure1_calls_registered_only_what_was(values):
+    registered = figure1(values, _patients(2))
+    assert "middle: registered" in registered.caption
+    assert "after registration" in registered.alt
+    as_they_came = figure1(values, _patients(2), registered=False)
+    assert "not registered onto the true CT" in as_they_came.caption
+    assert "before registration" not in as_they_came.caption + as_they_came.alt
+    # MR and true CT, then each candidate once and its difference: there is no before.
+    assert len(_panels(_pixels(as_they_came))) == 2 * (2 + 2 * len(CANDIDATES))
+
+
 def test_figure1_chooses_by_error_and_says_so(tmp_path):
     cohort = study_cohort(tmp_path)
     for n, record in enumerate(cohort.patients):

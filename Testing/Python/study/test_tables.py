@@ -120,6 +120,7 @@ def test_families_are_corrected_apart_and_leave_out_what_is_not_the_candidates(t
             "rmse_body": generator.normal(80 - shift, 3),
             "tissue_mae": {"fat": generator.normal(20 - shift, 3)},
             "hu_histogram": {"edges_hu": [0, 1], "candidate": [1.0]},
+            "background_hu": -1000.0 + shift,
             "coverage_body_percent": 99.0,
             "dvh": {"bladder": dvh},
         }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
+import signal
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +16,7 @@ from models import blob_mr
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.bundle.folder import load_bundle
+from SyntheticCTLib.training import epochs
 from SyntheticCTLib.training.epochs import CHECKPOINT, train
 from SyntheticCTLib.training.pairs import HU_AIR, prepare_pairs, read_sources
 from SyntheticCTLib.training.settings import TrainingSettings
@@ -107,6 +110,18 @@ def test_pairs_are_kept_and_made_anew_when_a_source_changes(manifest, tmp_path):
     assert (pairs.folder / "pairs.json").stat().st_mtime_ns != before
 
 
+def test_a_pair_that_is_one_volume_or_exchanged_is_refused(manifest, tmp_path):
+    text = manifest.read_text()
+    sitk.WriteImage(sitk.ReadImage(str(tmp_path / "mr1.nrrd")), str(tmp_path / "copy.mha"))
+    for mr, ct, sentence in (
+        ("mr1.nrrd", "copy.mha", "patient 2 of the manifest are the same volume"),
+        ("ct1.nrrd", "mr1.nrrd", "patient 2 of the manifest seem to be in each other's place"),
+    ):
+        manifest.write_text(text.replace("p1,mr1.nrrd,ct1.nrrd", f"p1,{mr},{ct}"))
+        with pytest.raises(SyntheticCTError, match=sentence):
+            prepare_pairs(read_sources(manifest), tmp_path / "pairs")
+
+
 def test_a_training_is_neither_overwritten_nor_resumed_with_other_settings(manifest, tmp_path):
     sources = read_sources(manifest)
     train(sources, tmp_path / "model", replace(SMALL, epochs=1))
@@ -137,6 +152,87 @@ def test_settings_that_make_no_sense_are_told(manifest, tmp_path):
             train(read_sources(manifest), tmp_path / "model", replace(SMALL, **wrong))
 
 
+def test_a_training_goes_on_with_its_own_data_only(manifest, tmp_path):
+    sources, text = read_sources(manifest), manifest.read_text()
+    train(sources, tmp_path / "model", replace(SMALL, epochs=1))
+    pairs = tmp_path / "model.training" / "pairs" / "pairs.json"
+    before = pairs.read_bytes()
+
+    def refused(lines: list[str], sentence: str) -> None:
+        manifest.write_text("\n".join(lines))
+        with pytest.raises(SyntheticCTError, match=sentence):
+            train(read_sources(manifest), tmp_path / "model", SMALL, resume=True)
+        assert pairs.read_bytes() == before  # nothing was made anew
+
+    header, first, second, third = text.splitlines()
+    refused([header, first, third], "other data .*2 patients instead of 3")
+    refused([header, second, first, third], "other data .*another order")
+    refused([header, first.replace("mr0", "mr2"), second, third], "patient 1 .* has another MR")
+    refused([header, first, second, third.replace("validation", "train")], "has another use")
+    for path in tmp_path.glob("*.nrrd"):  # the same files elsewhere are the same data
+        path.rename(path.with_name(f"moved_{path.name}"))
+    moved = text.replace(",mr", ",moved_mr").replace(",ct", ",moved_ct")
+    manifest.write_text("\n".join([header, *moved.splitlines()[1:]]))
+    more = train(read_sources(manifest), tmp_path / "model", SMALL, resume=True)
+    assert len(more.record["history"]) == 2
+
+
+class Warned(Progress):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, message):
+        self.warnings.append(message)
+
+
+@pytest.mark.parametrize(
+    ("errors", "worse"),
+    [([90, 60, 50], False), ([90, 50, 52], False), ([90, 50, 60], True), ([50, 49, 51], True)],
+)
+def test_a_training_that_ends_worse_than_it_was_says_so(
+    manifest, tmp_path, monkeypatch, errors, worse
+):
+    values = iter(errors)
+    monkeypatch.setattr(epochs, "_validation_mae", lambda *_: float(next(values)))
+    progress = Warned()
+    settings = replace(SMALL, epochs=3, width=1, depth=1)
+    train(read_sources(manifest), tmp_path / "model", settings, progress=progress)
+    told = [w for w in progress.warnings if "ended worse" in w]
+    assert len(told) == worse
+    if worse:
+        best = min(errors)
+        assert f"held out the error was {best}.0 HU after epoch {errors.index(best) + 1}" in told[0]
+        assert f"is {errors[-1]}.0 HU after epoch 3" in told[0]
+
+
+def test_an_interrupt_ends_registrations_of_other_threads(manifest, tmp_path, monkeypatch):
+    from SyntheticCTLib.registration import rigid_and_deformable
+
+    manifest.write_text(manifest.read_text().replace("yes", "no"))
+    ended = []
+
+    def register(ct, mr, *, progress, **options):
+        signal.raise_signal(signal.SIGINT)  # the main thread's, which waits for this one
+        deadline = time.monotonic() + 20
+        try:
+            while time.monotonic() < deadline:
+                progress.report("deformable registration", 0)
+                time.sleep(0.01)
+        except KeyboardInterrupt:
+            ended.append("stopped")
+            raise
+
+    monkeypatch.setattr(rigid_and_deformable, "register", register)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            prepare_pairs(read_sources(manifest), tmp_path / "pairs", workers=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ended == ["stopped"]
+    assert list((tmp_path / "pairs").iterdir()) == []
+
+
 def test_a_training_that_diverges_says_so_and_makes_no_model(manifest, tmp_path):
     settings = replace(SMALL, learning_rate=1e30, adversarial_weight=0.0)
     with pytest.raises(SyntheticCTError, match="diverged in epoch"):
@@ -147,7 +243,8 @@ def test_a_training_that_diverges_says_so_and_makes_no_model(manifest, tmp_path)
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "no rows"),
+        ("", "is empty"),
+        ("patient,mr,ct\n", "no rows"),
         ("patient,mr\na,b\n", "lacks the column ct"),
         ("patient,mr,ct\na,,c\n", "Line 2 .* has no mr"),
         ("patient,mr,ct\na,b,c\na,b,c\n", "Line 3 .* second time"),

@@ -52,6 +52,23 @@ def test_a_format_that_does_not_keep_a_volume_whole_leaves_nothing(image, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("missing", [1, 100])
+def test_a_volume_that_ends_early_is_not_a_result(image, tmp_path, monkeypatch, compress, missing):
+    """On a full disk the NRRD writer loses the last bytes without a word."""
+    write = sitk.WriteImage
+
+    def shortened(image, path, **options):
+        write(image, path, **options)
+        with open(path, "r+b") as stream:
+            stream.truncate(stream.seek(0, 2) - missing)
+
+    monkeypatch.setattr(sitk, "WriteImage", shortened)
+    with pytest.raises(SyntheticCTError, match=r"ct\.nrrd cannot be written.*room on the disk"):
+        write_volume(image, tmp_path / "ct.nrrd", compress=compress)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_image_like_lies_exactly_where_its_reference_lies(image):
     other = image_like(np.zeros((5, 6, 7), np.float32), image)
     assert other.GetOrigin() == image.GetOrigin()

@@ -1,0 +1,68 @@
+"""How far candidates were moved and bent onto the true CT, and whether that can be."""
+
+from __future__ import annotations
+
+import SimpleITK as sitk
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.registration.displacement import displacement_inside
+
+from .place import Placed
+
+LARGEST_MM, LARGEST_MEAN_MM = 30.0, 6.0
+JACOBIAN_RANGE = (0.4, 2.5)
+"""What organs and posture do between an MR and a CT of one day; beyond it a note asks to look."""
+
+BENDING_DEFINITIONS = {
+    "displacement_mean_mm": (
+        "Mean over the body on the true CT of the displacement of the deformable registration "
+        "beyond its rigid part, in mm; 0 where nothing was bent."
+    ),
+    "displacement_max_mm": "Largest such displacement in the body, in mm.",
+    "jacobian_min": (
+        "Least Jacobian determinant of the registration in the body: 1 keeps volumes, 0 and below "
+        "folds."
+    ),
+    "jacobian_max": "Largest Jacobian determinant of the registration in the body.",
+    "registration_dsc": (
+        "Dice of the rough bodies of candidate and true CT after the rigid registration, in the "
+        "field of view that both share: the registration's own measure of failure, below 0.9."
+    ),
+    "registration_overlap_percent": (
+        "Share of the smaller body that lies in the other image's field of view after the rigid "
+        "registration; below 60 % the registration counts as failed."
+    ),
+}
+
+
+def bending_figures(
+    name: str, placed: Placed, body: sitk.Image, progress: Progress = SILENT
+) -> dict[str, float]:
+    """Return the figures of :data:`BENDING_DEFINITIONS`; none where nothing was registered.
+
+    Warns, naming the candidate, where it was bent beyond what a patient does.
+    """
+    found = placed.registration
+    if found is None:
+        return {}
+    bent = displacement_inside(body, found.transform, found.rigid)
+    low, high = JACOBIAN_RANGE
+    if (
+        bent.largest_mm > LARGEST_MM
+        or bent.mean_mm > LARGEST_MEAN_MM
+        or bent.least_jacobian < low
+        or bent.largest_jacobian > high
+    ):
+        progress.warn(
+            f"The registration bent {name} implausibly far onto the CT (mean {bent.mean_mm:.1f}, "
+            f"largest {bent.largest_mm:.1f} mm in the body, volumes by {bent.least_jacobian:.2f} "
+            f"to {bent.largest_jacobian:.2f}): its figures may be the registration's work; check "
+            "that it is of this patient."
+        )
+    return {
+        "displacement_mean_mm": bent.mean_mm,
+        "displacement_max_mm": bent.largest_mm,
+        "jacobian_min": bent.least_jacobian,
+        "jacobian_max": bent.largest_jacobian,
+        "registration_dsc": found.agreement.body_dice,
+        "registration_overlap_percent": 100 * found.agreement.overlap,
+    }

@@ -1,0 +1,41 @@
+"""The bar on a terminal shows part and time left, however long the details are."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import sys
+import time
+
+import pytest
+from SyntheticCTLib.basics.progress import TerminalProgress
+
+LONG = {"device": "cuda", "l1_hu": 1448.2, "adversarial": 0.7833, "discriminator": 0.69}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminals to make there")
+@pytest.mark.parametrize("step", ["Train", "deformable registration, stiffer 1"])
+def test_part_and_time_are_shown_on_80_columns(monkeypatch, step):
+    import pty
+    import termios
+    from fcntl import ioctl
+
+    master, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(terminal, "w") as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        progress = TerminalProgress()
+        for epoch in range(1, 4):
+            progress.report(step, epoch / 10, epoch=epoch, **LONG)
+            time.sleep(0.15)
+        progress.close()
+        stream.flush()
+        shown = os.read(master, 1 << 16).decode()
+    os.close(master)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    last = [line for line in re.split(r"[\r\n]+", text) if line.strip()][-1]
+    assert re.search(r"30 % \d:\d\d:\d\d \d:\d\d:\d\d left epoch 3", last), last
+    assert len(last) <= 80
