@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -12,18 +11,6 @@ from .headers import NO_IMAGES, PATIENT, DicomSlice
 
 ROLES = {"MR": ("MR",), "CT": ("CT",), "candidate": ("CT", "MR")}
 """Modalities (DICOM) that may fill a role; a synthetic CT is labelled by some as MR."""
-
-
-def folder_and_series(path: str | os.PathLike) -> tuple[Path, str]:
-    """Split FOLDER#SERIES into the folder and the series to be taken, "" where none is named.
-
-    A file or folder whose own name holds the sign is taken as it is.
-    """
-    path = Path(path)
-    folder, sign, series = str(path).rpartition("#")
-    if path.exists() or not sign or not Path(folder).is_dir():
-        return path, ""
-    return Path(folder), series.strip()
 
 
 def require_role(modality: str, name: str, what: str, progress: Progress) -> None:

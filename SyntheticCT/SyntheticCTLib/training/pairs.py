@@ -19,6 +19,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
+from SyntheticCTLib.basics.inputs import folder_and_series
 from SyntheticCTLib.basics.manifest import LINE, read_manifest, resolve
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
@@ -114,7 +115,7 @@ def read_sources(manifest: str | os.PathLike) -> list[PairSource]:
         )
     for row, source in zip(rows, sources, strict=True):
         for column, path in (("mr", source.mr), ("ct", source.ct)):
-            if not path.exists():
+            if not folder_and_series(path)[0].exists():
                 raise SyntheticCTError(
                     f"Line {row[LINE]} of the manifest {manifest} names {path} in the column "
                     f"{column}, which does not exist: correct it."
@@ -267,9 +268,9 @@ def _prepare_pair(
     progress: Progress,
 ) -> dict:
     """Write the arrays of one pair and return what the model's domain needs to know of its MR."""
-    mr = read_volume(source.mr, "MR")
+    mr = read_volume(source.mr, "MR", progress)
     foreground = foreground_mask(mr)
-    ct = read_volume(source.ct, "CT")
+    ct = read_volume(source.ct, "CT", progress)
     _require_pair(number, source, mr, ct, foreground)
     normalized = nyul.apply(mr, foreground)
     _save_pair(folder, number, normalized, ct, source, spacing, progress)

@@ -11,8 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.inputs import folder_and_series
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.dicom.choice import folder_and_series
 from SyntheticCTLib.dicom.headers import read_header
 
 from .checks import check_volume, not_finite
