@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +88,9 @@ def read_header(path: Path, *, whole: bool = False) -> pydicom.Dataset | None:
         return None
     limits = {} if whole else {"stop_before_pixels": True, "specific_tags": _TAGS}
     try:
-        header = dcmread(path, force=bare, **limits)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Expected (im|ex)plicit VR")  # without preamble
+            header = dcmread(path, force=bare, **limits)
         medium = header.file_meta.get("MediaStorageSOPClassUID") == _MEDIUM
         usable = "SOPClassUID" in header or medium  # else it breaks off before
     except Exception:  # damaged in any way
