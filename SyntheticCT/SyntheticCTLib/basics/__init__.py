@@ -1,6 +1,7 @@
 """What every room needs: sentences for people, progress, results that are whole or absent.
 
-Offers: errors, fingerprint (hashes of files), interrupts, manifest (tables of patients), outputs
-(staged files and folders), progress, stages (working folders, full disks), stepwise.
+Offers: errors, fingerprint (hashes of files), inputs (FOLDER#SERIES), interrupts, manifest
+(tables of patients), outputs (staged files and folders), progress, stages (working folders, full
+disks), stepwise.
 May use: nothing.
 """

@@ -12,6 +12,7 @@ from typing import Any
 from SyntheticCTLib import __version__
 
 from .errors import SyntheticCTError
+from .inputs import folder_and_series
 
 _DETACHED = {".mhd", ".nhdr", ".hdr", ".img"}  # formats whose voxels lie in a file beside
 
@@ -49,10 +50,12 @@ def origin(
 def content_hash(path: str | os.PathLike, what: str = "file") -> str:
     """Return the SHA-256 of a file, or of all files in a folder, whatever their names.
 
+    Of FOLDER#SERIES, the name of the series belongs to it.
+
     Raises:
         SyntheticCTError: there is nothing, or it cannot be read.
     """
-    path = Path(path)
+    path, series = folder_and_series(path)
     if path.is_dir():
         files = [item for item in path.rglob("*") if item.is_file()]
     elif path.suffix.lower() in _DETACHED:
@@ -67,9 +70,9 @@ def content_hash(path: str | os.PathLike, what: str = "file") -> str:
         raise SyntheticCTError(
             f"The {what} {path} cannot be read ({error.strerror}): check its permissions."
         ) from error
-    return (
-        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
-    )
+    if len(digests) == 1 and not series:
+        return digests[0]
+    return hashlib.sha256("".join([*digests, series]).encode()).hexdigest()
 
 
 def _file_hash(path: Path) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from .errors import SyntheticCTError
+from .inputs import folder_and_series
 from .interrupts import interrupts_wait
 from .stages import IN_USE, full_disk_told, stage_in, users_path
 
@@ -19,7 +20,7 @@ def refuse_overwrite(output: str | os.PathLike, inputs: Iterable[str | os.PathLi
     """Raise SyntheticCTError where ``output`` is one of ``inputs``, or lies in or around one."""
     target = Path(output).resolve()
     for item in inputs:
-        source = Path(item).resolve()
+        source = folder_and_series(item)[0].resolve()
         if target == source or target in source.parents:
             raise SyntheticCTError(
                 f"The output {output} would overwrite the input {item}: choose another output."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -12,18 +11,6 @@ from .headers import NO_IMAGES, PATIENT, DicomSlice
 
 ROLES = {"MR": ("MR",), "CT": ("CT",), "candidate": ("CT", "MR")}
 """Modalities (DICOM) that may fill a role; a synthetic CT is labelled by some as MR."""
-
-
-def folder_and_series(path: str | os.PathLike) -> tuple[Path, str]:
-    """Split FOLDER#SERIES into the folder and the series to be taken, "" where none is named.
-
-    A file or folder whose own name holds the sign is taken as it is.
-    """
-    path = Path(path)
-    folder, sign, series = str(path).rpartition("#")
-    if path.exists() or not sign or not Path(folder).is_dir():
-        return path, ""
-    return Path(folder), series.strip()
 
 
 def require_role(modality: str, name: str, what: str, progress: Progress) -> None:
@@ -131,6 +118,15 @@ def warn_of_frames(slices: list[DicomSlice], folder: Path, what: str, progress: 
                 f"The slices of the {what} series in {folder} name {len(values)} {kind}: check "
                 "that they belong together."
             )
+
+
+def warn_of_scaling(slices: list[DicomSlice], path: Path, what: str, progress: Progress) -> None:
+    """Warn of a CT whose headers do not say how stored values become HU."""
+    if any(item.modality == "CT" and not item.scaled for item in slices):
+        progress.warn(
+            f"The {what} {path} does not say how its stored values become HU (rescale slope and "
+            "intercept are missing), and they were taken as they are: check that they are HU."
+        )
 
 
 def _names(group: list[DicomSlice]) -> set[str]:

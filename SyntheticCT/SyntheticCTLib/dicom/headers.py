@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ PATIENT = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 """Elements that tell patients apart; they are compared, and never shown or kept."""
 NO_IMAGES = ("RT", "SEG", "SR", "PR", "KO", "REG", "FID", "DOC", "PLAN")
 """How modalities of files begin that hold no slices of an image."""
+_MEDIUM = "1.2.840.10008.1.3.10"
+"""Class of a DICOMDIR."""
 _BEGINNINGS = (b"\x02\x00", b"\x08\x00")
 """Of files without preamble: group 2 or 8, little endian."""
 _TAGS = [
@@ -61,6 +64,7 @@ class DicomSlice:
     position: tuple[float, ...] | None
     layout: tuple[int, int, float, float] | None  # rows, columns, row and column spacing
     rescale: tuple[float, float]  # slope, intercept
+    scaled: bool  # the header names them
     frames: int
 
 
@@ -84,8 +88,11 @@ def read_header(path: Path, *, whole: bool = False) -> pydicom.Dataset | None:
         return None
     limits = {} if whole else {"stop_before_pixels": True, "specific_tags": _TAGS}
     try:
-        header = dcmread(path, force=bare, **limits)
-        usable = not bare or "SOPClassUID" in header
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Expected (im|ex)plicit VR")  # without preamble
+            header = dcmread(path, force=bare, **limits)
+        medium = header.file_meta.get("MediaStorageSOPClassUID") == _MEDIUM
+        usable = "SOPClassUID" in header or medium  # else it breaks off before
     except Exception:  # damaged in any way
         return None
     return header if usable else None
@@ -139,6 +146,7 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         position=numbers(header, "ImagePositionPatient", 3),
         layout=(int(header.Rows), int(header.Columns), *spacing) if spacing else None,
         rescale=rescale_of(header, path, what, modality),
+        scaled="RescaleIntercept" in header,
         frames=int(header.get("NumberOfFrames") or 1),
     )
 

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 
-from .choice import require_role
+from .choice import require_role, warn_of_scaling
 from .headers import DicomSlice, holds_images, numbers, read_header, rescale_of, slice_of
 from .order import in_order, placed
 from .pixels import rescaled, stored_values
@@ -51,6 +51,7 @@ def read_dicom_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.
             f"The {what} {path} is a single slice of a series: give the folder of the series."
         )
     frames = [_frame(header, number, shared, what) for number in range(shared.frames)]
+    warn_of_scaling(frames, path, what, progress)
     ordered, step = in_order(frames, path, what)
     order = [frames.index(frame) for frame in ordered]
     stored = stored_values(path, what)[order]
@@ -81,6 +82,7 @@ def _frame(header: pydicom.Dataset, number: int, shared: DicomSlice, what: str) 
         position=position,
         layout=(int(header.Rows), int(header.Columns), *spacing),
         rescale=scalings[0] if scalings else shared.rescale,
+        scaled=bool(scalings) or shared.scaled,
     )
 
 

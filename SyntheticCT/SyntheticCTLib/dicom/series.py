@@ -11,7 +11,13 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 
-from .choice import choose_series, require_one_patient, require_role, warn_of_frames
+from .choice import (
+    choose_series,
+    require_one_patient,
+    require_role,
+    warn_of_frames,
+    warn_of_scaling,
+)
 from .headers import DicomSlice, holds_images, read_header, slice_of
 from .multiframe import read_dicom_file
 from .order import in_order, placed
@@ -68,6 +74,7 @@ def read_dicom_folder(
         return read_dicom_file(slices[0].path, what, progress)
     _require_slices(slices, folder, what)
     warn_of_frames(slices, folder, what, progress)
+    warn_of_scaling(slices, folder, what, progress)
     ordered, step = in_order(slices, folder, what)
     stored = np.concatenate([stored_values(s.path, f"{what} slice") for s in ordered])
     return placed(rescaled(stored, [s.rescale for s in ordered]), ordered[0], step)
@@ -88,10 +95,9 @@ def _headers(folder: Path, what: str) -> tuple[list[DicomSlice], list[str]]:
             others.append(str(header.get("Modality", "DICOM")))
         else:
             slices.append(slice_of(header, path, what))
-    # A damaged slice is told by its name, which is like those of the others; at the end of a
-    # series no gap would tell that it is missing.
-    kinds = {s.path.suffix.lower() for s in slices} - {""}
-    damaged = [p for p in unreadable if p.suffix.lower() in kinds or _says_dicom(p)]
+    # A slice that is missing at the end of a series leaves no gap.
+    kinds = {s.path.suffix.lower() for s in slices}
+    damaged = [p for p in unreadable if _is_damaged(p, kinds)]
     if damaged:
         state = "is empty" if not damaged[0].stat().st_size else "is damaged or no DICOM file"
         raise SyntheticCTError(
@@ -101,12 +107,20 @@ def _headers(folder: Path, what: str) -> tuple[list[DicomSlice], list[str]]:
     return slices, others
 
 
-def _says_dicom(path: Path) -> bool:
+def _is_damaged(path: Path, kinds: set[str]) -> bool:
+    """Whether a file that cannot be read was a slice: it says so, or its name is like theirs.
+
+    Args:
+        kinds: suffixes of the slices; "" is that of many text files as well.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            beginning = file.read(1024)
     except OSError:
-        return False
+        return True
+    suffix = path.suffix.lower()
+    binary = not beginning or b"\0" in beginning
+    return beginning[128:132] == b"DICM" or (suffix in kinds and (bool(suffix) or binary))
 
 
 def _require_slices(slices: list[DicomSlice], folder: Path, what: str) -> None:

@@ -19,6 +19,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
+from SyntheticCTLib.basics.inputs import folder_and_series
 from SyntheticCTLib.basics.manifest import LINE, read_manifest, resolve
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
@@ -119,7 +120,7 @@ def read_sources(manifest: str | os.PathLike) -> list[PairSource]:
     for row, source in zip(rows, sources, strict=True):
         named = (("mr", source.mr), ("ct", source.ct), ("foreground", source.foreground))
         for column, path in named:
-            if path is not None and not path.exists():
+            if path is not None and not folder_and_series(path)[0].exists():
                 raise SyntheticCTError(
                     f"Line {row[LINE]} of the manifest {manifest} names {path} in the column "
                     f"{column}, which does not exist: correct it."
@@ -277,9 +278,9 @@ def _prepare_pair(
     progress: Progress,
 ) -> dict:
     """Write the arrays of one pair and return what the model's domain needs to know of its MR."""
-    mr = read_volume(source.mr, "MR")
+    mr = read_volume(source.mr, "MR", progress)
     foreground = _foreground(source, mr)
-    ct = read_volume(source.ct, "CT")
+    ct = read_volume(source.ct, "CT", progress)
     _require_pair(number, source, mr, ct, foreground)
     require_hu(ct, f"CT of patient {number + 1} of the manifest", progress)
     normalized = nyul.apply(mr, foreground)

@@ -9,8 +9,8 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 
 SPACINGS_MM = (0.05, 20.0)
 """Voxel sizes beyond these are of another unit than millimetres."""
-LARGEST_FIELD_MM = 2500.0
-"""No scanner of patients has a larger field of view."""
+LARGEST_FIELD_MM = (1000.0, 2500.0)
+"""Fields of view of scanners of patients end below: across the patient, and along."""
 RIGHT_ANGLE = 1e-3
 """Cosine up to which axes are at right angles."""
 
@@ -70,10 +70,11 @@ def _check_grid(image: sitk.Image, what: str) -> None:
             f"The {what} has voxels of {sizes} mm, which no scan of a patient has: correct the "
             "voxel size, whose unit is mm."
         )
-    if max(field) > LARGEST_FIELD_MM:
+    if sorted(field)[1] > LARGEST_FIELD_MM[0] or max(field) > LARGEST_FIELD_MM[1]:
         raise SyntheticCTError(
-            f"The {what} has a field of view of {max(field) / 1000:.1f} m (voxels of {sizes} mm), "
-            "which no scan of a patient has: correct the voxel size, whose unit is mm."
+            f"The {what} has a field of view of {' x '.join(f'{v / 1000:.1f}' for v in field)} m "
+            f"(voxels of {sizes} mm), which no scan of a patient has: correct the voxel size, "
+            "whose unit is mm."
         )
     directions = np.reshape(image.GetDirection(), (3, 3))
     if np.abs(directions.T @ directions - np.eye(3)).max() > RIGHT_ANGLE:

@@ -5,6 +5,12 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
+SAME_PLACE_MM = 1e-3
+"""Voxels nearer than this lie at the same place."""
+HEADER_PRECISION = 2.0**-20
+"""The same as a share of the distance from the origin: NIfTI headers hold single precision, of
+which a place is the sum of several numbers."""
+
 
 def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
     """Return ``array`` (k, j, i) as an image on exactly the grid of ``reference``."""
@@ -27,23 +33,23 @@ def grid_of(
     return grid
 
 
-def same_grid(first: sitk.Image, second: sitk.Image, tolerance_mm: float = 1e-3) -> bool:
-    """Whether every voxel of two images lies at the same place, within ``tolerance_mm``."""
+def same_grid(first: sitk.Image, second: sitk.Image, tolerance_mm: float | None = None) -> bool:
+    """Whether every voxel of two images lies at the same place.
+
+    Args:
+        tolerance_mm: by how much it may lie beside; by default what is lost where a grid is kept
+            in a file (:data:`SAME_PLACE_MM`, or :data:`HEADER_PRECISION` far from the origin).
+    """
     if first.GetSize() != second.GetSize():
         return False
     last = [n - 1 for n in first.GetSize()]
     corners = [[0] * len(last), last] + [
         [end if axis == free else 0 for axis, end in enumerate(last)] for free in range(len(last))
     ]
-    return all(
-        max(
-            abs(a - b)
-            for a, b in zip(
-                first.TransformIndexToPhysicalPoint(corner),
-                second.TransformIndexToPhysicalPoint(corner),
-                strict=True,
-            )
-        )
-        <= tolerance_mm
-        for corner in corners
+    places, others = (
+        np.array([image.TransformIndexToPhysicalPoint(corner) for corner in corners])
+        for image in (first, second)
     )
+    if tolerance_mm is None:
+        tolerance_mm = max(SAME_PLACE_MM, HEADER_PRECISION * float(np.abs(places).max()))
+    return bool(np.abs(places - others).max() <= tolerance_mm)

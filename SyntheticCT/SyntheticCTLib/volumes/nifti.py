@@ -83,6 +83,11 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     dims, (datatype, bits) = of("8h", 40), of("2h", 70)
     sizes = [max(1, n) if axis <= dims[0] else 1 for axis, n in enumerate(dims[1:], start=1)]
     first = max(0, int(of("f", 108)[0]))
+    slope, intercept = of("2f", 112)
+    if np.isfinite(slope) and slope and not np.isfinite(intercept):
+        raise SyntheticCTError(
+            f"The file {path} has a rescale intercept (scl_inter) that is no number: correct it."
+        )
     pixdim = np.array(of("8f", 76), float)
     quaternion, shift = np.array(of("3f", 256), float), np.array(of("3f", 268), float)
     qform_code, sform_code = of("2h", 252)
@@ -143,7 +148,12 @@ def read_nifti(path: Path, what: str, progress: Progress = SILENT) -> sitk.Image
     _require_right_angles(path, header, what)
     with _rounded_axes():
         image = sitk.ReadImage(str(path))
-    _require_one_place(path, header, image, what)
+    if header.sform is not None and _apart(header, header.sform, _matrix(image)) > 0.001:
+        # What ITK makes of axes that are not quite at right angles may point anywhere.
+        spacing = np.array(image.GetSpacing()[:3])
+        if np.allclose(np.linalg.norm(header.sform[:, :3], axis=0), spacing, rtol=1e-3):
+            _place(image, _straight(header.sform))
+    _require_one_place(path, header, _matrix(image), what)
     if header.qform is None and header.sform is None:
         progress.warn(
             f"The {what} {path} does not say where it lies (neither qform nor sform is valid): "
@@ -174,6 +184,10 @@ def count_not_finite(header: NiftiHeader) -> int:
 
 
 def _require_right_angles(path: Path, header: NiftiHeader, what: str) -> None:
+    if not all(np.isfinite(m).all() for m in (header.qform, header.sform) if m is not None):
+        raise SyntheticCTError(
+            f"The {what} {path} has a matrix (qform or sform) with NaN: correct its header."
+        )
     if header.sform is None:
         return
     columns = header.sform[:, :3]
@@ -183,16 +197,47 @@ def _require_right_angles(path: Path, header: NiftiHeader, what: str) -> None:
             f"The {what} {path} has a matrix (sform) in which two axes are the same: correct its "
             "header."
         )
-    for one, other in itertools.combinations(range(3), 2):
-        cosine = columns[:, one] @ columns[:, other] / (lengths[one] * lengths[other])
-        length = lengths[other] * (header.size[other] - 1)
-        if abs(cosine) * length > PLACE_TOLERANCE_MM:
-            angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-            raise SyntheticCTError(
-                f"The {what} {path} has sheared axes (two of them at {angle:.2f} degrees and not "
-                "at a right angle, as where a tilted gantry was straightened by the matrix "
-                "alone): resample it onto a grid with axes at right angles."
-            )
+    if _apart(header, header.sform, _straight(header.sform)) > PLACE_TOLERANCE_MM:
+        cosines = (columns / lengths).T @ (columns / lengths) - np.eye(3)
+        angle = np.degrees(np.arccos(-np.abs(cosines).max()))
+        raise SyntheticCTError(
+            f"The {what} {path} has sheared axes (two of them at {angle:.2f} degrees and not at a "
+            "right angle, as where a tilted gantry was straightened by the matrix alone): "
+            "resample it onto a grid with axes at right angles."
+        )
+
+
+def _straight(matrix: np.ndarray) -> np.ndarray:
+    """The matrix with the nearest axes at right angles; voxel sizes and origin are kept."""
+    lengths = np.linalg.norm(matrix[:, :3], axis=0)
+    left, _, right = np.linalg.svd(matrix[:, :3] / lengths)
+    return np.column_stack([left @ right * lengths, matrix[:, 3]])
+
+
+def _matrix(image: sitk.Image) -> np.ndarray:
+    """Index (i, j, k, 1) to mm of an image's first three dimensions, (3, 4)."""
+    n = image.GetDimension()
+    directions = np.reshape(image.GetDirection(), (n, n))[:3, :3]
+    return np.column_stack([directions * image.GetSpacing()[:3], image.GetOrigin()[:3]])
+
+
+def _place(image: sitk.Image, matrix: np.ndarray) -> None:
+    """Give the first three dimensions of an image the place that a straight matrix says."""
+    n = image.GetDimension()
+    lengths = np.linalg.norm(matrix[:, :3], axis=0)
+    directions = np.eye(n)
+    directions[:3, :3] = matrix[:, :3] / lengths
+    image.SetDirection(directions.ravel().tolist())
+    image.SetSpacing([*lengths.tolist(), *image.GetSpacing()[3:]])
+    image.SetOrigin([*matrix[:, 3].tolist(), *image.GetOrigin()[3:]])
+
+
+def _apart(header: NiftiHeader, one: np.ndarray, other: np.ndarray) -> float:
+    """Largest distance (mm) between the corners of a volume by two matrices."""
+    corners = np.array(list(itertools.product(*[(0, n - 1) for n in header.size])), float)
+    difference = one - other
+    moved = corners @ difference[:, :3].T + difference[:, 3]
+    return float(np.linalg.norm(moved, axis=1).max())
 
 
 @contextlib.contextmanager
@@ -209,29 +254,16 @@ def _rounded_axes() -> Iterator[None]:
             os.environ[name] = before
 
 
-def _require_one_place(path: Path, header: NiftiHeader, image: sitk.Image, what: str) -> None:
-    """Hold where ITK put a volume against both matrices of its header."""
-    corners = np.array(list(itertools.product(*[(0, n - 1) for n in header.size])), float)
-    places = {
-        name: corners @ matrix[:, :3].T + matrix[:, 3]
-        for name, matrix in (("qform", header.qform), ("sform", header.sform))
-        if matrix is not None
-    }
-    beyond = [0.0] * (image.GetDimension() - 3)
-    places["read"] = np.array(
-        [image.TransformContinuousIndexToPhysicalPoint([*c, *beyond])[:3] for c in corners]
-    )
-    apart = {
-        (one, other): float(np.linalg.norm(places[one] - places[other], axis=1).max())
-        for one, other in itertools.combinations(places, 2)
-    }
-    if apart.get(("qform", "sform"), 0) > PLACE_TOLERANCE_MM:
+def _require_one_place(path: Path, header: NiftiHeader, read: np.ndarray, what: str) -> None:
+    """Hold where a volume was put against both matrices of its header."""
+    matrices = [matrix for matrix in (header.qform, header.sform) if matrix is not None]
+    if len(matrices) == 2 and (apart := _apart(header, *matrices)) > PLACE_TOLERANCE_MM:
         raise SyntheticCTError(
-            f"The {what} {path} names two places in its header, {apart['qform', 'sform']:.1f} mm "
-            "apart (qform and sform contradict each other): keep the right one and mark the other "
-            "as not valid, or resample the file."
+            f"The {what} {path} names two places in its header, {apart:.1f} mm apart (qform and "
+            "sform contradict each other): keep the right one and mark the other as not valid, or "
+            "resample the file."
         )
-    if max((v for k, v in apart.items() if "read" in k), default=0) > PLACE_TOLERANCE_MM:
+    if any(_apart(header, matrix, read) > PLACE_TOLERANCE_MM for matrix in matrices):
         raise SyntheticCTError(
             f"The {what} {path} has voxel sizes (pixdim) that contradict its matrix (sform): "
             "correct its header, or save it as NRRD."

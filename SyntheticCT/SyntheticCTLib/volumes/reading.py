@@ -11,8 +11,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.inputs import folder_and_series
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.dicom.choice import folder_and_series
 from SyntheticCTLib.dicom.headers import read_header
 
 from .checks import check_volume, not_finite
@@ -72,20 +72,24 @@ def read_image_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.
         from SyntheticCTLib.dicom.multiframe import read_dicom_file
 
         return read_dicom_file(path, what, progress)
-    try:
-        if not path.stat().st_size:
-            raise SyntheticCTError(f"The {what} {path} is an empty file: copy it again.")
-        if is_nifti(path):
-            image = read_nifti(path, what, progress)
-        elif path.name.lower().endswith(_FORMATS):
-            require_whole(path)
-            image = sitk.ReadImage(str(path))
-        else:
-            raise ValueError("of another format")
-    except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
+    nifti = is_nifti(path)
+    if not nifti and not path.name.lower().endswith(_FORMATS):
         raise SyntheticCTError(
             f"The {what} {path} cannot be read as an image: give a NRRD, NIfTI or MetaImage file "
-            "or a DICOM folder that is complete."
+            "or a DICOM folder."
+        )
+    if not path.stat().st_size:
+        raise SyntheticCTError(f"The {what} {path} is an empty file: copy it again.")
+    try:
+        if nifti:
+            image = read_nifti(path, what, progress)
+        else:
+            require_whole(path)
+            image = sitk.ReadImage(str(path))
+    except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
+        raise SyntheticCTError(
+            f"The {what} {path} cannot be read as an image: it is truncated, damaged (a check sum "
+            "is wrong) or not what its name says; copy it again."
         ) from error
     for key in image.GetMetaDataKeys():
         # Neither DICOM's elements nor what a converter made of them.
@@ -96,10 +100,10 @@ def read_image_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.
 
 
 def read_mask(path: str | os.PathLike, what: str, progress: Progress = SILENT) -> sitk.Image:
-    """Read a mask, which may be cropped to a box that it fills.
+    """Read a mask or label map, which may be cropped to a box that it fills.
 
     Raises:
-        SyntheticCTError: unreadable, not 3D, not scalar, or NaN.
+        SyntheticCTError: unreadable, not 3D, not scalar, or with values that no label has.
     """
     path = Path(path)
     if not path.is_file():
@@ -107,7 +111,13 @@ def read_mask(path: str | os.PathLike, what: str, progress: Progress = SILENT) -
     image = read_image_file(path, what, progress)
     if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
         raise SyntheticCTError(f"The {what} {path} is not a 3D mask with one value a voxel.")
-    wrong = int((~np.isfinite(sitk.GetArrayViewFromImage(image))).sum())
+    values = sitk.GetArrayViewFromImage(image)
+    wrong = int((~np.isfinite(values)).sum())
     if wrong:
         raise SyntheticCTError(not_finite(f"{what} {path}", wrong))
+    if values.min() < 0:
+        raise SyntheticCTError(
+            f"The {what} {path} holds negative values (down to {values.min():g}), as an image and "
+            "not a mask does: give a mask, 0 outside it."
+        )
     return image

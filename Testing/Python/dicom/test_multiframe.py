@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_files import save_dicom
+from dicom_files import edit, save_dicom
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedMRImageStorage, ExplicitVRLittleEndian, generate_uid
@@ -25,8 +25,13 @@ def inside(**elements) -> Sequence:
     return Sequence([item])
 
 
-def write_enhanced(path: Path, heights: list[float], placed: bool = True) -> Path:
-    """Write the frames of ``STORED`` in the order of ``heights`` (mm, of the frame in the file)."""
+def write_enhanced(
+    path: Path, heights: list[float], placed: bool = True, rescale: list | None = None
+) -> Path:
+    """Write the frames of ``STORED`` in the order of ``heights`` (mm, of the frame in the file).
+
+    ``rescale``: slope and intercept of every frame.
+    """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = EnhancedMRImageStorage
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -42,9 +47,14 @@ def write_enhanced(path: Path, heights: list[float], placed: bool = True) -> Pat
         PixelMeasuresSequence=inside(PixelSpacing=[1.2, 0.8], SliceThickness=5),
     )
     frames = []
-    for height in heights:
+    for k, height in enumerate(heights):
         position = {"ImagePositionPatient": [-10, 20, 30 + height]} if placed else {}
         frames += inside(PlanePositionSequence=inside(**position))
+        if rescale:
+            slope, intercept = rescale[k]
+            frames[-1].PixelValueTransformationSequence = inside(
+                RescaleSlope=slope, RescaleIntercept=intercept, RescaleType="US"
+            )
     file.PerFrameFunctionalGroupsSequence = Sequence(frames)
     order = [HEIGHTS.index(height) if height in HEIGHTS else 0 for height in heights]
     file.PixelData = STORED[order].tobytes()
@@ -77,3 +87,33 @@ def test_frames_without_a_place_are_refused(tmp_path):
     path = write_enhanced(tmp_path / "e.dcm", HEIGHTS, placed=False)
     with pytest.raises(SyntheticCTError, match="does not say where frame 1 lies"):
         read_volume(path, "MR")
+
+
+@pytest.mark.parametrize("shown", ["MONOCHROME1", "MONOCHROME2"])
+def test_every_frame_is_rescaled_by_its_own_values(tmp_path, shown):
+    order, rescale = [2, 0, 4, 1, 3], [(1, 0), (2, 5), (0.5, -1), (1.5, 0), (1, -100)]
+    path = write_enhanced(tmp_path / "e.dcm", [HEIGHTS[n] for n in order], rescale=rescale)
+    edit(path, PhotometricInterpretation=shown)
+    found = sitk.GetArrayFromImage(read_volume(path, "MR"))
+    for n, (slope, intercept) in zip(order, rescale, strict=True):
+        np.testing.assert_allclose(found[n], slope * STORED[n].astype(float) + intercept)
+
+
+def test_frames_without_preamble_and_alone_in_a_folder_are_read(tmp_path):
+    path = write_enhanced(tmp_path / "e.dcm", HEIGHTS)
+    path.write_bytes(path.read_bytes()[132:])
+    for given in (path, tmp_path):
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(read_volume(given, "MR")), STORED)
+
+
+@pytest.mark.parametrize("length", [500, -100])
+def test_truncated_frames_are_refused_by_the_files_name(tmp_path, length):
+    path = write_enhanced(tmp_path / "e.dcm", HEIGHTS)
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(SyntheticCTError, match=r"e\.dcm"):
+        read_volume(path, "MR")
+
+
+def test_frames_of_another_modality_are_refused(tmp_path):
+    with pytest.raises(SyntheticCTError, match=r"e\.dcm is of modality MR, not CT"):
+        read_volume(write_enhanced(tmp_path / "e.dcm", HEIGHTS), "CT")

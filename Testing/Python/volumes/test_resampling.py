@@ -137,3 +137,15 @@ def test_grids_differ_when_any_corner_does():
     assert not same_grid(
         base, grid_of((4, 5, 6), (1, 2, 3), (10, 20, 30), turned((0, 0, 0), (1, 1, -1)))
     )
+
+
+@pytest.mark.parametrize("origin", [(-300.1, -500.1, -900.1), (7000.3, -9000.7, 12000.9)])
+def test_a_grid_that_was_kept_in_single_precision_is_the_same(tmp_path, origin):
+    grid = grid_of((60, 50, 40), (4.1, 4.3, 5.7), origin, turned((0.3, -0.7, 2.9), (1, 1, -1)))
+    sitk.WriteImage(grid, str(tmp_path / "a.nii"))
+    back = sitk.ReadImage(str(tmp_path / "a.nii"))
+    assert back.GetOrigin() != grid.GetOrigin()
+    assert same_grid(grid, back)
+    copied = resample(back, grid, fill=0)
+    assert copied.GetOrigin() == grid.GetOrigin()
+    assert (copied == grid).GetSize() == grid.GetSize()

@@ -112,7 +112,9 @@ def test_truncated_file(image, tmp_path, suffix):
     path = write_volume(image, tmp_path / f"ct{suffix}")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 2 // 3])
-    with pytest.raises(SyntheticCTError, match=r"^The CT .* cannot be read as an image: give a"):
+    with pytest.raises(
+        SyntheticCTError, match=r"^The CT .* cannot be read as an image: it is truncated"
+    ):
         read_volume(path, "CT")
 
 

@@ -1,0 +1,30 @@
+"""FOLDER#SERIES: whatever takes an input knows it."""
+
+from __future__ import annotations
+
+import pytest
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import content_hash
+from SyntheticCTLib.basics.inputs import folder_and_series
+from SyntheticCTLib.basics.outputs import refuse_overwrite
+
+
+def test_a_series_is_named_after_its_folder(tmp_path):
+    assert folder_and_series(f"{tmp_path}#4") == (tmp_path, "4")
+    assert folder_and_series(tmp_path) == (tmp_path, "")
+    (tmp_path / "scan#2").mkdir()
+    assert folder_and_series(tmp_path / "scan#2") == (tmp_path / "scan#2", "")
+    assert folder_and_series(f"{tmp_path / 'scan#2'}#CT") == (tmp_path / "scan#2", "CT")
+    missing = tmp_path / "none#1"
+    assert folder_and_series(missing) == (missing, "")
+
+
+def test_another_series_is_another_input(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(b"a")
+    hashes = {content_hash(path) for path in (tmp_path, f"{tmp_path}#1", f"{tmp_path}#2")}
+    assert len(hashes) == 3
+
+
+def test_an_output_never_lies_in_the_folder_of_a_series(tmp_path):
+    with pytest.raises(SyntheticCTError, match="lies inside the input"):
+        refuse_overwrite(tmp_path / "sct.nrrd", [f"{tmp_path}#4"])
