@@ -33,6 +33,8 @@ MR_EDGE = 0.45  # of the nearby tissue's signal; a little below half, as skin is
 SMALLEST_PART = 0.01  # of the largest part; arms beside a pelvis hold more, debris less
 STEP_SHARE = 0.6  # of the slices show the couch top at one place
 COUCH_FIT_MM = 3.0  # by which the couch top may leave a flat or parabolic shape
+COVER_HU = -250  # covers of pads and clothes lie below, tissue above, but for the blur of the skin
+SKIN_BLUR_MM = 2.5  # from the edge at half height inwards to where tissue has this number
 PART_HU = -300  # median of a part of the body; foam, straps and couch remains lie below
 
 
@@ -84,10 +86,22 @@ def _ct_body(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
             tissue &= ~below
             patient = _patient_parts(blocks, tissue, values)
             break
+    tissue &= _near_solid(values, spacing)
     tissue &= blocks.enlarge(_dilated(patient, blocks.spacing, 0.5 * OPENING_MM + COARSE_MM))
     tissue = _largest_parts(tissue)
     outside = _outside(blocks.share(tissue) <= 0.5, blocks.spacing, GAP_MM)
     return tissue | ~blocks.enlarge(outside)
+
+
+def _near_solid(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
+    """Voxels no farther from solid tissue than the skin is blurred.
+
+    The cover of a pad that follows the back is a layer of its own: where it hangs off, nothing
+    solid is near; where it touches, no more of it than a blurred skin has is kept.
+    """
+    steps = max(1, round(SKIN_BLUR_MM / min(spacing[1:])))
+    cross = ndimage.generate_binary_structure(2, 1)[None]
+    return ndimage.binary_dilation(values > COVER_HU, cross, iterations=steps)
 
 
 def _mr_body(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:

@@ -50,6 +50,21 @@ def _patient(couch_mm=0.0, top_mm=78.0, arms=False, noise=15):
     return body, hu + np.random.default_rng(1).normal(0, noise, hu.shape)
 
 
+@pytest.mark.parametrize("wave", [11.0, 23.0])
+def test_a_pad_whose_cover_follows_the_back_is_not_the_patient(wave):
+    z, _, x = _axes()
+    body, hu = _patient(0)
+    rows = body.shape[1]
+    skin = np.where(body.any(axis=1), rows - 1 - body[:, ::-1].argmax(axis=1), rows)
+    behind = np.indices(hu.shape)[1] - skin[:, None, :] - 1
+    pad = (abs(x) < 120) & (behind >= 0) & (behind < 12)
+    gap = np.rint(1 + np.sin(x / wave) * np.cos(z / 17))  # touches here, hangs off there
+    hu[pad] = -850
+    hu[pad & (behind >= gap) & (behind < gap + 2)] = -300
+    found = _mask(_image(hu), "CT")
+    assert 2 * (found & body).sum() / (found.sum() + body.sum()) > 0.995
+
+
 @pytest.mark.parametrize("couch_mm", [0, 4, 12, 40])
 def test_couch_is_cut_off_where_the_patient_lies_on_it(couch_mm):
     body, hu = _patient(couch_mm)
