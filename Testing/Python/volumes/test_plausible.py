@@ -73,7 +73,7 @@ def test_noise_is_refused_for_what_it_is(tmp_path, what):
 
 
 def test_ct_numbers_are_no_mr(tmp_path):
-    with pytest.raises(SyntheticCTError, match="holds CT numbers .* and is no MR"):
+    with pytest.raises(SyntheticCTError, match=r"holds CT numbers .* and is no MR"):
         read(tmp_path, CT)
 
 
@@ -99,5 +99,5 @@ def test_a_synthetic_ct_is_neither_mr_nor_true_ct(tmp_path, suffix):
 
 def test_an_image_is_no_mask(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(CT), str(tmp_path / "ct.nrrd"))
-    with pytest.raises(SyntheticCTError, match="holds negative values .* not a mask"):
+    with pytest.raises(SyntheticCTError, match=r"holds negative values .* not a mask"):
         read_mask(tmp_path / "ct.nrrd", "region")
