@@ -113,14 +113,15 @@ def normalize(options: argparse.Namespace, progress: Progress) -> dict[str, Path
     from SyntheticCTLib.normalization.foreground import foreground_mask
 
     outputs = {"normalized": Path(options.output)}
-    _refuse(options, outputs, [options.mr, options.model])
+    _refuse(options, outputs, [options.mr, options.model, options.foreground])
     card = read_card(options.model)
     mr = read_volume(options.mr, "MR", progress)
+    foreground = _foreground(options, progress)
     progress.report("Nyul normalization", 0)
-    normalized = card.nyul.apply(mr, foreground_mask(mr))
+    normalized = card.nyul.apply(mr, foreground_mask(mr, foreground))
     progress.report("Nyul normalization", 1)
     write_volume(normalized, options.output, compress=not options.uncompressed)
-    return outputs | _histograms(options, mr, card, normalized)
+    return outputs | _histograms(options, mr, card, normalized, foreground)
 
 
 def generate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
@@ -132,14 +133,17 @@ def generate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     for name in ("uncertainty", "normalized"):
         if getattr(options, name):
             outputs[name] = Path(getattr(options, name))
-    _refuse(options, outputs, [options.mr, options.model, options.body])
+    _refuse(options, outputs, [options.mr, options.model, options.body, options.foreground])
     bundle = load_bundle(options.model)
     mr = read_volume(options.mr, "MR", progress)
     body = read_mask(options.body, "body contour", progress) if options.body else None
-    result = run(mr, bundle, device=options.device, body=body, progress=progress)
+    foreground = _foreground(options, progress)
+    result = run(
+        mr, bundle, device=options.device, body=body, foreground=foreground, progress=progress
+    )
     for name, path in outputs.items():
         write_volume(getattr(result, name), path, compress=not options.uncompressed)
-    return outputs | _histograms(options, mr, bundle, result.normalized)
+    return outputs | _histograms(options, mr, bundle, result.normalized, foreground)
 
 
 def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
@@ -193,6 +197,15 @@ def _add_mr_and_model(sub: argparse.ArgumentParser) -> None:
         required=True,
         help="folder of the model; demo for the demo model",
     )
+    sub.add_argument(
+        "--foreground",
+        metavar="MASK",
+        help="voxels that the standard scale is read off, where the program does not find them",
+    )
+
+
+def _foreground(options: argparse.Namespace, progress: Progress) -> sitk.Image | None:
+    return read_mask(options.foreground, "foreground", progress) if options.foreground else None
 
 
 def _add_common(sub: argparse.ArgumentParser) -> None:
@@ -223,13 +236,17 @@ def _refuse(
 
 
 def _histograms(
-    options: argparse.Namespace, mr: sitk.Image, card: ModelCard, normalized: sitk.Image
+    options: argparse.Namespace,
+    mr: sitk.Image,
+    card: ModelCard,
+    normalized: sitk.Image,
+    foreground: sitk.Image | None,
 ) -> dict[str, Path]:
     if not options.histograms:
         return {}
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
 
-    content = json.dumps(asdict(histogram_set(mr, card, normalized)))
+    content = json.dumps(asdict(histogram_set(mr, card, normalized, foreground)))
     with staged_file(options.histograms) as stage:
         stage.write_text(content + "\n", encoding="utf-8")
     return {"histograms": Path(options.histograms)}

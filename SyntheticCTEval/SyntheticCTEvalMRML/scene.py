@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
+from SyntheticCTLib.basics.stages import users_path
 
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.evaluation.results import Evaluation
@@ -48,7 +49,8 @@ def write_scene(
         # MRML writes to full paths only.
         if not scene.WriteToMRB(str(stage.absolute())) or not stage.is_file():
             raise SyntheticCTError(
-                f"The scene {path} cannot be written: make sure that there is room on the disk."
+                f"The scene {users_path(path)} cannot be written: make sure that there is room on "
+                "the disk."
             )
     return path
 

@@ -52,6 +52,7 @@ def generate(
     *,
     device: str = "auto",
     body: sitk.Image | None = None,
+    foreground: sitk.Image | None = None,
     progress: Progress = SILENT,
 ) -> Generated:
     """Make the synthetic CT of ``mr``.
@@ -63,17 +64,20 @@ def generate(
         body: mask (not 0) of the patient's body on any grid; the synthetic CT is air,
             :data:`resampling.HU_AIR`, outside it.
 
+        foreground: mask (not 0) on any grid of the voxels that the standard scale is read off,
+            where air and patient cannot be told apart by the signal.
+
     Raises:
         SyntheticCTError: the MR has no foreground, the body lies outside it, or the device is
             not there.
     """
     inside = None if body is None else _inside(body, mr)
     progress.report("Nyul normalization", 0)
-    foreground = foreground_mask(mr)
-    normalized = bundle.nyul.apply(mr, foreground)
+    tissue = foreground_mask(mr, foreground)
+    normalized = bundle.nyul.apply(mr, tissue)
     warnings = outside_domain(
         mr,
-        normalized_histogram(sitk.GetArrayViewFromImage(normalized)[foreground]),
+        normalized_histogram(sitk.GetArrayViewFromImage(normalized)[tissue]),
         bundle.domain,
     )
     for sentence in warnings:

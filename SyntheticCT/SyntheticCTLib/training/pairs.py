@@ -29,8 +29,9 @@ from SyntheticCTLib.network.slabs import network_grid
 from SyntheticCTLib.normalization.foreground import foreground_mask
 from SyntheticCTLib.normalization.nyul import NyulStandard
 from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY
-from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, resample
 from SyntheticCTLib.volumes.sameness import SAME_SHARE, equal_share
 
@@ -47,12 +48,14 @@ class PairSource:
         mr, ct: volume files or DICOM folders.
         registered: the MR already lies on the CT's anatomy.
         validation: held out, to tell how the model does on patients it has not seen.
+        foreground: mask of the MR's voxels that the standard scale is read off; None to find them.
     """
 
     mr: Path
     ct: Path
     registered: bool
     validation: bool
+    foreground: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def read_sources(manifest: str | os.PathLike) -> list[PairSource]:
     Raises:
         SyntheticCTError: see :func:`manifest.read_manifest`; a word that is not known.
     """
-    rows = read_manifest(manifest, ("mr", "ct"), ("registered", "use"))
+    rows = read_manifest(manifest, ("mr", "ct"), ("registered", "use", "foreground"))
     sources = []
     for row in rows:
         for column, words in (
@@ -111,11 +114,13 @@ def read_sources(manifest: str | os.PathLike) -> list[PairSource]:
                 ct=resolve(manifest, row["ct"]),
                 registered=row["registered"].lower() == "yes",
                 validation=row["use"].lower() == "validation",
+                foreground=resolve(manifest, row["foreground"]) if row["foreground"] else None,
             )
         )
     for row, source in zip(rows, sources, strict=True):
-        for column, path in (("mr", source.mr), ("ct", source.ct)):
-            if not folder_and_series(path)[0].exists():
+        named = (("mr", source.mr), ("ct", source.ct), ("foreground", source.foreground))
+        for column, path in named:
+            if path is not None and not folder_and_series(path)[0].exists():
                 raise SyntheticCTError(
                     f"Line {row[LINE]} of the manifest {manifest} names {path} in the column "
                     f"{column}, which does not exist: correct it."
@@ -143,6 +148,11 @@ def fingerprint(sources: Sequence[PairSource]) -> list[dict[str, Any]]:
             "registered": source.registered,
             "use": "validation" if source.validation else "train",
         }
+        | (
+            {"foreground": content_hash(source.foreground, "foreground")}
+            if source.foreground
+            else {}
+        )
         for source in sources
     ]
 
@@ -247,7 +257,7 @@ def _scans(sources: Sequence[PairSource], progress: Progress):
     for number, source in enumerate(sources):
         progress.report("Learn Nyul standard", number / len(sources))
         mr = read_volume(source.mr, "MR")
-        yield mr, foreground_mask(mr)
+        yield mr, _foreground(source, mr)
     progress.report("Learn Nyul standard", 1)
 
 
@@ -269,9 +279,10 @@ def _prepare_pair(
 ) -> dict:
     """Write the arrays of one pair and return what the model's domain needs to know of its MR."""
     mr = read_volume(source.mr, "MR", progress)
-    foreground = foreground_mask(mr)
+    foreground = _foreground(source, mr)
     ct = read_volume(source.ct, "CT", progress)
     _require_pair(number, source, mr, ct, foreground)
+    require_hu(ct, f"CT of patient {number + 1} of the manifest", progress)
     normalized = nyul.apply(mr, foreground)
     _save_pair(folder, number, normalized, ct, source, spacing, progress)
     values = sitk.GetArrayViewFromImage(normalized)
@@ -282,6 +293,11 @@ def _prepare_pair(
         "fovs_mm": smallest_fov_mm(mr),
         "phantom": mr.HasMetaDataKey(PHANTOM_KEY),
     }
+
+
+def _foreground(source: PairSource, mr: sitk.Image) -> np.ndarray:
+    given = read_mask(source.foreground, "foreground") if source.foreground else None
+    return foreground_mask(mr, given)
 
 
 def _require_pair(

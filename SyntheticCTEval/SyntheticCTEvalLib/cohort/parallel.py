@@ -167,7 +167,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
                 f"No dask scheduler answers at {scheduler}: start one and give its address, such "
                 "as tcp://host:8786."
             ) from error
-        log = logging.getLogger("distributed")
+        log = logging.getLogger("distributed.client")
         level = log.level
         log.setLevel(logging.CRITICAL)  # its tracebacks would surround the sentence
         try:

@@ -13,14 +13,18 @@ from SyntheticCTLib.normalization.foreground import foreground_mask
 
 
 def histogram_set(
-    mr: sitk.Image, bundle: ModelCard, normalized: sitk.Image | None = None
+    mr: sitk.Image,
+    bundle: ModelCard,
+    normalized: sitk.Image | None = None,
+    given: sitk.Image | None = None,
 ) -> HistogramSet:
     """Return the histograms of the paper's Figure 3: ``mr`` among the model's training scans.
 
     Args:
         normalized: ``mr`` after Nyul, where it is there already.
+        given: mask of its foreground, where it was given.
     """
-    foreground = foreground_mask(mr)
+    foreground = foreground_mask(mr, given)
     values = sitk.GetArrayViewFromImage(mr)[foreground]
     if normalized is None:
         normalized = bundle.nyul.apply(mr, foreground)

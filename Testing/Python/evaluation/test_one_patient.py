@@ -393,7 +393,9 @@ def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path
         structures, "read_structures", lambda *_files, **options: asked.update(options) or {}
     )
     ct = str(write_volume(phantom.ct, tmp_path / "ct.nrrd"))
-    arguments = ["evaluate", "--ct", ct, "--candidate", f"self={ct}", "--structures", "s.dcm"]
+    arguments = ["evaluate", "--ct", ct, "--candidate", f"self={ct}"]
+    (tmp_path / "s.dcm").write_bytes(b"stands in")
+    arguments += ["--structures", str(tmp_path / "s.dcm")]
     arguments += ["--no-end-caps", "--no-registration", "--no-dose", "--no-scene"]
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
     assert asked == {"end_caps": False}

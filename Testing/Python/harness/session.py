@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from places import REPOSITORY
+from places import module_folder
 
 from .scenes import new_scene, read_bundle
 
@@ -64,7 +64,7 @@ class Slicer:
         """
         from .application import ScriptedModule
 
-        path = (folder or REPOSITORY / name) / f"{name}.py"
+        path = (folder or module_folder(name)) / f"{name}.py"
         spec = importlib.util.spec_from_file_location(name, path)
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
@@ -255,7 +255,7 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
     }
     before = {name: sys.modules.get(name) for name in modules}
     path = list(sys.path)
-    sys.path += [str(REPOSITORY / name) for name in ("SyntheticCT", "SyntheticCTEval")]
+    sys.path += [str(module_folder(name)) for name in ("SyntheticCT", "SyntheticCTEval")]
     for name, value in names.items():
         setattr(slicer, name, value)
     sys.modules.update(modules)

@@ -1,0 +1,76 @@
+"""The standard scale is read off the patient, whatever lies around the scan."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from scipy import ndimage
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.normalization.foreground import foreground_mask, padding
+from SyntheticCTLib.phantom import TINY, make_phantom
+from SyntheticCTLib.volumes.grids import image_like
+
+
+@pytest.fixture(scope="module")
+def mr() -> sitk.Image:
+    return sitk.Maximum(make_phantom(7, TINY).mr, 1)
+
+
+def otsu_of_the_logarithm(mr: sitk.Image) -> np.ndarray:
+    values = sitk.GetArrayFromImage(mr).astype(np.float32)
+    low = float(values.min())
+    logs = np.log1p((values - low) / (float(values.mean()) - low) * 100)
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(logs))
+    return logs > otsu.GetThreshold()
+
+
+def test_of_a_scan_as_it_comes_it_is_otsus_on_the_logarithm(mr):
+    found = foreground_mask(mr)
+    assert np.array_equal(found, otsu_of_the_logarithm(mr))
+    assert padding(sitk.GetArrayFromImage(mr)) is None
+
+
+@pytest.mark.parametrize("width", [10, 20, 60])
+def test_zeros_padded_around_a_scan_change_nothing(mr, width):
+    padded = sitk.ConstantPad(mr, [width, width, 0], [width, width, 0], 0)
+    found = foreground_mask(padded)[:, width:-width, width:-width]
+    assert (found == foreground_mask(mr)).mean() > 0.999
+
+
+@pytest.mark.parametrize("value", [0, -1])
+@pytest.mark.parametrize("ring", [0, 2, 6])
+def test_a_scan_masked_to_the_patient_keeps_its_landmarks(mr, value, ring):
+    around = sitk.GetArrayFromImage(body_contour(mr, "MR")) > 0
+    if ring:
+        around = ndimage.binary_dilation(around, np.ones((1, 3, 3)), iterations=ring)
+    values = sitk.GetArrayFromImage(mr).astype(np.int32)
+    found = foreground_mask(image_like(np.where(around, values, value), mr))
+    tissue = foreground_mask(mr) & around
+    # Whether a mask reaches into the air or not, the landmarks are those of the tissue.
+    ours, theirs = (np.percentile(values[part], (10, 50, 90)) for part in (found, tissue))
+    assert np.allclose(ours, theirs, rtol=0.12)
+
+
+def test_zeros_inside_the_patient_are_no_padding(mr):
+    values = sitk.GetArrayFromImage(mr)
+    middle = tuple(n // 2 for n in values.shape)
+    values[middle[0] - 4 : middle[0] + 4, middle[1] - 6 : middle[1] + 6, middle[2] : ] = np.where(
+        np.arange(values.shape[2])[middle[2] :] < middle[2] + 8, 0, values[
+            middle[0] - 4 : middle[0] + 4, middle[1] - 6 : middle[1] + 6, middle[2] :]
+    )  # fmt: skip
+    assert padding(values) is None
+
+
+def test_a_given_foreground_is_taken_on_any_grid(mr):
+    body = body_contour(mr, "MR")
+    assert np.array_equal(foreground_mask(mr, body), sitk.GetArrayFromImage(body) > 0)
+    box = body[10:40, 12:40, 4:16]
+    assert np.count_nonzero(foreground_mask(mr, box)) == np.count_nonzero(
+        sitk.GetArrayFromImage(box)
+    )
+    box.SetOrigin((9000.0, 0.0, 0.0))
+    with pytest.raises(SyntheticCTError, match="foreground holds no voxel of the MR"):
+        foreground_mask(mr, box)
