@@ -13,6 +13,11 @@ ROLES = {"MR": ("MR",), "CT": ("CT",), "candidate": ("CT", "MR")}
 """Modalities (DICOM) that may fill a role; a synthetic CT is labelled by some as MR."""
 
 
+def role_of(what: str) -> str:
+    """The first word of what sentences call a volume: that of "candidate sCT" is its role."""
+    return what.partition(" ")[0]
+
+
 def require_role(modality: str, name: str, what: str, progress: Progress) -> None:
     """Refuse a DICOM file or series whose modality contradicts its role.
 
@@ -24,8 +29,7 @@ def require_role(modality: str, name: str, what: str, progress: Progress) -> Non
     Raises:
         SyntheticCTError: it contradicts.
     """
-    role = what.split()[0] if what.split() else ""
-    fitting = ROLES.get(role)
+    fitting = ROLES.get(role_of(what))
     if modality.startswith(NO_IMAGES):
         raise SyntheticCTError(
             f"The {what} {name} is of modality {modality}, which holds no image to be used as "
@@ -70,7 +74,7 @@ def choose_series(
         )
     if len(ordered) == 1:
         return ordered[0]
-    fitting = ROLES.get(what.split()[0] if what.split() else "")
+    fitting = ROLES.get(role_of(what))
     meant = [
         group
         for group in ordered

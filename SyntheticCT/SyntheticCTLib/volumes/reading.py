@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.inputs import folder_and_series
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.choice import ROLES, role_of
 from SyntheticCTLib.dicom.headers import read_header
 
 from .checks import check_volume, not_finite
@@ -56,7 +57,7 @@ def read_volume(
     else:
         image = read_image_file(path, what, progress)
     image = check_volume(image, f"{what} {path}")
-    if what != "dose":
+    if role_of(what) in ROLES:
         check_patient(image, f"{what} {path}", what, progress)
     return image
 

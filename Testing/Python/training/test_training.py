@@ -113,9 +113,13 @@ def test_pairs_are_kept_and_made_anew_when_a_source_changes(manifest, tmp_path):
 def test_a_pair_that_is_one_volume_or_exchanged_is_refused(manifest, tmp_path):
     text = manifest.read_text()
     sitk.WriteImage(sitk.ReadImage(str(tmp_path / "mr1.nrrd")), str(tmp_path / "copy.mha"))
+    ct = sitk.ReadImage(str(tmp_path / "ct1.nrrd"))
+    dark = sitk.Cast(sitk.Threshold(ct, -500, 5000, -3024), sitk.sitkInt16)
+    sitk.WriteImage(dark, str(tmp_path / "dark.nrrd"))
     for mr, ct, sentence in (
         ("mr1.nrrd", "copy.mha", "patient 2 of the manifest are the same volume"),
-        ("ct1.nrrd", "mr1.nrrd", "holds CT numbers .* and is no MR"),
+        ("ct1.nrrd", "mr1.nrrd", r"ct1\.nrrd holds CT numbers .* and is no MR"),
+        ("dark.nrrd", "mr1.nrrd", "patient 2 of the manifest seem to be in each other's place"),
     ):
         manifest.write_text(text.replace("p1,mr1.nrrd,ct1.nrrd", f"p1,{mr},{ct}"))
         with pytest.raises(SyntheticCTError, match=sentence):
