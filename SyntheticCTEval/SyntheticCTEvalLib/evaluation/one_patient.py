@@ -16,7 +16,7 @@ from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
-from SyntheticCTEvalLib.gamma.comparison import DoseComparison, compare_doses
+from SyntheticCTEvalLib.gamma.comparison import DoseComparison, compare_doses, gamma_definition
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
 from SyntheticCTEvalLib.image.difference import marked_difference
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
@@ -185,6 +185,6 @@ def _definitions(
     }
     if doses:
         lines["dose"] = doses.definition
-    for compared in gamma.values():
-        lines |= {"gpr": compared.gamma.definition, "hot_spots": HOT_SPOTS_DEFINITION}
+    if gamma:
+        lines |= {"gpr": gamma_definition(gamma), "hot_spots": HOT_SPOTS_DEFINITION}
     return lines | (DVH_DEFINITIONS if dvhs else {})

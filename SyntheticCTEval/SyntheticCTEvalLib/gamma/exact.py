@@ -25,6 +25,7 @@ from .tiles import Grid, TileDoses, tiles
 
 _BATCH = 16384
 _OPEN_BATCH = 2048
+_REACH = 1 + 1e-4
 
 
 def exact_gamma(
@@ -44,7 +45,7 @@ def exact_gamma(
         reference, evaluated: doses in Gy, 3D, on any grids with orthonormal directions; the
             evaluated dose is linear between its voxel centres and ends with them.
         region: voxels (k, j, i; bool) of the reference to evaluate. Those farther than
-            ``cap * distance_mm`` from the evaluated dose stay -1.
+            ``distance_mm`` from the evaluated dose, which cannot pass, stay -1.
         dose_percent: dose criterion in percent of ``normalization_gy``, or where ``local`` of
             the reference dose of the voxel.
         cap: largest gamma searched for.
@@ -109,7 +110,7 @@ class _Points:
         """Return gamma of each point, -1 where the evaluated dose is out of reach."""
         end = np.where(self.last, 0, self.grid.width)
         outside = self.place - np.minimum(np.maximum(self.place, 0), end)
-        reached = _squares(outside) <= self.grid.cap**2
+        reached = _squares(outside) <= _REACH
         home = np.where(self.last & self.grid.solid[:, None], -1, 0).astype(np.int8)
         at_nodes = not self.place.any()
         if at_nodes:
