@@ -2,7 +2,8 @@
 
 The reference is worked through in tiles, a tile's voxels in batches. The cell towards the
 reference dose is searched first; the others follow in the order of their distance. A cell is left
-out when its distance and the doses in it show that it cannot lower gamma.
+out when its distance and the doses in it show that it cannot lower gamma. Fine planes are searched
+by blocks of cells instead (see planes).
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from .cells import (
     minimise_in_cells,
     worth_searching,
 )
+from .planes import PlaneDoses, searches_plane
 from .tiles import Grid, TileDoses, tiles
 
 _BATCH = 16384
 _OPEN_BATCH = 2048
-_REACH = 1 + 1e-4
 
 
 def exact_gamma(
@@ -55,8 +56,9 @@ def exact_gamma(
     evaluated_gy = sitk.GetArrayViewFromImage(evaluated)
     gamma = np.full(region.shape, -1, np.float32)
     wanted, done = np.count_nonzero(region), 0
+    doses_around = PlaneDoses if searches_plane(grid, wanted) else TileDoses
     for tile in tiles(region, grid):
-        doses = TileDoses(grid, evaluated_gy, tile)
+        doses = doses_around(grid, evaluated_gy, tile)
         chosen = np.flatnonzero(region[tile])
         shape = tuple(part.stop - part.start for part in tile)
         start = np.array([[part.start] for part in tile[::-1]])
@@ -70,9 +72,11 @@ def exact_gamma(
             else:
                 per_dose = np.float32(100 / (dose_percent * normalization_gy))
             index = np.stack(np.unravel_index(chosen[batch], shape)[::-1]) + start
-            points = _Points(grid, doses, index, here[batch], per_dose)
-            found[batch] = points.gamma()
-            done += points.best.size
+            if doses_around is PlaneDoses:
+                found[batch] = doses.gamma(index, here[batch], per_dose)
+            else:
+                found[batch] = _Points(grid, doses, index, here[batch], per_dose).gamma()
+            done += index.shape[1]
             progress.report("gamma", done / wanted)
         gamma[tile][region[tile]] = found
     return gamma
@@ -110,7 +114,7 @@ class _Points:
         """Return gamma of each point, -1 where the evaluated dose is out of reach."""
         end = np.where(self.last, 0, self.grid.width)
         outside = self.place - np.minimum(np.maximum(self.place, 0), end)
-        reached = _squares(outside) <= _REACH
+        reached = _squares(outside) <= self.grid.passes_within
         home = np.where(self.last & self.grid.solid[:, None], -1, 0).astype(np.int8)
         at_nodes = not self.place.any()
         if at_nodes:
