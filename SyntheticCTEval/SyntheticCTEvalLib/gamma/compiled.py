@@ -133,13 +133,14 @@ def _bound_around(value, ax, ay, gx, gy, gxy, x0, x1, y0, y1):
 
 
 @_inlined
-def _in_cell(f, fx, fy, fxy, px, py, wx, wy, best, off, boxes):
-    """Return ``best`` lowered to the smallest gamma squared in a cell.
+def _in_cell(f, fx, fy, fxy, px, py, wx, wy, found, off, boxes):
+    """Lower what is found to the smallest gamma squared in a cell.
 
     Args:
         f, fx, fy, fxy: the dose difference is ``f + fx x + fy y + fxy x y``.
         px, py: the point from the cell's first corner.
         wx, wy: the cell's edges.
+        found: gamma squared and its place from the point, in distance criteria.
         boxes: room for parts of the cell.
     """
     boxes[0] = (0.0, wx, 0.0, wy, 0.0)
@@ -153,8 +154,9 @@ def _in_cell(f, fx, fy, fxy, px, py, wx, wy, best, off, boxes):
             gx, gy = fx + fxy * y, fy + fxy * x
             value, ax, ay = f + fx * x + gy * y, x - px, y - py
             square = ax * ax + ay * ay
-            best = min(best, square + value * value)
-            limit = _limit(best, off)
+            if square + value * value < found[0]:
+                found[0], found[1], found[2] = square + value * value, ax, ay
+            limit = _limit(found[0], off)
             if _bound_around(value, ax, ay, gx, gy, fxy, x0 - x, x1 - x, y0 - y, y1 - y) >= limit:
                 closed = True
                 break
@@ -176,30 +178,28 @@ def _in_cell(f, fx, fy, fxy, px, py, wx, wy, best, off, boxes):
         boxes[count + 2] = (x0, x, y, y1, depth + 1)
         boxes[count + 3] = (x, x1, y, y1, depth + 1)
         count += 4
-    return best
 
 
 @_inlined
-def _downhill(nodes, u, v, dose, scale, sx, sy, best):
-    """Return ``best`` lowered by steps to the minimum of the dose linearised where the last led."""
+def _downhill(nodes, u, v, x, y, dose, scale, sx, sy, found):
+    """Lower what is found by steps from x, y to the minimum of the dose linearised there."""
     ny, nx = nodes.shape
-    x, y = _clip(u, 0.0, nx - 1.0), _clip(v, 0.0, ny - 1.0)
     for _ in range(_WALK):
+        x, y = _clip(x, 0.0, nx - 1.0), _clip(y, 0.0, ny - 1.0)
         i, j = min(int(x), nx - 2), min(int(y), ny - 2)
         a, b = nodes[j, i] - dose, nodes[j, i + 1] - dose
         c, d = nodes[j + 1, i] - dose, nodes[j + 1, i + 1] - dose
         fx, fy = x - i, y - j
-        value = (a + fx * (b - a) + fy * (c - a + fx * (a - b - c + d))) * scale
-        gx = (b - a + fy * (a - b - c + d)) * scale / sx
-        gy = (c - a + fx * (a - b - c + d)) * scale / sy
+        gx, gy = b - a + fy * (a - b - c + d), c - a + fx * (a - b - c + d)
+        value = (a + fx * (b - a) + fy * gy) * scale
+        gx, gy = gx * (scale / sx), gy * (scale / sy)
         ax, ay = (x - u) * sx, (y - v) * sy
-        found = ax * ax + ay * ay + value * value
-        if found > best - 1e-6 * best:
-            return min(best, found)
-        best = found
+        gamma = ax * ax + ay * ay + value * value
+        if gamma > found[0] * (1 - 1e-6):
+            break
+        found[0], found[1], found[2] = gamma, ax, ay
         t = (value - gx * ax - gy * ay) / (1 + gx * gx + gy * gy)
-        x, y = _clip(u - t * gx / sx, 0.0, nx - 1.0), _clip(v - t * gy / sy, 0.0, ny - 1.0)
-    return best
+        x, y = u - t * gx / sx, v - t * gy / sy
 
 
 @_inlined
@@ -245,12 +245,18 @@ def _blocks_around(middle, radius, level, count):
 
 
 @_inlined
-def _of_point(nodes, rows, shape, u, v, dose, scale, sx, sy, best, off, stack, boxes):
-    """Return ``best`` lowered to the smallest gamma squared of one point."""
-    best = _downhill(nodes, u, v, dose, scale, sx, sy, best)
-    limit = _limit(best, off)
+def _of_point(nodes, rows, shape, u, v, dose, scale, sx, sy, found, off, stack, boxes):
+    """Lower what is found to the smallest gamma squared of one point.
+
+    It is looked for first at the point, and where it was found for the point before.
+    """
+    x, y = u + found[1] / sx, v + found[2] / sy
+    _downhill(nodes, u, v, u, v, dose, scale, sx, sy, found)
+    if _limit(found[0], off) > (sx + sy) ** 2:
+        _downhill(nodes, u, v, x, y, dose, scale, sx, sy, found)
+    limit = _limit(found[0], off)
     if limit <= 0:
-        return best
+        return
     kx, ky = scale / sx, scale / sy
     radius, level, count = math.sqrt(limit), 0, 0
     while level < len(shape) - 1 and (1 << level) * min(sx, sy) < radius / 2:
@@ -271,7 +277,7 @@ def _of_point(nodes, rows, shape, u, v, dose, scale, sx, sy, best, off, stack, b
             a = nodes[j, i] - dose
             b, c = nodes[j, i + 1] - dose - a, nodes[j + 1, i] - dose - a
             d = nodes[j + 1, i + 1] - dose - a - b - c
-            best = _in_cell(
+            _in_cell(
                 a * scale,
                 b * scale / sx,
                 c * scale / sy,
@@ -280,11 +286,11 @@ def _of_point(nodes, rows, shape, u, v, dose, scale, sx, sy, best, off, stack, b
                 (v - j) * sy,
                 sx,
                 sy,
-                best,
+                found,
                 off,
                 boxes,
             )
-            limit = _limit(best, off)
+            limit = _limit(found[0], off)
             continue
         level, end = level - 1, count
         for jj in range(2 * j, min(2 * j + 2, shape[level, 1])):
@@ -308,7 +314,6 @@ def _of_point(nodes, rows, shape, u, v, dose, scale, sx, sy, best, off, stack, b
                     limit,
                     end,
                 )
-    return best
 
 
 @njit(cache=True, error_model="numpy")
@@ -327,8 +332,10 @@ def search_plane(nodes, rows, shape, place, dose, scale, spacing, best, off):
     """
     stack = np.empty((_STACK, 4))
     boxes = np.empty((4 * _DIVISIONS + 4, 5))
+    found = np.zeros(3)
     for n in range(dose.size):
-        best[n] = _of_point(
+        found[0] = best[n]
+        _of_point(
             nodes,
             rows,
             shape,
@@ -338,8 +345,9 @@ def search_plane(nodes, rows, shape, place, dose, scale, spacing, best, off):
             scale[n % scale.size],
             spacing[0],
             spacing[1],
-            best[n],
+            found,
             off[n],
             stack,
             boxes,
         )
+        best[n] = found[0]

@@ -47,9 +47,9 @@ def any_within_reach(
     """Whether any voxel of a region (k, j, i) could pass by what is known of the evaluated dose."""
     matrix, offset = index_map(reference, evaluated)
     spacing, last = np.array(evaluated.GetSpacing()), np.array(evaluated.GetSize())[:, None] - 1
-    for k, plane in enumerate(region):
-        j, i = np.nonzero(plane)
-        place = matrix @ np.stack((i, j, np.full_like(i, k))) + offset[:, None]
+    for k, j in np.argwhere(region.any(axis=2)):
+        i = np.flatnonzero(region[k, j])
+        place = matrix @ np.stack((i, np.full_like(i, j), np.full_like(i, k))) + offset[:, None]
         apart_mm = (place - np.clip(place, 0, last)) * spacing[:, None]
         if ((apart_mm * apart_mm).sum(axis=0) <= distance_mm**2).any():
             return True
@@ -68,6 +68,10 @@ def percent_beyond_reference(
     solid = np.array(reference.GetSize()) > 1
     end = np.array(reference.GetSize())[:, None] - 0.5
     slack = (_TOUCHES_MM / np.array(reference.GetSpacing()))[:, None]
+    corners = np.stack(np.meshgrid(*[(0, n - 1) for n in evaluated.GetSize()])).reshape(3, -1)
+    corners = matrix @ corners + offset[:, None]
+    if ((corners >= -0.5 - slack) & (corners <= end + slack))[solid].all():
+        return 0.0
     asked = None
     if mask is not None:
         asked = sitk.GetArrayFromImage(resample(mask, evaluated, fill=0, nearest=True)) != 0
