@@ -52,3 +52,45 @@ def whole_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
     return int(text)
+
+
+def add_end_caps(sub: argparse.ArgumentParser) -> None:
+    """Add how structures of an RTSTRUCT end."""
+    sub.add_argument(
+        "--no-end-caps",
+        action="store_true",
+        help="structures of an RTSTRUCT end at their last contours, as in some planning systems, "
+        "not half a contour spacing beyond them",
+    )
+
+
+def add_gamma(sub: argparse.ArgumentParser) -> None:
+    """Add the gamma criterion and what computes it."""
+    sub.add_argument(
+        "--dose-percent", type=float, default=1.0, metavar="P", help="gamma criterion (%(default)s)"
+    )
+    sub.add_argument(
+        "--distance-mm", type=float, default=1.0, metavar="MM", help="gamma criterion (%(default)s)"
+    )
+    sub.add_argument(
+        "--local",
+        action="store_true",
+        help="gamma's dose difference in percent of the voxel's dose, not of the prescription",
+    )
+    sub.add_argument(
+        "--cutoffs",
+        type=percents,
+        default=(10.0, 60.0),
+        metavar="P,P",
+        help="a pass rate each: of the voxels with at least so many percent of the "
+        "prescription (10,60)",
+    )
+    sub.add_argument(
+        "--gamma-cap", type=float, default=2.0, metavar="G", help="largest gamma (%(default)s)"
+    )
+    sub.add_argument(
+        "--gamma-engine",
+        choices=("exact", "pymedphys"),
+        default="exact",
+        help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
+    )

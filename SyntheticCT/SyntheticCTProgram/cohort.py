@@ -9,7 +9,7 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
-from .arguments import model_folder, whole_count
+from .arguments import add_end_caps, add_gamma, model_folder, whole_count
 
 
 def add_cohort(command: Callable) -> None:
@@ -42,12 +42,8 @@ def add_cohort(command: Callable) -> None:
     sub.add_argument(
         "--no-registration", action="store_true", help="the candidates already lie on the CT"
     )
-    sub.add_argument(
-        "--gamma-engine",
-        choices=("exact", "pymedphys"),
-        default="exact",
-        help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
-    )
+    add_end_caps(sub)
+    add_gamma(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
@@ -72,6 +68,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """
     from SyntheticCTEvalLib.cohort.patient import CohortSettings
     from SyntheticCTEvalLib.cohort.run import run_cohort
+    from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
     from SyntheticCTEvalLib.study.report import write_cohort
     from SyntheticCTEvalMRML.scene import MrbWriter
 
@@ -83,7 +80,15 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             model=Path(options.model) if options.model else None,
             register=not options.no_registration,
             dose=not options.no_dose,
+            gamma=GammaCriteria(
+                dose_percent=options.dose_percent,
+                distance_mm=options.distance_mm,
+                local=options.local,
+                cutoffs_percent=options.cutoffs,
+                cap=options.gamma_cap,
+            ),
             gamma_engine=options.gamma_engine,
+            end_caps=not options.no_end_caps,
             device=options.device,
             scene=MrbWriter(),
         ),

@@ -13,7 +13,7 @@ from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from .arguments import VOLUME_HELP, model_folder, named_file, percents
+from .arguments import VOLUME_HELP, add_end_caps, add_gamma, model_folder, named_file
 
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
@@ -30,6 +30,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalLib.dose.reading import read_dose
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
+    from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalLib.structures.reading import read_structures
     from SyntheticCTEvalMRML.scene import MrbWriter
@@ -76,10 +77,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     )
     evaluation.origin = made_of
     if options.no_end_caps:
-        evaluation.notes.append(
-            "Structures of an RTSTRUCT end at their last contours, as asked for, and not half a "
-            "contour spacing beyond them."
-        )
+        evaluation.notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys([*progress.warnings, *evaluation.notes]))
     with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         write_evaluation(evaluation, stage, scene=scene, progress=progress)
@@ -174,45 +172,13 @@ def add_evaluate(command: Callable) -> None:
         "(45 when dose is recalculated, the largest reference dose when it is imported)",
     )
     sub.add_argument("--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map")
-    sub.add_argument(
-        "--no-end-caps",
-        action="store_true",
-        help="structures of an RTSTRUCT end at their last contours, as in some planning systems, "
-        "not half a contour spacing beyond them",
-    )
+    add_end_caps(sub)
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
     sub.add_argument(
         "--no-registration", action="store_true", help="the candidates already lie on the CT"
     )
-    sub.add_argument(
-        "--dose-percent", type=float, default=1.0, metavar="P", help="gamma criterion (%(default)s)"
-    )
-    sub.add_argument(
-        "--distance-mm", type=float, default=1.0, metavar="MM", help="gamma criterion (%(default)s)"
-    )
-    sub.add_argument(
-        "--local",
-        action="store_true",
-        help="gamma's dose difference in percent of the voxel's dose, not of the prescription",
-    )
-    sub.add_argument(
-        "--cutoffs",
-        type=percents,
-        default=(10.0, 60.0),
-        metavar="P,P",
-        help="a pass rate each: of the voxels with at least so many percent of the "
-        "prescription (10,60)",
-    )
-    sub.add_argument(
-        "--gamma-cap", type=float, default=2.0, metavar="G", help="largest gamma (%(default)s)"
-    )
-    sub.add_argument(
-        "--gamma-engine",
-        choices=("exact", "pymedphys"),
-        default="exact",
-        help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
-    )
+    add_gamma(sub)
     sub.add_argument(
         "--no-scene",
         action="store_true",

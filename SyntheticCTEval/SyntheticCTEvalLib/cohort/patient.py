@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
-from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
@@ -35,7 +36,9 @@ class CohortSettings:
         model: folder of the model that makes a synthetic CT of every MR; None for none.
         register: register the candidates onto the true CT.
         dose: evaluate dose.
+        gamma: gamma criterion, cutoffs and cap; global criteria are of the patient's prescription.
         gamma_engine: "exact" or "pymedphys".
+        end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
         device: where the model runs: "auto", "cpu" or "cuda".
         scene: writes scene.mrb where it can; None for no scenes.
     """
@@ -43,7 +46,9 @@ class CohortSettings:
     model: Path | None = None
     register: bool = True
     dose: bool = True
+    gamma: GammaCriteria = field(default_factory=lambda: EvaluationSettings().criteria(None))
     gamma_engine: str = "exact"
+    end_caps: bool = True
     device: str = "auto"
     scene: SceneWriter | None = None
 
@@ -74,6 +79,7 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
         "inputs": {what: content_hash(path, what) for what, path in entry.inputs().items()},
         "model": model_sha256 if entry.mr else "",
         "settings": asdict(_evaluation_settings(entry, settings)),
+        "end_caps": settings.end_caps,
         "dose_unit": entry.dose_unit,
         "scene": settings.scene is not None,
     }
@@ -108,7 +114,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         candidates,
         dose_ct=read_dose(entry.dose_ct, entry.dose_unit) if entry.dose_ct else None,
         doses={name: read_dose(path, entry.dose_unit) for name, path in entry.doses.items()},
-        structures=_structures(entry, ct, progress),
+        structures=_structures(entry, ct, settings.end_caps, progress),
         region=read_mask(entry.region, "region", progress) if entry.region else None,
         mr=mr,
         histograms=histograms,
@@ -133,6 +139,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         progress.warn(f"scene.mrb was left out: {reason}")
         scene = None
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
+    if entry.structures and not settings.end_caps:
+        notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys(notes))
     options = task.made_of["settings"] | {"model_sha256": task.made_of["model"]}
     evaluation.origin = origin(entry.inputs(), options, task.made_of["inputs"])
@@ -153,6 +161,11 @@ def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> Evalu
         register=settings.register,
         dose=entry.dose,
         target=entry.target,
+        cutoffs_percent=settings.gamma.cutoffs_percent,
+        dose_percent=settings.gamma.dose_percent,
+        distance_mm=settings.gamma.distance_mm,
+        gamma_local=settings.gamma.local,
+        gamma_cap=settings.gamma.cap,
         gamma_engine=settings.gamma_engine,
     )
 
@@ -170,9 +183,11 @@ def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):
     return volumes, histogram_set(mr, bundle, generated.normalized)
 
 
-def _structures(entry: PatientEntry, ct: sitk.Image, progress: Progress) -> dict[str, sitk.Image]:
+def _structures(
+    entry: PatientEntry, ct: sitk.Image, end_caps: bool, progress: Progress
+) -> dict[str, sitk.Image]:
     from SyntheticCTEvalLib.structures.reading import read_structures
 
     if not entry.structures:
         return {}
-    return dict(read_structures(entry.structures, ct, progress))
+    return dict(read_structures(entry.structures, ct, progress, end_caps=end_caps))

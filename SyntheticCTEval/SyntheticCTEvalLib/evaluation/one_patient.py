@@ -19,7 +19,12 @@ from SyntheticCTLib.volumes.marks import look_alike_note
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
-from SyntheticCTEvalLib.gamma.comparison import DoseComparison, compare_doses, rates_inside
+from SyntheticCTEvalLib.gamma.comparison import (
+    DoseComparison,
+    compare_doses,
+    gamma_definition,
+    rates_inside,
+)
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
 from SyntheticCTEvalLib.image.background import background_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
@@ -290,8 +295,8 @@ def _definitions(
         lines |= BENDING_DEFINITIONS | RIGID_DEFINITIONS
     if doses:
         lines["dose"] = doses.definition
-    for compared in gamma.values():
-        lines |= {"gpr": compared.gamma.definition, "hot_spots": HOT_SPOTS_DEFINITION}
+    if gamma:
+        lines |= {"gpr": gamma_definition(gamma), "hot_spots": HOT_SPOTS_DEFINITION}
     return lines | (DVH_DEFINITIONS if dvhs else {})
 
 

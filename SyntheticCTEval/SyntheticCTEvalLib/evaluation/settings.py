@@ -12,6 +12,12 @@ from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 DEFAULT_PRESCRIPTION_GY = 45.0
 """Of the study (25 fractions of 1.8 Gy), used where dose is recalculated and none is given."""
 
+NO_END_CAPS = (
+    "Structures of an RTSTRUCT end at their last contours, as asked for, and not half a contour "
+    "spacing beyond them."
+)
+"""The note of an evaluation whose structures were read without end caps."""
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:

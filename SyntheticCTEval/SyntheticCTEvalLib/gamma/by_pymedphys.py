@@ -62,7 +62,6 @@ def pymedphys_gamma(
     )
     gamma = np.nan_to_num(np.reshape(found, doses.shape), nan=-1).astype(np.float32)
     gamma[~region] = -1
-    gamma[~_within_reach(doses.shape, matrix, offset, evaluated, cap * distance_mm)] = -1
     return gamma, note
 
 
@@ -79,26 +78,6 @@ def _pymedphys() -> ModuleType:
 
         paths.DEPENDENCY_EXTRA_PATH = Path(pymedphys.__file__).with_name("dependency-extra.txt")
     return pymedphys
-
-
-def _within_reach(
-    shape: tuple[int, ...],
-    matrix: np.ndarray,
-    offset: np.ndarray,
-    evaluated: sitk.Image,
-    reach_mm: float,
-) -> np.ndarray:
-    """Return the reference voxels (k, j, i) that the exact engine evaluates."""
-    last = np.array(evaluated.GetSize())[:, None, None] - 1
-    spacing = np.array(evaluated.GetSpacing())[:, None, None]
-    j, i = np.indices(shape[1:])
-    near = np.empty(shape, bool)
-    for k, plane in enumerate(near):
-        place = np.tensordot(matrix, np.stack((i, j, np.full_like(i, k))), 1)
-        place += offset[:, None, None]
-        beyond = (place - np.clip(place, 0, last)) * spacing
-        plane[:] = (beyond * beyond).sum(axis=0) <= reach_mm**2
-    return near
 
 
 def _spacing(image: sitk.Image) -> tuple[float, ...]:

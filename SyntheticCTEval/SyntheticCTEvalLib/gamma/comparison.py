@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, Progress
@@ -63,16 +64,38 @@ def compare_doses(
 ) -> dict[str, DoseComparison]:
     """Compare every dose with the reference dose; see engines.compute_gamma.
 
+    Warnings begin with the name of the dose.
+
     Args:
         masks: by name, voxels that count, on any grid; None for all.
     """
     compared = {}
     for name, dose in doses.items():
         progress.report(f"Gamma of {name}", 0)
-        gamma = compute_gamma(
-            reference, dose, criteria, masks[name], engine=engine, progress=progress
-        )
+        told, mask = _Named(progress, name), masks[name]
+        gamma = compute_gamma(reference, dose, criteria, mask, engine=engine, progress=told)
         progress.report(f"Gamma of {name}", 1)
         difference = subtract_doses(dose, reference)
         compared[name] = DoseComparison(gamma, difference, find_hot_spots(gamma.gamma))
     return compared
+
+
+def gamma_definition(compared: Mapping[str, DoseComparison]) -> str:
+    """Return the definition of all pass rates, each with its name where they are not the same."""
+    lines = {name: one.gamma.definition for name, one in compared.items()}
+    if len(set(lines.values())) <= 1:
+        return next(iter(lines.values()), "")
+    return ". ".join(f"{name}: {line}" for name, line in lines.items())
+
+
+class _Named(Progress):
+    """Passes everything on, and names the dose that a warning is about."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress, self._name = progress, name
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        self._progress.report(step, fraction, **details)
+
+    def warn(self, message: str) -> None:
+        self._progress.warn(f"{self._name}: {message}")

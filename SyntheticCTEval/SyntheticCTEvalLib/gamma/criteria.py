@@ -27,7 +27,8 @@ class GammaCriteria:
             reference dose when None.
         cutoffs_percent: voxels count whose reference dose is at least this part of the
             normalisation dose; one pass rate each, from one gamma map.
-        cap: gamma is searched up to this value and reported as it where it is larger.
+        cap: gamma is searched up to this value and reported as it where it is larger (as 1.0005
+            where it is 1, so that what fails can be told from what passes).
 
     Raises:
         SyntheticCTError: a value without meaning.
@@ -70,7 +71,8 @@ class GammaResult:
     """A gamma comparison.
 
     Attributes:
-        gamma: gamma (float32) on the reference grid; at most the cap, -1 where not evaluated.
+        gamma: gamma (float32) on the reference grid; at most the cap, -1 where not evaluated,
+            which includes voxels that the end of the evaluated dose leaves undecided.
         evaluated: voxels that were evaluated (uint8, 0 or 1) on the reference grid.
         pass_rates: by cutoff in percent, percent of the evaluated voxels at or above it whose
             gamma is at most 1; NaN where there is no such voxel.

@@ -19,12 +19,14 @@ from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.dose.plausibility import require_possible
 
-from .criteria import GammaCriteria, GammaResult
+from .criteria import NOT_EVALUATED, GammaCriteria, GammaResult
+from .edges import any_within_reach, mark_undecided, percent_beyond_reference
 from .exact import exact_gamma
 
 ENGINES = ("exact", "pymedphys")
 
 _ROUNDING = 2e-5
+_LEAST_CAP = 1.0005
 
 
 def compute_gamma(
@@ -39,8 +41,10 @@ def compute_gamma(
 
     Every reference voxel centre at or above the smallest cutoff is compared with the evaluated
     dose at all positions around it. The evaluated dose is linear between its voxel centres and
-    ends with the outermost of them; a reference voxel farther from it than cap times distance is
-    not evaluated. A dose of one slice is the plane of that slice's voxel centres.
+    ends with the outermost of them. Reference voxels that lie beyond it, or nearer to its end than
+    the distance criterion, pass where a gamma of at most 1 is found in it; where none is, they are
+    undecided and not evaluated (see edges). A dose of one slice is the plane of that slice's voxel
+    centres.
 
     Values within 2e-5 of 1 are set to 1, since that is how far the rounding of doses in single
     precision moves the gamma of a difference that is exactly the criterion.
@@ -53,6 +57,7 @@ def compute_gamma(
             None.
         engine: "exact" finds the minimum inside each trilinear cell of the evaluated dose;
             "pymedphys" samples it at a tenth of the distance criterion, slower and never lower.
+        progress: is warned of what was not evaluated, and of other frames of reference.
 
     Raises:
         SyntheticCTError: a dose that is no 2D or 3D scalar image, holds NaN or infinite values, is
@@ -69,44 +74,55 @@ def compute_gamma(
         mask = _one_slice(mask) if mask is not None and mask.GetDimension() == 2 else mask
         result = compute_gamma(*flat, criteria, mask, engine, progress)
         return replace(result, gamma=result.gamma[:, :, 0], evaluated=result.evaluated[:, :, 0])
-    _check_dose(reference, "reference")
-    _check_dose(evaluated, "evaluated")
-    _compare_frames(reference, evaluated, progress)
-    dose = sitk.GetArrayViewFromImage(reference)
-    normalization = criteria.normalization_gy
-    if normalization is None:
-        normalization = float(dose.max())
-        criteria = replace(criteria, normalization_gy=normalization)
+    _check_doses(reference, evaluated, progress)
+    if criteria.normalization_gy is None:
+        largest = float(sitk.GetArrayViewFromImage(reference).max())
+        criteria = replace(criteria, normalization_gy=largest)
     region = _wanted(reference, criteria, mask)
-    wanted = int(np.count_nonzero(region))
-    note = ""
-    comparison = (reference, evaluated, region, criteria.dose_percent, criteria.distance_mm)
-    comparison = (*comparison, normalization, criteria.local, criteria.cap)
-    if engine == "exact":
-        gamma = exact_gamma(*comparison, progress)
-    else:
-        from .by_pymedphys import pymedphys_gamma
-
-        gamma, note = pymedphys_gamma(*comparison)
+    _check_overlap(reference, evaluated, region, criteria.distance_mm)
+    wanted = _counts(region, reference, criteria)
+    gamma, note = _gamma(reference, evaluated, region, criteria, engine, progress)
     for plane, planned in zip(gamma, region, strict=True):
-        plane[np.abs(plane - 1) < _ROUNDING] = 1
-        np.logical_and(planned, plane >= 0, out=planned)
-    count = int(np.count_nonzero(region))
-    note += _left_out(count, wanted, progress)
-    pass_rates = {
-        cutoff: _pass_rate(gamma, dose, _threshold(criteria, cutoff, dose.dtype))
-        for cutoff in criteria.cutoffs_percent
-    }
+        np.logical_and(planned, plane != NOT_EVALUATED, out=planned)
+    counts = _counts(region, reference, criteria)
+    passed = _counts(region, reference, criteria, gamma)
+    note += _left_out(wanted, counts, passed, mask is not None, progress)
+    note += _not_asked(reference, evaluated, criteria, mask, progress)
     image = image_like(gamma, reference)
     del gamma
     return GammaResult(
         gamma=image,
         evaluated=image_like(region.view(np.uint8), reference),
-        pass_rates=pass_rates,
+        pass_rates={cutoff: _percent(passed[cutoff], counts[cutoff]) for cutoff in counts},
         criteria=criteria,
         engine=engine,
-        definition=_definition(criteria, engine, count, mask is not None) + note,
+        definition=_definition(criteria, engine, max(counts.values()), mask is not None) + note,
     )
+
+
+def _gamma(
+    reference: sitk.Image,
+    evaluated: sitk.Image,
+    region: np.ndarray,
+    criteria: GammaCriteria,
+    engine: str,
+    progress: Progress,
+) -> tuple[np.ndarray, str]:
+    """Return gamma on the reference grid (k, j, i; float32), -1 where not evaluated, and a note."""
+    comparison = (reference, evaluated, region, criteria.dose_percent, criteria.distance_mm)
+    # Gamma of failing voxels is the cap: one of 1 would let them pass.
+    cap = max(criteria.cap, _LEAST_CAP)
+    comparison = (*comparison, criteria.normalization_gy, criteria.local, cap)
+    if engine == "exact":
+        gamma, note = exact_gamma(*comparison, progress), ""
+    else:
+        from .by_pymedphys import pymedphys_gamma
+
+        gamma, note = pymedphys_gamma(*comparison)
+    for plane in gamma:
+        plane[np.abs(plane - 1) < _ROUNDING] = 1
+    mark_undecided(gamma, reference, evaluated, criteria.distance_mm)
+    return gamma, note
 
 
 def _wanted(reference: sitk.Image, criteria: GammaCriteria, mask: sitk.Image | None) -> np.ndarray:
@@ -126,19 +142,53 @@ def _wanted(reference: sitk.Image, criteria: GammaCriteria, mask: sitk.Image | N
     return region
 
 
-def _left_out(count: int, wanted: int, progress: Progress) -> str:
-    """Warn of voxels that the evaluated dose does not reach; return what the definition says."""
-    if count == 0:
-        raise SyntheticCTError(
-            "The evaluated dose does not overlap the reference dose: check that both belong to "
-            "the same patient and the same frame of reference."
-        )
-    missing = wanted - count
-    if not missing:
+def _left_out(
+    wanted: dict[float, int],
+    counts: dict[float, int],
+    passed: dict[float, int],
+    masked: bool,
+    progress: Progress,
+) -> str:
+    """Warn of voxels that could not be evaluated; return what the definition says of them.
+
+    Args:
+        wanted, counts, passed: voxels at or above each cutoff: all, evaluated, of gamma up to 1.
+    """
+    every, count = max(wanted.values()), max(counts.values())
+    if count == every:
+        return ""
+    floor = " and ".join(
+        f"{_percent(passed[cutoff], wanted[cutoff]):.1f} % above {cutoff:g} %"
+        for cutoff in wanted
+        if wanted[cutoff]
+    )
+    share = math.floor(1000 * count / every) / 10  # never 100 % of less than all
+    sentence = (
+        f"gamma was evaluated for {share:g} % of what was asked for: {every - count} of the "
+        f"{every} voxels above the cutoff{' inside the mask' if masked else ''} were left out, "
+        "which lie beyond the evaluated dose or fail so near its end that what would let them "
+        f"pass may lie beyond (if all of them failed, the pass rate would be {floor})"
+    )
+    progress.warn(f"{sentence[0].upper()}{sentence[1:]}: compare doses that cover the same region.")
+    return f"; {sentence}"
+
+
+def _not_asked(
+    reference: sitk.Image,
+    evaluated: sitk.Image,
+    criteria: GammaCriteria,
+    mask: sitk.Image | None,
+    progress: Progress,
+) -> str:
+    """Warn of evaluated dose beyond the reference; return what the definition says of it."""
+    dtype = sitk.GetArrayViewFromImage(evaluated).dtype
+    least = _threshold(criteria, min(criteria.cutoffs_percent), dtype)
+    percent = percent_beyond_reference(reference, evaluated, least, mask)
+    if not percent:
         return ""
     sentence = (
-        f"{missing} of the {wanted} voxels above the cutoff lie outside the evaluated dose and "
-        "were not evaluated"
+        f"{max(percent, 0.1):.1f} % of the evaluated dose above the cutoff lies beyond the "
+        "reference dose, where gamma is not computed"
     )
     progress.warn(f"{sentence}: compare doses that cover the same region.")
     return f"; {sentence}"
@@ -177,11 +227,23 @@ def _check_dose(image: sitk.Image, what: str) -> None:
     require_possible(image, f"{what} dose")
 
 
-def _compare_frames(reference: sitk.Image, evaluated: sitk.Image, progress: Progress) -> None:
+def _check_doses(reference: sitk.Image, evaluated: sitk.Image, progress: Progress) -> None:
+    _check_dose(reference, "reference")
+    _check_dose(evaluated, "evaluated")
     if frames_differ(reference, evaluated):
         progress.warn(
             "The two doses name different frames of reference: make sure that they lie in the "
             "same coordinates before their gamma is believed."
+        )
+
+
+def _check_overlap(
+    reference: sitk.Image, evaluated: sitk.Image, region: np.ndarray, distance_mm: float
+) -> None:
+    if not any_within_reach(region, reference, evaluated, distance_mm):
+        raise SyntheticCTError(
+            "The evaluated dose does not overlap the reference dose: check that both belong to "
+            "the same patient and the same frame of reference."
         )
 
 
@@ -194,14 +256,25 @@ def _threshold(criteria: GammaCriteria, cutoff: float, dtype: np.dtype) -> np.ge
     return np.float32(threshold) if dtype == np.float32 else np.float64(threshold)
 
 
-def _pass_rate(gamma: np.ndarray, dose: np.ndarray, threshold: np.generic) -> float:
-    """Return percent of the evaluated voxels from ``threshold`` up with gamma at most 1."""
-    passed = total = 0
-    for plane, doses in zip(gamma, dose, strict=True):
-        counted = (plane >= 0) & (doses >= threshold)
-        total += int(np.count_nonzero(counted))
-        passed += int(np.count_nonzero(counted & (plane <= 1)))
-    return 100 * passed / total if total else math.nan
+def _counts(
+    region: np.ndarray,
+    reference: sitk.Image,
+    criteria: GammaCriteria,
+    gamma: np.ndarray | None = None,
+) -> dict[float, int]:
+    """Return by cutoff how many voxels of a region reach it and, if given, have gamma up to 1."""
+    dose = sitk.GetArrayViewFromImage(reference)
+    counts = dict.fromkeys(criteria.cutoffs_percent, 0)
+    least = {cutoff: _threshold(criteria, cutoff, dose.dtype) for cutoff in counts}
+    for k, plane in enumerate(region):
+        asked = plane if gamma is None else plane & (gamma[k] <= 1)
+        for cutoff in counts:
+            counts[cutoff] += int(np.count_nonzero(asked & (dose[k] >= least[cutoff])))
+    return counts
+
+
+def _percent(part: int, whole: int) -> float:
+    return 100 * part / whole if whole else math.nan
 
 
 def _definition(criteria: GammaCriteria, engine: str, count: int, masked: bool) -> str:

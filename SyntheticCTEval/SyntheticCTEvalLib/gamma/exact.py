@@ -2,7 +2,8 @@
 
 The reference is worked through in tiles, a tile's voxels in batches. The cell towards the
 reference dose is searched first; the others follow in the order of their distance. A cell is left
-out when its distance and the doses in it show that it cannot lower gamma.
+out when its distance and the doses in it show that it cannot lower gamma. Fine planes are searched
+by blocks of cells instead (see planes).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .cells import (
     minimise_in_cells,
     worth_searching,
 )
+from .planes import PlaneDoses, searches_plane
 from .tiles import Grid, TileDoses, tiles
 
 _BATCH = 16384
@@ -44,7 +46,7 @@ def exact_gamma(
         reference, evaluated: doses in Gy, 3D, on any grids with orthonormal directions; the
             evaluated dose is linear between its voxel centres and ends with them.
         region: voxels (k, j, i; bool) of the reference to evaluate. Those farther than
-            ``cap * distance_mm`` from the evaluated dose stay -1.
+            ``distance_mm`` from the evaluated dose, which cannot pass, stay -1.
         dose_percent: dose criterion in percent of ``normalization_gy``, or where ``local`` of
             the reference dose of the voxel.
         cap: largest gamma searched for.
@@ -54,8 +56,9 @@ def exact_gamma(
     evaluated_gy = sitk.GetArrayViewFromImage(evaluated)
     gamma = np.full(region.shape, -1, np.float32)
     wanted, done = np.count_nonzero(region), 0
+    doses_around = PlaneDoses if searches_plane(grid, wanted) else TileDoses
     for tile in tiles(region, grid):
-        doses = TileDoses(grid, evaluated_gy, tile)
+        doses = doses_around(grid, evaluated_gy, tile)
         chosen = np.flatnonzero(region[tile])
         shape = tuple(part.stop - part.start for part in tile)
         start = np.array([[part.start] for part in tile[::-1]])
@@ -69,9 +72,11 @@ def exact_gamma(
             else:
                 per_dose = np.float32(100 / (dose_percent * normalization_gy))
             index = np.stack(np.unravel_index(chosen[batch], shape)[::-1]) + start
-            points = _Points(grid, doses, index, here[batch], per_dose)
-            found[batch] = points.gamma()
-            done += points.best.size
+            if doses_around is PlaneDoses:
+                found[batch] = doses.gamma(index, here[batch], per_dose)
+            else:
+                found[batch] = _Points(grid, doses, index, here[batch], per_dose).gamma()
+            done += index.shape[1]
             progress.report("gamma", done / wanted)
         gamma[tile][region[tile]] = found
     return gamma
@@ -109,7 +114,7 @@ class _Points:
         """Return gamma of each point, -1 where the evaluated dose is out of reach."""
         end = np.where(self.last, 0, self.grid.width)
         outside = self.place - np.minimum(np.maximum(self.place, 0), end)
-        reached = _squares(outside) <= self.grid.cap**2
+        reached = _squares(outside) <= self.grid.passes_within
         home = np.where(self.last & self.grid.solid[:, None], -1, 0).astype(np.int8)
         at_nodes = not self.place.any()
         if at_nodes:

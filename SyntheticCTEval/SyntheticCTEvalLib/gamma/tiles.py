@@ -46,6 +46,7 @@ class Grid:
         matrix, offset: take a reference index to an index of this grid.
         spacing: distance of neighbouring nodes.
         cap: radius of the search.
+        passes_within: squared distance from the dose up to which a voxel can pass.
     """
 
     nodes: np.ndarray
@@ -53,6 +54,7 @@ class Grid:
     offset: np.ndarray
     spacing: np.ndarray
     cap: float
+    passes_within: float = 1 + 1e-4
 
     @classmethod
     def of(

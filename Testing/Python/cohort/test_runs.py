@@ -10,15 +10,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from models import tiny_bundle
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
 from SyntheticCTEvalLib.cohort.fingerprint import write_card
-from SyntheticCTEvalLib.cohort.patient import CohortSettings
+from SyntheticCTEvalLib.cohort.manifest import PatientEntry
+from SyntheticCTEvalLib.cohort.patient import CohortSettings, _evaluation_settings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
 from SyntheticCTEvalLib.cohort.run import run_cohort
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import Progress
@@ -103,6 +107,43 @@ def test_only_what_is_missing_or_changed_is_done_again(manifest, evaluated):
     assert run(manifest, evaluated, settings=CohortSettings(register=False, device="cpu")) == []
     assert run(manifest, evaluated, redo=True) == ["a", "b", "c"]
     assert {path.name for path in out.iterdir()} == {"a", "b", "c"}
+
+
+def test_a_study_takes_the_criteria_of_an_evaluation(manifest, monkeypatch):
+    settings = []
+
+    def stand_in(_manifest, _output, found, **_):
+        settings.append(found)
+        raise SyntheticCTError("that is enough")
+
+    monkeypatch.setattr("SyntheticCTEvalLib.cohort.run.run_cohort", stand_in)
+
+    def asked(*options):
+        assert main(["cohort", str(manifest), "--output", "out", *options]) == 2
+        return settings[-1]
+
+    assert asked().gamma == EvaluationSettings().criteria(None)
+    options = ["--dose-percent", "2", "--distance-mm", "3", "--cutoffs", "20,90", "--local"]
+    found = asked(*options, "--gamma-cap", "1.5", "--gamma-engine", "pymedphys", "--no-end-caps")
+    expected = GammaCriteria(2, 3, local=True, cutoffs_percent=(20, 90), cap=1.5)
+    assert found.gamma == expected and found.gamma_engine == "pymedphys" and not found.end_caps
+    entry = PatientEntry("a", manifest.parent / "a" / "ct", {}, prescription_gy=45.0)
+    judged = _evaluation_settings(entry, found)
+    assert judged.criteria(45.0) == replace(expected, normalization_gy=45.0)
+    assert judged.gamma_engine == "pymedphys"
+
+
+def test_other_criteria_mean_again(manifest, evaluated):
+    def settings(**gamma):
+        return CohortSettings(gamma=GammaCriteria(**gamma))
+
+    run(manifest, evaluated, settings=settings())
+    for gamma in ({"dose_percent": 2}, {"distance_mm": 2}, {"local": True}, {"cap": 3}):
+        assert run(manifest, evaluated, settings=settings(**gamma)) == ["a", "b", "c"]
+        assert run(manifest, evaluated, settings=settings(**gamma)) == []
+    assert run(manifest, evaluated, settings=settings(cutoffs_percent=(20, 90))) == ["a", "b", "c"]
+    assert run(manifest, evaluated, settings=CohortSettings(end_caps=False)) == ["a", "b", "c"]
+    assert run(manifest, evaluated, settings=CohortSettings(end_caps=False)) == []
 
 
 def test_another_model_or_another_program_means_again(manifest, evaluated, tmp_path, monkeypatch):
