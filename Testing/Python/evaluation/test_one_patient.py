@@ -114,7 +114,7 @@ def test_figures_are_limited_to_what_the_candidates_cover_and_to_the_region(phan
     assert 20 < metrics["coverage_body_percent"] < 80
     assert metrics["gpr"]["10"] == 100
     assert any("half does not cover the whole body" in note for note in result.notes)
-    assert result.notes[0].startswith("half covers only")
+    assert any(note.startswith("half covers only") for note in result.notes)
     spoiled = sitk.GetArrayFromImage(ct)
     spoiled[: spoiled.shape[0] // 2] += 50
     region = np.zeros(spoiled.shape, np.uint8)

@@ -174,7 +174,7 @@ def test_warnings_and_definitions_name_the_candidate():
     dose = dose_image(smooth_dose(5) + 5)
     progress = NotedProgress(SILENT)
     both = {"whole": dose, "part": dose[:, :6, :]}
-    found = compare_doses(dose, both, GammaCriteria(2, 2), None, progress=progress)
+    found = compare_doses(dose, both, GammaCriteria(2, 2), dict.fromkeys(both), progress=progress)
     assert len(progress.warnings) == 1
     assert progress.warnings[0].startswith("part: Gamma was evaluated for")
     whole, part = (found[name].gamma.definition for name in both)

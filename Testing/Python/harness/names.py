@@ -126,7 +126,9 @@ class PythonFile(ast.NodeVisitor):
         if isinstance(node, ast.ImportFrom):
             names = [node.module] if node.level == 0 else []
         for name in {name.partition(".")[0] for name in names}.difference(ROOTS, self._optional):
-            if importlib.util.find_spec(name) is None and name.lower() not in SLICERS_OWN:
+            # Modules of the standard library may belong to another system than this one.
+            there = name in sys.stdlib_module_names or importlib.util.find_spec(name) is not None
+            if not there and name.lower() not in SLICERS_OWN:
                 self._say(f"Slicer has no module {name}, and it is no dependency", node)
         if isinstance(node, ast.Import):
             for item in node.names:
