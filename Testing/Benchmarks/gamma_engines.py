@@ -8,14 +8,17 @@ of planes of 0.25 mm: rough (a smooth error of 5 %) and over (8 % too much), bot
 Then a dose of 512 x 512 x 120 voxels of 1 mm by the exact engine alone, in a process of its own so
 that its memory can be told. ``--quick`` takes a part of the pairs and a smaller dose.
 
-Measured on one of two cores of a 2.8 GHz Xeon that were busy with other work (ratios hold, seconds
-are about twice those of an idle machine), numpy 2.4.6, pymedphys 0.41.0:
+Measured on two cores of an AMD EPYC that were busy with other work (ratios hold, seconds are about
+twice those of an idle machine), numpy 2.4.6, numba 0.68.1, pymedphys 0.41.0:
 
     pair  criteria     exact pymedphys  ratio  pass rate  pymedphys  most above
-    easy  1 %/1 mm    0.21 s   13.87 s     66   100.00 %   100.00 %     0.00037
-    hard  1 %/1 mm    0.31 s   56.14 s    181    90.64 %    90.47 %     0.00039
-    hard  3 %/3 mm    0.27 s    5.94 s     22   100.00 %   100.00 %     0.00038
-    512 x 512 x 120 at 1 mm, 5.5 million voxels: 17.9 s at 1 %/1 mm, 24.8 s at 3 %/3 mm, 352 MB
+    easy  1 %/1 mm    0.23 s   11.50 s     50   100.00 %   100.00 %     0.00037
+    hard  1 %/1 mm    0.31 s   67.22 s    217    90.64 %    90.47 %     0.00039
+    hard  3 %/3 mm    0.42 s    6.04 s     14   100.00 %   100.00 %     0.00038
+    rough 2 %/4 mm    0.37 s    4.48 s     12    83.66 %    83.43 %     0.00043
+    over  2 %/4 mm    0.27 s   12.12 s     45    48.76 %    47.95 %     0.00033
+    over  3 %/3 mm    0.24 s   14.04 s     59    43.08 %    42.60 %     0.00044
+    512 x 512 x 120 at 1 mm, 5.5 million voxels: 28.0 s at 1 %/1 mm, 29.9 s at 3 %/3 mm, 352 MB
     beyond the doses
 
 The memory figures are those of Linux.
