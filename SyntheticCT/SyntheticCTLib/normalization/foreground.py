@@ -63,7 +63,7 @@ def padding(values: np.ndarray) -> np.ndarray | None:
     rim[:, 1:-1, 1:-1] = False
     at_border = np.unique(labels[rim & (labels > 0)])
     found = np.isin(labels, at_border[at_border > 0])
-    return found if found.mean() >= LEAST_PADDING else None
+    return found if LEAST_PADDING <= found.mean() < 1 else None
 
 
 def _above_air(values: np.ndarray) -> np.ndarray:

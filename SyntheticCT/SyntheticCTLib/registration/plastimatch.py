@@ -6,6 +6,7 @@ import importlib.util
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -110,10 +111,10 @@ def run_register(
         status = process.wait()
     missing = [name for name in expected if not (folder / name).is_file()]
     if status or complaint or missing:
-        if status < 0:
+        if status == -signal.SIGKILL:
             raise SyntheticCTError(
-                f"The registration failed, plastimatch was ended by signal {-status}, for instance "
-                "for want of memory: try again with less at once."
+                "The registration failed, plastimatch was ended by the system, for instance for "
+                "want of memory: try again with less at once."
             )
         reason = (
             f"ended with status {status}"

@@ -74,3 +74,8 @@ def test_a_given_foreground_is_taken_on_any_grid(mr):
     box.SetOrigin((9000.0, 0.0, 0.0))
     with pytest.raises(SyntheticCTError, match="foreground holds no voxel of the MR"):
         foreground_mask(mr, box)
+
+
+def test_a_volume_of_one_value_has_no_foreground(mr):
+    with pytest.raises(SyntheticCTError, match="has no foreground"):
+        foreground_mask(mr * 0)

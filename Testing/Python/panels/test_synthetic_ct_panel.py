@@ -193,7 +193,7 @@ def test_bad_input_is_one_sentence_and_nothing_runs(harness, panel, settings):
     settings.mr = add_volume(harness.scene, nan, "Broken")
     harness.process_events()
     run(harness, panel, "generateButton")
-    assert "MR Broken holds NaN" in harness.dialogs.messages[-1]
+    assert "MR Broken holds 1 NaN" in harness.dialogs.messages[-1]
     assert settings.sctVolume is None
 
 
