@@ -26,7 +26,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.bundle.domain import normalized_histogram, smallest_fov_mm
 from SyntheticCTLib.network.slabs import network_grid
-from SyntheticCTLib.normalization.foreground import foreground_mask
+from SyntheticCTLib.normalization.foreground import foreground_mask, padding
 from SyntheticCTLib.normalization.nyul import NyulStandard
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.hounsfield import require_hu
@@ -285,9 +285,11 @@ def _prepare_pair(
     require_hu(ct, f"CT of patient {number + 1} of the manifest", progress)
     normalized = nyul.apply(mr, foreground)
     _save_pair(folder, number, normalized, ct, source, spacing, progress)
-    values = sitk.GetArrayViewFromImage(normalized)
+    values = sitk.GetArrayFromImage(normalized)
+    padded = padding(sitk.GetArrayViewFromImage(mr))
+    measured = values if padded is None else values[~padded]
     return {
-        "limits": np.percentile(values, (0.1, 99.9)).tolist(),
+        "limits": np.percentile(measured, (0.1, 99.9)).tolist(),
         "histograms": normalized_histogram(values[foreground]).tolist(),
         "raw_histograms": _raw_histogram(sitk.GetArrayViewFromImage(mr)[foreground]),
         "fovs_mm": smallest_fov_mm(mr),

@@ -11,6 +11,7 @@ from models import blob_mr, ct_like, tiny_bundle
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import read_card, save_bundle
 from SyntheticCTLib.registration.rigid_and_deformable import register
+from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import label_synthetic
 from SyntheticCTLib.volumes.resampling import resample
 from SyntheticCTLib.volumes.writing import write_volume
@@ -216,3 +217,24 @@ def test_a_registered_synthetic_ct_stays_labelled(folder):
     asked = ("--metric", "mse", "--fill", "-1024", "--no-deformable")
     assert run("register", *files, *asked, "--output", folder / "r.nrrd") == 0
     assert "research use" in sitk.ReadImage(str(folder / "r.nrrd")).GetMetaData("SyntheticCT")
+
+
+def test_normalize_and_generate_read_the_scale_off_a_given_foreground(folder):
+    mr = blob_mr()
+    tissue = sitk.GetArrayFromImage(mr) > 420
+    write_volume(image_like(tissue.astype(np.uint8), mr), folder / "tissue.nrrd")
+    expected = read_card(folder / "model").nyul.apply(mr, tissue)
+    arguments = (folder / "mr.nrrd", "--model", folder / "model", "--histograms", folder / "h.json")
+    arguments += ("--foreground", folder / "tissue.nrrd")
+    assert run("normalize", *arguments, "--output", folder / "n.nrrd") == 0
+    assert np.array_equal(values(folder / "n.nrrd"), sitk.GetArrayFromImage(expected))
+    # Only voxels of the given foreground are counted.
+    histograms = json.loads((folder / "h.json").read_text())
+    edges = np.asarray(histograms["raw_edges"])[1:]
+    assert sum(np.asarray(histograms["raw"][-1])[edges < 420]) == 0
+    written = ("--output", folder / "sct.nrrd", "--normalized", folder / "n2.nrrd")
+    assert run("generate", *arguments, *written) == 0
+    assert np.array_equal(values(folder / "n2.nrrd"), values(folder / "n.nrrd"))
+    write_volume(image_like(0 * tissue.astype(np.uint8), mr), folder / "tissue.nrrd")
+    assert run("normalize", *arguments, "--output", folder / "n.nrrd") == 2
+    assert run("normalize", *arguments, "--output", folder / "tissue.nrrd") == 2

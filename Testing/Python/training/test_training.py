@@ -16,6 +16,7 @@ from models import blob_mr
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.bundle.folder import load_bundle
+from SyntheticCTLib.normalization.nyul import NyulStandard
 from SyntheticCTLib.training import epochs
 from SyntheticCTLib.training.epochs import CHECKPOINT, train
 from SyntheticCTLib.training.pairs import HU_AIR, prepare_pairs, read_sources
@@ -261,3 +262,34 @@ def test_a_wrong_manifest_is_told(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises(SyntheticCTError, match=sentence):
         read_sources(path)
+
+
+def test_pairs_read_their_scale_off_the_foreground_of_the_manifest(manifest, tmp_path):
+    rows = list(csv.reader(manifest.open(newline="")))
+    rows[0].append("foreground")
+    for number, row in enumerate(rows[1:]):
+        mr = blob_mr(size=(40, 36, 8), seed=number)
+        write_volume(sitk.Cast(mr > 420, sitk.sitkUInt8), tmp_path / f"tissue{number}.nrrd")
+        row.append(f"tissue{number}.nrrd" if number < 2 else "")
+    with manifest.open("w", newline="") as stream:
+        csv.writer(stream).writerows(rows)
+    sources = read_sources(manifest)
+    assert [source.foreground is None for source in sources] == [False, False, True]
+    pairs = prepare_pairs(sources, tmp_path / "pairs")
+    images = [blob_mr(size=(40, 36, 8), seed=n) for n in range(2)]
+    expected = NyulStandard.learn((m, sitk.GetArrayFromImage(m) > 420) for m in images)
+    assert pairs.nyul == expected
+    write_volume(sitk.Image(40, 36, 8, sitk.sitkUInt8), tmp_path / "tissue0.nrrd")
+    with pytest.raises(SyntheticCTError, match="holds no voxel of the MR"):
+        prepare_pairs(sources, tmp_path / "pairs")
+
+
+def test_padding_of_a_training_mr_does_not_widen_the_range_of_the_network(manifest, tmp_path):
+    plain = prepare_pairs(read_sources(manifest), tmp_path / "plain")
+    for number in range(3):
+        mr = blob_mr(size=(40, 36, 8), seed=number)
+        padded = sitk.ConstantPad(mr, [12, 12, 1], [12, 12, 1], 0.0)
+        write_volume(padded, tmp_path / f"mr{number}.nrrd")
+    padded = prepare_pairs(read_sources(manifest), tmp_path / "padded")
+    assert padded.mr_range == pytest.approx(plain.mr_range, rel=1e-3)
+    assert padded.nyul.scale == pytest.approx(plain.nyul.scale, rel=1e-6)
