@@ -70,8 +70,11 @@ def train(
     settings.check()
     output = Path(output)
     work = work_folder(output)
+    inputs = [path for source in sources for path in (source.mr, source.ct)]
+    # Pairs of a scene are kept in the work folder, beside what the training writes there.
+    kept = [path for path in inputs if work.resolve() in path.resolve().parents]
     for folder in (output, work):
-        refuse_overwrite(folder, [p for source in sources for p in (source.mr, source.ct)])
+        refuse_overwrite(folder, [path for path in inputs if path not in kept])
         if folder.exists() and not folder.is_dir():
             raise SyntheticCTError(f"The output {folder} is a file: give a folder.")
     checkpoint = work / CHECKPOINT
