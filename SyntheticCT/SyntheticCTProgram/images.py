@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from SyntheticCTLib.bundle.folder import ModelCard
     from SyntheticCTLib.registration.rigid_and_deformable import Registration
 
-Outputs = dict[str, Path]
 _VOLUMES = ("sct", "uncertainty", "normalized", "warped", "field")
 _TRANSFORMS = (".tfm", ".txt", ".h5", ".hdf5")
 

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import mask_on
 
 AIR_SHARE = 0.2
 """Of the signal of tissue: what lies below the threshold is air where its median is less."""
@@ -95,8 +95,7 @@ def _above_air_in(values: np.ndarray, counted: np.ndarray) -> np.ndarray:
 
 
 def _placed(given: sitk.Image, mr: sitk.Image) -> np.ndarray:
-    binary = sitk.Cast(given != 0, sitk.sitkUInt8)
-    mask = sitk.GetArrayFromImage(resample(binary, mr, fill=0, nearest=True)) > 0
+    mask = mask_on(given, mr)
     if not mask.any():
         raise SyntheticCTError(
             "The foreground holds no voxel of the MR: give a mask of this MR's patient."

@@ -33,35 +33,29 @@ def rigid_from_any_start(
         SyntheticCTError: no start led to a result.
     """
     found: list[Found] = []
-    failure = None
-    if given is not None:
-        found.append((agreement(still, loose, given), given, None))
-    else:
+    failures: list[SyntheticCTError] = []
+
+    def register_from(start: sitk.VersorRigid3DTransform | None) -> None:
         try:
-            found.append(_judged(still, loose, None, progress))
+            turn, value = rigid_registration(still, loose, progress, start)
         except SyntheticCTError as error:
-            failure = error
+            failures.append(error)
+        else:
+            found.append((agreement(still, loose, turn), turn, value))
+
+    if given is None:
+        register_from(None)
+    else:
+        found.append((agreement(still, loose, given), given, None))
     before = agreement(still, loose, None)
     if found and found[0][0].sure and found[0][0].score >= 0.98 * before.score:
         return found[0]
-    lying = sitk.VersorRigid3DTransform()
-    for start in [*([] if given is None else [None]), *other_starts(still, loose)]:
-        try:
-            found.append(_judged(still, loose, start, progress))
-        except SyntheticCTError as error:
-            failure = error
+    if given is not None:
+        register_from(None)
+    for start in other_starts(still, loose):
+        register_from(start)
     if not before.failed:
-        found.append((before, lying, None))
+        found.append((before, sitk.VersorRigid3DTransform(), None))
     if not found:
-        raise failure
+        raise failures[-1]
     return max(found, key=lambda each: each[0].score)
-
-
-def _judged(
-    still: WorkingCopy,
-    loose: WorkingCopy,
-    start: sitk.VersorRigid3DTransform | None,
-    progress: Progress,
-) -> Found:
-    turn, value = rigid_registration(still, loose, progress, start)
-    return agreement(still, loose, turn), turn, value

@@ -6,12 +6,11 @@ import itertools
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
 
-from .working_copies import WorkingCopy, coarser_grid
+from .working_copies import WorkingCopy, centre_of, coarser_grid
 
 
 def first_shift(still: WorkingCopy, loose: WorkingCopy) -> np.ndarray:
@@ -40,7 +39,7 @@ def first_shift(still: WorkingCopy, loose: WorkingCopy) -> np.ndarray:
         return mutual_information(fixed[both], values[both])
 
     found = []
-    for shift in (np.zeros(3), _centre(loose.body) - _centre(still.body)):
+    for shift in (np.zeros(3), centre_of(loose.body) - centre_of(still.body)):
         best = score(shift)
         for step_mm, axis in itertools.product((12.0, 12.0, 4.0), (2, 1, 0)):
             tries = [shift + step_mm * n * np.eye(3)[axis] for n in range(-4, 5) if n]
@@ -49,11 +48,6 @@ def first_shift(still: WorkingCopy, loose: WorkingCopy) -> np.ndarray:
                 best, shift = max(scores), tries[int(np.argmax(scores))]
         found.append((best, shift))
     return max(found, key=lambda pair: pair[0])[1]
-
-
-def _centre(mask: sitk.Image) -> np.ndarray:
-    k, j, i = ndimage.center_of_mass(sitk.GetArrayViewFromImage(mask))
-    return np.array(mask.TransformContinuousIndexToPhysicalPoint((i, j, k)))
 
 
 def mutual_information(first: np.ndarray, second: np.ndarray) -> float:

@@ -7,13 +7,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 
-from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
 
 from .agreement import agreement
-from .working_copies import WorkingCopy, coarser_grid
+from .working_copies import WorkingCopy, centre_of, coarser_grid
 
 COARSE_MM = 10.0
 TURNS_DEGREES = (30, 60, 90, 180, -30, -60, -90)
@@ -30,7 +28,7 @@ def other_starts(still: WorkingCopy, loose: WorkingCopy) -> list[sitk.VersorRigi
     along the axes; the best are turned further. They are judged at 10 mm a voxel.
     """
     still, loose = _coarse(still), _coarse(loose)
-    pivot, there = _centre(still.body), _centre(loose.body)
+    pivot, there = centre_of(still.body), centre_of(loose.body)
 
     def judged(turn: np.ndarray, shift: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         found = agreement(still, loose, _transform(turn, shift, pivot, there))
@@ -63,8 +61,6 @@ def _shifted(judged, turn: np.ndarray, shift: np.ndarray, step_mm: float):
 
 def _turns(degrees: tuple[float, ...]) -> Iterator[np.ndarray]:
     for axis, angle in itertools.product(np.eye(3), degrees):
-        if angle == -180:
-            continue
         turn = sitk.VersorTransform(axis.tolist(), float(np.deg2rad(angle)))
         yield np.reshape(turn.GetMatrix(), (3, 3))
 
@@ -81,11 +77,5 @@ def _transform(
 
 def _coarse(copy: WorkingCopy) -> WorkingCopy:
     grid = coarser_grid(copy.image, COARSE_MM)
-    image = resample(copy.image, grid, fill=None, antialias=True)
     masks = (resample(mask, grid, fill=0, nearest=True) for mask in (copy.body, copy.region))
-    return WorkingCopy(image, *(image_like(sitk.GetArrayFromImage(mask), grid) for mask in masks))
-
-
-def _centre(mask: sitk.Image) -> np.ndarray:
-    k, j, i = ndimage.center_of_mass(sitk.GetArrayViewFromImage(mask))
-    return np.array(mask.TransformContinuousIndexToPhysicalPoint((i, j, k)))
+    return WorkingCopy(resample(copy.image, grid, fill=None, antialias=True), *masks)

@@ -11,7 +11,7 @@ from scipy import ndimage
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.normalization.foreground import foreground_mask
 from SyntheticCTLib.volumes.grids import grid_of, image_like
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import mask_on, resample
 
 AIR_HU = -400.0
 CT_LIKE_BELOW_HU = -300.0
@@ -126,8 +126,7 @@ def working_copy(
     if mask is None:
         region = _dilated(body, spacing, SKIN_MM)
     else:
-        mask = sitk.Cast(mask != 0, sitk.sitkUInt8)
-        region = sitk.GetArrayFromImage(resample(mask, grid, fill=0, nearest=True)) > 0
+        region = mask_on(mask, grid)
         if not region.any():
             raise SyntheticCTError(
                 "A mask given for registration is empty inside its image: give the right mask."
@@ -170,6 +169,12 @@ def blurred(image: sitk.Image, sigma_mm: tuple[float, ...]) -> sitk.Image:
     sigma = [w / s for w, s in zip(sigma_mm, image.GetSpacing(), strict=True)]
     values = sitk.GetArrayFromImage(image)
     return image_like(ndimage.gaussian_filter(values, sigma[::-1], mode="nearest"), image)
+
+
+def centre_of(mask: sitk.Image) -> np.ndarray:
+    """Return the centre (mm, LPS) of the voxels of a mask."""
+    k, j, i = ndimage.center_of_mass(sitk.GetArrayViewFromImage(mask))
+    return np.array(mask.TransformContinuousIndexToPhysicalPoint((i, j, k)))
 
 
 def _rough_body(image: sitk.Image, ct_like: bool) -> np.ndarray:

@@ -67,6 +67,12 @@ def resample(
     )
 
 
+def mask_on(mask: sitk.Image, reference: sitk.Image) -> np.ndarray:
+    """Return where ``mask`` (any grid) is not 0, as booleans (k, j, i) on the grid of another."""
+    binary = sitk.Cast(mask != 0, sitk.sitkUInt8)
+    return sitk.GetArrayFromImage(resample(binary, reference, fill=0, nearest=True)) > 0
+
+
 def _blurred_to(image: sitk.Image, reference: sitk.Image) -> sitk.Image:
     alignment = np.abs(
         np.reshape(image.GetDirection(), (3, 3)).T @ np.reshape(reference.GetDirection(), (3, 3))

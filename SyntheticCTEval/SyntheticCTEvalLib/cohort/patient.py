@@ -22,7 +22,7 @@ from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
 
-from .fingerprint import write_card
+from .card import write_card
 from .manifest import SCT, PatientEntry
 from .records import PICTURES
 from .slices import cohort_pictures

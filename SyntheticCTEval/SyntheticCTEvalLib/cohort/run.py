@@ -18,7 +18,7 @@ from SyntheticCTLib.basics.stages import stage_in
 
 from SyntheticCTEvalLib.report.folder import earlier_results
 
-from .fingerprint import CARD, is_current
+from .card import CARD, is_current
 from .manifest import SCT, PatientEntry, read_cohort_manifest
 from .parallel import (
     Outcome,

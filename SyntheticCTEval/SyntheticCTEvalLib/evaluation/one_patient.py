@@ -154,15 +154,16 @@ def _image(
     progress: Progress,
 ) -> CandidateResult:
     covered = coverage.each[name]
+    region = _mask(covered, ct)
     held = background_warning(name, ct, placed.volume, body, _mask(placed.covered, ct))
     if held:
         progress.warn(held)
     own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
-    metrics = compare_images(ct, placed.volume, body, own_body, region=_mask(covered, ct))
+    metrics = compare_images(ct, placed.volume, body, own_body, region)
     metrics["coverage_body_percent"] = round(coverage.percent[name], 3)
     if placed.stiff is not None:
         stiff_body = body_contour(completed(placed.stiff, ct, placed.covered), "CT")
-        metrics |= rigid_figures(ct, placed.stiff, body, stiff_body, _mask(covered, ct))
+        metrics |= rigid_figures(ct, placed.stiff, body, stiff_body, region)
     metrics |= bending_figures(name, placed, body, progress)
     if coverage.differs:
         common = compare_images(ct, placed.volume, body, own_body, _mask(coverage.common, ct))

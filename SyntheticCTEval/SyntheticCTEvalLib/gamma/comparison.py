@@ -8,12 +8,12 @@ from typing import Any
 
 import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import mask_on
 
 from SyntheticCTEvalLib.dose.difference import subtract_doses
 
 from .criteria import GammaCriteria, GammaResult
-from .engines import _threshold, compute_gamma
+from .engines import compute_gamma, pass_rates
 from .hot_spots import HotSpot, find_hot_spots
 
 
@@ -41,16 +41,11 @@ def rates_inside(
 ) -> dict[str, float]:
     """Return the pass rates of what was evaluated inside ``mask`` (any grid), by cutoff; NaN for
     none."""
-    inside = resample(sitk.Cast(mask != 0, sitk.sitkUInt8), reference, fill=0, nearest=True)
-    counted = sitk.GetArrayFromImage(inside) > 0
-    counted &= sitk.GetArrayViewFromImage(compared.gamma.evaluated) > 0
+    region = mask_on(mask, reference)
+    region &= sitk.GetArrayViewFromImage(compared.gamma.evaluated) > 0
     gamma = sitk.GetArrayViewFromImage(compared.gamma.gamma)
-    dose = sitk.GetArrayViewFromImage(reference)
-    rates = {}
-    for cutoff in compared.gamma.pass_rates:
-        part = gamma[counted & (dose >= _threshold(compared.gamma.criteria, cutoff, dose.dtype))]
-        rates[f"{cutoff:g}"] = 100 * float((part <= 1).mean()) if part.size else float("nan")
-    return rates
+    rates = pass_rates(region, reference, compared.gamma.criteria, gamma)
+    return {f"{cutoff:g}": rate for cutoff, rate in rates.items()}
 
 
 def compare_doses(

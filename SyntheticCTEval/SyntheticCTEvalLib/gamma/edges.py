@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import mask_on
 
 from .tiles import index_map
 
@@ -74,7 +74,7 @@ def percent_beyond_reference(
         return 0.0
     asked = None
     if mask is not None:
-        asked = sitk.GetArrayFromImage(resample(mask, evaluated, fill=0, nearest=True)) != 0
+        asked = mask_on(mask, evaluated)
     beyond = total = 0
     for k, plane in enumerate(sitk.GetArrayViewFromImage(evaluated)):
         high = (plane >= least_gy) & (plane > 0)

@@ -15,7 +15,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of, frames_differ
 from SyntheticCTLib.volumes.grids import image_like
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import mask_on
 
 from SyntheticCTEvalLib.dose.plausibility import require_possible
 
@@ -132,7 +132,7 @@ def _wanted(reference: sitk.Image, criteria: GammaCriteria, mask: sitk.Image | N
     if mask is not None:
         if mask.GetDimension() != 3:
             raise SyntheticCTError("The mask is no volume as the doses are: give one.")
-        region &= sitk.GetArrayFromImage(resample(mask, reference, fill=0, nearest=True)) != 0
+        region &= mask_on(mask, reference)
     if not region.any():
         raise SyntheticCTError(
             f"No voxel of the reference dose reaches {min(criteria.cutoffs_percent):g} % of "
@@ -271,6 +271,19 @@ def _counts(
         for cutoff in counts:
             counts[cutoff] += int(np.count_nonzero(asked & (dose[k] >= least[cutoff])))
     return counts
+
+
+def pass_rates(
+    region: np.ndarray, reference: sitk.Image, criteria: GammaCriteria, gamma: np.ndarray
+) -> dict[float, float]:
+    """Return by cutoff how many percent of a region have gamma up to 1; NaN for none.
+
+    Args:
+        region, gamma: (k, j, i) on the grid of ``reference``; the region was evaluated.
+    """
+    counts = _counts(region, reference, criteria)
+    passed = _counts(region, reference, criteria, gamma)
+    return {cutoff: _percent(passed[cutoff], counts[cutoff]) for cutoff in counts}
 
 
 def _percent(part: int, whole: int) -> float:

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import mask_on
 
 from .place import Placed
 
@@ -66,7 +66,7 @@ def coverage_of(
         SyntheticCTError: a candidate covers next to nothing of the body, or the region holds no
             voxel of the CT or of the body.
     """
-    counted = _mask_on(region, ct)
+    counted = _counted(region, ct)
     inside = counted & (sitk.GetArrayViewFromImage(body) > 0)
     size = int(inside.sum())
     if not size:
@@ -113,11 +113,10 @@ def completed(volume: sitk.Image, ct: sitk.Image, covered: np.ndarray) -> sitk.I
     return image_like(np.where(covered, own, hu).astype(np.float32), ct)
 
 
-def _mask_on(region: sitk.Image | None, ct: sitk.Image) -> np.ndarray:
+def _counted(region: sitk.Image | None, ct: sitk.Image) -> np.ndarray:
     if region is None:
         return np.ones(ct.GetSize()[::-1], bool)
-    binary = sitk.Cast(region != 0, sitk.sitkUInt8)
-    array = sitk.GetArrayFromImage(resample(binary, ct, fill=0, nearest=True)) > 0
+    array = mask_on(region, ct)
     if not array.any():
         raise SyntheticCTError("The region holds no voxel of the CT: check its frame.")
     return array

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from models import tiny_bundle
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
-from SyntheticCTEvalLib.cohort.fingerprint import write_card
+from SyntheticCTEvalLib.cohort.card import write_card
 from SyntheticCTEvalLib.cohort.manifest import PatientEntry
 from SyntheticCTEvalLib.cohort.patient import CohortSettings, _evaluation_settings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
