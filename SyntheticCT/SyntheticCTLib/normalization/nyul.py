@@ -21,6 +21,7 @@ from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTLib.volumes.grids import image_like
 
 from .foreground import foreground_mask
+from .padding import padding_mask
 
 PERCENTILES = (1.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0, 90.0, 99.0)
 SCALE_RANGE = (1.0, 100.0)
@@ -78,7 +79,8 @@ class NyulStandard:
 
         Outside the landmarks the first and last segment are continued, so the mapping is
         defined and not decreasing everywhere. Landmarks that coincide are merged and mapped
-        to the mean of their standard values.
+        to the mean of their standard values. Padding, which nobody measured, gets the lowest
+        value of what was measured, whatever it was filled with.
 
         Raises:
             SyntheticCTError: empty foreground or all landmarks equal.
@@ -92,7 +94,10 @@ class NyulStandard:
                 "same value: check that it is the right volume."
             )
         target = np.bincount(group, weights=np.asarray(self.scale)) / np.bincount(group)
-        return image_like(_piecewise_linear(values, source, target), image)
+        mapped = _piecewise_linear(values, source, target)
+        padding = padding_mask(values)
+        mapped[padding] = mapped.min(where=~padding, initial=np.inf)
+        return image_like(mapped, image)
 
     def save(self, path: str | os.PathLike) -> Path:
         """Write the standard as JSON, whole or not at all."""

@@ -26,8 +26,9 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.bundle.domain import normalized_histogram, smallest_fov_mm
 from SyntheticCTLib.network.slabs import network_grid
-from SyntheticCTLib.normalization.foreground import foreground_mask, padding
+from SyntheticCTLib.normalization.foreground import foreground_mask
 from SyntheticCTLib.normalization.nyul import NyulStandard
+from SyntheticCTLib.normalization.padding import padding_mask
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY
@@ -286,8 +287,7 @@ def _prepare_pair(
     normalized = nyul.apply(mr, foreground)
     _save_pair(folder, number, normalized, ct, source, spacing, progress)
     values = sitk.GetArrayFromImage(normalized)
-    padded = padding(sitk.GetArrayViewFromImage(mr))
-    measured = values if padded is None else values[~padded]
+    measured = values[~padding_mask(sitk.GetArrayViewFromImage(mr))]
     return {
         "limits": np.percentile(measured, (0.1, 99.9)).tolist(),
         "histograms": normalized_histogram(values[foreground]).tolist(),

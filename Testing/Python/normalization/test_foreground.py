@@ -8,7 +8,8 @@ import SimpleITK as sitk
 from scipy import ndimage
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.body.contour import body_contour
-from SyntheticCTLib.normalization.foreground import foreground_mask, padding
+from SyntheticCTLib.normalization.foreground import foreground_mask
+from SyntheticCTLib.normalization.padding import padding_mask
 from SyntheticCTLib.phantom import TINY, make_phantom
 from SyntheticCTLib.volumes.grids import image_like
 
@@ -30,12 +31,14 @@ def otsu_of_the_logarithm(mr: sitk.Image) -> np.ndarray:
 def test_of_a_scan_as_it_comes_it_is_otsus_on_the_logarithm(mr):
     found = foreground_mask(mr)
     assert np.array_equal(found, otsu_of_the_logarithm(mr))
-    assert padding(sitk.GetArrayFromImage(mr)) is None
+    assert not padding_mask(sitk.GetArrayFromImage(mr)).any()
 
 
-@pytest.mark.parametrize("width", [10, 20, 60])
-def test_zeros_padded_around_a_scan_change_nothing(mr, width):
-    padded = sitk.ConstantPad(mr, [width, width, 0], [width, width, 0], 0)
+@pytest.mark.parametrize("value", [0, -1, -1024, 3, 300])
+@pytest.mark.parametrize("width", [1, 20, 60])
+def test_a_value_padded_around_a_scan_changes_nothing(mr, width, value):
+    signed = sitk.Cast(mr, sitk.sitkInt32)
+    padded = sitk.ConstantPad(signed, [width, width, 0], [width, width, 0], value)
     found = foreground_mask(padded)[:, width:-width, width:-width]
     assert (found == foreground_mask(mr)).mean() > 0.999
 
@@ -54,6 +57,24 @@ def test_a_scan_masked_to_the_patient_keeps_its_landmarks(mr, value, ring):
     assert np.allclose(ours, theirs, rtol=0.12)
 
 
+@pytest.mark.parametrize("value", [0, -1, -1024])
+def test_a_scan_masked_with_zeros_and_then_padded_with_another_value(mr, value):
+    around = sitk.GetArrayFromImage(body_contour(mr, "MR")) > 0
+    around = ndimage.binary_dilation(around, np.ones((1, 3, 3)), iterations=4)
+    masked = np.where(around, sitk.GetArrayFromImage(mr).astype(np.int32), 0)
+    sides = ((2, 1), (20, 20), (20, 20))
+    found = foreground_mask(sitk.GetImageFromArray(np.pad(masked, sides, constant_values=value)))
+    assert (found != np.pad(foreground_mask(mr), sides)).sum() < 0.01 * found.sum()
+
+
+def test_a_scan_in_standard_deviations_that_is_0_outside_the_patient(mr):
+    body = sitk.GetArrayFromImage(body_contour(mr, "MR")) > 0
+    values = sitk.GetArrayFromImage(mr).astype(np.float32)
+    values = np.where(body, (values - values[body].mean()) / values[body].std(), 0)
+    found = foreground_mask(sitk.GetImageFromArray(values))
+    assert (found != foreground_mask(mr)).sum() < 0.05 * found.sum()
+
+
 def test_zeros_inside_the_patient_are_no_padding(mr):
     values = sitk.GetArrayFromImage(mr)
     middle = tuple(n // 2 for n in values.shape)
@@ -61,7 +82,7 @@ def test_zeros_inside_the_patient_are_no_padding(mr):
         np.arange(values.shape[2])[middle[2] :] < middle[2] + 8, 0, values[
             middle[0] - 4 : middle[0] + 4, middle[1] - 6 : middle[1] + 6, middle[2] :]
     )  # fmt: skip
-    assert padding(values) is None
+    assert not padding_mask(values).any()
 
 
 def test_a_given_foreground_is_taken_on_any_grid(mr):

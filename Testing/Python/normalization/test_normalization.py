@@ -107,6 +107,17 @@ def test_foreground_holds_dark_muscle_and_leaves_air_out():
     assert mask[:, :4].mean() < 0.01
 
 
+@pytest.mark.parametrize("value", [-1024.0, 0.0, 200.0])
+def test_padding_is_as_dark_as_air_on_the_standard_scale(value):
+    image = scan(3)
+    standard = NyulStandard.learn([with_foreground(image)])
+    plain = sitk.GetArrayFromImage(standard.apply(image))
+    padded = sitk.ConstantPad(image, [9, 9, 0], [9, 9, 0], value)
+    mapped = sitk.GetArrayFromImage(standard.apply(padded))
+    np.testing.assert_allclose(mapped[:, 9:-9, 9:-9], plain, rtol=1e-3, atol=1e-3)
+    assert mapped[0, 0, 0] == mapped.min()
+
+
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [(np.zeros((2, 3, 4)), "no foreground"), (np.full((2, 3, 4), 5.0), "no foreground")],
