@@ -64,6 +64,28 @@ def add_end_caps(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def dvh_points(text: str) -> str:
+    from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
+
+    try:
+        DvhPoints.parse(text)
+    except SyntheticCTError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def add_dvh_points(sub: argparse.ArgumentParser) -> None:
+    """Add which points of dose-volume histograms are told."""
+    sub.add_argument(
+        "--dvh-points",
+        type=dvh_points,
+        default="",
+        metavar="TEXT",
+        help='dose-volume points by structure, such as "PTV*: D98 D95 D2; Bladder: V40Gy Dmean" '
+        "(those of common pelvic practice; +Bladder: ... adds to them)",
+    )
+
+
 def add_gamma(sub: argparse.ArgumentParser) -> None:
     """Add the gamma criterion and what computes it."""
     sub.add_argument(

@@ -9,7 +9,7 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
-from .arguments import add_end_caps, add_gamma, model_folder, whole_count
+from .arguments import add_dvh_points, add_end_caps, add_gamma, model_folder, whole_count
 
 
 def add_cohort(command: Callable) -> None:
@@ -20,9 +20,9 @@ def add_cohort(command: Callable) -> None:
         "Evaluate all patients of a study",
         "The manifest has a row a patient and the columns patient, ct, candidate_NAME for every "
         "candidate, and optionally mr, structures, region, target, prescription_gy, dose_ct, "
-        "dose_NAME and dose_unit; what it has no column or cell for is left out, which the report "
-        "says. Writes the study's tables and figures, and every patient's report and maps; a "
-        "second run redoes only what is missing or has changed.",
+        "dose_NAME, dose_unit and dvh_points; what it has no column or cell for is left out, which "
+        "the report says. Writes the study's tables and figures, and every patient's report and "
+        "maps; a second run redoes only what is missing or has changed.",
     )
     sub.add_argument("manifest", metavar="MANIFEST.csv")
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
@@ -44,6 +44,7 @@ def add_cohort(command: Callable) -> None:
     )
     add_end_caps(sub)
     add_gamma(sub)
+    add_dvh_points(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
@@ -88,6 +89,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
                 cap=options.gamma_cap,
             ),
             gamma_engine=options.gamma_engine,
+            dvh_points=options.dvh_points,
             end_caps=not options.no_end_caps,
             device=options.device,
             scene=MrbWriter(),

@@ -13,14 +13,21 @@ from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from .arguments import VOLUME_HELP, add_end_caps, add_gamma, model_folder, named_file
+from .arguments import (
+    VOLUME_HELP,
+    add_dvh_points,
+    add_end_caps,
+    add_gamma,
+    model_folder,
+    named_file,
+)
 
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 
 _OPTIONS = (
     "no_registration", "no_dose", "prescription", "dose_unit", "target", "no_end_caps", "cutoffs",
-    "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine",
+    "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine", "dvh_points",
 )  # fmt: skip
 """Options that change the figures; they are told with them."""
 
@@ -118,6 +125,7 @@ def _settings(options: argparse.Namespace) -> EvaluationSettings:
         gamma_local=options.local,
         gamma_cap=options.gamma_cap,
         gamma_engine=options.gamma_engine,
+        dvh_points=options.dvh_points,
     )
 
 
@@ -179,6 +187,7 @@ def add_evaluate(command: Callable) -> None:
         "--no-registration", action="store_true", help="the candidates already lie on the CT"
     )
     add_gamma(sub)
+    add_dvh_points(sub)
     sub.add_argument(
         "--no-scene",
         action="store_true",

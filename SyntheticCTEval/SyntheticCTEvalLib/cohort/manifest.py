@@ -11,12 +11,14 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.manifest import manifest_columns, read_manifest, resolve
 
+from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
+
 SCT = "sCT"
 """Name of the candidate that a model makes of the MR."""
 
 CANDIDATE, DOSE = "candidate_", "dose_"
 _FILES = ("mr", "structures", "region", "dose_ct")
-_KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit")
+_KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit", "dvh_points")
 _RESERVED = ("ct", "unit")  # dose_ct and dose_unit are columns of their own
 _SAFE = " -_.+"
 _DEVICES = {"con", "prn", "aux", "nul"}  # no file can have these names on Windows
@@ -34,6 +36,7 @@ class PatientEntry:
         target: name of the structure that recalculated fields are shaped to.
         prescription_gy: prescription in Gy.
         dose_unit: unit of dose volumes that name none.
+        dvh_points: dose-volume points by structure; "" where the cell is empty.
         dose: evaluate dose, imported or recalculated.
         notes: what is left out for this patient, for want of a cell.
         fault: why nothing can be evaluated; empty where it can.
@@ -50,6 +53,7 @@ class PatientEntry:
     target: str | None = None
     prescription_gy: float | None = None
     dose_unit: str | None = None
+    dvh_points: str = ""
     dose: bool = True
     notes: tuple[str, ...] = ()
     fault: str = ""
@@ -69,8 +73,8 @@ def read_cohort_manifest(
     """Return the patients of a manifest, and notes on what its columns leave out.
 
     Columns: patient, ct; optionally mr, structures, region, target, prescription_gy, dose_ct,
-    dose_unit, and for every candidate ``candidate_NAME`` and ``dose_NAME``. Paths are relative
-    to the manifest. Cells of optional columns may be empty.
+    dose_unit, dvh_points, and for every candidate ``candidate_NAME`` and ``dose_NAME``. Paths
+    are relative to the manifest. Cells of optional columns may be empty.
 
     Args:
         model: a synthetic CT is made of every MR, and joins as the candidate :data:`SCT`.
@@ -233,6 +237,10 @@ def _entry(
                 f"The prescription {cells['prescription_gy']!r} is no dose in Gy: give a "
                 "number, such as 50.4."
             )
+    try:
+        DvhPoints.parse(cells.get("dvh_points", ""))
+    except SyntheticCTError as error:
+        fault = f"The cell dvh_points cannot be used: {error}"
     return PatientEntry(
         patient=row["patient"],
         ct=paths["ct"],
@@ -245,6 +253,7 @@ def _entry(
         target=cells.get("target"),
         prescription_gy=prescription,
         dose_unit=cells.get("dose_unit"),
+        dvh_points=cells.get("dvh_points", ""),
         dose=dose,
         notes=tuple(notes),
         fault=fault,

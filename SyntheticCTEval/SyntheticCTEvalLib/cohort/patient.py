@@ -38,6 +38,7 @@ class CohortSettings:
         dose: evaluate dose.
         gamma: gamma criterion, cutoffs and cap; global criteria are of the patient's prescription.
         gamma_engine: "exact" or "pymedphys".
+        dvh_points: dose-volume points by structure, of patients whose row names none.
         end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
         device: where the model runs: "auto", "cpu" or "cuda".
         scene: writes scene.mrb where it can; None for no scenes.
@@ -48,6 +49,7 @@ class CohortSettings:
     dose: bool = True
     gamma: GammaCriteria = field(default_factory=lambda: EvaluationSettings().criteria(None))
     gamma_engine: str = "exact"
+    dvh_points: str = ""
     end_caps: bool = True
     device: str = "auto"
     scene: SceneWriter | None = None
@@ -167,6 +169,7 @@ def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> Evalu
         gamma_local=settings.gamma.local,
         gamma_cap=settings.gamma.cap,
         gamma_engine=settings.gamma_engine,
+        dvh_points=entry.dvh_points or settings.dvh_points,
     )
 
 

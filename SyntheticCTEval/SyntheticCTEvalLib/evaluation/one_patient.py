@@ -44,6 +44,7 @@ from SyntheticCTEvalLib.structures.dvh import (
     compare_dvhs,
     dvh_metrics,
 )
+from SyntheticCTEvalLib.structures.dvh_points import NO_POINTS, DvhPoints
 from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
 from .results import CandidateResult, Evaluation
@@ -86,6 +87,7 @@ def evaluate(
     _name_look_alikes(candidates, progress)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
+    asked = DvhPoints.parse(settings.dvh_points)
     body = _body(ct, progress)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
 
@@ -106,10 +108,7 @@ def evaluate(
         gamma = compare_doses(
             given.reference, given.evaluated, criteria, masks, engine=engine, progress=progress
         )
-        if structures:
-            progress.report("Dose-volume histograms", 0)
-            dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
-            progress.report("Dose-volume histograms", 1)
+        dvhs, notes = _histograms(given, structures, asked, target, progress)
     origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
@@ -118,7 +117,8 @@ def evaluate(
         ct=ct,
         body=body,
         candidates={
-            n: _with_dose(r, given, gamma.get(n), dvhs, common) for n, r in results.items()
+            n: _with_dose(r, given, gamma.get(n), dvhs, common, asked, target)
+            for n, r in results.items()
         },
         dose_ct=given.reference if given else None,
         mr=mr,
@@ -126,6 +126,7 @@ def evaluate(
         structures=structures,
         target=target,
         dvh_ct={structure: found.ct for structure, found in dvhs.items()},
+        dvh_points=settings.dvh_points,
         prescription_gy=given.prescription_gy if given else None,
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
@@ -222,17 +223,38 @@ def _imported(
     return replace(given, definition=f"{given.definition} {MOVED_DEFINITION}")
 
 
+def _histograms(
+    doses: Doses,
+    structures: Mapping[str, sitk.Image],
+    asked: DvhPoints,
+    target: str | None,
+    progress: Progress,
+) -> tuple[dict[str, StructureDvhs], list[str]]:
+    """Return the histograms of every structure, and notes on them and on the points asked for."""
+    if not structures:
+        return {}, []
+    progress.report("Dose-volume histograms", 0)
+    dvhs, notes = compare_dvhs(doses.reference, doses.evaluated, structures)
+    found = {structure: dvh.ct for structure, dvh in dvhs.items()}
+    notes += asked.notes(found, doses.prescription_gy, target)
+    progress.report("Dose-volume histograms", 1)
+    return dvhs, notes
+
+
 def _with_dose(
     result: CandidateResult,
     doses: Doses | None,
     compared: DoseComparison | None,
     dvhs: Mapping[str, StructureDvhs],
     common: sitk.Image | None,
+    asked: DvhPoints,
+    target: str | None,
 ) -> CandidateResult:
     """Return a candidate's image figures together with those of its dose.
 
     Args:
         common: what all candidates cover, where that is not what each covers.
+        asked, target: dose-volume points, and the structure that is the target.
     """
     if compared is None:
         return result
@@ -241,9 +263,13 @@ def _with_dose(
         rates = rates_inside(compared, doses.reference, common)
         metrics["common"] = metrics["common"] | {"gpr": rates}
     if dvhs:
+        dose = doses.prescription_gy
         metrics["dvh"] = {
             structure: dvh_metrics(
-                found.candidates[result.name], found.same_part[result.name], doses.prescription_gy
+                found.candidates[result.name],
+                found.same_part[result.name],
+                dose,
+                asked.for_structure(structure, dose, target),
             )
             for structure, found in dvhs.items()
         }
@@ -268,8 +294,10 @@ def _origins(
     lines, notes = {}, []
     if structures:
         lines["target"], notes = describe_target(structures, settings.target)
+    left_out = [NO_POINTS] if settings.dvh_points and not (structures and doses) else []
+    notes += left_out
     if doses is None:
-        return lines, ["Dose was not evaluated, as asked for."]
+        return lines, ["Dose was not evaluated, as asked for.", *left_out]
     lines["prescription_gy"] = settings.prescription_origin(imported)
     if settings.prescription_gy is None:
         notes.append(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
 DEFAULT_PRESCRIPTION_GY = 45.0
 """Of the study (25 fractions of 1.8 Gy), used where dose is recalculated and none is given."""
@@ -34,9 +35,11 @@ class EvaluationSettings:
         dose_percent, distance_mm, gamma_local, gamma_cap: gamma criterion; global to the
             prescription unless local.
         gamma_engine: "exact" or "pymedphys".
+        dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
+            of common practice where nothing is said.
 
     Raises:
-        SyntheticCTError: a prescription that is not above 0, or no gamma criterion.
+        SyntheticCTError: a prescription that is not above 0, no gamma criterion, or no points.
     """
 
     prescription_gy: float | None = None
@@ -50,6 +53,7 @@ class EvaluationSettings:
     gamma_local: bool = False
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
+    dvh_points: str = ""
 
     def __post_init__(self) -> None:
         dose = self.prescription_gy
@@ -58,6 +62,7 @@ class EvaluationSettings:
                 f"The prescription is {dose:g} Gy: give a dose above 0, or none."
             )
         self.criteria(dose)
+        DvhPoints.parse(self.dvh_points)
 
     def criteria(self, prescription_gy: float | None) -> GammaCriteria:
         """Return the gamma criterion for a prescription."""

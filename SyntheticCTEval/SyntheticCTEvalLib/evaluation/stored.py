@@ -84,6 +84,7 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
     np.savez(parts / "dvh.npz", *doses)
     record = {
         "target": evaluation.target,
+        "dvh_points": evaluation.dvh_points,
         "prescription_gy": evaluation.prescription_gy,
         "definitions": evaluation.definitions,
         "notes": evaluation.notes,
@@ -145,6 +146,7 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         structures=structures,
         target=record["target"],
         dvh_ct=dvhs[""],
+        dvh_points=record["dvh_points"],
         prescription_gy=record["prescription_gy"],
         definitions=record["definitions"],
         notes=record["notes"],

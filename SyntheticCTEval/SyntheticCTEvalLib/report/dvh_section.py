@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from SyntheticCTEvalLib.evaluation.results import Evaluation
-from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, Dvh
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY, Dvh
 from SyntheticCTEvalLib.structures.target import find_target
 
 from .charts import LINE_STYLES, candidate_colours
 from .planes import Picture, figure_png, new_figure, short
+from .quantities import describe
 
-COLUMNS = ("D98", "D95", "D50", "D2", "Dmean", "V95%")
+TABLE_CANDIDATES = 3
+"""Side by side in one table."""
+
 MOST_PANELS = 12
 PANELS_A_ROW = 4
 ROW_INCH = 2.45
@@ -22,15 +26,44 @@ CT_COLOUR = "#1A1A1A"
 
 
 @dataclass
+class DvhCell:
+    """A figure of one candidate, with its difference to the true CT, ready to be printed.
+
+    Attributes:
+        value, difference: in the row's unit; differences of percents are percentage points.
+        percent: the difference in percent of the prescription; "" where it is no dose.
+    """
+
+    value: str
+    difference: str
+    percent: str
+
+
+@dataclass
 class DvhRow:
-    """A row of the table: one dose in one structure; differences are empty for the true CT."""
+    """A row of the table: one point of one structure, with a cell for every candidate."""
+
+    point: str
+    unit: str
+    ct: str
+    cells: list[DvhCell]
+
+
+@dataclass
+class DvhRows:
+    """A structure's rows, under its name and volume."""
 
     structure: str
     volume: str
-    name: str
-    colour: str
-    values: list[str]
-    differences: list[str]
+    rows: list[DvhRow]
+
+
+@dataclass
+class DvhTable:
+    """A table of some candidates, so that it is no wider than a page: name and colour of each."""
+
+    candidates: dict[str, str]
+    structures: list[DvhRows]
 
 
 def dvh_chart(evaluation: Evaluation) -> Picture | None:
@@ -93,22 +126,50 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
     )
 
 
-def dvh_rows(evaluation: Evaluation) -> list[DvhRow]:
-    """Return the table's rows, the target first; differences as in metrics.json."""
-    rows = []
+def dvh_tables(evaluation: Evaluation, most: int = TABLE_CANDIDATES) -> list[DvhTable]:
+    """Return the points asked for as tables of ``most`` candidates, the target first."""
     colours = candidate_colours(evaluation)
-    reference = evaluation.metrics()["dvh_ct"]
-    for structure in _ordered(evaluation, finite=False):
-        own = reference[structure]
-        rows.append(
-            DvhRow(structure, f"{own['volume_cm3']:.1f}", "true CT", CT_COLOUR, _values(own), [])
+    names = [name for name in colours if "dvh" in evaluation.candidates[name].metrics]
+    parts = [names[start : start + most] for start in range(0, len(names), most)]
+    return [
+        DvhTable({name: colours[name] for name in part}, structures)
+        for part in parts
+        if (structures := dvh_rows(evaluation, part))
+    ]
+
+
+def dvh_rows(evaluation: Evaluation, candidates: Sequence[str]) -> list[DvhRows]:
+    """Return a row a structure and point, with cells of ``candidates``; as in metrics.json."""
+    reference, shown = evaluation.metrics()["dvh_ct"], evaluation.shown_points()
+    found = [evaluation.candidates[name].metrics["dvh"] for name in candidates]
+    return [
+        DvhRows(
+            structure,
+            f"{reference[structure]['volume_cm3']:.1f} cm³",
+            [
+                _row(structure, point, reference[structure], [each[structure] for each in found])
+                for point in shown[structure]
+            ],
         )
-        for name, candidate in evaluation.candidates.items():
-            found = candidate.metrics.get("dvh", {}).get(structure)
-            if found is not None:
-                differences = [_signed(found[key + DIFFERENCE]) for key in COLUMNS]
-                rows.append(DvhRow(structure, "", name, colours[name], _values(found), differences))
-    return rows
+        for structure in _ordered(evaluation, finite=False)
+    ]
+
+
+def _row(
+    structure: str, point: str, own: Mapping[str, float], found: Sequence[Mapping[str, float]]
+) -> DvhRow:
+    unit = describe(("dvh", structure, point)).unit
+    is_dose = unit == "Gy"
+    digits = 2 if is_dose else 1
+    cells = [
+        DvhCell(
+            _number(figures[point], digits),
+            _signed(figures[point + (DIFFERENCE_GY if is_dose else DIFFERENCE)], digits),
+            _signed(figures[point + DIFFERENCE], 2) if is_dose else "",
+        )
+        for figures in found
+    ]
+    return DvhRow(point, unit, _number(own[point], digits), cells)
 
 
 def _ordered(evaluation: Evaluation, finite: bool = True) -> list[str]:
@@ -125,16 +186,14 @@ def _curve(dvh: Dvh) -> tuple[np.ndarray, np.ndarray]:
     return np.array([0, *doses, dvh.max_gy]), np.array([100, *percents, 0])
 
 
-def _values(figures: dict[str, float]) -> list[str]:
-    return [_number(figures[key], 1 if key.startswith("V") else 2) for key in COLUMNS]
-
-
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "n/a"
 
 
-def _signed(value: float) -> str:
+def _signed(value: float, digits: int) -> str:
     if not math.isfinite(value):
         return "n/a"
-    text = f"{value:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "\N{MINUS SIGN}")
+    text = f"{value:+.{digits}f}"
+    if float(text) == 0:
+        return f"{0:.{digits}f}"
+    return text.replace("-", "\N{MINUS SIGN}")

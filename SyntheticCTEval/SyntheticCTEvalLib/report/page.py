@@ -61,8 +61,7 @@ def write_report(
         notes=list(dict.fromkeys(evaluation.notes)),
         definitions=dict(definitions_of(evaluation, rows)),
         sections=_sections(evaluation),
-        dvh_columns=dvh_section.COLUMNS,
-        dvh_rows=dvh_section.dvh_rows(evaluation),
+        dvh_tables=dvh_section.dvh_tables(evaluation),
     )
     path = Path(path)
     with staged_file(path) as stage:
