@@ -87,7 +87,6 @@ def evaluate(
     _name_look_alikes(candidates, progress)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
-    asked = DvhPoints.parse(settings.dvh_points)
     body = _body(ct, progress)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
 
@@ -108,7 +107,7 @@ def evaluate(
         gamma = compare_doses(
             given.reference, given.evaluated, criteria, masks, engine=engine, progress=progress
         )
-        dvhs, notes = _histograms(given, structures, asked, target, progress)
+        dvhs, notes = _histograms(given, structures, settings.dvh_points, target, progress)
     origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
@@ -117,8 +116,7 @@ def evaluate(
         ct=ct,
         body=body,
         candidates={
-            n: _with_dose(r, given, gamma.get(n), dvhs, common, asked, target)
-            for n, r in results.items()
+            n: _with_dose(r, given, gamma.get(n), dvhs, common) for n, r in results.items()
         },
         dose_ct=given.reference if given else None,
         mr=mr,
@@ -226,7 +224,7 @@ def _imported(
 def _histograms(
     doses: Doses,
     structures: Mapping[str, sitk.Image],
-    asked: DvhPoints,
+    points: str,
     target: str | None,
     progress: Progress,
 ) -> tuple[dict[str, StructureDvhs], list[str]]:
@@ -235,10 +233,13 @@ def _histograms(
         return {}, []
     progress.report("Dose-volume histograms", 0)
     dvhs, notes = compare_dvhs(doses.reference, doses.evaluated, structures)
-    found = {structure: dvh.ct for structure, dvh in dvhs.items()}
-    notes += asked.notes(found, doses.prescription_gy, target)
+    asked, dose = DvhPoints.parse(points), doses.prescription_gy
+    notes += asked.notes({name: found.ct for name, found in dvhs.items()}, dose, target)
     progress.report("Dose-volume histograms", 1)
-    return dvhs, notes
+    return {
+        name: replace(found, points=asked.for_structure(name, dose, target))
+        for name, found in dvhs.items()
+    }, notes
 
 
 def _with_dose(
@@ -247,14 +248,11 @@ def _with_dose(
     compared: DoseComparison | None,
     dvhs: Mapping[str, StructureDvhs],
     common: sitk.Image | None,
-    asked: DvhPoints,
-    target: str | None,
 ) -> CandidateResult:
     """Return a candidate's image figures together with those of its dose.
 
     Args:
         common: what all candidates cover, where that is not what each covers.
-        asked, target: dose-volume points, and the structure that is the target.
     """
     if compared is None:
         return result
@@ -263,13 +261,12 @@ def _with_dose(
         rates = rates_inside(compared, doses.reference, common)
         metrics["common"] = metrics["common"] | {"gpr": rates}
     if dvhs:
-        dose = doses.prescription_gy
         metrics["dvh"] = {
             structure: dvh_metrics(
                 found.candidates[result.name],
                 found.same_part[result.name],
-                dose,
-                asked.for_structure(structure, dose, target),
+                doses.prescription_gy,
+                found.points,
             )
             for structure, found in dvhs.items()
         }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
+from .limits import Acceptance, Verdict, acceptance_entry
 from .mr_histograms import HistogramSet
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class Evaluation:
         dvh_ct: dose-volume histograms of ``dose_ct`` by structure.
         dvh_points: points of them that were asked for, as in the settings.
         prescription_gy: prescription dose in Gy.
+        acceptance: limits that the candidates were held against; None without.
+        verdicts: what they say, by candidate (acceptance.verdicts.judge).
         definitions: one line a number: region, window, normalisation, cutoff, interpolation.
         notes: what the reader must know (warnings, parts that were skipped and why).
         origin: what it was made of (basics.fingerprint.origin); empty where that is not known.
@@ -84,6 +87,8 @@ class Evaluation:
     dvh_ct: dict[str, Dvh] = field(default_factory=dict)
     dvh_points: str = ""
     prescription_gy: float | None = None
+    acceptance: Acceptance | None = None
+    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     origin: dict[str, Any] = field(default_factory=dict)
@@ -114,6 +119,7 @@ class Evaluation:
             "dvh_points": self.shown_points(),
             "target": self.target,
             "prescription_gy": self.prescription_gy,
+            "acceptance": self.acceptance and acceptance_entry(self.acceptance, self.verdicts),
             "notes": self.notes,
             "origin": self.origin,
         }

@@ -25,6 +25,7 @@ from SyntheticCTEvalLib.gamma.criteria import NOT_EVALUATED, GammaCriteria, Gamm
 from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTEvalLib.structures.dvh import Dvh
 
+from .limits import Acceptance, Limit, Verdict
 from .mr_histograms import HistogramSet
 from .results import NO_DIFFERENCE, CandidateResult, Evaluation
 
@@ -86,6 +87,8 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
         "target": evaluation.target,
         "dvh_points": evaluation.dvh_points,
         "prescription_gy": evaluation.prescription_gy,
+        "acceptance": evaluation.acceptance and asdict(evaluation.acceptance),
+        "verdicts": {n: [asdict(v) for v in found] for n, found in evaluation.verdicts.items()},
         "definitions": evaluation.definitions,
         "notes": evaluation.notes,
         "origin": evaluation.origin,
@@ -148,6 +151,8 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         dvh_ct=dvhs[""],
         dvh_points=record["dvh_points"],
         prescription_gy=record["prescription_gy"],
+        acceptance=_acceptance(record["acceptance"]),
+        verdicts={n: [_verdict(v) for v in found] for n, found in record["verdicts"].items()},
         definitions=record["definitions"],
         notes=record["notes"],
         origin=record["origin"],
@@ -178,6 +183,18 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
             ],
         )
     return result
+
+
+def _acceptance(record: dict[str, Any] | None) -> Acceptance | None:
+    if record is None:
+        return None
+    limits = tuple(Limit(**limit) for limit in record["limits"])
+    return Acceptance(**{**record, "limits": limits})
+
+
+def _verdict(record: dict[str, Any]) -> Verdict:
+    limit, path = Limit(**record["limit"]), tuple(record["path"])
+    return Verdict(**{**record, "limit": limit, "path": path})
 
 
 def _candidate_record(candidate: CandidateResult) -> dict[str, Any]:

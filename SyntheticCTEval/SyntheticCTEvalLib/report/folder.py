@@ -25,8 +25,10 @@ from .metrics import write_metrics, write_metrics_csv
 from .page import write_report
 
 METRICS, REPORT, SCENE = "metrics.json", "report.html", "scene.mrb"
-DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv")
-"""Files that are not volumes; dvh.csv is there with dose and structures only."""
+ACCEPTANCE = "acceptance.toml"
+DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv", ACCEPTANCE)
+"""Files that are not volumes; dvh.csv is there with dose and structures only, acceptance.toml
+where limits were given."""
 
 DEFINITIONS = {
     "maps": (
@@ -136,7 +138,7 @@ def write_results(
     compress: bool = True,
     progress: Progress = SILENT,
 ) -> None:
-    """Write metrics.json, metrics.csv, dvh.csv, report.html and the maps into ``folder``.
+    """Write the documents (:data:`DOCUMENTS`) and the maps into ``folder``.
 
     Maps: those of evaluation.stored.maps_of, and evaluated.nrrd. How voxels are marked that
     were not evaluated is in :data:`DEFINITIONS`, which joins those of the evaluation.
@@ -146,6 +148,8 @@ def write_results(
     write_metrics_csv(evaluation, folder / "metrics.csv")
     if evaluation.dvh_ct:
         write_dvh_csv(evaluation, folder / "dvh.csv")
+    if evaluation.acceptance is not None:
+        (folder / ACCEPTANCE).write_bytes(evaluation.acceptance.text.encode("utf-8"))
     for name, image in maps_of(evaluation):
         write_volume(image, folder / f"{name}.nrrd", compress=compress)
     differences = [candidate.difference for candidate in evaluation.candidates.values()]

@@ -26,6 +26,7 @@ from .quantities import (
     position,
     printed,
 )
+from .verdict_table import verdict_table
 
 TEMPLATE = "report.html"
 
@@ -56,6 +57,7 @@ def write_report(
         title=title,
         synthetic_note=SYNTHETIC_NOTE,
         colours=charts.candidate_colours(evaluation),
+        acceptance=verdict_table(evaluation),
         rows=rows,
         facts=_facts(evaluation),
         notes=list(dict.fromkeys(evaluation.notes)),

@@ -235,11 +235,13 @@ class StructureDvhs:
         ct: of the dose on the true CT, over what it covers.
         candidates: by name, over what the candidate's dose and that on the true CT cover.
         same_part: of the dose on the true CT over the same part, by candidate.
+        points: computed besides the figures that every structure has.
     """
 
     ct: Dvh
     candidates: dict[str, Dvh]
     same_part: dict[str, Dvh]
+    points: tuple[DvhPoint, ...] = ()
 
 
 def compare_dvhs(

@@ -276,6 +276,16 @@ class DvhPoints:
         return list(dict.fromkeys(notes))
 
 
+def checked_points(text: str) -> str:
+    """Return ``text`` where :meth:`DvhPoints.parse` can read it.
+
+    Raises:
+        SyntheticCTError: it cannot.
+    """
+    DvhPoints.parse(text)
+    return text
+
+
 def usual_points(name: str, prescription_gy: float, target: bool = False) -> tuple[DvhPoint, ...]:
     """Return the points of common pelvic practice for a structure (sources: this file's head).
 

@@ -1,0 +1,113 @@
+"""The report's part on acceptance: what every limit says of every candidate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from SyntheticCTEvalLib.evaluation.limits import (
+    ACTION,
+    FAIL,
+    MARKS,
+    MISSING,
+    PASS,
+    Acceptance,
+    Limit,
+    Verdict,
+)
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+
+from .charts import candidate_colours
+
+_ORDER = (FAIL, MISSING, ACTION, PASS)
+"""The worst first; what was not evaluated is not accepted."""
+
+_COUNTED = {
+    PASS: "within tolerance",
+    ACTION: "within action level only",
+    FAIL: "beyond the limit",
+    MISSING: "not evaluated",
+}
+
+
+@dataclass
+class VerdictRow:
+    """One limit, of one structure where it is of any: in words, and a verdict a candidate."""
+
+    label: str
+    limit: str
+    verdicts: list[Verdict]
+
+
+@dataclass
+class VerdictSummary:
+    """What all limits together say of one candidate: the worst state, and how many there are."""
+
+    candidate: str
+    colour: str
+    state: str
+    mark: str
+    words: str
+
+
+@dataclass
+class VerdictTable:
+    """The limits and what they say, ready to be printed."""
+
+    name: str
+    source: str
+    note: str
+    candidates: dict[str, str]
+    summaries: list[VerdictSummary]
+    rows: list[VerdictRow]
+
+
+def verdict_table(evaluation: Evaluation) -> VerdictTable | None:
+    """Return the table of an evaluation; None where no limits were given."""
+    if evaluation.acceptance is None:
+        return None
+    return table_of(evaluation.acceptance, evaluation.verdicts, candidate_colours(evaluation))
+
+
+def table_of(
+    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]], colours: Mapping[str, str]
+) -> VerdictTable:
+    """Return the table of verdicts by candidate; ``colours`` are those of the candidates."""
+    return VerdictTable(
+        acceptance.name,
+        acceptance.source,
+        acceptance.note,
+        dict(colours),
+        [_summary(name, colour, verdicts[name]) for name, colour in colours.items()],
+        [row for limit in acceptance.limits for row in _rows(limit, verdicts, list(colours))],
+    )
+
+
+def _rows(
+    limit: Limit, verdicts: Mapping[str, Sequence[Verdict]], names: Sequence[str]
+) -> list[VerdictRow]:
+    """The rows of a limit: one a structure that it fits on any candidate."""
+    own = {name: [v for v in verdicts[name] if v.limit == limit] for name in names}
+    paths = dict.fromkeys(v.path for found in own.values() for v in found)
+    general = limit.path(limit.structure)  # of a candidate on which it fits nothing
+    paths = [path for path in paths if path != general] or list(paths)
+    rows = []
+    for path in paths:
+        chosen = [
+            next((each for each in own[name] if each.path == path), own[name][0]) for name in names
+        ]
+        label = next(each.label for each in chosen if each.path == path)
+        rows.append(VerdictRow(label, limit.words, chosen))
+    return rows
+
+
+def _summary(name: str, colour: str, verdicts: Sequence[Verdict]) -> VerdictSummary:
+    counts = Counter(verdict.state for verdict in verdicts)
+    state = next(state for state in _ORDER if counts[state])
+    if state == PASS:
+        words = f"within {'the limit' if len(verdicts) == 1 else f'all {len(verdicts)} limits'}"
+    else:
+        words = ", ".join(f"{counts[s]} {_COUNTED[s]}" for s in _ORDER if counts[s])
+        words = f"of {len(verdicts)} limit{'s' * (len(verdicts) > 1)}: {words}"
+    return VerdictSummary(name, colour, state, MARKS[state], words)
