@@ -9,7 +9,15 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
-from .arguments import add_dvh_points, add_end_caps, add_gamma, model_folder, whole_count
+from .arguments import (
+    add_acceptance,
+    add_dvh_points,
+    add_end_caps,
+    add_gamma,
+    evaluation_settings,
+    model_folder,
+    whole_count,
+)
 
 
 def add_cohort(command: Callable) -> None:
@@ -20,9 +28,9 @@ def add_cohort(command: Callable) -> None:
         "Evaluate all patients of a study",
         "The manifest has a row a patient and the columns patient, ct, candidate_NAME for every "
         "candidate, and optionally mr, structures, region, target, prescription_gy, dose_ct, "
-        "dose_NAME, dose_unit and dvh_points; what it has no column or cell for is left out, which "
-        "the report says. Writes the study's tables and figures, and every patient's report and "
-        "maps; a second run redoes only what is missing or has changed.",
+        "dose_NAME, dose_unit, criteria, cutoffs and dvh_points; what it has no column or cell for "
+        "is left out, which the report says. Writes the study's tables and figures, and every "
+        "patient's report and maps; a second run redoes only what is missing or has changed.",
     )
     sub.add_argument("manifest", metavar="MANIFEST.csv")
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
@@ -45,6 +53,7 @@ def add_cohort(command: Callable) -> None:
     add_end_caps(sub)
     add_gamma(sub)
     add_dvh_points(sub)
+    add_acceptance(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
@@ -67,9 +76,9 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         SyntheticCTError: nothing can be evaluated, or nothing could.
         IncompleteError: some patients failed; the results of the others are written.
     """
+    from SyntheticCTEvalLib.acceptance.limits import read_acceptance
     from SyntheticCTEvalLib.cohort.patient import CohortSettings
     from SyntheticCTEvalLib.cohort.run import run_cohort
-    from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
     from SyntheticCTEvalLib.study.report import write_cohort
     from SyntheticCTEvalMRML.scene import MrbWriter
 
@@ -79,17 +88,8 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         output,
         CohortSettings(
             model=Path(options.model) if options.model else None,
-            register=not options.no_registration,
-            dose=not options.no_dose,
-            gamma=GammaCriteria(
-                dose_percent=options.dose_percent,
-                distance_mm=options.distance_mm,
-                local=options.local,
-                cutoffs_percent=options.cutoffs,
-                cap=options.gamma_cap,
-            ),
-            gamma_engine=options.gamma_engine,
-            dvh_points=options.dvh_points,
+            evaluation=evaluation_settings(options),
+            acceptance=read_acceptance(options.acceptance) if options.acceptance else None,
             end_caps=not options.no_end_caps,
             device=options.device,
             scene=MrbWriter(),

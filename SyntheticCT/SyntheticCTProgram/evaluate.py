@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import origin
@@ -15,25 +15,20 @@ from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from .arguments import (
     VOLUME_HELP,
+    add_acceptance,
     add_dvh_points,
     add_end_caps,
     add_gamma,
+    evaluation_settings,
     model_folder,
     named_file,
 )
 
-if TYPE_CHECKING:
-    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-
-_OPTIONS = (
-    "no_registration", "no_dose", "prescription", "dose_unit", "target", "no_end_caps", "cutoffs",
-    "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine", "dvh_points",
-)  # fmt: skip
-"""Options that change the figures; they are told with them."""
-
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Evaluate candidates against the true CT and write metrics, maps, report and scene."""
+    from SyntheticCTEvalLib.acceptance.limits import acceptance_file, read_acceptance
+    from SyntheticCTEvalLib.acceptance.verdicts import judge, settings_for
     from SyntheticCTEvalLib.dose.reading import read_dose
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
@@ -46,6 +41,9 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     candidates = _unique(options.candidate, "--candidate")
     doses = _unique(options.dose, "--dose")
     _require_whole(options, candidates, doses)
+    own = {"prescription_gy": options.prescription, "target": options.target}
+    limits = read_acceptance(options.acceptance) if options.acceptance else None
+    settings = settings_for(evaluation_settings(options, **own), limits)
     scene = None if options.no_scene else MrbWriter()
     if scene and (reason := scene.missing()):
         progress.warn(f"No scene.mrb is written: {reason}")
@@ -54,12 +52,16 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     named |= {f"candidate {name}": path for name, path in candidates.items()}
     named |= {"dose on the CT": options.dose_ct, "structures": options.structures}
     named |= {f"dose on {name}": path for name, path in doses.items()} | {"region": options.region}
+    named |= {"acceptance": acceptance_file(options.acceptance) if limits else None}
     named = {what: path for what, path in named.items() if path}
     inputs = list(named.values())
     require_place(options.output, candidates, inputs)
     require_writable_folder(options.output)
     progress = NotedProgress(progress)  # what reading warns of stands in the report as well
-    made_of = origin(named, {name: getattr(options, name) for name in _OPTIONS})
+    made_of = origin(
+        named,
+        asdict(settings) | {"dose_unit": options.dose_unit, "end_caps": not options.no_end_caps},
+    )
     mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
     ct = read_volume(options.ct, "CT", progress)
@@ -79,9 +81,10 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         region=read_mask(options.region, "region", progress) if options.region else None,
         mr=mr,
         histograms=histogram_set(mr, bundle) if bundle else None,
-        settings=_settings(options),
+        settings=settings,
         progress=progress,
     )
+    judge(evaluation, limits)
     evaluation.origin = made_of
     if options.no_end_caps:
         evaluation.notes.append(NO_END_CAPS)
@@ -109,24 +112,6 @@ def _require_whole(
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
-
-
-def _settings(options: argparse.Namespace) -> EvaluationSettings:
-    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-
-    return EvaluationSettings(
-        prescription_gy=options.prescription,
-        register=not options.no_registration,
-        dose=not options.no_dose,
-        target=options.target,
-        cutoffs_percent=options.cutoffs,
-        dose_percent=options.dose_percent,
-        distance_mm=options.distance_mm,
-        gamma_local=options.local,
-        gamma_cap=options.gamma_cap,
-        gamma_engine=options.gamma_engine,
-        dvh_points=options.dvh_points,
-    )
 
 
 def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
@@ -188,6 +173,7 @@ def add_evaluate(command: Callable) -> None:
     )
     add_gamma(sub)
     add_dvh_points(sub)
+    add_acceptance(sub)
     sub.add_argument(
         "--no-scene",
         action="store_true",

@@ -220,11 +220,9 @@ def _arguments(
     flags = {
         "--no-registration": not settings.register,
         "--no-dose": not settings.dose,
-        "--local": settings.gamma_local,
     }
     arguments += [flag for flag, asked in flags.items() if asked]
-    arguments += ["--dose-percent", repr(float(settings.dose_percent))]
-    arguments += ["--distance-mm", repr(float(settings.distance_mm))]
+    arguments += ["--criteria", ",".join(criterion.name for criterion in settings.criteria)]
     arguments += ["--cutoffs", ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)]
     arguments += ["--gamma-cap", repr(float(settings.gamma_cap))]
     arguments += ["--gamma-engine", settings.gamma_engine]

@@ -5,20 +5,30 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.manifest import manifest_columns, read_manifest, resolve
 
-from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
+from SyntheticCTEvalLib.gamma.criteria import parse_criteria, parse_percents
+from SyntheticCTEvalLib.structures.dvh_points import checked_points
 
 SCT = "sCT"
 """Name of the candidate that a model makes of the MR."""
 
 CANDIDATE, DOSE = "candidate_", "dose_"
 _FILES = ("mr", "structures", "region", "dose_ct")
-_KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit", "dvh_points")
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "criteria": ("criteria", parse_criteria),
+    "cutoffs": ("cutoffs_percent", parse_percents),
+    "dvh_points": ("dvh_points", checked_points),
+}
+"""Columns that set for one patient what an option sets for all: field of the settings, reader."""
+
+_KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit", *_OPTIONS)
 _RESERVED = ("ct", "unit")  # dose_ct and dose_unit are columns of their own
 _SAFE = " -_.+"
 _DEVICES = {"con", "prn", "aux", "nul"}  # no file can have these names on Windows
@@ -36,8 +46,8 @@ class PatientEntry:
         target: name of the structure that recalculated fields are shaped to.
         prescription_gy: prescription in Gy.
         dose_unit: unit of dose volumes that name none.
-        dvh_points: dose-volume points by structure; "" where the cell is empty.
         dose: evaluate dose, imported or recalculated.
+        options: fields of EvaluationSettings that the row sets for this patient.
         notes: what is left out for this patient, for want of a cell.
         fault: why nothing can be evaluated; empty where it can.
     """
@@ -53,8 +63,8 @@ class PatientEntry:
     target: str | None = None
     prescription_gy: float | None = None
     dose_unit: str | None = None
-    dvh_points: str = ""
     dose: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     fault: str = ""
 
@@ -73,8 +83,8 @@ def read_cohort_manifest(
     """Return the patients of a manifest, and notes on what its columns leave out.
 
     Columns: patient, ct; optionally mr, structures, region, target, prescription_gy, dose_ct,
-    dose_unit, dvh_points, and for every candidate ``candidate_NAME`` and ``dose_NAME``. Paths
-    are relative to the manifest. Cells of optional columns may be empty.
+    dose_unit, criteria, cutoffs, dvh_points, and for every candidate ``candidate_NAME`` and
+    ``dose_NAME``. Paths are relative to the manifest. Cells of optional columns may be empty.
 
     Args:
         model: a synthetic CT is made of every MR, and joins as the candidate :data:`SCT`.
@@ -237,10 +247,13 @@ def _entry(
                 f"The prescription {cells['prescription_gy']!r} is no dose in Gy: give a "
                 "number, such as 50.4."
             )
-    try:
-        DvhPoints.parse(cells.get("dvh_points", ""))
-    except SyntheticCTError as error:
-        fault = f"The cell dvh_points cannot be used: {error}"
+    options = {}
+    for column, (setting, read) in _OPTIONS.items():
+        if column in cells:
+            try:
+                options[setting] = read(cells[column])
+            except SyntheticCTError as error:
+                fault = f"Column {column}: {error}"
     return PatientEntry(
         patient=row["patient"],
         ct=paths["ct"],
@@ -253,8 +266,8 @@ def _entry(
         target=cells.get("target"),
         prescription_gy=prescription,
         dose_unit=cells.get("dose_unit"),
-        dvh_points=cells.get("dvh_points", ""),
         dose=dose,
+        options=options,
         notes=tuple(notes),
         fault=fault,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
+from SyntheticCTEvalLib.acceptance.verdicts import judge, settings_for
 from SyntheticCTEvalLib.dose.reading import read_dose
+from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
-from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
@@ -34,22 +35,16 @@ class CohortSettings:
 
     Attributes:
         model: folder of the model that makes a synthetic CT of every MR; None for none.
-        register: register the candidates onto the true CT.
-        dose: evaluate dose.
-        gamma: gamma criterion, cutoffs and cap; global criteria are of the patient's prescription.
-        gamma_engine: "exact" or "pymedphys".
-        dvh_points: dose-volume points by structure, of patients whose row names none.
+        evaluation: how patients are evaluated where the manifest says nothing of them.
+        acceptance: limits that candidates are held against; None for none.
         end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
         device: where the model runs: "auto", "cpu" or "cuda".
         scene: writes scene.mrb where it can; None for no scenes.
     """
 
     model: Path | None = None
-    register: bool = True
-    dose: bool = True
-    gamma: GammaCriteria = field(default_factory=lambda: EvaluationSettings().criteria(None))
-    gamma_engine: str = "exact"
-    dvh_points: str = ""
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    acceptance: Acceptance | None = None
     end_caps: bool = True
     device: str = "auto"
     scene: SceneWriter | None = None
@@ -136,6 +131,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             evaluation.candidates[name].metrics.update(figures)
         evaluation.definitions.update(mr_similarity.DEFINITIONS)
         progress.report("Compare with the MR", 1)
+    judge(evaluation, settings.acceptance)
     scene = settings.scene
     if scene and (reason := scene.missing()):
         progress.warn(f"scene.mrb was left out: {reason}")
@@ -158,19 +154,9 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
 
 
 def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:
-    return EvaluationSettings(
-        prescription_gy=entry.prescription_gy,
-        register=settings.register,
-        dose=entry.dose,
-        target=entry.target,
-        cutoffs_percent=settings.gamma.cutoffs_percent,
-        dose_percent=settings.gamma.dose_percent,
-        distance_mm=settings.gamma.distance_mm,
-        gamma_local=settings.gamma.local,
-        gamma_cap=settings.gamma.cap,
-        gamma_engine=settings.gamma_engine,
-        dvh_points=entry.dvh_points or settings.dvh_points,
-    )
+    own = {"prescription_gy": entry.prescription_gy, "target": entry.target, "dose": entry.dose}
+    asked = replace(settings.evaluation, **own, **entry.options)
+    return settings_for(asked, settings.acceptance)
 
 
 def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def run_cohort(
     settings = settings or CohortSettings()
     output = Path(output).resolve()
     entries, notes = read_cohort_manifest(
-        manifest, model=settings.model is not None, dose=settings.dose
+        manifest, model=settings.model is not None, dose=settings.evaluation.dose
     )
     names = _candidates(entries, settings)
     baseline = _baseline(baseline, names)
@@ -110,7 +111,7 @@ def run_cohort(
             else:
                 bar.ended(patient, "done")
     cohort = _collect(entries, folder, failed, notes, baseline)
-    cohort.registered = settings.register
+    cohort.registered = settings.evaluation.register
     cohort.origin = _origin(manifest, settings, baseline, model_sha256)
     return cohort
 
@@ -118,11 +119,9 @@ def run_cohort(
 def _origin(
     manifest: str | os.PathLike, settings: CohortSettings, baseline: str, model_sha256: str
 ) -> dict[str, Any]:
-    options = {
-        "registration": settings.register,
-        "dose": settings.dose,
-        "gamma_engine": settings.gamma_engine,
+    options = asdict(settings.evaluation) | {
         "baseline": baseline,
+        "end_caps": settings.end_caps,
         "model_sha256": model_sha256,
     }
     return origin({"manifest": manifest}, options)

@@ -22,8 +22,7 @@ from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
 from SyntheticCTEvalLib.gamma.comparison import (
     DoseComparison,
     compare_doses,
-    gamma_definition,
-    rates_inside,
+    gamma_definitions,
 )
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
 from SyntheticCTEvalLib.image.background import background_warning
@@ -103,10 +102,7 @@ def evaluate(
             masks = dict.fromkeys(candidates, region)
             at = (target, structures[target]) if target else None
             given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
-        engine, criteria = settings.gamma_engine, settings.criteria(given.prescription_gy)
-        gamma = compare_doses(
-            given.reference, given.evaluated, criteria, masks, engine=engine, progress=progress
-        )
+        gamma = _gamma(given, masks, settings, progress)
         dvhs, notes = _histograms(given, structures, settings.dvh_points, target, progress)
     origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
@@ -116,7 +112,8 @@ def evaluate(
         ct=ct,
         body=body,
         candidates={
-            n: _with_dose(r, given, gamma.get(n), dvhs, common) for n, r in results.items()
+            n: _with_dose(r, given, gamma.get(n), structures, dvhs, common)
+            for n, r in results.items()
         },
         dose_ct=given.reference if given else None,
         mr=mr,
@@ -221,6 +218,17 @@ def _imported(
     return replace(given, definition=f"{given.definition} {MOVED_DEFINITION}")
 
 
+def _gamma(
+    given: Doses,
+    masks: Mapping[str, sitk.Image | None],
+    settings: EvaluationSettings,
+    progress: Progress,
+) -> dict[str, DoseComparison]:
+    criteria = settings.gamma_criteria(given.prescription_gy)
+    doses = given.reference, given.evaluated
+    return compare_doses(*doses, criteria, masks, engine=settings.gamma_engine, progress=progress)
+
+
 def _histograms(
     doses: Doses,
     structures: Mapping[str, sitk.Image],
@@ -246,6 +254,7 @@ def _with_dose(
     result: CandidateResult,
     doses: Doses | None,
     compared: DoseComparison | None,
+    structures: Mapping[str, sitk.Image],
     dvhs: Mapping[str, StructureDvhs],
     common: sitk.Image | None,
 ) -> CandidateResult:
@@ -256,10 +265,10 @@ def _with_dose(
     """
     if compared is None:
         return result
-    metrics = result.metrics | {"gpr": compared.pass_rates()}
+    metrics = result.metrics | compared.rates(doses.reference, structures)
     if common is not None:
-        rates = rates_inside(compared, doses.reference, common)
-        metrics["common"] = metrics["common"] | {"gpr": rates}
+        rates = compared.rates_inside(doses.reference, common)
+        metrics["common"] = metrics["common"] | rates
     if dvhs:
         metrics["dvh"] = {
             structure: dvh_metrics(
@@ -322,7 +331,7 @@ def _definitions(
     if doses:
         lines["dose"] = doses.definition
     if gamma:
-        lines |= {"gpr": gamma_definition(gamma), "hot_spots": HOT_SPOTS_DEFINITION}
+        lines |= gamma_definitions(gamma) | {"hot_spots": HOT_SPOTS_DEFINITION}
     return lines | (DVH_DEFINITIONS if dvhs else {})
 
 

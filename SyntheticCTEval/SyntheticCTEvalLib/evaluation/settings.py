@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
-from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
 DEFAULT_PRESCRIPTION_GY = 45.0
@@ -31,9 +31,10 @@ class EvaluationSettings:
         dose: evaluate dose, imported or recalculated.
         target: name of the structure that the fields are shaped to; found by name when None.
         dose_spacing_mm: grid of a recalculated dose.
+        criteria: gamma criteria, global to the prescription unless local; the first is that of
+            gamma maps and hot spots, the others give pass rates.
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
-        dose_percent, distance_mm, gamma_local, gamma_cap: gamma criterion; global to the
-            prescription unless local.
+        gamma_cap: gamma is searched up to this value.
         gamma_engine: "exact" or "pymedphys".
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
             of common practice where nothing is said.
@@ -47,10 +48,8 @@ class EvaluationSettings:
     dose: bool = True
     target: str | None = None
     dose_spacing_mm: float = 3.0
+    criteria: tuple[Criterion, ...] = (Criterion(),)
     cutoffs_percent: tuple[float, ...] = (10.0, 60.0)
-    dose_percent: float = 1.0
-    distance_mm: float = 1.0
-    gamma_local: bool = False
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
     dvh_points: str = ""
@@ -61,18 +60,23 @@ class EvaluationSettings:
             raise SyntheticCTError(
                 f"The prescription is {dose:g} Gy: give a dose above 0, or none."
             )
-        self.criteria(dose)
+        if not self.criteria:
+            raise SyntheticCTError("No gamma criterion is given: give one, such as 1 %/1 mm.")
+        self.gamma_criteria(dose)
         DvhPoints.parse(self.dvh_points)
 
-    def criteria(self, prescription_gy: float | None) -> GammaCriteria:
-        """Return the gamma criterion for a prescription."""
-        return GammaCriteria(
-            dose_percent=self.dose_percent,
-            distance_mm=self.distance_mm,
-            local=self.gamma_local,
-            normalization_gy=prescription_gy,
-            cutoffs_percent=self.cutoffs_percent,
-            cap=self.gamma_cap,
+    def gamma_criteria(self, prescription_gy: float | None) -> tuple[GammaCriteria, ...]:
+        """Return what gamma is asked for at a prescription, one entry a criterion."""
+        return tuple(
+            GammaCriteria(
+                dose_percent=criterion.dose_percent,
+                distance_mm=criterion.distance_mm,
+                local=criterion.local,
+                normalization_gy=prescription_gy,
+                cutoffs_percent=self.cutoffs_percent,
+                cap=self.gamma_cap,
+            )
+            for criterion in dict.fromkeys(self.criteria)
         )
 
     def prescription_origin(self, imported: bool) -> str:

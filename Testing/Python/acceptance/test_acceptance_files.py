@@ -106,7 +106,6 @@ MISTAKES = {
     "wrong side, low": ({**GOOD, "action": 30}, ["action (30)", "above the tolerance"]),
     "wrong side, high": ({**RATE, "action": 97}, ["action (97)", "below the tolerance"]),
     "wrong side, zero": ({**DVH, "action": 1}, ["action (1)", "above the tolerance"]),
-    "same twice": ({**DVH, "action": 2}, ["action (2)"]),
     "negative size": ({**DVH, "tolerance": -2}, ["tolerance is -2"]),
     "percent as part": ({**RATE, "tolerance": 950}, ["tolerance is 950"]),
     "part as percent": (

@@ -190,7 +190,7 @@ def test_an_evaluation_is_judged_by_its_own_figures(evaluation):
             value = figures
             for part in verdict["figure"]:
                 value = value.get(part, {}) if verdict["verdict"] == MISSING else value[part]
-            assert verdict["value"] == (value or None)
+            assert verdict["value"] == (None if verdict["verdict"] == MISSING else value)
             assert (verdict["reason"] != "") == (verdict["verdict"] == MISSING)
     judge(evaluation, None)
     assert evaluation.metrics()["acceptance"] is None and evaluation.verdicts == {}

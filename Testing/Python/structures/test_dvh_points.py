@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.quantities import describe
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.report.dvh_section import dvh_tables
-from SyntheticCTEvalLib.report.quantities import describe
 from SyntheticCTEvalLib.report.tables import dose_volume_columns
 from SyntheticCTEvalLib.structures.dvh import dose_volume_histogram, dvh_metrics, histogram_of
 from SyntheticCTEvalLib.structures.dvh_points import (
