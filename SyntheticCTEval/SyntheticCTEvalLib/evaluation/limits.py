@@ -58,26 +58,19 @@ class Limit:
         """Unit of the figure, the tolerance and the action level."""
         return describe(self.path(self.structure)).unit
 
-    @property
-    def words(self) -> str:
-        """The limit as reports print it: "at least 95 %; action level 90 %"."""
-        first = self.action if self.tolerance is None else self.tolerance
-        text = f"{_SIDES.get(self.better, '±')}{_SPACE}{self._told(first)}"
-        if self.tolerance is None:
-            return f"{text} (action level)"
-        if self.action is None:
-            return text
-        return f"{text}; action level {self._told(self.action)}"
-
-    def _told(self, value: float) -> str:
-        return f"{value:g}{_SPACE}{self.unit}".strip()
+    def words(self, level: float | None) -> str:
+        """Return a level as reports print it, "at least 95 %"; "" for None."""
+        if level is None:
+            return ""
+        side = _SIDES.get(self.better, f"±{_SPACE}")
+        return f"{side}{level:g}{_SPACE}{self.unit}".strip()
 
     def entry(self) -> dict[str, Any]:
         """Return what metrics.json says of the limit beside a verdict."""
         return {"tolerance": self.tolerance, "action": self.action, "better": self.better}
 
 
-_SIDES = {HIGHER: "at least", LOWER: "at most"}
+_SIDES = {HIGHER: "at least ", LOWER: "at most "}
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -153,7 +146,7 @@ class Verdict:
             (round(size, digits) == level) != (size == level) for level in levels
         ):
             digits += 1
-        sign = "" if self.limit.better in (HIGHER, LOWER) else "+"
+        sign = "" if self.limit.better in (HIGHER, LOWER) or not round(self.value, digits) else "+"
         return f"{self.value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
     def entry(self) -> dict[str, Any]:
@@ -164,7 +157,6 @@ class Verdict:
             "value": self.value,
             "unit": self.limit.unit,
             **self.limit.entry(),
-            "limit": self.limit.words,
             "verdict": self.state,
             "words": self.words,
             "reason": self.reason,

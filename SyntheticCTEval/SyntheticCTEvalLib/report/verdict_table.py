@@ -24,31 +24,39 @@ _ORDER = (FAIL, MISSING, ACTION, PASS)
 """The worst first; what was not evaluated is not accepted."""
 
 _COUNTED = {
-    PASS: "within tolerance",
-    ACTION: "within action level only",
-    FAIL: "beyond the limit",
+    FAIL: "beyond",
     MISSING: "not evaluated",
+    ACTION: "beyond tolerance, within action level",
+    PASS: "within",
+}
+_SAID = {
+    FAIL: "beyond the limits",
+    MISSING: "not evaluated in full",
+    ACTION: "within action levels, beyond tolerance",
+    PASS: "within the limits",
 }
 
 
 @dataclass
 class VerdictRow:
-    """One limit, of one structure where it is of any: in words, and a verdict a candidate."""
+    """One limit, of one structure where it is of any: its levels, and a verdict a candidate."""
 
     label: str
-    limit: str
+    tolerance: str
+    action: str
     verdicts: list[Verdict]
 
 
 @dataclass
 class VerdictSummary:
-    """What all limits together say of one candidate: the worst state, and how many there are."""
+    """What all limits together say of one candidate: the worst state, and how many of each."""
 
     candidate: str
     colour: str
     state: str
     mark: str
-    words: str
+    said: str
+    counted: str
 
 
 @dataclass
@@ -98,16 +106,17 @@ def _rows(
             next((each for each in own[name] if each.path == path), own[name][0]) for name in names
         ]
         label = next(each.label for each in chosen if each.path == path)
-        rows.append(VerdictRow(label, limit.words, chosen))
+        rows.append(VerdictRow(label, *map(limit.words, (limit.tolerance, limit.action)), chosen))
     return rows
 
 
 def _summary(name: str, colour: str, verdicts: Sequence[Verdict]) -> VerdictSummary:
     counts = Counter(verdict.state for verdict in verdicts)
     state = next(state for state in _ORDER if counts[state])
-    if state == PASS:
-        words = f"within {'the limit' if len(verdicts) == 1 else f'all {len(verdicts)} limits'}"
+    if len(counts) == 1:
+        every = f"all {len(verdicts)}" if len(verdicts) > 1 else "the one limit"
+        words = f"{every} {_COUNTED[state]}"
     else:
-        words = ", ".join(f"{counts[s]} {_COUNTED[s]}" for s in _ORDER if counts[s])
-        words = f"of {len(verdicts)} limit{'s' * (len(verdicts) > 1)}: {words}"
-    return VerdictSummary(name, colour, state, MARKS[state], words)
+        parts = "; ".join(f"{counts[each]} {_COUNTED[each]}" for each in _ORDER if counts[each])
+        words = f"of {len(verdicts)} limits {parts}"
+    return VerdictSummary(name, colour, state, MARKS[state], _SAID[state], words)

@@ -65,11 +65,15 @@ def test_a_file_holds_limits_of_figures_by_their_own_names(tmp_path):
     assert [each.unit for each in found.limits] == [
         "HU", "% points", "cm³", "Gy", "%", "HU", "%", "%"
     ]  # fmt: skip
-    words = [each.words.replace("\N{NO-BREAK SPACE}", " ") for each in found.limits]
+    words = [
+        tuple(each.words(level).replace("\N{NO-BREAK SPACE}", " ") for level in levels)
+        for each in found.limits
+        for levels in [(each.tolerance, each.action)]
+    ]
     assert words[:3] == [
-        "at most 40 HU; action level 60 HU", "± 1.5 % points (action level)", "± 5 cm³"
+        ("at most 40 HU", "at most 60 HU"), ("", "± 1.5 % points"), ("± 5 cm³", "")
     ]  # fmt: skip
-    assert words[6:] == ["at least 99 %", "at most 30 %"]
+    assert words[6:] == [("at least 99 %", ""), ("at most 30 %", "")]
     assert found.limits[0].better == LOWER and found.note == ""
 
 

@@ -81,7 +81,7 @@ def test_a_value_is_printed_on_the_side_on_which_it_was_judged():
         "95.00", "94.9996", "94.99", "89.99996"
     ]  # fmt: skip
     difference = Limit("D98_difference", ZERO, 2, structure="PTV")
-    for value, text in ((-2.0004, "−2.0004"), (2.0, "+2.00"), (0.5, "+0.50")):
+    for value, text in ((0.0, "0.00"), (-2.0004, "−2.0004"), (2.0, "+2.00"), (0.5, "+0.50")):
         (verdict,) = held(difference, {"dvh": {"PTV": {"D98_difference": value}}})
         assert verdict.printed == text
 
@@ -214,7 +214,9 @@ def test_verdicts_are_stored_printed_and_replaced(evaluation, tmp_path):
         "Gamma pass rate 3 %/2 mm, dose above 10 %", "PTV, D98 difference"
     ]  # fmt: skip
     assert [s.mark for s in table.summaries] == [MARKS[PASS], MARKS[FAIL], MARKS[MISSING]]
-    assert "all 2 limits" in table.summaries[0].words
+    counted = [summary.counted for summary in table.summaries]
+    assert counted == ["all 2 within", "all 2 beyond", "all 2 not evaluated"]
+    assert [s.said.split()[0] for s in table.summaries] == ["within", "beyond", "not"]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.index("Ours &amp; others") < page.index("<h2>Summary")
     assert "&lt;us&gt;" in page and "✗" in page and "beyond action level" in page
