@@ -10,11 +10,10 @@ import numpy as np
 
 from SyntheticCTEvalLib.evaluation.quantities import describe
 from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.pictures.charts import LINE_STYLES, candidate_colours
+from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY, Dvh
 from SyntheticCTEvalLib.structures.target import find_target
-
-from .charts import LINE_STYLES, candidate_colours
-from .planes import Picture, figure_png, new_figure, short
 
 TABLE_CANDIDATES = 3
 """Side by side in one table."""

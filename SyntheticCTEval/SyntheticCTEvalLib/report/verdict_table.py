@@ -17,8 +17,7 @@ from SyntheticCTEvalLib.evaluation.limits import (
     Verdict,
 )
 from SyntheticCTEvalLib.evaluation.results import Evaluation
-
-from .charts import candidate_colours
+from SyntheticCTEvalLib.pictures.charts import candidate_colours
 
 _ORDER = (FAIL, MISSING, ACTION, PASS)
 """The worst first; what was not evaluated is not accepted."""
