@@ -26,25 +26,39 @@ from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
 _OF_DOSE = ("gpr_criteria", "gpr_structures", "dvh")
 
 
-def settings_for(settings: EvaluationSettings, acceptance: Acceptance | None) -> EvaluationSettings:
-    """Return ``settings`` with the criteria, cutoffs and dose-volume points that limits need."""
-    if acceptance is None:
-        return settings
-    criteria = [*settings.criteria]
-    cutoffs = [*settings.cutoffs_percent]
-    points = [settings.dvh_points] if settings.dvh_points else []
-    for limit in acceptance.limits:
+def needs_of(settings: EvaluationSettings, acceptance: Acceptance | None) -> dict[str, list]:
+    """Return what limits need and ``settings`` lack.
+
+    Returns:
+        "criteria" (names), "cutoffs_percent" and "dvh_points" (as text for each structure).
+    """
+    criteria, cutoffs, points = [], [], []
+    for limit in acceptance.limits if acceptance else ():
         if limit.criterion:
-            criteria.append(Criterion.parse(limit.criterion))
+            criteria.append(limit.criterion)
         if limit.cutoff_percent is not None:
             cutoffs.append(limit.cutoff_percent)
         if limit.path()[0] == "dvh" and (point := _point(limit)):
             points.append(f"+{limit.structure}: {point}")
+    known = {criterion.name for criterion in settings.criteria}
+    return {
+        "criteria": [name for name in dict.fromkeys(criteria) if name not in known],
+        "cutoffs_percent": [
+            cutoff for cutoff in dict.fromkeys(cutoffs) if cutoff not in settings.cutoffs_percent
+        ],
+        "dvh_points": list(dict.fromkeys(points)),
+    }
+
+
+def settings_for(settings: EvaluationSettings, acceptance: Acceptance | None) -> EvaluationSettings:
+    """Return ``settings`` with the criteria, cutoffs and dose-volume points that limits need."""
+    needs = needs_of(settings, acceptance)
+    points = [settings.dvh_points] if settings.dvh_points else []
     return replace(
         settings,
-        criteria=tuple(dict.fromkeys(criteria)),
-        cutoffs_percent=tuple(dict.fromkeys(cutoffs)),
-        dvh_points="; ".join(dict.fromkeys(points)),
+        criteria=(*settings.criteria, *map(Criterion.parse, needs["criteria"])),
+        cutoffs_percent=(*settings.cutoffs_percent, *needs["cutoffs_percent"]),
+        dvh_points="; ".join([*points, *needs["dvh_points"]]),
     )
 
 

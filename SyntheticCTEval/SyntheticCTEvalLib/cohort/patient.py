@@ -14,7 +14,7 @@ from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
-from SyntheticCTEvalLib.acceptance.verdicts import judge, settings_for
+from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
@@ -23,7 +23,7 @@ from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
 
-from .card import write_card
+from .card import FOR_LIMITS, write_card
 from .manifest import SCT, PatientEntry
 from .records import PICTURES
 from .slices import cohort_pictures
@@ -71,11 +71,13 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
     Raises:
         SyntheticCTError: an input does not exist or cannot be read.
     """
+    asked = _evaluation_settings(entry, settings)
     return {
         "program": __version__,
         "inputs": {what: content_hash(path, what) for what, path in entry.inputs().items()},
         "model": model_sha256 if entry.mr else "",
-        "settings": asdict(_evaluation_settings(entry, settings)),
+        "settings": asdict(asked),
+        FOR_LIMITS: needs_of(asked, settings.acceptance),
         "end_caps": settings.end_caps,
         "dose_unit": entry.dose_unit,
         "scene": settings.scene is not None,
@@ -115,7 +117,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         region=read_mask(entry.region, "region", progress) if entry.region else None,
         mr=mr,
         histograms=histograms,
-        settings=_evaluation_settings(entry, settings),
+        settings=settings_for(_evaluation_settings(entry, settings), settings.acceptance),
         progress=progress,
     )
     mr_body = None
@@ -140,7 +142,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     if entry.structures and not settings.end_caps:
         notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys(notes))
-    options = task.made_of["settings"] | {"model_sha256": task.made_of["model"]}
+    options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
+    options |= {"model_sha256": task.made_of["model"]}
     evaluation.origin = origin(entry.inputs(), options, task.made_of["inputs"])
     task.folder.mkdir()
     for name, image in made.items():
@@ -155,8 +158,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
 
 def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:
     own = {"prescription_gy": entry.prescription_gy, "target": entry.target, "dose": entry.dose}
-    asked = replace(settings.evaluation, **own, **entry.options)
-    return settings_for(asked, settings.acceptance)
+    return replace(settings.evaluation, **own, **entry.options)
 
 
 def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):

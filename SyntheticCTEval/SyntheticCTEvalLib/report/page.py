@@ -27,6 +27,7 @@ from SyntheticCTEvalLib.image.similarity import DEFINITIONS
 from SyntheticCTEvalLib.pictures import charts, maps, planes
 
 from . import dvh_section
+from .templates import template_environment
 from .verdict_table import verdict_table
 
 TEMPLATE = "report.html"
@@ -70,19 +71,6 @@ def write_report(
     with staged_file(path) as stage:
         stage.write_text(html, encoding="utf-8")
     return path
-
-
-def template_environment(*folders: Path):
-    """Return jinja2's environment for templates in ``folders`` and here: everything is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    return Environment(
-        loader=FileSystemLoader([*folders, Path(__file__).parent]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def summary_rows(evaluation: Evaluation) -> list[Row]:

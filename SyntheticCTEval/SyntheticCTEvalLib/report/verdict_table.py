@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from SyntheticCTEvalLib.evaluation.limits import (
     ACTION,
+    DEFINITION,
     FAIL,
     MARKS,
     MISSING,
@@ -19,6 +20,8 @@ from SyntheticCTEvalLib.evaluation.limits import (
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.pictures.charts import candidate_colours
 
+from .templates import template_environment
+
 _ORDER = (FAIL, MISSING, ACTION, PASS)
 """The worst first; what was not evaluated is not accepted."""
 
@@ -28,6 +31,9 @@ _COUNTED = {
     ACTION: "beyond tolerance, within action level",
     PASS: "within",
 }
+_MARKS = "<!-- acceptance -->", "<!-- end of acceptance -->"
+"""Around the part on acceptance in report.html, so that it can be renewed by itself."""
+
 _SAID = {
     FAIL: "beyond the limits",
     MISSING: "not evaluated in full",
@@ -65,6 +71,7 @@ class VerdictTable:
     name: str
     source: str
     note: str
+    definition: str
     candidates: dict[str, str]
     summaries: list[VerdictSummary]
     rows: list[VerdictRow]
@@ -85,10 +92,23 @@ def table_of(
         acceptance.name,
         acceptance.source,
         acceptance.note,
+        DEFINITION,
         dict(colours),
         [_summary(name, colour, verdicts[name]) for name, colour in colours.items()],
         [row for limit in acceptance.limits for row in _rows(limit, verdicts, list(colours))],
     )
+
+
+def with_verdicts(page: str, table: VerdictTable | None) -> str | None:
+    """Return a report's page with its part on acceptance made of ``table``, which may be none.
+
+    None where the page has no such part.
+    """
+    start, end = (page.find(mark) for mark in _MARKS)
+    if not 0 <= start < end:
+        return None
+    part = template_environment().get_template("verdicts.html").render(acceptance=table)
+    return f"{page[: start + len(_MARKS[0])]}\n{part}{page[end:]}"
 
 
 def _rows(

@@ -138,7 +138,7 @@ def test_settings_get_what_limits_need_and_keep_what_was_asked_for():
     assert found.criteria == (Criterion(1, 1), Criterion(3, 2), Criterion(2, 2))
     assert found.cutoffs_percent == (20.0, 10.0)
     assert found.dvh_points == "PTV: D1; +Bladder*: V40Gy"
-    assert settings_for(asked, None) is asked
+    assert settings_for(asked, None) == asked
     assert settings_for(EvaluationSettings(), read_acceptance("korsholm2014")) == (
         EvaluationSettings()
     )
