@@ -9,7 +9,14 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
-from .arguments import add_end_caps, add_gamma, evaluation_settings, model_folder, whole_count
+from .arguments import (
+    add_end_caps,
+    add_gamma,
+    add_paper,
+    evaluation_settings,
+    model_folder,
+    whole_count,
+)
 
 
 def add_cohort(command: Callable) -> None:
@@ -44,6 +51,7 @@ def add_cohort(command: Callable) -> None:
     )
     add_end_caps(sub)
     add_gamma(sub)
+    add_paper(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
@@ -78,6 +86,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         CohortSettings(
             model=Path(options.model) if options.model else None,
             evaluation=evaluation_settings(options),
+            paper=options.paper,
             end_caps=not options.no_end_caps,
             device=options.device,
             scene=MrbWriter(),

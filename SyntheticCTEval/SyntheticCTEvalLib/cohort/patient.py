@@ -35,6 +35,7 @@ class CohortSettings:
         model: folder of the model that makes a synthetic CT of every MR; None for none.
         evaluation: how patients are evaluated where the manifest says nothing of them.
         end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
+        paper: of report.pdf, "a4" or "letter".
         device: where the model runs: "auto", "cpu" or "cuda".
         scene: writes scene.mrb where it can; None for no scenes.
     """
@@ -42,6 +43,7 @@ class CohortSettings:
     model: Path | None = None
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     end_caps: bool = True
+    paper: str = "a4"
     device: str = "auto"
     scene: SceneWriter | None = None
 
@@ -73,6 +75,7 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
         "model": model_sha256 if entry.mr else "",
         "settings": asdict(_evaluation_settings(entry, settings)),
         "end_caps": settings.end_caps,
+        "paper": settings.paper,
         "dose_unit": entry.dose_unit,
         "scene": settings.scene is not None,
     }
@@ -142,7 +145,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         write_volume(image, task.folder / f"{name}.nrrd")
     cohort_pictures(evaluation, candidates, mr_body).write(task.folder / PICTURES)
     title = f"Evaluation of synthetic CT: {entry.patient}"
-    write_results(evaluation, task.folder, title=title, progress=progress)
+    evaluation.patient = entry.patient
+    write_results(evaluation, task.folder, title=title, paper=settings.paper, progress=progress)
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
     write_card(task.folder, task.made_of)

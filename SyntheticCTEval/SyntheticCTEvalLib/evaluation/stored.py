@@ -85,6 +85,8 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
     record = {
         "target": evaluation.target,
         "prescription_gy": evaluation.prescription_gy,
+        "prescription_kind": evaluation.prescription_kind,
+        "patient": evaluation.patient,
         "definitions": evaluation.definitions,
         "notes": evaluation.notes,
         "origin": evaluation.origin,
@@ -146,6 +148,8 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         target=record["target"],
         dvh_ct=dvhs[""],
         prescription_gy=record["prescription_gy"],
+        prescription_kind=record["prescription_kind"],
+        patient=record["patient"],
         definitions=record["definitions"],
         notes=record["notes"],
         origin=record["origin"],
