@@ -14,6 +14,7 @@ from .arguments import (
     add_dvh_points,
     add_end_caps,
     add_gamma,
+    add_paper,
     evaluation_settings,
     model_folder,
     whole_count,
@@ -54,6 +55,7 @@ def add_cohort(command: Callable) -> None:
     add_gamma(sub)
     add_dvh_points(sub)
     add_acceptance(sub)
+    add_paper(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
@@ -90,6 +92,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             model=Path(options.model) if options.model else None,
             evaluation=evaluation_settings(options),
             acceptance=read_acceptance(options.acceptance) if options.acceptance else None,
+            paper=options.paper,
             end_caps=not options.no_end_caps,
             device=options.device,
             scene=MrbWriter(),

@@ -19,6 +19,7 @@ from .arguments import (
     add_dvh_points,
     add_end_caps,
     add_gamma,
+    add_paper,
     evaluation_settings,
     model_folder,
     named_file,
@@ -86,11 +87,12 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     )
     judge(evaluation, limits)
     evaluation.origin = made_of
+    evaluation.patient = options.patient or ""
     if options.no_end_caps:
         evaluation.notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys([*progress.warnings, *evaluation.notes]))
     with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
-        write_evaluation(evaluation, stage, scene=scene, progress=progress)
+        write_evaluation(evaluation, stage, scene=scene, paper=options.paper, progress=progress)
     return {"report": Path(options.output) / "report.html"}
 
 
@@ -174,6 +176,10 @@ def add_evaluate(command: Callable) -> None:
     add_gamma(sub)
     add_dvh_points(sub)
     add_acceptance(sub)
+    sub.add_argument(
+        "--patient", metavar="PSEUDONYM", help="who it is, for the report; no name is taken"
+    )
+    add_paper(sub)
     sub.add_argument(
         "--no-scene",
         action="store_true",

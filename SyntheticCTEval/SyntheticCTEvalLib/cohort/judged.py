@@ -7,48 +7,52 @@ import shutil
 import zipfile
 from pathlib import Path
 
-from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
 
 from SyntheticCTEvalLib.acceptance.verdicts import verdicts_of
 from SyntheticCTEvalLib.evaluation.limits import Acceptance, acceptance_entry
-from SyntheticCTEvalLib.pictures.charts import colours_of
-from SyntheticCTEvalLib.report.folder import ACCEPTANCE, METRICS, REPORT, SCENE
+from SyntheticCTEvalLib.report.folder import ACCEPTANCE, METRICS, PDF, REPORT, SCENE
 from SyntheticCTEvalLib.report.metrics import metrics_text
-from SyntheticCTEvalLib.report.verdict_table import table_of, with_verdicts
+from SyntheticCTEvalLib.report.page import page_of
+from SyntheticCTEvalLib.report.pdf import missing, write_pdf
+from SyntheticCTEvalLib.report.stored_document import read_document, write_document
+from SyntheticCTEvalLib.report.verdict_table import blocks_of, renew_verdicts
 
 from .card import rewrite_card
 
+REPORT_DOCUMENT = "report.document"
+"""What a patient's report is made of, so that it can be written again."""
 
-def judge_again(folder: Path, acceptance: Acceptance | None) -> None:
+
+def judge_again(folder: Path, acceptance: Acceptance | None, paper: str = "a4") -> None:
     """Hold the figures in a patient's ``folder`` against ``acceptance``, unless that was done.
 
-    Changes what depends on it: in metrics.json and report.html the part on acceptance, the
-    copies of both in scene.mrb, and acceptance.toml.
+    Changes what depends on it: the part on acceptance in metrics.json, report.html and report.pdf,
+    the copies of the first two in scene.mrb, and acceptance.toml.
 
     Raises:
-        SyntheticCTError: the report is not one that this version has written, or a file cannot
-            be written.
+        SyntheticCTError: the report cannot be written again, or a file cannot be written.
     """
     metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     candidates, target = metrics["candidates"], metrics.get("target")
-    verdicts, entry, table = {}, None, None
+    verdicts, entry, blocks = {}, None, []
     if acceptance is not None:
         verdicts = {name: verdicts_of(acceptance, m, target) for name, m in candidates.items()}
         entry = json.loads(json.dumps(acceptance_entry(acceptance, verdicts)))
-        table = table_of(acceptance, verdicts, colours_of(list(candidates)))
+        blocks = blocks_of(acceptance, verdicts, candidates)
     if metrics.get("acceptance") == entry:
         return
-    page = with_verdicts((folder / REPORT).read_text(encoding="utf-8"), table)
-    if page is None:
-        raise SyntheticCTError(
-            f"The report in {folder} has no part on acceptance that could be renewed: run again "
-            "with --redo."
-        )
+    document = read_document(folder / REPORT_DOCUMENT)
+    renew_verdicts(document, blocks)
+    page = page_of(document)
     metrics["acceptance"] = entry
     # The scene first: its copies are known by being those of the files as they still are.
     _renew_scene(folder, {REPORT: page, METRICS: metrics_text(metrics)})
     _write(folder / REPORT, page)
+    (folder / PDF).unlink(missing_ok=True)  # rather than one that says something else
+    if not missing():
+        write_pdf(document, folder / PDF, paper)
+    write_document(document, folder / REPORT_DOCUMENT)
     if acceptance is None:
         (folder / ACCEPTANCE).unlink(missing_ok=True)
     else:

@@ -22,8 +22,10 @@ from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettin
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
+from SyntheticCTEvalLib.report.stored_document import write_document
 
 from .card import FOR_LIMITS, write_card
+from .judged import REPORT_DOCUMENT
 from .manifest import SCT, PatientEntry
 from .records import PICTURES
 from .slices import cohort_pictures
@@ -38,6 +40,7 @@ class CohortSettings:
         evaluation: how patients are evaluated where the manifest says nothing of them.
         acceptance: limits that candidates are held against; None for none.
         end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
+        paper: of report.pdf, "a4" or "letter".
         device: where the model runs: "auto", "cpu" or "cuda".
         scene: writes scene.mrb where it can; None for no scenes.
     """
@@ -46,6 +49,7 @@ class CohortSettings:
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     acceptance: Acceptance | None = None
     end_caps: bool = True
+    paper: str = "a4"
     device: str = "auto"
     scene: SceneWriter | None = None
 
@@ -79,6 +83,7 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
         "settings": asdict(asked),
         FOR_LIMITS: needs_of(asked, settings.acceptance),
         "end_caps": settings.end_caps,
+        "paper": settings.paper,
         "dose_unit": entry.dose_unit,
         "scene": settings.scene is not None,
     }
@@ -150,7 +155,11 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         write_volume(image, task.folder / f"{name}.nrrd")
     cohort_pictures(evaluation, candidates, mr_body).write(task.folder / PICTURES)
     title = f"Evaluation of synthetic CT: {entry.patient}"
-    write_results(evaluation, task.folder, title=title, progress=progress)
+    evaluation.patient = entry.patient
+    report = write_results(
+        evaluation, task.folder, title=title, paper=settings.paper, progress=progress
+    )
+    write_document(report, task.folder / REPORT_DOCUMENT)
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
     write_card(task.folder, task.made_of)

@@ -277,7 +277,7 @@ def _judge_again(
     for entry in entries:
         if entry.patient not in failed:
             try:
-                judge_again(folder / entry.patient, settings.acceptance)
+                judge_again(folder / entry.patient, settings.acceptance, settings.paper)
             except SyntheticCTError as error:
                 failed[entry.patient] = str(error)
 

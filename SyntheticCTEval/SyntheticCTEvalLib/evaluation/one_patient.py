@@ -123,6 +123,7 @@ def evaluate(
         dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         dvh_points=settings.dvh_points,
         prescription_gy=given.prescription_gy if given else None,
+        prescription_kind=settings.prescription_kind(dose_ct is not None) if given else "",
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
     )

@@ -68,7 +68,10 @@ class Evaluation:
         target: name of the structure that is the target; found by name when None.
         dvh_ct: dose-volume histograms of ``dose_ct`` by structure.
         dvh_points: points of them that were asked for, as in the settings.
-        prescription_gy: prescription dose in Gy.
+        prescription_gy: dose in Gy that is 100 %.
+        prescription_kind: where that comes from: "given" or "assumed" as the prescription, or
+            the "largest" dose on the true CT; "" without dose.
+        patient: the patient's pseudonym; "" where none is given.
         acceptance: limits that the candidates were held against; None without.
         verdicts: what they say, by candidate (acceptance.verdicts.judge).
         definitions: one line a number: region, window, normalisation, cutoff, interpolation.
@@ -87,6 +90,8 @@ class Evaluation:
     dvh_ct: dict[str, Dvh] = field(default_factory=dict)
     dvh_points: str = ""
     prescription_gy: float | None = None
+    prescription_kind: str = ""
+    patient: str = ""
     acceptance: Acceptance | None = None
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
@@ -113,12 +118,14 @@ class Evaluation:
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
         return {
+            "patient": self.patient,
             "definitions": self.definitions,
             "candidates": {name: result.metrics for name, result in self.candidates.items()},
             "dvh_ct": self._dvh_ct_figures(),
             "dvh_points": self.shown_points(),
             "target": self.target,
             "prescription_gy": self.prescription_gy,
+            "prescription_kind": self.prescription_kind,
             "acceptance": self.acceptance and acceptance_entry(self.acceptance, self.verdicts),
             "notes": self.notes,
             "origin": self.origin,

@@ -1,6 +1,6 @@
 """An evaluation in, its pictures out: PNG bytes with what they show in words.
 
 Offers: planes (through the patient, boards of panels, Picture), maps (images, doses and gamma in
-    three planes), charts.
+    three planes), charts, normalisation (what percentages of dose are of).
 May use: evaluation and below.
 """

@@ -8,6 +8,7 @@ from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
 from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
 
+from .normalisation import reference_dose
 from .planes import (
     MISSING_COLOUR,
     Board,
@@ -174,15 +175,6 @@ def with_dose(evaluation: Evaluation) -> list[CandidateResult]:
 def with_gamma(evaluation: Evaluation) -> list[CandidateResult]:
     """Return the candidates that have a gamma map."""
     return [c for c in evaluation.candidates.values() if c.gamma is not None]
-
-
-def reference_dose(evaluation: Evaluation) -> tuple[float, str]:
-    """Return the dose that is 100 % (Gy) and its name: prescription, else the largest dose."""
-    if evaluation.prescription_gy:
-        value = float(evaluation.prescription_gy)
-        return value, f"the prescription ({value:g} Gy)"
-    value = float(sitk.GetArrayViewFromImage(evaluation.dose_ct).max()) or 1.0
-    return value, f"the largest dose on the true CT ({value:.2f} Gy)"
 
 
 def _outline_target(

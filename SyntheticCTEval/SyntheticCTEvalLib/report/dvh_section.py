@@ -4,65 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from SyntheticCTEvalLib.evaluation.quantities import describe
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.pictures.charts import LINE_STYLES, candidate_colours
+from SyntheticCTEvalLib.pictures.normalisation import normalised
 from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY, Dvh
 from SyntheticCTEvalLib.structures.target import find_target
 
+from .blocks import Cell, Column, Table
+from .figures_table import MINUS
+
 TABLE_CANDIDATES = 3
-"""Side by side in one table."""
+"""Side by side in one table, so that it is no wider than a page."""
 
 MOST_PANELS = 12
 PANELS_A_ROW = 4
 ROW_INCH = 2.45
 CT_COLOUR = "#1A1A1A"
-
-
-@dataclass
-class DvhCell:
-    """A figure of one candidate, with its difference to the true CT, ready to be printed.
-
-    Attributes:
-        value, difference: in the row's unit; differences of percents are percentage points.
-        percent: the difference in percent of the prescription; "" where it is no dose.
-    """
-
-    value: str
-    difference: str
-    percent: str
-
-
-@dataclass
-class DvhRow:
-    """A row of the table: one point of one structure, with a cell for every candidate."""
-
-    point: str
-    unit: str
-    ct: str
-    cells: list[DvhCell]
-
-
-@dataclass
-class DvhRows:
-    """A structure's rows, under its name and volume."""
-
-    structure: str
-    volume: str
-    rows: list[DvhRow]
-
-
-@dataclass
-class DvhTable:
-    """A table of some candidates, so that it is no wider than a page: name and colour of each."""
-
-    candidates: dict[str, str]
-    structures: list[DvhRows]
 
 
 def dvh_chart(evaluation: Evaluation) -> Picture | None:
@@ -125,50 +87,58 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
     )
 
 
-def dvh_tables(evaluation: Evaluation, most: int = TABLE_CANDIDATES) -> list[DvhTable]:
-    """Return the points asked for as tables of ``most`` candidates, the target first."""
+def dvh_tables(evaluation: Evaluation, most: int = TABLE_CANDIDATES) -> list[Table]:
+    """Return the points asked for as tables of ``most`` candidates, the target first.
+
+    A row a structure and point; differences as in metrics.json.
+    """
     colours = candidate_colours(evaluation)
     names = [name for name in colours if "dvh" in evaluation.candidates[name].metrics]
+    structures = _ordered(evaluation, finite=False)
+    if not structures:
+        return []
     parts = [names[start : start + most] for start in range(0, len(names), most)]
-    return [
-        DvhTable({name: colours[name] for name in part}, structures)
-        for part in parts
-        if (structures := dvh_rows(evaluation, part))
-    ]
+    return [_table(evaluation, structures, {n: colours[n] for n in part}) for part in parts]
 
 
-def dvh_rows(evaluation: Evaluation, candidates: Sequence[str]) -> list[DvhRows]:
-    """Return a row a structure and point, with cells of ``candidates``; as in metrics.json."""
+def _table(evaluation: Evaluation, structures: Sequence[str], colours: Mapping[str, str]) -> Table:
     reference, shown = evaluation.metrics()["dvh_ct"], evaluation.shown_points()
-    found = [evaluation.candidates[name].metrics["dvh"] for name in candidates]
-    return [
-        DvhRows(
-            structure,
-            f"{reference[structure]['volume_cm3']:.1f} cm³",
-            [
-                _row(structure, point, reference[structure], [each[structure] for each in found])
-                for point in shown[structure]
-            ],
-        )
-        for structure in _ordered(evaluation, finite=False)
+    rows: list[list[Cell]] = []
+    heads = {}
+    for structure in structures:
+        own = reference[structure]
+        found = [evaluation.candidates[name].metrics["dvh"][structure] for name in colours]
+        heads[len(rows)] = f"{structure}, {own['volume_cm3']:.1f} cm³"
+        rows += [_row(structure, point, own, found) for point in shown[structure]]
+    columns = [
+        Column(Cell("Point"), width=1.3),
+        Column(Cell("Unit"), width=0.6),
+        Column(Cell("True CT"), number=True),
     ]
+    for name, colour in colours.items():
+        columns.append(Column(Cell(name, colour=colour), number=True, width=1.2))
+        columns += [Column(Cell(f"{MINUS} CT{end}"), number=True) for end in ("", ", %")]
+    caption = (
+        f"Doses and volumes on the true CT and on each candidate. {MINUS} CT: candidate minus true "
+        f"CT, in the row's unit, of percents in percentage points; {MINUS} CT, %: differences of "
+        f"doses in percent of the {normalised(evaluation)}."
+    )
+    return Table(caption, columns, rows, "dense", heads=heads)
 
 
 def _row(
     structure: str, point: str, own: Mapping[str, float], found: Sequence[Mapping[str, float]]
-) -> DvhRow:
+) -> list[Cell]:
     unit = describe(("dvh", structure, point)).unit
     is_dose = unit == "Gy"
     digits = 2 if is_dose else 1
-    cells = [
-        DvhCell(
-            _number(figures[point], digits),
-            _signed(figures[point + (DIFFERENCE_GY if is_dose else DIFFERENCE)], digits),
-            _signed(figures[point + DIFFERENCE], 2) if is_dose else "",
-        )
-        for figures in found
-    ]
-    return DvhRow(point, unit, _number(own[point], digits), cells)
+    cells = [Cell(point), Cell(unit), Cell(_number(own[point], digits))]
+    for figures in found:
+        difference = figures[point + (DIFFERENCE_GY if is_dose else DIFFERENCE)]
+        percent = _signed(figures[point + DIFFERENCE], 2) if is_dose else ""
+        cells += [Cell(_number(figures[point], digits)), Cell(_signed(difference, digits))]
+        cells.append(Cell(percent))
+    return cells
 
 
 def _ordered(evaluation: Evaluation, finite: bool = True) -> list[str]:
@@ -195,4 +165,4 @@ def _signed(value: float, digits: int) -> str:
     text = f"{value:+.{digits}f}"
     if float(text) == 0:
         return f"{0:.{digits}f}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return text.replace("-", MINUS)

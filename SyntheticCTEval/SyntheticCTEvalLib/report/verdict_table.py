@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 from SyntheticCTEvalLib.evaluation.limits import (
     ACTION,
@@ -18,21 +17,13 @@ from SyntheticCTEvalLib.evaluation.limits import (
     Verdict,
 )
 from SyntheticCTEvalLib.evaluation.results import Evaluation
-from SyntheticCTEvalLib.pictures.charts import candidate_colours
+from SyntheticCTEvalLib.pictures.charts import colours_of
 
-from .templates import template_environment
+from .blocks import Block, Cell, Column, Document, Section, Table, Text
 
+KIND = "verdicts"
 _ORDER = (FAIL, MISSING, ACTION, PASS)
 """The worst first; what was not evaluated is not accepted."""
-
-_COUNTED = {
-    FAIL: "beyond",
-    MISSING: "not evaluated",
-    ACTION: "beyond tolerance, within action level",
-    PASS: "within",
-}
-_MARKS = "<!-- acceptance -->", "<!-- end of acceptance -->"
-"""Around the part on acceptance in report.html, so that it can be renewed by itself."""
 
 _SAID = {
     FAIL: "beyond the limits",
@@ -40,102 +31,82 @@ _SAID = {
     ACTION: "within action levels, beyond tolerance",
     PASS: "within the limits",
 }
+_COUNTED = {
+    FAIL: "beyond",
+    MISSING: "not evaluated",
+    ACTION: "beyond tolerance, within action level",
+    PASS: "within",
+}
 
 
-@dataclass
-class VerdictRow:
-    """One limit, of one structure where it is of any: its levels, and a verdict a candidate."""
-
-    label: str
-    tolerance: str
-    action: str
-    verdicts: list[Verdict]
-
-
-@dataclass
-class VerdictSummary:
-    """What all limits together say of one candidate: the worst state, and how many of each."""
-
-    candidate: str
-    colour: str
-    state: str
-    mark: str
-    said: str
-    counted: str
-
-
-@dataclass
-class VerdictTable:
-    """The limits and what they say, ready to be printed."""
-
-    name: str
-    source: str
-    note: str
-    definition: str
-    candidates: dict[str, str]
-    summaries: list[VerdictSummary]
-    rows: list[VerdictRow]
-
-
-def verdict_table(evaluation: Evaluation) -> VerdictTable | None:
-    """Return the table of an evaluation; None where no limits were given."""
+def verdict_blocks(evaluation: Evaluation) -> list[Block]:
+    """Return what limits say of an evaluation; nothing where no limits were given."""
     if evaluation.acceptance is None:
-        return None
-    return table_of(evaluation.acceptance, evaluation.verdicts, candidate_colours(evaluation))
+        return []
+    return blocks_of(evaluation.acceptance, evaluation.verdicts, evaluation.candidates)
 
 
-def table_of(
-    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]], colours: Mapping[str, str]
-) -> VerdictTable:
-    """Return the table of verdicts by candidate; ``colours`` are those of the candidates."""
-    return VerdictTable(
-        acceptance.name,
-        acceptance.source,
-        acceptance.note,
-        DEFINITION,
-        dict(colours),
-        [_summary(name, colour, verdicts[name]) for name, colour in colours.items()],
-        [row for limit in acceptance.limits for row in _rows(limit, verdicts, list(colours))],
+def blocks_of(
+    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]], candidates: Iterable[str]
+) -> list[Block]:
+    """Return a table of verdicts, what all limits say in its first row, and the limits' source."""
+    colours = colours_of(candidates)
+    if not colours:
+        return []
+    rows = [[Cell("All limits", best=True), *(_overall(verdicts[name]) for name in colours)]]
+    for limit in acceptance.limits:
+        rows += _rows(limit, [verdicts[name] for name in colours])
+    columns = [Column(Cell("Limit"), width=1.4)]
+    columns += [Column(Cell(name, colour=colour), width=1.2) for name, colour in colours.items()]
+    caption = (
+        f"Acceptance: {acceptance.name}. {MARKS[PASS]} within tolerance, {MARKS[ACTION]} beyond "
+        f"tolerance and within the action level, {MARKS[FAIL]} beyond the limit, {MARKS[MISSING]} "
+        "not evaluated."
     )
+    source = acceptance.source.rstrip(".")
+    told = f"Limits: {source}. {acceptance.note} {DEFINITION} They are kept in acceptance.toml."
+    return [Table(caption, columns, rows, KIND), Text(" ".join(told.split()))]
 
 
-def with_verdicts(page: str, table: VerdictTable | None) -> str | None:
-    """Return a report's page with its part on acceptance made of ``table``, which may be none.
-
-    None where the page has no such part.
-    """
-    start, end = (page.find(mark) for mark in _MARKS)
-    if not 0 <= start < end:
-        return None
-    part = template_environment().get_template("verdicts.html").render(acceptance=table)
-    return f"{page[: start + len(_MARKS[0])]}\n{part}{page[end:]}"
+def renew_verdicts(document: Document, blocks: Sequence[Block]) -> None:
+    """Exchange what limits say in a report's first section for other ``blocks``, or for none."""
+    first: Section = document.sections[0]
+    kept = first.blocks
+    if kept and isinstance(kept[0], Table) and kept[0].kind == KIND:
+        kept = kept[2:]
+    first.blocks = [*blocks, *kept]
 
 
-def _rows(
-    limit: Limit, verdicts: Mapping[str, Sequence[Verdict]], names: Sequence[str]
-) -> list[VerdictRow]:
+def _overall(verdicts: Sequence[Verdict]) -> Cell:
+    counts = Counter(verdict.state for verdict in verdicts)
+    state = next(state for state in _ORDER if counts[state])
+    if len(counts) == 1:
+        many = f"all {len(verdicts)}" if len(verdicts) > 1 else "the one limit"
+        words = f"{many} {_COUNTED[state]}"
+    else:
+        parts = "; ".join(f"{counts[each]} {_COUNTED[each]}" for each in _ORDER if counts[each])
+        words = f"of {len(verdicts)}: {parts}"
+    return Cell(f"{MARKS[state]} {_SAID[state]}", small=words, best=state == PASS, state=state)
+
+
+def _rows(limit: Limit, verdicts: Sequence[Sequence[Verdict]]) -> list[list[Cell]]:
     """The rows of a limit: one a structure that it fits on any candidate."""
-    own = {name: [v for v in verdicts[name] if v.limit == limit] for name in names}
-    paths = dict.fromkeys(v.path for found in own.values() for v in found)
+    own = [[verdict for verdict in found if verdict.limit == limit] for found in verdicts]
+    paths = dict.fromkeys(verdict.path for found in own for verdict in found)
     general = limit.path(limit.structure)  # of a candidate on which it fits nothing
     paths = [path for path in paths if path != general] or list(paths)
     rows = []
     for path in paths:
-        chosen = [
-            next((each for each in own[name] if each.path == path), own[name][0]) for name in names
-        ]
-        label = next(each.label for each in chosen if each.path == path)
-        rows.append(VerdictRow(label, *map(limit.words, (limit.tolerance, limit.action)), chosen))
+        chosen = [next((v for v in found if v.path == path), found[0]) for found in own]
+        label = next(verdict.label for verdict in chosen if verdict.path == path)
+        levels = [("tolerance", limit.tolerance), ("action level", limit.action)]
+        told = "; ".join(
+            f"{name} {limit.words(level)}" for name, level in levels if level is not None
+        )
+        rows.append([Cell(label, small=told), *map(_cell, chosen)])
     return rows
 
 
-def _summary(name: str, colour: str, verdicts: Sequence[Verdict]) -> VerdictSummary:
-    counts = Counter(verdict.state for verdict in verdicts)
-    state = next(state for state in _ORDER if counts[state])
-    if len(counts) == 1:
-        every = f"all {len(verdicts)}" if len(verdicts) > 1 else "the one limit"
-        words = f"{every} {_COUNTED[state]}"
-    else:
-        parts = "; ".join(f"{counts[each]} {_COUNTED[each]}" for each in _ORDER if counts[each])
-        words = f"of {len(verdicts)} limits {parts}"
-    return VerdictSummary(name, colour, state, MARKS[state], _SAID[state], words)
+def _cell(verdict: Verdict) -> Cell:
+    words = f"{verdict.words}: {verdict.reason}" if verdict.reason else verdict.words
+    return Cell(f"{verdict.mark} {verdict.printed}", small=words, state=verdict.state)

@@ -24,7 +24,7 @@ from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import read_evaluation
 from SyntheticCTEvalLib.gamma.criteria import Criterion
 from SyntheticCTEvalLib.report.folder import ACCEPTANCE, earlier_results, write_evaluation
-from SyntheticCTEvalLib.report.verdict_table import verdict_table
+from SyntheticCTEvalLib.report.verdict_table import verdict_blocks
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 
 GRID = grid_of((30, 30, 30), (3.0, 3.0, 3.0), (-43.5, -43.5, -43.5))
@@ -194,7 +194,7 @@ def test_an_evaluation_is_judged_by_its_own_figures(evaluation):
             assert (verdict["reason"] != "") == (verdict["verdict"] == MISSING)
     judge(evaluation, None)
     assert evaluation.metrics()["acceptance"] is None and evaluation.verdicts == {}
-    assert verdict_table(evaluation) is None
+    assert verdict_blocks(evaluation) == []
 
 
 def test_verdicts_are_stored_printed_and_replaced(evaluation, tmp_path):
@@ -209,16 +209,22 @@ def test_verdicts_are_stored_printed_and_replaced(evaluation, tmp_path):
     again = read_evaluation(tmp_path)
     assert again.acceptance == evaluation.acceptance
     assert again.verdicts == evaluation.verdicts
-    table = verdict_table(again)
-    assert [row.label for row in table.rows] == [
-        "Gamma pass rate 3 %/2 mm, dose above 10 %", "PTV, D98 difference"
+    table, text = verdict_blocks(again)
+    assert [row[0].text for row in table.rows] == [
+        "All limits", "Gamma pass rate 3 %/2 mm, dose above 10 %", "PTV, D98 difference"
     ]  # fmt: skip
-    assert [s.mark for s in table.summaries] == [MARKS[PASS], MARKS[FAIL], MARKS[MISSING]]
-    counted = [summary.counted for summary in table.summaries]
-    assert counted == ["all 2 within", "all 2 beyond", "all 2 not evaluated"]
-    assert [s.said.split()[0] for s in table.summaries] == ["within", "beyond", "not"]
+    overall = table.rows[0][1:]
+    assert [cell.text[0] for cell in overall] == [MARKS[PASS], MARKS[FAIL], MARKS[MISSING]]
+    assert [cell.small for cell in overall] == [
+        "all 2 within",
+        "all 2 beyond",
+        "all 2 not evaluated",
+    ]
+    assert [cell.text.split()[1] for cell in overall] == ["within", "beyond", "not"]
+    assert "action level at least" in table.rows[1][0].small.replace("\N{NO-BREAK SPACE}", " ")
+    assert text.text.startswith("Limits: <us>. Note. ")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert page.index("Ours &amp; others") < page.index("<h2>Summary")
+    assert page.index("Ours &amp; others") < page.index("Gamma pass rate")
     assert "&lt;us&gt;" in page and "✗" in page and "beyond action level" in page
     judge(evaluation, None)
     (tmp_path / "bare").mkdir()

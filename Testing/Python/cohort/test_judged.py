@@ -11,7 +11,7 @@ from SyntheticCTEvalLib.acceptance.limits import read_acceptance
 from SyntheticCTEvalLib.acceptance.verdicts import judge
 from SyntheticCTEvalLib.cohort import parallel
 from SyntheticCTEvalLib.cohort.card import CARD, is_current, write_card
-from SyntheticCTEvalLib.cohort.judged import judge_again
+from SyntheticCTEvalLib.cohort.judged import REPORT_DOCUMENT, judge_again
 from SyntheticCTEvalLib.cohort.patient import CohortSettings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
 from SyntheticCTEvalLib.cohort.run import run_cohort
@@ -19,7 +19,10 @@ from SyntheticCTEvalLib.evaluation.limits import FAIL, PASS, Acceptance, Limit
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.quantities import LOWER
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.report.blocks import Document, Section
 from SyntheticCTEvalLib.report.folder import ACCEPTANCE, write_results
+from SyntheticCTEvalLib.report.pdf import missing
+from SyntheticCTEvalLib.report.stored_document import write_document
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 
@@ -44,7 +47,7 @@ def written(evaluation, folder, acceptance):
     """A patient's folder as a cohort leaves it, with what stands in for a scene."""
     folder.mkdir()
     judge(evaluation, acceptance)
-    write_results(evaluation, folder)
+    write_document(write_results(evaluation, folder), folder / REPORT_DOCUMENT)
     with zipfile.ZipFile(folder / "scene.mrb", "w") as scene:
         for name in ("report.html", "metrics.json"):
             scene.write(folder / name, f"scene/Data/Evaluation {name}.txt")
@@ -72,6 +75,10 @@ def test_what_is_judged_again_is_what_an_evaluation_would_have_written(
     for name in ("metrics.json", "report.html"):
         assert (folder / name).read_text("utf-8") == (expected / name).read_text("utf-8"), name
         assert in_scene(folder, name) == (folder / name).read_bytes()
+    assert (folder / "report.pdf").is_file() != bool(missing())
+    if not missing():
+        pdfs = [(each / "report.pdf").read_bytes() for each in (folder, expected)]
+        assert pdfs[0] == pdfs[1]
     assert (folder / ACCEPTANCE).exists() == (after is not None)
     entry = json.loads((folder / "metrics.json").read_text("utf-8"))["acceptance"]
     if after is None:
@@ -86,9 +93,12 @@ def test_what_is_judged_again_is_what_an_evaluation_would_have_written(
     assert stamps == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def test_a_report_without_a_part_on_acceptance_is_refused_and_left(evaluation, tmp_path):
+@pytest.mark.parametrize("state", [None, b"", b"PK\x03\x04 cut off"])
+def test_a_report_that_cannot_be_written_again_is_refused_and_left(evaluation, tmp_path, state):
     folder = written(evaluation, tmp_path / "p", None)
-    (folder / "report.html").write_text("old", "utf-8")
+    (folder / REPORT_DOCUMENT).unlink()
+    if state is not None:
+        (folder / REPORT_DOCUMENT).write_bytes(state)
     before = (folder / "metrics.json").read_bytes()
     with pytest.raises(SyntheticCTError, match="--redo"):
         judge_again(folder, limits(5))
@@ -125,8 +135,9 @@ def test_changed_limits_redo_a_patient_only_where_they_need_new_figures(tmp_path
             "acceptance": None,
         }  # fmt: skip
         (task.folder / "metrics.json").write_text(json.dumps(metrics))
-        page = "<!-- acceptance -->\n<!-- end of acceptance -->"
-        (task.folder / "report.html").write_text(page)
+        (task.folder / "report.html").write_text("page")
+        document = Document("title", [], "mark", "foot", [Section("Result", [])])
+        write_document(document, task.folder / REPORT_DOCUMENT)
         CohortPictures(1.5, np.zeros((2, 2)), {}, {}).write(task.folder / PICTURES)
         write_card(task.folder, task.made_of)
 

@@ -62,8 +62,16 @@ def test_places_that_would_lose_something_are_refused(earlier):
 
 def test_no_result_is_forgotten(tmp_path):
     names = set(result_names(["A"]))
-    documents = {"report.html", "metrics.json", "metrics.csv", "dvh.csv", "scene.mrb", "evaluation"}
-    documents |= {"acceptance.toml"}
+    documents = {
+        "report.html",
+        "report.pdf",
+        "acceptance.toml",
+        "metrics.json",
+        "metrics.csv",
+        "dvh.csv",
+        "scene.mrb",
+        "evaluation",
+    }
     maps = {"registered_A", "difference_A", "dose_A", "dose_difference_A", "gamma_A"}
     maps |= {"dose_CT", "evaluated"}
     assert names == documents | {f"{name}.nrrd" for name in maps}
