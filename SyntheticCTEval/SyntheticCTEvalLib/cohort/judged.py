@@ -15,13 +15,10 @@ from SyntheticCTEvalLib.report.folder import ACCEPTANCE, METRICS, PDF, REPORT, S
 from SyntheticCTEvalLib.report.metrics import metrics_text
 from SyntheticCTEvalLib.report.page import page_of
 from SyntheticCTEvalLib.report.pdf import missing, write_pdf
-from SyntheticCTEvalLib.report.stored_document import read_document, write_document
-from SyntheticCTEvalLib.report.verdict_table import blocks_of, renew_verdicts
+from SyntheticCTEvalLib.report.summary import renew_verdicts, verdicts_as_blocks
 
 from .card import rewrite_card
-
-REPORT_DOCUMENT = "report.document"
-"""What a patient's report is made of, so that it can be written again."""
+from .report_document import REPORT_DOCUMENT, read_document, write_document
 
 
 def judge_again(folder: Path, acceptance: Acceptance | None, paper: str = "a4") -> None:
@@ -39,7 +36,7 @@ def judge_again(folder: Path, acceptance: Acceptance | None, paper: str = "a4") 
     if acceptance is not None:
         verdicts = {name: verdicts_of(acceptance, m, target) for name, m in candidates.items()}
         entry = json.loads(json.dumps(acceptance_entry(acceptance, verdicts)))
-        blocks = blocks_of(acceptance, verdicts, candidates)
+        blocks = verdicts_as_blocks(acceptance, verdicts, candidates)
     if metrics.get("acceptance") == entry:
         return
     document = read_document(folder / REPORT_DOCUMENT)

@@ -22,12 +22,11 @@ from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettin
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
-from SyntheticCTEvalLib.report.stored_document import write_document
 
 from .card import FOR_LIMITS, write_card
-from .judged import REPORT_DOCUMENT
 from .manifest import SCT, PatientEntry
 from .records import PICTURES
+from .report_document import REPORT_DOCUMENT, write_document
 from .slices import cohort_pictures
 
 

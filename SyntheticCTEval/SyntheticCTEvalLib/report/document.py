@@ -17,7 +17,6 @@ from .parts import (
     what_was_compared,
 )
 from .summary import identity_lines, summary_section
-from .verdict_table import verdict_blocks
 
 TITLE = "Evaluation of synthetic CT"
 
@@ -27,7 +26,7 @@ def document_of(evaluation: Evaluation, title: str = TITLE) -> Document:
     cuts = planes.planes_of(evaluation)
     date = evaluation.origin.get("date", "")[:10]
     sections: list[Section | None] = [
-        summary_section(evaluation, verdict_blocks(evaluation)),
+        summary_section(evaluation),
         dose_section(evaluation, cuts),
         image_section(evaluation, cuts),
         registration_section(evaluation),

@@ -24,7 +24,7 @@ from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import read_evaluation
 from SyntheticCTEvalLib.gamma.criteria import Criterion
 from SyntheticCTEvalLib.report.folder import ACCEPTANCE, earlier_results, write_evaluation
-from SyntheticCTEvalLib.report.verdict_table import verdict_blocks
+from SyntheticCTEvalLib.report.summary import verdict_blocks
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 
 GRID = grid_of((30, 30, 30), (3.0, 3.0, 3.0), (-43.5, -43.5, -43.5))

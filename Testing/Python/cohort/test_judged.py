@@ -11,9 +11,10 @@ from SyntheticCTEvalLib.acceptance.limits import read_acceptance
 from SyntheticCTEvalLib.acceptance.verdicts import judge
 from SyntheticCTEvalLib.cohort import parallel
 from SyntheticCTEvalLib.cohort.card import CARD, is_current, write_card
-from SyntheticCTEvalLib.cohort.judged import REPORT_DOCUMENT, judge_again
+from SyntheticCTEvalLib.cohort.judged import judge_again
 from SyntheticCTEvalLib.cohort.patient import CohortSettings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
+from SyntheticCTEvalLib.cohort.report_document import REPORT_DOCUMENT, write_document
 from SyntheticCTEvalLib.cohort.run import run_cohort
 from SyntheticCTEvalLib.evaluation.limits import FAIL, PASS, Acceptance, Limit
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
@@ -22,7 +23,6 @@ from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.report.blocks import Document, Section
 from SyntheticCTEvalLib.report.folder import ACCEPTANCE, write_results
 from SyntheticCTEvalLib.report.pdf import missing
-from SyntheticCTEvalLib.report.stored_document import write_document
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 
@@ -136,7 +136,7 @@ def test_changed_limits_redo_a_patient_only_where_they_need_new_figures(tmp_path
         }  # fmt: skip
         (task.folder / "metrics.json").write_text(json.dumps(metrics))
         (task.folder / "report.html").write_text("page")
-        document = Document("title", [], "mark", "foot", [Section("Result", [])])
+        document = Document("title", [("Patient", "a")], "mark", "foot", [Section("Result", [])])
         write_document(document, task.folder / REPORT_DOCUMENT)
         CohortPictures(1.5, np.zeros((2, 2)), {}, {}).write(task.folder / PICTURES)
         write_card(task.folder, task.made_of)

@@ -13,8 +13,20 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
 
 from SyntheticCTEvalLib.pictures.planes import Picture
+from SyntheticCTEvalLib.report.blocks import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Lines,
+    Notes,
+    Section,
+    Table,
+    Text,
+)
 
-from .blocks import Block, Cell, Column, Document, Lines, Notes, Section, Table, Text
+REPORT_DOCUMENT = "report.document"
+"""Name of the file beside a patient's report."""
 
 _JSON = "document.json"
 _PLAIN = {kind.__name__: kind for kind in (Notes, Text, Lines)}
