@@ -1,4 +1,4 @@
-"""Whether a NRRD or MetaImage file is whole: long enough, and as its check sums say."""
+"""Whether a NRRD or MetaImage file is whole: neither short nor long, and as check sums say."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from pathlib import Path
 
 import SimpleITK as sitk
 
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
 _CHUNK = 1 << 20
 _DETACHED = re.compile(rb"^\s*(?:ElementDataFile\s*=|data ?file:)\s*(.+?)\s*$", re.I | re.M)
 
 
 def require_whole(path: Path) -> None:
-    """Raise where the compressed voxels of a NRRD or MetaImage file are damaged.
+    """Raise where voxels of a NRRD or MetaImage file are damaged, or more than its header says.
 
-    ITK takes what a damaged MetaImage unpacks to. Of voxels that are not compressed it says
-    itself when some are missing.
+    ITK takes what a damaged MetaImage unpacks to, and the first voxels of too many. Of voxels
+    that are not compressed it says itself when some are missing.
 
     Raises:
+        SyntheticCTError: more voxels than the header describes.
         EOFError, OSError, ValueError, zlib.error: truncated, or a check sum is wrong.
         RuntimeError: ITK cannot read the header.
     """
@@ -32,19 +35,22 @@ def require_whole(path: Path) -> None:
 
 
 def _require_meta_image(path: Path) -> None:
-    header, begin = _text_header(path, b"ElementDataFile")
-    if not re.search(rb"^\s*CompressedData\s*=\s*T", header, re.I | re.M):
-        return
+    header, begin = text_header(path)
     found = _DETACHED.search(header)
     named = found.group(1).decode(errors="replace") if found else "LOCAL"
-    if named.upper() in ("LOCAL", "LOCAL_FILE"):
-        _require_unpacked(path, begin, zlib.decompressobj(47), _voxel_bytes(path))
-    elif (path.parent / named).is_file():
-        _require_unpacked(path.parent / named, 0, zlib.decompressobj(47), _voxel_bytes(path))
+    voxels = path
+    if named.upper() not in ("LOCAL", "LOCAL_FILE"):
+        voxels, begin = path.parent / named, 0
+    if not voxels.is_file():
+        return
+    if re.search(rb"^\s*CompressedData\s*=\s*T", header, re.I | re.M):
+        _require_unpacked(voxels, begin, zlib.decompressobj(47), _voxel_bytes(path))
+    elif not re.search(rb"^\s*HeaderSize\s*=\s*[^0\s]", header, re.I | re.M):
+        _require_no_more(path, voxels, begin)
 
 
 def _require_nrrd(path: Path) -> None:
-    header, begin = _text_header(path, None)
+    header, begin = text_header(path)
     kind = re.search(rb"^encoding:\s*(\S+)\s*$", header, re.I | re.M)
     found = _DETACHED.search(header)
     voxels = path.parent / found.group(1).decode(errors="replace") if found else path
@@ -57,14 +63,13 @@ def _require_nrrd(path: Path) -> None:
         _require_unpacked(voxels, begin, zlib.decompressobj(31), _voxel_bytes(path))
     elif encoding in (b"bzip2", b"bz2"):
         _require_unpacked(voxels, begin, bz2.BZ2Decompressor(), _voxel_bytes(path))
+    elif encoding == b"raw":
+        _require_no_more(path, voxels, begin)
 
 
-def _text_header(path: Path, last: bytes | None) -> tuple[bytes, int]:
-    """The lines of a header, and where the voxels begin.
-
-    Args:
-        last: key of the last line; None where an empty line ends the header.
-    """
+def text_header(path: Path) -> tuple[bytes, int]:
+    """The lines of the header of a NRRD or MetaImage file, and where the voxels begin."""
+    last = b"ElementDataFile" if path.name.lower().endswith((".mha", ".mhd")) else None
     lines = b""
     with path.open("rb") as stream:
         while len(lines) < _CHUNK and (line := stream.readline(_CHUNK)):
@@ -72,6 +77,17 @@ def _text_header(path: Path, last: bytes | None) -> tuple[bytes, int]:
             if (last is None and not line.strip()) or (last and line.strip().startswith(last)):
                 break
         return lines, stream.tell()
+
+
+def _require_no_more(path: Path, voxels: Path, begin: int) -> None:
+    """Refuse voxels that go on by a slice or more where the header lets them end."""
+    needed = _voxel_bytes(path)
+    there = voxels.stat().st_size - begin
+    if there >= needed + needed // max(1, _header(path).GetSize()[-1]) > needed:
+        raise SyntheticCTError(
+            f"The file {voxels} holds {there} bytes of voxels, and its header describes {needed}: "
+            "a size or the type of the voxels in the header is wrong; correct it."
+        )
 
 
 def _require_unpacked(path: Path, begin: int, unpacker, needed: int) -> None:
