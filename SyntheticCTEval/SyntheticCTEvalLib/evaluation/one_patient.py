@@ -28,6 +28,7 @@ from SyntheticCTEvalLib.gamma.comparison import (
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
 from SyntheticCTEvalLib.image.background import background_warning, filled_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
+from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.placement.bending import BENDING_DEFINITIONS, bending_figures
@@ -155,8 +156,13 @@ def _image(
 ) -> CandidateResult:
     covered = coverage.each[name]
     region = _mask(covered, ct)
-    for found in (background_warning, filled_warning):
-        if held := found(name, ct, placed.volume, body, _mask(placed.covered, ct)):
+    stiff = placed.volume if placed.stiff is None else placed.stiff
+    for found, volume in (
+        (background_warning, placed.volume),
+        (filled_warning, placed.volume),
+        (mirror_warning, stiff),
+    ):
+        if held := found(name, ct, volume, body, _mask(placed.covered, ct)):
             progress.warn(held)
     own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
     metrics = compare_images(ct, placed.volume, body, own_body, region)

@@ -98,8 +98,10 @@ def filled_warning(
         same = padding & (values == value)
         at_end = np.count_nonzero(same & ends) > _END_SHARE * np.count_nonzero(border)
         slices = [k for k in range(len(values)) if inside[k].any() and same[k][known[k]].all()]
-        counted = inside if value > AIR_BELOW_HU else _deep(inside, candidate)
-        filled = np.count_nonzero(same & counted) > _FILLED_SHARE * body
+        part = same & inside
+        if value <= AIR_BELOW_HU:
+            part = _reaching(same, border) & _deep(inside, candidate)
+        filled = np.count_nonzero(part) > _FILLED_SHARE * body
         if slices or (filled and at_end):
             return (
                 f"{name} holds nothing but {value:.0f} HU in a part of the patient, "
@@ -115,6 +117,16 @@ def _border(known: np.ndarray) -> np.ndarray:
     border = widened(~known)
     border[:, [0, -1]] = border[:, :, [0, -1]] = True
     return border & known
+
+
+def _reaching(same: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """Those areas (k, j, i) that reach the border in their slice; gas in the bowel does not."""
+    in_plane = np.zeros((3, 3, 3), bool)
+    in_plane[1, 1], in_plane[1, :, 1] = True, True
+    areas, count = ndimage.label(same, in_plane)
+    reaching = np.zeros(count + 1, bool)
+    reaching[areas[border & same]] = True
+    return reaching[areas]
 
 
 def _deep(body: np.ndarray, image: sitk.Image) -> np.ndarray:

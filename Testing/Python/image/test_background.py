@@ -116,5 +116,7 @@ def test_bulk_densities_and_another_body_in_clean_air_are_not_filled_up():
     thinner[:, 10:30, 9:31] = 40
     thicker[:, 5:35, 3:37] = -86
     thicker[:, 9:31, 7:33] = 42
-    for candidate in (PATIENT, thinner, thicker):
+    gas = np.where(BODY, 42.0, -968)
+    gas[:, 15:25, 14:26] = -968
+    for candidate in (PATIENT, thinner, thicker, gas):
         assert filled(candidate) == ""
