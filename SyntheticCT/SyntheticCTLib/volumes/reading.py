@@ -19,8 +19,7 @@ from SyntheticCTLib.dicom.headers import read_header
 from .checks import check_volume, not_finite
 from .nifti import is_nifti, read_nifti
 from .plausible import check_patient
-from .text_headers import check_text_header
-from .whole import require_whole
+from .text_headers import check_text_header, require_whole
 
 _FORMATS = (".nrrd", ".nhdr", ".mha", ".mhd")
 """Beside NIfTI and DICOM; of others nothing tells whether they are whole and where they lie."""
