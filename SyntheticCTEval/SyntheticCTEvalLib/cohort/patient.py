@@ -9,7 +9,7 @@ from typing import Any
 import SimpleITK as sitk
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.fingerprint import content_hash, origin
+from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.writing import write_volume
@@ -18,6 +18,7 @@ from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
@@ -148,7 +149,15 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     evaluation.notes = list(dict.fromkeys(notes))
     options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
     options |= {"model_sha256": task.made_of["model"]}
-    evaluation.origin = origin(entry.inputs(), options, task.made_of["inputs"])
+    images = {"CT": ct, "MR": mr} | {f"candidate {n}": image for n, image in candidates.items()}
+    evaluation.origin = origin(
+        entry.inputs(),
+        options,
+        hashes=task.made_of["inputs"],
+        images={what: image for what, image in images.items() if image is not None},
+        model=_model(task),
+    )
+    evaluation.definitions["origin"] = ORIGIN_DEFINITION
     task.folder.mkdir()
     for name, image in made.items():
         write_volume(image, task.folder / f"{name}.nrrd")
@@ -162,6 +171,11 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
     write_card(task.folder, task.made_of)
+
+
+def _model(task: PatientTask) -> dict[str, str] | None:
+    sha256 = task.made_of["model"]
+    return {"name": task.settings.model.name, "sha256": sha256} if sha256 else None
 
 
 def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:

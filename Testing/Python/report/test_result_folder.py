@@ -7,12 +7,12 @@ import re
 
 import pytest
 import SimpleITK as sitk
+from SyntheticCTEvalLib.evaluation.origin import origin
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.report.folder import earlier_results, require_place, result_names
 from SyntheticCTEvalLib.report.page import write_report
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.fingerprint import origin
 
 
 @pytest.fixture
