@@ -17,6 +17,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.writing import write_volume
 
+from SyntheticCTEvalLib.evaluation.limits import LIMITS_DEFINITION
 from SyntheticCTEvalLib.evaluation.results import NO_DIFFERENCE, Evaluation
 from SyntheticCTEvalLib.evaluation.stored import PARTS, RECORD, maps_of, write_parts
 
@@ -34,12 +35,13 @@ DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv", ACCEPTANCE)
 where limits were given."""
 
 DEFINITIONS = {
+    "acceptance": LIMITS_DEFINITION,
     "maps": (
         "difference_NAME.nrrd: candidate minus true CT in HU on the true CT's grid, "
         f"{NO_DIFFERENCE} where nothing was compared; evaluated.nrrd: 1 where all candidates were "
         "compared with the true CT, else 0; gamma_NAME.nrrd: gamma on the grid of the dose on the "
         "true CT, -1 where it was not evaluated."
-    )
+    ),
 }
 
 

@@ -232,3 +232,6 @@ def test_verdicts_are_stored_printed_and_replaced(evaluation, tmp_path):
     assert not (tmp_path / "bare" / ACCEPTANCE).exists()
     assert read_evaluation(tmp_path / "bare").acceptance is None
     assert "Acceptance" not in (tmp_path / "bare" / "report.html").read_text(encoding="utf-8")
+    for folder in (tmp_path, tmp_path / "bare"):
+        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        assert "levels themselves are within" in found["definitions"]["acceptance"]
