@@ -70,7 +70,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
         from pathlib import Path
 
         from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-        from SyntheticCTEvalMRML.parameters import DoseSource, OverlayKind, Preset
+        from SyntheticCTEvalMRML.parameters import DoseSource, OverlayKind, Preset, RegistrationWay
         from SyntheticCTMRML.packages import missing
 
         absent = missing("evaluation")
@@ -87,7 +87,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
         panel.inputs.candidates.selector(0, 2).setCurrentNode(candidateDose)
         panel.ui.referenceDoseSelector.setCurrentNode(dose)
         panel.ui.structuresSelector.setCurrentNode(structures)
-        panel.parameters.alreadyOnCT = True
+        panel.parameters.registration = RegistrationWay.NONE
         panel.parameters.doseSource = DoseSource.IMPORTED
         panel.parameters.preset = Preset.CLINICAL
         panel.parameters.prescription = 50.0
@@ -123,7 +123,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
             doseNode=dose,
             candidateDoses={name: candidateDose},
             settings=EvaluationSettings(
-                prescription_gy=50, register=False, dose_percent=2, distance_mm=2
+                prescription_gy=50, registration="none", dose_percent=2, distance_mm=2
             ),
         ).wait()
         figures = evaluation.candidates[name].metrics

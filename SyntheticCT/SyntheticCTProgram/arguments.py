@@ -64,6 +64,45 @@ def add_end_caps(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
+    """Add how candidates are laid on the true CT; ``mr`` says where the MR is given."""
+    from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, WAYS
+
+    sub.add_argument(
+        "--registration",
+        choices=WAYS,
+        help="of the candidates onto the true CT: none (they lie there already), rigid, or rigid "
+        f"and then deformable ({DEFORMABLE})",
+    )
+    sub.add_argument("--no-registration", action="store_true", help="short for --registration none")
+    sub.add_argument(
+        "--registration-by",
+        choices=BYS,
+        default=EACH,
+        help="candidate: each candidate is registered onto the CT by itself, and bent by its own "
+        f"errors; mr: one transform, found between the MR ({mr}) and the CT, carries the MR and "
+        "all candidates (%(default)s)",
+    )
+
+
+def registration_way(options: argparse.Namespace) -> str:
+    """Return the registration that the options ask for.
+
+    Raises:
+        SyntheticCTError: they contradict each other.
+    """
+    from SyntheticCTEvalLib.placement.ways import DEFORMABLE, NONE
+
+    if not options.no_registration:
+        return options.registration or DEFORMABLE
+    if options.registration not in (None, NONE):
+        raise SyntheticCTError(
+            f"--no-registration and --registration {options.registration} contradict each other: "
+            "give one of them."
+        )
+    return NONE
+
+
 def add_gamma(sub: argparse.ArgumentParser) -> None:
     """Add the gamma criterion and what computes it."""
     sub.add_argument(

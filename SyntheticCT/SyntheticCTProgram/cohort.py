@@ -9,7 +9,14 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
-from .arguments import add_end_caps, add_gamma, model_folder, whole_count
+from .arguments import (
+    add_end_caps,
+    add_gamma,
+    add_registration,
+    model_folder,
+    registration_way,
+    whole_count,
+)
 
 
 def add_cohort(command: Callable) -> None:
@@ -39,9 +46,7 @@ def add_cohort(command: Callable) -> None:
         "last)",
     )
     sub.add_argument("--no-dose", action="store_true", help="images only")
-    sub.add_argument(
-        "--no-registration", action="store_true", help="the candidates already lie on the CT"
-    )
+    add_registration(sub, "column mr")
     add_end_caps(sub)
     add_gamma(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
@@ -78,7 +83,8 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         output,
         CohortSettings(
             model=Path(options.model) if options.model else None,
-            register=not options.no_registration,
+            registration=registration_way(options),
+            registration_by=options.registration_by,
             dose=not options.no_dose,
             gamma=GammaCriteria(
                 dose_percent=options.dose_percent,

@@ -13,13 +13,21 @@ from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from .arguments import VOLUME_HELP, add_end_caps, add_gamma, model_folder, named_file
+from .arguments import (
+    VOLUME_HELP,
+    add_end_caps,
+    add_gamma,
+    add_registration,
+    model_folder,
+    named_file,
+    registration_way,
+)
 
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 
 _OPTIONS = (
-    "no_registration", "no_dose", "prescription", "dose_unit", "target", "no_end_caps", "cutoffs",
+    "registration", "registration_by", "no_dose", "prescription", "dose_unit", "target", "no_end_caps", "cutoffs",
     "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine",
 )  # fmt: skip
 """Options that change the figures; they are told with them."""
@@ -38,6 +46,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
 
     candidates = _unique(options.candidate, "--candidate")
     doses = _unique(options.dose, "--dose")
+    options.registration = registration_way(options)
     _require_whole(options, candidates, doses)
     scene = None if options.no_scene else MrbWriter()
     if scene and (reason := scene.missing()):
@@ -102,6 +111,10 @@ def _require_whole(
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
+    if options.registration_by == "mr" and not options.mr:
+        raise SyntheticCTError(
+            "--registration-by mr finds the transform between MR and CT: give --mr as well."
+        )
 
 
 def _settings(options: argparse.Namespace) -> EvaluationSettings:
@@ -109,7 +122,8 @@ def _settings(options: argparse.Namespace) -> EvaluationSettings:
 
     return EvaluationSettings(
         prescription_gy=options.prescription,
-        register=not options.no_registration,
+        registration=options.registration,
+        registration_by=options.registration_by,
         dose=not options.no_dose,
         target=options.target,
         cutoffs_percent=options.cutoffs,
@@ -134,7 +148,7 @@ def add_evaluate(command: Callable) -> None:
         "evaluate",
         evaluate,
         "Hold synthetic CTs against the true CT",
-        "Registers every candidate onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
+        "Registers the candidates onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
         "Without dose files the dose is recalculated on every volume with one plan.",
     )
     sub.add_argument("--ct", required=True, help=f"true CT: {VOLUME_HELP}")
@@ -146,7 +160,7 @@ def add_evaluate(command: Callable) -> None:
         metavar="NAME=VOLUME",
         help="volume to judge; may be given several times",
     )
-    sub.add_argument("--mr", help="the MR, shown in the report")
+    sub.add_argument("--mr", help="the MR, shown in the report; see --registration-by")
     sub.add_argument(
         "--model",
         type=model_folder,
@@ -175,9 +189,7 @@ def add_evaluate(command: Callable) -> None:
     add_end_caps(sub)
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
-    sub.add_argument(
-        "--no-registration", action="store_true", help="the candidates already lie on the CT"
-    )
+    add_registration(sub, "--mr")
     add_gamma(sub)
     sub.add_argument(
         "--no-scene",

@@ -20,6 +20,7 @@ from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettin
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
+from SyntheticCTEvalLib.placement.ways import DEFORMABLE, EACH
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
 
 from .card import write_card
@@ -34,7 +35,8 @@ class CohortSettings:
 
     Attributes:
         model: folder of the model that makes a synthetic CT of every MR; None for none.
-        register: register the candidates onto the true CT.
+        registration, registration_by: how the candidates are laid on the true CT, see
+            EvaluationSettings.
         dose: evaluate dose.
         gamma: gamma criterion, cutoffs and cap; global criteria are of the patient's prescription.
         gamma_engine: "exact" or "pymedphys".
@@ -44,7 +46,8 @@ class CohortSettings:
     """
 
     model: Path | None = None
-    register: bool = True
+    registration: str = DEFORMABLE
+    registration_by: str = EACH
     dose: bool = True
     gamma: GammaCriteria = field(default_factory=lambda: EvaluationSettings().criteria(None))
     gamma_engine: str = "exact"
@@ -158,7 +161,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
 def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:
     return EvaluationSettings(
         prescription_gy=entry.prescription_gy,
-        register=settings.register,
+        registration=settings.registration,
+        registration_by=settings.registration_by,
         dose=entry.dose,
         target=entry.target,
         cutoffs_percent=settings.gamma.cutoffs_percent,

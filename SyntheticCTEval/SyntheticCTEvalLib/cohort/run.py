@@ -16,6 +16,7 @@ from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_fol
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
 
+from SyntheticCTEvalLib.placement.ways import BY_MR, NONE
 from SyntheticCTEvalLib.report.folder import earlier_results
 
 from .card import CARD, is_current
@@ -110,7 +111,7 @@ def run_cohort(
             else:
                 bar.ended(patient, "done")
     cohort = _collect(entries, folder, failed, notes, baseline)
-    cohort.registered = settings.register
+    cohort.registered = settings.registration != NONE
     cohort.origin = _origin(manifest, settings, baseline, model_sha256)
     return cohort
 
@@ -119,7 +120,8 @@ def _origin(
     manifest: str | os.PathLike, settings: CohortSettings, baseline: str, model_sha256: str
 ) -> dict[str, Any]:
     options = {
-        "registration": settings.register,
+        "registration": settings.registration,
+        "registration_by": settings.registration_by,
         "dose": settings.dose,
         "gamma_engine": settings.gamma_engine,
         "baseline": baseline,

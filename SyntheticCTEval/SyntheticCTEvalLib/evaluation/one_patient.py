@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
@@ -37,7 +39,13 @@ from SyntheticCTEvalLib.placement.coverage import (
     completed,
     coverage_of,
 )
-from SyntheticCTEvalLib.placement.place import Placed, place_candidates, place_definition
+from SyntheticCTEvalLib.placement.place import (
+    Placed,
+    Placement,
+    place_by_mr,
+    place_candidates,
+)
+from SyntheticCTEvalLib.placement.ways import BY_MR, MR, place_definition, told_way
 from SyntheticCTEvalLib.structures.dvh import (
     DVH_DEFINITIONS,
     StructureDvhs,
@@ -46,7 +54,7 @@ from SyntheticCTEvalLib.structures.dvh import (
 )
 from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
-from .results import CandidateResult, Evaluation
+from .results import CandidateResult, Evaluation, Moved
 from .same_inputs import warn_of_same_inputs
 from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
 
@@ -74,24 +82,31 @@ def evaluate(
         structures: masks by name in the CT's frame, on any grids; one of them is the target.
             Every one gets dose-volume histograms.
         region: mask that limits every figure.
-        mr, histograms: shown in report and scene, not evaluated.
+        mr, histograms: shown in report and scene, not evaluated; the MR carries the candidates
+            onto the CT where ``settings.registration_by`` is "mr".
 
     Raises:
         SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
-            region.
+            region; a registration by the MR without an MR or of a candidate that does not lie in
+            the MR's space.
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
     require_hu(ct, "true CT", progress)
     _name_look_alikes(candidates, progress)
+    _require_mr(candidates, mr, settings)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
     body = _body(ct, progress)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
 
-    placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
+    placement = _placed(ct, candidates, mr, settings, progress)
+    placed = placement.candidates
     coverage = coverage_of(ct, body, placed, region, progress)
-    results = {n: _image(ct, body, n, p, coverage, progress) for n, p in placed.items()}
+    bent, mr_bent = bending_figures(placement, body, progress)
+    results = {
+        n: _image(ct, body, n, p, coverage, bent.get(n, {}), progress) for n, p in placed.items()
+    }
     given, gamma, dvhs, notes = None, {}, {}, []
     if settings.dose:
         if dose_ct is None:
@@ -122,6 +137,9 @@ def evaluate(
         },
         dose_ct=given.reference if given else None,
         mr=mr,
+        mr_registered=placement.mr and placement.mr.volume,
+        mr_moved=placement.mr and _moved(placement.mr),
+        registration=_told_registration(settings, mr_bent),
         histograms=histograms,
         structures=structures,
         target=target,
@@ -145,12 +163,55 @@ def _name_look_alikes(candidates: Mapping[str, sitk.Image], progress: Progress) 
             progress.warn(note)
 
 
+def _placed(
+    ct: sitk.Image,
+    candidates: Mapping[str, sitk.Image],
+    mr: sitk.Image | None,
+    settings: EvaluationSettings,
+    progress: Progress,
+) -> Placement:
+    way = settings.registration
+    if settings.registration_by != BY_MR:
+        return place_candidates(ct, candidates, way=way, progress=progress)
+    return place_by_mr(ct, mr, candidates, way=way, progress=progress)
+
+
+def _require_mr(
+    candidates: Mapping[str, sitk.Image], mr: sitk.Image | None, settings: EvaluationSettings
+) -> None:
+    if settings.registration_by != BY_MR:
+        return
+    if mr is None:
+        raise SyntheticCTError(
+            "The registration is to be found between MR and CT, but there is no MR: give the MR, "
+            "or register each candidate by itself (registration by candidate)."
+        )
+    for name in candidates:
+        if name.lower() == MR.lower():
+            raise SyntheticCTError(
+                f"A candidate is called {name}, as the registered MR is among the results: give it "
+                "another name."
+            )
+
+
+def _moved(placed: Placed) -> Moved:
+    return Moved(placed.original, placed.registration)
+
+
+def _told_registration(
+    settings: EvaluationSettings, mr_bent: dict[str, float]
+) -> dict[str, Any]:
+    told = told_way(settings.registration, settings.registration_by)
+    return told | ({"mr": mr_bent} if mr_bent else {})
+
+
 def _image(
     ct: sitk.Image,
     body: sitk.Image,
     name: str,
     placed: Placed,
     coverage: Coverage,
+    bent: dict[str, float],
     progress: Progress,
 ) -> CandidateResult:
     covered = coverage.each[name]
@@ -164,12 +225,14 @@ def _image(
     if placed.stiff is not None:
         stiff_body = body_contour(completed(placed.stiff, ct, placed.covered), "CT")
         metrics |= rigid_figures(ct, placed.stiff, body, stiff_body, region)
-    metrics |= bending_figures(name, placed, body, progress)
+    metrics |= bent
     if coverage.differs:
         common = compare_images(ct, placed.volume, body, own_body, _mask(coverage.common, ct))
         metrics["common"] = {key: value for key, value in common.items() if np.isscalar(value)}
     difference = marked_difference(placed.volume, ct, covered)
-    return CandidateResult(name, placed.volume, difference, own_body, metrics=metrics)
+    return CandidateResult(
+        name, placed.volume, difference, own_body, metrics=metrics, moved=_moved(placed)
+    )
 
 
 def _recalculated(
@@ -217,7 +280,7 @@ def _imported(
             own[name] = moved_dose(own[name], found.rigid, bending)
     names, prescription = list(placed), settings.prescription_gy
     given = imported_doses(ct, body, dose_ct, own, names, prescription, target)
-    if not settings.register:
+    if not settings.registered:
         return given
     return replace(given, definition=f"{given.definition} {MOVED_DEFINITION}")
 
@@ -289,10 +352,10 @@ def _definitions(
     """Return one line a number, from the rooms that made the numbers."""
     lines = DEFINITIONS | COVERAGE_DEFINITIONS
     lines |= {
-        "registration": place_definition(settings.register),
+        "registration": place_definition(settings.registration, settings.registration_by),
         "region": coverage.definition,
     }
-    if settings.register:
+    if settings.registered:
         lines |= BENDING_DEFINITIONS | RIGID_DEFINITIONS
     if doses:
         lines["dose"] = doses.definition

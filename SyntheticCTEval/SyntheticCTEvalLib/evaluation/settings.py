@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
 
 DEFAULT_PRESCRIPTION_GY = 45.0
 """Of the study (25 fractions of 1.8 Gy), used where dose is recalculated and none is given."""
@@ -26,7 +27,10 @@ class EvaluationSettings:
     Attributes:
         prescription_gy: prescription; None for 45 Gy where dose is recalculated, and for the
             largest reference dose where it is imported.
-        register: register the candidates onto the CT, rigidly and then deformably.
+        registration: how the candidates are laid on the CT: "none" (they lie there already),
+            "rigid", or "deformable" (rigid first).
+        registration_by: "candidate" registers each candidate onto the CT by itself; "mr" finds
+            one transform between MR and CT, which carries the MR and all candidates.
         dose: evaluate dose, imported or recalculated.
         target: name of the structure that the fields are shaped to; found by name when None.
         dose_spacing_mm: grid of a recalculated dose.
@@ -36,11 +40,13 @@ class EvaluationSettings:
         gamma_engine: "exact" or "pymedphys".
 
     Raises:
-        SyntheticCTError: a prescription that is not above 0, or no gamma criterion.
+        SyntheticCTError: a prescription that is not above 0, no gamma criterion, or an unknown
+            registration.
     """
 
     prescription_gy: float | None = None
-    register: bool = True
+    registration: str = DEFORMABLE
+    registration_by: str = EACH
     dose: bool = True
     target: str | None = None
     dose_spacing_mm: float = 3.0
@@ -57,7 +63,17 @@ class EvaluationSettings:
             raise SyntheticCTError(
                 f"The prescription is {dose:g} Gy: give a dose above 0, or none."
             )
+        if self.registration not in WAYS or self.registration_by not in BYS:
+            raise SyntheticCTError(
+                f"The registration {self.registration} by {self.registration_by} is unknown: give "
+                f"{', '.join(WAYS)}, by {' or '.join(BYS)}."
+            )
         self.criteria(dose)
+
+    @property
+    def registered(self) -> bool:
+        """Whether candidates are registered at all."""
+        return self.registration != NONE
 
     def criteria(self, prescription_gy: float | None) -> GammaCriteria:
         """Return the gamma criterion for a prescription."""
@@ -92,7 +108,7 @@ class EvaluationSettings:
         """
         needed = {
             "evaluation": True,
-            "registration": self.register,
+            "registration": self.registration == DEFORMABLE,
             "recalculation": self.dose and not imported,
             "pymedphys": self.gamma_engine == "pymedphys",
         }

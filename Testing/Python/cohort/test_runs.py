@@ -103,8 +103,8 @@ def test_only_what_is_missing_or_changed_is_done_again(manifest, evaluated):
     assert run(manifest, evaluated) == []
     manifest.write_text(manifest.read_text().replace("b/mr.nrrd,45", "b/mr.nrrd,50"))
     assert run(manifest, evaluated) == ["b"]
-    assert run(manifest, evaluated, settings=CohortSettings(register=False)) == ["a", "b", "c"]
-    assert run(manifest, evaluated, settings=CohortSettings(register=False, device="cpu")) == []
+    assert run(manifest, evaluated, settings=CohortSettings(registration="none")) == ["a", "b", "c"]
+    assert run(manifest, evaluated, settings=CohortSettings(registration="none", device="cpu")) == []
     assert run(manifest, evaluated, redo=True) == ["a", "b", "c"]
     assert {path.name for path in out.iterdir()} == {"a", "b", "c"}
 

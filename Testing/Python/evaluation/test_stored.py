@@ -45,7 +45,7 @@ def evaluated():
         doses={"sCT of T2 (synthetic)": dose * 1.03},
         structures=structures,
         mr=sitk.Cast(ct + 1000, sitk.sitkUInt16),
-        settings=EvaluationSettings(register=False, target="PTV Ü", distance_mm=2.0),
+        settings=EvaluationSettings(registration="none", target="PTV Ü", distance_mm=2.0),
     )
 
 
