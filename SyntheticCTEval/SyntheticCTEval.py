@@ -70,6 +70,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
         from pathlib import Path
 
         from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+        from SyntheticCTEvalLib.gamma.criteria import Criterion
         from SyntheticCTEvalMRML.parameters import DoseSource, OverlayKind, Preset, RegistrationWay
         from SyntheticCTMRML.packages import missing
 
@@ -123,12 +124,12 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
             doseNode=dose,
             candidateDoses={name: candidateDose},
             settings=EvaluationSettings(
-                prescription_gy=50, registration="none", dose_percent=2, distance_mm=2
+                prescription_gy=50, registration="none", criteria=(Criterion(2, 2),)
             ),
         ).wait()
         figures = evaluation.candidates[name].metrics
         table = nodes.metrics.GetTable()
-        self.assertEqual(table.GetValue(0, 0).ToString(), "MAE, whole image (HU)")
+        self.assertEqual(table.GetValue(0, 0).ToString(), "MAE in the body (HU)")
         self.assertAlmostEqual(table.GetValue(0, 1).ToDouble(), figures["mae_image"], places=3)
         self.assertEqual(evaluation.candidates[name].gamma.criteria.distance_mm, 2)
         self.delayDisplay("Test passed")

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import bundle_folder
+
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+    from SyntheticCTEvalLib.gamma.criteria import Criterion
 
 VOLUME_HELP = (
     "volume file (NRRD, NIfTI, MetaImage) or DICOM folder; of several series in a folder, "
@@ -21,10 +27,7 @@ def seed_number(text: str) -> int:
 
 
 def model_folder(text: str) -> str:
-    try:
-        return str(bundle_folder(text))
-    except SyntheticCTError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
+    return str(_read(bundle_folder, text))
 
 
 def named_file(text: str) -> tuple[str, str]:
@@ -40,12 +43,22 @@ def named_file(text: str) -> tuple[str, str]:
 
 
 def percents(text: str) -> tuple[float, ...]:
+    from SyntheticCTEvalLib.gamma.criteria import parse_percents
+
+    return _read(parse_percents, text)
+
+
+def criteria(text: str) -> tuple[Criterion, ...]:
+    from SyntheticCTEvalLib.gamma.criteria import parse_criteria
+
+    return _read(parse_criteria, text)
+
+
+def _read(read: Callable[[str], Any], text: str) -> Any:
     try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a list of percents: write, for example, 10,60"
-        ) from None
+        return read(text)
+    except SyntheticCTError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def whole_count(text: str) -> int:
@@ -85,36 +98,21 @@ def add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
     )
 
 
-def registration_way(options: argparse.Namespace) -> str:
-    """Return the registration that the options ask for.
-
-    Raises:
-        SyntheticCTError: they contradict each other.
-    """
-    from SyntheticCTEvalLib.placement.ways import DEFORMABLE, NONE
-
-    if not options.no_registration:
-        return options.registration or DEFORMABLE
-    if options.registration not in (None, NONE):
-        raise SyntheticCTError(
-            f"--no-registration and --registration {options.registration} contradict each other: "
-            "give one of them."
-        )
-    return NONE
-
-
 def add_gamma(sub: argparse.ArgumentParser) -> None:
-    """Add the gamma criterion and what computes it."""
+    """Add the gamma criteria and what computes gamma."""
     sub.add_argument(
-        "--dose-percent", type=float, default=1.0, metavar="P", help="gamma criterion (%(default)s)"
+        "--criteria",
+        type=criteria,
+        metavar="P/MM,...",
+        help="gamma criteria, such as 1/1,2/2,3/2,3/3local: percent of the prescription (local: of "
+        "the voxel's dose) and mm; the first makes the gamma map (1/1)",
     )
-    sub.add_argument(
-        "--distance-mm", type=float, default=1.0, metavar="MM", help="gamma criterion (%(default)s)"
-    )
+    sub.add_argument("--dose-percent", type=float, metavar="P", help="of one gamma criterion (1)")
+    sub.add_argument("--distance-mm", type=float, metavar="MM", help="of one gamma criterion (1)")
     sub.add_argument(
         "--local",
         action="store_true",
-        help="gamma's dose difference in percent of the voxel's dose, not of the prescription",
+        help="one gamma criterion whose dose difference is in percent of the voxel's dose",
     )
     sub.add_argument(
         "--cutoffs",
@@ -133,3 +131,51 @@ def add_gamma(sub: argparse.ArgumentParser) -> None:
         default="exact",
         help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
     )
+
+
+def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSettings:
+    """Return what the options that evaluate and cohort share ask for, and what is ``own``.
+
+    Raises:
+        SyntheticCTError: options that contradict each other, or a value without meaning.
+    """
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+
+    return EvaluationSettings(
+        registration=_registration(options),
+        registration_by=options.registration_by,
+        dose=not options.no_dose,
+        criteria=_criteria(options),
+        cutoffs_percent=options.cutoffs,
+        gamma_cap=options.gamma_cap,
+        gamma_engine=options.gamma_engine,
+        **own,
+    )
+
+
+def _registration(options: argparse.Namespace) -> str:
+    from SyntheticCTEvalLib.placement.ways import DEFORMABLE, NONE
+
+    if not options.no_registration:
+        return options.registration or DEFORMABLE
+    if options.registration not in (None, NONE):
+        raise SyntheticCTError(
+            f"--no-registration and --registration {options.registration} contradict each other: "
+            "give one of them."
+        )
+    return NONE
+
+
+def _criteria(options: argparse.Namespace) -> tuple[Criterion, ...]:
+    from SyntheticCTEvalLib.gamma.criteria import Criterion
+
+    one = {"dose_percent": options.dose_percent, "distance_mm": options.distance_mm}
+    one = {name: value for name, value in one.items() if value is not None}
+    if options.local:
+        one["local"] = True
+    if options.criteria and one:
+        raise SyntheticCTError(
+            "--criteria names whole criteria: leave out --dose-percent, --distance-mm and --local, "
+            "or write them as one, such as --criteria 2/3local."
+        )
+    return options.criteria or (Criterion(**one),)

@@ -13,8 +13,8 @@ from .arguments import (
     add_end_caps,
     add_gamma,
     add_registration,
+    evaluation_settings,
     model_folder,
-    registration_way,
     whole_count,
 )
 
@@ -27,9 +27,9 @@ def add_cohort(command: Callable) -> None:
         "Evaluate all patients of a study",
         "The manifest has a row a patient and the columns patient, ct, candidate_NAME for every "
         "candidate, and optionally mr, structures, region, target, prescription_gy, dose_ct, "
-        "dose_NAME and dose_unit; what it has no column or cell for is left out, which the report "
-        "says. Writes the study's tables and figures, and every patient's report and maps; a "
-        "second run redoes only what is missing or has changed.",
+        "dose_NAME, dose_unit, criteria and cutoffs; what it has no column or cell for is left "
+        "out, which the report says. Writes the study's tables and figures, and every patient's "
+        "report and maps; a second run redoes only what is missing or has changed.",
     )
     sub.add_argument("manifest", metavar="MANIFEST.csv")
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
@@ -73,7 +73,6 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """
     from SyntheticCTEvalLib.cohort.patient import CohortSettings
     from SyntheticCTEvalLib.cohort.run import run_cohort
-    from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
     from SyntheticCTEvalLib.study.report import write_cohort
     from SyntheticCTEvalMRML.scene import MrbWriter
 
@@ -83,17 +82,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         output,
         CohortSettings(
             model=Path(options.model) if options.model else None,
-            registration=registration_way(options),
-            registration_by=options.registration_by,
-            dose=not options.no_dose,
-            gamma=GammaCriteria(
-                dose_percent=options.dose_percent,
-                distance_mm=options.distance_mm,
-                local=options.local,
-                cutoffs_percent=options.cutoffs,
-                cap=options.gamma_cap,
-            ),
-            gamma_engine=options.gamma_engine,
+            evaluation=evaluation_settings(options),
             end_caps=not options.no_end_caps,
             device=options.device,
             scene=MrbWriter(),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import origin
@@ -18,19 +18,10 @@ from .arguments import (
     add_end_caps,
     add_gamma,
     add_registration,
+    evaluation_settings,
     model_folder,
     named_file,
-    registration_way,
 )
-
-if TYPE_CHECKING:
-    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-
-_OPTIONS = (
-    "registration", "registration_by", "no_dose", "prescription", "dose_unit", "target", "no_end_caps", "cutoffs",
-    "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine",
-)  # fmt: skip
-"""Options that change the figures; they are told with them."""
 
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
@@ -46,8 +37,9 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
 
     candidates = _unique(options.candidate, "--candidate")
     doses = _unique(options.dose, "--dose")
-    options.registration = registration_way(options)
     _require_whole(options, candidates, doses)
+    own = {"prescription_gy": options.prescription, "target": options.target}
+    settings = evaluation_settings(options, **own)
     scene = None if options.no_scene else MrbWriter()
     if scene and (reason := scene.missing()):
         progress.warn(f"No scene.mrb is written: {reason}")
@@ -61,7 +53,10 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     require_place(options.output, candidates, inputs)
     require_writable_folder(options.output)
     progress = NotedProgress(progress)  # what reading warns of stands in the report as well
-    made_of = origin(named, {name: getattr(options, name) for name in _OPTIONS})
+    made_of = origin(
+        named,
+        asdict(settings) | {"dose_unit": options.dose_unit, "end_caps": not options.no_end_caps},
+    )
     mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
     ct = read_volume(options.ct, "CT", progress)
@@ -81,7 +76,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         region=read_mask(options.region, "region", progress) if options.region else None,
         mr=mr,
         histograms=histogram_set(mr, bundle) if bundle else None,
-        settings=_settings(options),
+        settings=settings,
         progress=progress,
     )
     evaluation.origin = made_of
@@ -115,24 +110,6 @@ def _require_whole(
         raise SyntheticCTError(
             "--registration-by mr finds the transform between MR and CT: give --mr as well."
         )
-
-
-def _settings(options: argparse.Namespace) -> EvaluationSettings:
-    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-
-    return EvaluationSettings(
-        prescription_gy=options.prescription,
-        registration=options.registration,
-        registration_by=options.registration_by,
-        dose=not options.no_dose,
-        target=options.target,
-        cutoffs_percent=options.cutoffs,
-        dose_percent=options.dose_percent,
-        distance_mm=options.distance_mm,
-        gamma_local=options.local,
-        gamma_cap=options.gamma_cap,
-        gamma_engine=options.gamma_engine,
-    )
 
 
 def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:

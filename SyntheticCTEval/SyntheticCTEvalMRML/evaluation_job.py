@@ -220,13 +220,11 @@ def _arguments(
         arguments += ["--prescription", repr(float(settings.prescription_gy))]
     flags = {
         "--no-dose": not settings.dose,
-        "--local": settings.gamma_local,
     }
     arguments += [flag for flag, asked in flags.items() if asked]
     arguments += ["--registration", settings.registration]
     arguments += ["--registration-by", settings.registration_by]
-    arguments += ["--dose-percent", repr(float(settings.dose_percent))]
-    arguments += ["--distance-mm", repr(float(settings.distance_mm))]
+    arguments += ["--criteria", ",".join(criterion.name for criterion in settings.criteria)]
     arguments += ["--cutoffs", ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)]
     arguments += ["--gamma-cap", repr(float(settings.gamma_cap))]
     arguments += ["--gamma-engine", settings.gamma_engine]

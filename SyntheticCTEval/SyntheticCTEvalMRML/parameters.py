@@ -173,6 +173,7 @@ class SyntheticCTEvalParameterNode:
     dosePercent: Annotated[float, WithinRange(0.1, 100), Default(1.0)]
     distance: Annotated[float, WithinRange(0.1, 50), Default(1.0)]
     normalization: Normalization
+    furtherCriteria: str
     cutoffs: Annotated[str, Default("10, 60")]
     cap: Annotated[float, WithinRange(1, 10), Default(2.0)]
     engine: Engine

@@ -99,20 +99,23 @@ class InputsSection:
 
     def _settings(self, withDose: bool) -> Any:
         from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+        from SyntheticCTEvalLib.gamma.criteria import Criterion, parse_criteria, parse_percents
 
         parameters = self._parameters()
         withDose = withDose and parameters.doseSource is not DoseSource.NONE
         structures = alive(parameters.structures)
+        local = parameters.normalization is Normalization.LOCAL
+        first = Criterion(parameters.dosePercent, parameters.distance, local)
+        more = parameters.furtherCriteria
+        further = parse_criteria(more) if more.strip(" ,;") else ()
         return EvaluationSettings(
             prescription_gy=parameters.prescription or None,
             registration=parameters.registration.value,
             registration_by=parameters.registrationBy.value,
             dose=withDose,
             target=(parameters.target or None) if structures is not None else None,
-            cutoffs_percent=_percents(parameters.cutoffs),
-            dose_percent=parameters.dosePercent,
-            distance_mm=parameters.distance,
-            gamma_local=parameters.normalization is Normalization.LOCAL,
+            cutoffs_percent=parse_percents(parameters.cutoffs),
+            criteria=(first, *further),
             gamma_cap=parameters.cap,
             gamma_engine=parameters.engine.value,
         )
@@ -149,14 +152,3 @@ def _segment_names(node: Any) -> list[str]:
     segmentation = node.GetSegmentation()
     count = segmentation.GetNumberOfSegments()
     return [segmentation.GetNthSegment(index).GetName() for index in range(count)]
-
-
-def _percents(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.replace(";", ",").split(","))
-    except ValueError:
-        raise SyntheticCTError(
-            _("The cutoffs {text!r} are not percents: write, for example, 10, 60.").format(
-                text=text
-            )
-        ) from None

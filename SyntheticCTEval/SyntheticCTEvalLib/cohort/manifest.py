@@ -5,18 +5,31 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.manifest import manifest_columns, read_manifest, resolve
+
+from SyntheticCTEvalLib.gamma.criteria import parse_criteria, parse_percents
+from SyntheticCTEvalLib.placement.ways import parse_by, parse_way
 
 SCT = "sCT"
 """Name of the candidate that a model makes of the MR."""
 
 CANDIDATE, DOSE = "candidate_", "dose_"
 _FILES = ("mr", "structures", "region", "dose_ct")
-_KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit")
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "criteria": ("criteria", parse_criteria),
+    "cutoffs": ("cutoffs_percent", parse_percents),
+    "registration": ("registration", parse_way),
+    "registration_by": ("registration_by", parse_by),
+}
+"""Columns that set for one patient what an option sets for all: field of the settings, reader."""
+
+_KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit", *_OPTIONS)
 _RESERVED = ("ct", "unit")  # dose_ct and dose_unit are columns of their own
 _SAFE = " -_.+"
 _DEVICES = {"con", "prn", "aux", "nul"}  # no file can have these names on Windows
@@ -35,6 +48,7 @@ class PatientEntry:
         prescription_gy: prescription in Gy.
         dose_unit: unit of dose volumes that name none.
         dose: evaluate dose, imported or recalculated.
+        options: fields of EvaluationSettings that the row sets for this patient.
         notes: what is left out for this patient, for want of a cell.
         fault: why nothing can be evaluated; empty where it can.
     """
@@ -51,6 +65,7 @@ class PatientEntry:
     prescription_gy: float | None = None
     dose_unit: str | None = None
     dose: bool = True
+    options: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     fault: str = ""
 
@@ -69,8 +84,8 @@ def read_cohort_manifest(
     """Return the patients of a manifest, and notes on what its columns leave out.
 
     Columns: patient, ct; optionally mr, structures, region, target, prescription_gy, dose_ct,
-    dose_unit, and for every candidate ``candidate_NAME`` and ``dose_NAME``. Paths are relative
-    to the manifest. Cells of optional columns may be empty.
+    dose_unit, criteria, cutoffs, and for every candidate ``candidate_NAME`` and ``dose_NAME``.
+    Paths are relative to the manifest. Cells of optional columns may be empty.
 
     Args:
         model: a synthetic CT is made of every MR, and joins as the candidate :data:`SCT`.
@@ -233,6 +248,13 @@ def _entry(
                 f"The prescription {cells['prescription_gy']!r} is no dose in Gy: give a "
                 "number, such as 50.4."
             )
+    options = {}
+    for column, (setting, read) in _OPTIONS.items():
+        if column in cells:
+            try:
+                options[setting] = read(cells[column])
+            except SyntheticCTError as error:
+                fault = f"Column {column}: {error}"
     return PatientEntry(
         patient=row["patient"],
         ct=paths["ct"],
@@ -246,6 +268,7 @@ def _entry(
         prescription_gy=prescription,
         dose_unit=cells.get("dose_unit"),
         dose=dose,
+        options=options,
         notes=tuple(notes),
         fault=fault,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,8 @@ from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
-from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
-from SyntheticCTEvalLib.placement.ways import DEFORMABLE, EACH
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
 
 from .card import write_card
@@ -35,22 +33,14 @@ class CohortSettings:
 
     Attributes:
         model: folder of the model that makes a synthetic CT of every MR; None for none.
-        registration, registration_by: how the candidates are laid on the true CT, see
-            EvaluationSettings.
-        dose: evaluate dose.
-        gamma: gamma criterion, cutoffs and cap; global criteria are of the patient's prescription.
-        gamma_engine: "exact" or "pymedphys".
+        evaluation: how patients are evaluated where the manifest says nothing of them.
         end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
         device: where the model runs: "auto", "cpu" or "cuda".
         scene: writes scene.mrb where it can; None for no scenes.
     """
 
     model: Path | None = None
-    registration: str = DEFORMABLE
-    registration_by: str = EACH
-    dose: bool = True
-    gamma: GammaCriteria = field(default_factory=lambda: EvaluationSettings().criteria(None))
-    gamma_engine: str = "exact"
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     end_caps: bool = True
     device: str = "auto"
     scene: SceneWriter | None = None
@@ -159,19 +149,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
 
 
 def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:
-    return EvaluationSettings(
-        prescription_gy=entry.prescription_gy,
-        registration=settings.registration,
-        registration_by=settings.registration_by,
-        dose=entry.dose,
-        target=entry.target,
-        cutoffs_percent=settings.gamma.cutoffs_percent,
-        dose_percent=settings.gamma.dose_percent,
-        distance_mm=settings.gamma.distance_mm,
-        gamma_local=settings.gamma.local,
-        gamma_cap=settings.gamma.cap,
-        gamma_engine=settings.gamma_engine,
-    )
+    own = {"prescription_gy": entry.prescription_gy, "target": entry.target, "dose": entry.dose}
+    return replace(settings.evaluation, **own, **entry.options)
 
 
 def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_fol
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
 
-from SyntheticCTEvalLib.placement.ways import BY_MR, NONE
+from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.report.folder import earlier_results
 
 from .card import CARD, is_current
@@ -70,8 +71,9 @@ def run_cohort(
     settings = settings or CohortSettings()
     output = Path(output).resolve()
     entries, notes = read_cohort_manifest(
-        manifest, model=settings.model is not None, dose=settings.dose
+        manifest, model=settings.model is not None, dose=settings.evaluation.dose
     )
+    entries = [_needing_mr(entry, settings) for entry in entries]
     names = _candidates(entries, settings)
     baseline = _baseline(baseline, names)
     _check_places(manifest, output, entries, settings)
@@ -111,7 +113,7 @@ def run_cohort(
             else:
                 bar.ended(patient, "done")
     cohort = _collect(entries, folder, failed, notes, baseline)
-    cohort.registered = settings.registration != NONE
+    cohort.registered = settings.evaluation.registered
     cohort.origin = _origin(manifest, settings, baseline, model_sha256)
     return cohort
 
@@ -119,15 +121,24 @@ def run_cohort(
 def _origin(
     manifest: str | os.PathLike, settings: CohortSettings, baseline: str, model_sha256: str
 ) -> dict[str, Any]:
-    options = {
-        "registration": settings.registration,
-        "registration_by": settings.registration_by,
-        "dose": settings.dose,
-        "gamma_engine": settings.gamma_engine,
+    options = asdict(settings.evaluation) | {
         "baseline": baseline,
+        "end_caps": settings.end_caps,
         "model_sha256": model_sha256,
     }
     return origin({"manifest": manifest}, options)
+
+
+def _needing_mr(entry: PatientEntry, settings: CohortSettings) -> PatientEntry:
+    """Return ``entry``, with its fault where the MR that is to carry the candidates is absent."""
+    by = entry.options.get("registration_by", settings.evaluation.registration_by)
+    if by != BY_MR or entry.mr is not None or entry.fault:
+        return entry
+    return replace(
+        entry,
+        fault="The registration is by the MR, and no MR is given for this patient: fill in the "
+        "column mr, or register each candidate by itself.",
+    )
 
 
 def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:

@@ -24,8 +24,7 @@ from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
 from SyntheticCTEvalLib.gamma.comparison import (
     DoseComparison,
     compare_doses,
-    gamma_definition,
-    rates_inside,
+    gamma_definitions,
 )
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
 from SyntheticCTEvalLib.image.background import background_warning
@@ -117,10 +116,7 @@ def evaluate(
             masks = dict.fromkeys(candidates, region)
             at = (target, structures[target]) if target else None
             given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
-        engine, criteria = settings.gamma_engine, settings.criteria(given.prescription_gy)
-        gamma = compare_doses(
-            given.reference, given.evaluated, criteria, masks, engine=engine, progress=progress
-        )
+        gamma = _gamma(given, masks, settings, progress)
         if structures:
             progress.report("Dose-volume histograms", 0)
             dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
@@ -133,7 +129,8 @@ def evaluate(
         ct=ct,
         body=body,
         candidates={
-            n: _with_dose(r, given, gamma.get(n), dvhs, common) for n, r in results.items()
+            n: _with_dose(r, given, gamma.get(n), structures, dvhs, common)
+            for n, r in results.items()
         },
         dose_ct=given.reference if given else None,
         mr=mr,
@@ -198,9 +195,7 @@ def _moved(placed: Placed) -> Moved:
     return Moved(placed.original, placed.registration)
 
 
-def _told_registration(
-    settings: EvaluationSettings, mr_bent: dict[str, float]
-) -> dict[str, Any]:
+def _told_registration(settings: EvaluationSettings, mr_bent: dict[str, float]) -> dict[str, Any]:
     told = told_way(settings.registration, settings.registration_by)
     return told | ({"mr": mr_bent} if mr_bent else {})
 
@@ -285,10 +280,22 @@ def _imported(
     return replace(given, definition=f"{given.definition} {MOVED_DEFINITION}")
 
 
+def _gamma(
+    given: Doses,
+    masks: Mapping[str, sitk.Image | None],
+    settings: EvaluationSettings,
+    progress: Progress,
+) -> dict[str, DoseComparison]:
+    criteria = settings.gamma_criteria(given.prescription_gy)
+    doses = given.reference, given.evaluated
+    return compare_doses(*doses, criteria, masks, engine=settings.gamma_engine, progress=progress)
+
+
 def _with_dose(
     result: CandidateResult,
     doses: Doses | None,
     compared: DoseComparison | None,
+    structures: Mapping[str, sitk.Image],
     dvhs: Mapping[str, StructureDvhs],
     common: sitk.Image | None,
 ) -> CandidateResult:
@@ -299,10 +306,10 @@ def _with_dose(
     """
     if compared is None:
         return result
-    metrics = result.metrics | {"gpr": compared.pass_rates()}
+    metrics = result.metrics | compared.rates(doses.reference, structures)
     if common is not None:
-        rates = rates_inside(compared, doses.reference, common)
-        metrics["common"] = metrics["common"] | {"gpr": rates}
+        rates = compared.rates_inside(doses.reference, common)
+        metrics["common"] = metrics["common"] | rates
     if dvhs:
         metrics["dvh"] = {
             structure: dvh_metrics(
@@ -360,7 +367,7 @@ def _definitions(
     if doses:
         lines["dose"] = doses.definition
     if gamma:
-        lines |= {"gpr": gamma_definition(gamma), "hot_spots": HOT_SPOTS_DEFINITION}
+        lines |= gamma_definitions(gamma) | {"hot_spots": HOT_SPOTS_DEFINITION}
     return lines | (DVH_DEFINITIONS if dvhs else {})
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
-from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
 
 DEFAULT_PRESCRIPTION_GY = 45.0
@@ -34,9 +34,10 @@ class EvaluationSettings:
         dose: evaluate dose, imported or recalculated.
         target: name of the structure that the fields are shaped to; found by name when None.
         dose_spacing_mm: grid of a recalculated dose.
+        criteria: gamma criteria, global to the prescription unless local; the first is that of
+            gamma maps and hot spots, the others give pass rates.
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
-        dose_percent, distance_mm, gamma_local, gamma_cap: gamma criterion; global to the
-            prescription unless local.
+        gamma_cap: gamma is searched up to this value.
         gamma_engine: "exact" or "pymedphys".
 
     Raises:
@@ -50,10 +51,8 @@ class EvaluationSettings:
     dose: bool = True
     target: str | None = None
     dose_spacing_mm: float = 3.0
+    criteria: tuple[Criterion, ...] = (Criterion(),)
     cutoffs_percent: tuple[float, ...] = (10.0, 60.0)
-    dose_percent: float = 1.0
-    distance_mm: float = 1.0
-    gamma_local: bool = False
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
 
@@ -63,27 +62,32 @@ class EvaluationSettings:
             raise SyntheticCTError(
                 f"The prescription is {dose:g} Gy: give a dose above 0, or none."
             )
+        if not self.criteria:
+            raise SyntheticCTError("No gamma criterion is given: give one, such as 1 %/1 mm.")
         if self.registration not in WAYS or self.registration_by not in BYS:
             raise SyntheticCTError(
                 f"The registration {self.registration} by {self.registration_by} is unknown: give "
                 f"{', '.join(WAYS)}, by {' or '.join(BYS)}."
             )
-        self.criteria(dose)
+        self.gamma_criteria(dose)
 
     @property
     def registered(self) -> bool:
         """Whether candidates are registered at all."""
         return self.registration != NONE
 
-    def criteria(self, prescription_gy: float | None) -> GammaCriteria:
-        """Return the gamma criterion for a prescription."""
-        return GammaCriteria(
-            dose_percent=self.dose_percent,
-            distance_mm=self.distance_mm,
-            local=self.gamma_local,
-            normalization_gy=prescription_gy,
-            cutoffs_percent=self.cutoffs_percent,
-            cap=self.gamma_cap,
+    def gamma_criteria(self, prescription_gy: float | None) -> tuple[GammaCriteria, ...]:
+        """Return what gamma is asked for at a prescription, one entry a criterion."""
+        return tuple(
+            GammaCriteria(
+                dose_percent=criterion.dose_percent,
+                distance_mm=criterion.distance_mm,
+                local=criterion.local,
+                normalization_gy=prescription_gy,
+                cutoffs_percent=self.cutoffs_percent,
+                cap=self.gamma_cap,
+            )
+            for criterion in dict.fromkeys(self.criteria)
         )
 
     def prescription_origin(self, imported: bool) -> str:

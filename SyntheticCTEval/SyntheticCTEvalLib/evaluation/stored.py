@@ -135,7 +135,9 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
     yield
     mr = read_image_file(parts / "mr.nrrd", "MR") if (parts / "mr.nrrd").is_file() else None
     yield
-    mr_registered = _map(folder, "registered_MR") if record["registration"].get("by") == BY_MR else None
+    mr_registered = (
+        _map(folder, "registered_MR") if record["registration"].get("by") == BY_MR else None
+    )
     yield
     bodies = yield from _masks(parts / "bodies")
     structures = yield from _masks(parts / "structures")

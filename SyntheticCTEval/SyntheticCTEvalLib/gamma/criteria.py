@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,92 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 
 NOT_EVALUATED = -1.0
 """Gamma of voxels that were not evaluated."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A dose difference and a distance to agreement, as people name them.
+
+    Attributes:
+        dose_percent: of the normalisation dose (global), or of the voxel's own dose (local).
+        distance_mm: distance to agreement.
+        local: whether the dose difference is local.
+
+    Raises:
+        SyntheticCTError: a value that is not above 0.
+    """
+
+    dose_percent: float = 1.0
+    distance_mm: float = 1.0
+    local: bool = False
+
+    def __post_init__(self) -> None:
+        _require_above_zero("dose difference in percent", self.dose_percent)
+        _require_above_zero("distance in mm", self.distance_mm)
+
+    @property
+    def name(self) -> str:
+        """Its name in metrics.json and in files of limits: "3%/2mm" or "3%/2mm local"."""
+        kind = " local" if self.local else ""
+        return f"{self.dose_percent:g}%/{self.distance_mm:g}mm{kind}"
+
+    @classmethod
+    def parse(cls, text: str) -> Criterion:
+        """Read "3/2", "3%/2mm", "3 % / 2 mm", "3/3local", "3%/2mm global".
+
+        Raises:
+            SyntheticCTError: it is no criterion.
+        """
+        found = _CRITERION.fullmatch(text.strip().lower())
+        if not found:
+            raise SyntheticCTError(
+                f"{text.strip()!r} is no gamma criterion: write percent and mm, such as 3/2, and "
+                "local behind it where the dose difference is local, such as 3/2local."
+            )
+        return cls(float(found["percent"]), float(found["mm"]), found["kind"] == "local")
+
+
+_CRITERION = re.compile(
+    r"(?P<percent>\d+(\.\d+)?)\s*%?\s*/\s*(?P<mm>\d+(\.\d+)?)\s*(mm)?\s*,?\s*(?P<kind>local|global)?"
+)
+
+
+def spaced(name: str) -> str:
+    """Return a criterion's name as people read it: "3 %/2 mm local"."""
+    return name.replace("%", " %").replace("mm", " mm")
+
+
+def parse_criteria(text: str) -> tuple[Criterion, ...]:
+    """Read criteria divided by commas or semicolons; those given twice are taken once.
+
+    Raises:
+        SyntheticCTError: one is no criterion, or there is none.
+    """
+    parts = [part for part in re.split(r"[,;]", text) if part.strip()]
+    if not parts:
+        raise SyntheticCTError("No gamma criterion is given: write, for example, 1/1,2/2.")
+    return tuple(dict.fromkeys(map(Criterion.parse, parts)))
+
+
+def parse_percents(text: str) -> tuple[float, ...]:
+    """Read percents divided by commas or semicolons.
+
+    Raises:
+        SyntheticCTError: one is no number.
+    """
+    try:
+        return tuple(float(part) for part in re.split("[,;]", text))
+    except ValueError:
+        raise SyntheticCTError(
+            f"{text!r} is not a list of percents: write, for example, 10,60"
+        ) from None
+
+
+def _require_above_zero(name: str, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise SyntheticCTError(
+            f"The {name} of a gamma comparison is {value:g}: give a number above 0."
+        )
 
 
 @dataclass(frozen=True)
@@ -45,15 +132,9 @@ class GammaCriteria:
         cutoffs = self.cutoffs_percent
         cutoffs = tuple(cutoffs) if isinstance(cutoffs, Sequence | np.ndarray) else (cutoffs,)
         object.__setattr__(self, "cutoffs_percent", cutoffs)
-        for name, value in (
-            ("dose difference in percent", self.dose_percent),
-            ("distance in mm", self.distance_mm),
-            ("normalisation dose in Gy", self.normalization_gy),
-        ):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise SyntheticCTError(
-                    f"The {name} of a gamma comparison is {value:g}: give a number above 0."
-                )
+        _require_above_zero("dose difference in percent", self.dose_percent)
+        _require_above_zero("distance in mm", self.distance_mm)
+        _require_above_zero("normalisation dose in Gy", self.normalization_gy)
         if not (math.isfinite(self.cap) and self.cap >= 1):
             raise SyntheticCTError(
                 f"The largest gamma to search for is {self.cap:g}: give a number of at least 1, "
@@ -64,6 +145,28 @@ class GammaCriteria:
                 f"The dose cutoffs of a gamma comparison are {cutoffs}: give one or more percents "
                 "from 0 to 100."
             )
+
+    @property
+    def criterion(self) -> Criterion:
+        """The criterion alone."""
+        return Criterion(self.dose_percent, self.distance_mm, self.local)
+
+
+@dataclass(frozen=True)
+class GammaPasses:
+    """Which voxels pass a further criterion.
+
+    Attributes:
+        passed: voxels (k, j, i; bool) on the reference grid whose gamma is at most 1.
+        evaluated: voxels (k, j, i; bool) that were evaluated.
+        pass_rates, criteria, definition: as of :class:`GammaResult`.
+    """
+
+    passed: np.ndarray
+    evaluated: np.ndarray
+    pass_rates: dict[float, float]
+    criteria: GammaCriteria
+    definition: str
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from .exact import exact_gamma
 ENGINES = ("exact", "pymedphys")
 
 _ROUNDING = 2e-5
-_LEAST_CAP = 1.0005
+LEAST_CAP = 1.0005
 
 
 def compute_gamma(
@@ -78,29 +78,30 @@ def compute_gamma(
     if criteria.normalization_gy is None:
         largest = float(sitk.GetArrayViewFromImage(reference).max())
         criteria = replace(criteria, normalization_gy=largest)
-    region = _wanted(reference, criteria, mask)
+    region = wanted_voxels(reference, criteria, mask)
     _check_overlap(reference, evaluated, region, criteria.distance_mm)
-    wanted = _counts(region, reference, criteria)
-    gamma, note = _gamma(reference, evaluated, region, criteria, engine, progress)
+    wanted = counts_by_cutoff(region, reference, criteria)
+    gamma, note = searched(reference, evaluated, region, criteria, engine, progress)
+    mark_undecided(gamma, reference, evaluated, criteria.distance_mm)
     for plane, planned in zip(gamma, region, strict=True):
         np.logical_and(planned, plane != NOT_EVALUATED, out=planned)
-    counts = _counts(region, reference, criteria)
-    passed = _counts(region, reference, criteria, gamma)
-    note += _left_out(wanted, counts, passed, mask is not None, progress)
+    counts = counts_by_cutoff(region, reference, criteria)
+    passed = counts_by_cutoff(region, reference, criteria, gamma)
+    note += left_out(wanted, counts, passed, mask is not None, progress)
     note += _not_asked(reference, evaluated, criteria, mask, progress)
     image = image_like(gamma, reference)
     del gamma
     return GammaResult(
         gamma=image,
         evaluated=image_like(region.view(np.uint8), reference),
-        pass_rates={cutoff: _percent(passed[cutoff], counts[cutoff]) for cutoff in counts},
+        pass_rates={cutoff: percent_of(passed[cutoff], counts[cutoff]) for cutoff in counts},
         criteria=criteria,
         engine=engine,
-        definition=_definition(criteria, engine, max(counts.values()), mask is not None) + note,
+        definition=definition_of(criteria, engine, max(counts.values()), mask is not None) + note,
     )
 
 
-def _gamma(
+def searched(
     reference: sitk.Image,
     evaluated: sitk.Image,
     region: np.ndarray,
@@ -108,10 +109,13 @@ def _gamma(
     engine: str,
     progress: Progress,
 ) -> tuple[np.ndarray, str]:
-    """Return gamma on the reference grid (k, j, i; float32), -1 where not evaluated, and a note."""
+    """Return gamma on the reference grid (k, j, i; float32), -1 outside ``region``, and a note.
+
+    Voxels that the end of the evaluated dose leaves undecided are not marked yet (see edges).
+    """
     comparison = (reference, evaluated, region, criteria.dose_percent, criteria.distance_mm)
     # Gamma of failing voxels is the cap: one of 1 would let them pass.
-    cap = max(criteria.cap, _LEAST_CAP)
+    cap = max(criteria.cap, LEAST_CAP)
     comparison = (*comparison, criteria.normalization_gy, criteria.local, cap)
     if engine == "exact":
         gamma, note = exact_gamma(*comparison, progress), ""
@@ -121,11 +125,12 @@ def _gamma(
         gamma, note = pymedphys_gamma(*comparison)
     for plane in gamma:
         plane[np.abs(plane - 1) < _ROUNDING] = 1
-    mark_undecided(gamma, reference, evaluated, criteria.distance_mm)
     return gamma, note
 
 
-def _wanted(reference: sitk.Image, criteria: GammaCriteria, mask: sitk.Image | None) -> np.ndarray:
+def wanted_voxels(
+    reference: sitk.Image, criteria: GammaCriteria, mask: sitk.Image | None
+) -> np.ndarray:
     """Return the voxels (k, j, i) that gamma is asked for: above the cutoff, inside the mask."""
     dose = sitk.GetArrayViewFromImage(reference)
     region = dose >= _threshold(criteria, min(criteria.cutoffs_percent), dose.dtype)
@@ -142,7 +147,7 @@ def _wanted(reference: sitk.Image, criteria: GammaCriteria, mask: sitk.Image | N
     return region
 
 
-def _left_out(
+def left_out(
     wanted: dict[float, int],
     counts: dict[float, int],
     passed: dict[float, int],
@@ -158,7 +163,7 @@ def _left_out(
     if count == every:
         return ""
     floor = " and ".join(
-        f"{_percent(passed[cutoff], wanted[cutoff]):.1f} % above {cutoff:g} %"
+        f"{percent_of(passed[cutoff], wanted[cutoff]):.1f} % above {cutoff:g} %"
         for cutoff in wanted
         if wanted[cutoff]
     )
@@ -256,7 +261,7 @@ def _threshold(criteria: GammaCriteria, cutoff: float, dtype: np.dtype) -> np.ge
     return np.float32(threshold) if dtype == np.float32 else np.float64(threshold)
 
 
-def _counts(
+def counts_by_cutoff(
     region: np.ndarray,
     reference: sitk.Image,
     criteria: GammaCriteria,
@@ -281,16 +286,16 @@ def pass_rates(
     Args:
         region, gamma: (k, j, i) on the grid of ``reference``; the region was evaluated.
     """
-    counts = _counts(region, reference, criteria)
-    passed = _counts(region, reference, criteria, gamma)
-    return {cutoff: _percent(passed[cutoff], counts[cutoff]) for cutoff in counts}
+    counts = counts_by_cutoff(region, reference, criteria)
+    passed = counts_by_cutoff(region, reference, criteria, gamma)
+    return {cutoff: percent_of(passed[cutoff], counts[cutoff]) for cutoff in counts}
 
 
-def _percent(part: int, whole: int) -> float:
+def percent_of(part: int, whole: int) -> float:
     return 100 * part / whole if whole else math.nan
 
 
-def _definition(criteria: GammaCriteria, engine: str, count: int, masked: bool) -> str:
+def definition_of(criteria: GammaCriteria, engine: str, count: int, masked: bool) -> str:
     norm = f"{criteria.normalization_gy:g} Gy"
     kind = "local dose" if criteria.local else f"{norm} (global)"
     cutoffs = " and ".join(f"{cutoff:g} %" for cutoff in criteria.cutoffs_percent)

@@ -61,9 +61,7 @@ def bending_figures(
     return {n: _figures(p.registration, bent) for n, p in each}, _figures(found, bent)
 
 
-def _bent(
-    name: str, found: Registration, body: sitk.Image, progress: Progress
-) -> Displacement:
+def _bent(name: str, found: Registration, body: sitk.Image, progress: Progress) -> Displacement:
     bent = displacement_inside(body, found.transform, found.rigid)
     low, high = JACOBIAN_RANGE
     if (

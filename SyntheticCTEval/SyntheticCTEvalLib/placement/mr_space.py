@@ -44,7 +44,12 @@ def require_in_mr_space(
 
 
 def _judge(
-    ct: sitk.Image, mr: sitk.Image, name: str, candidate: sitk.Image, found: Lying, progress: Progress
+    ct: sitk.Image,
+    mr: sitk.Image,
+    name: str,
+    candidate: sitk.Image,
+    found: Lying,
+    progress: Progress,
 ) -> None:
     other_frame = frames_differ(candidate, mr)
     if other_frame and frame_of(candidate) == frame_of(ct):

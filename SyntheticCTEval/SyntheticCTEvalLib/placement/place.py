@@ -156,9 +156,7 @@ def _register(
     return found
 
 
-def _place(
-    ct: sitk.Image, name: str, candidate: sitk.Image, found: Registration | None
-) -> Placed:
+def _place(ct: sitk.Image, name: str, candidate: sitk.Image, found: Registration | None) -> Placed:
     hu = _exact(candidate)
     volume = found.warped if found else resample(hu, ct, fill=HU_OUTSIDE)
     covered = _covered(ct, candidate, found.transform if found else None)

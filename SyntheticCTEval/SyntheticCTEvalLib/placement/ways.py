@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
 NONE, RIGID, DEFORMABLE = WAYS = ("none", "rigid", "deformable")
 EACH, BY_MR = BYS = ("candidate", "mr")
 """Between which images the transform is found: each candidate and the CT, or the MR and the CT."""
@@ -16,6 +18,22 @@ _RIGID = (
     "bodies do not agree)"
 )
 _REPEATABLE = "The same images give the same transform."
+
+
+def parse_way(text: str) -> str:
+    """Return one of :data:`WAYS` as a table's cell has it; SyntheticCTError where it is none."""
+    return _one_of(text, WAYS, "registration")
+
+
+def parse_by(text: str) -> str:
+    """Return one of :data:`BYS` as a table's cell has it; SyntheticCTError where it is none."""
+    return _one_of(text, BYS, "image to register by")
+
+
+def _one_of(text: str, known: tuple[str, ...], what: str) -> str:
+    if text.strip().lower() not in known:
+        raise SyntheticCTError(f"{text!r} is no {what}: write {', '.join(known)}.")
+    return text.strip().lower()
 
 
 def place_definition(way: str, by: str = EACH) -> str:

@@ -1,6 +1,6 @@
 """An evaluation in, report.html, metrics.json, tables and maps in a folder out.
 
-Offers: folder (all files), page, quantities, tables, dvh_table, charts, pictures, planes.
+Offers: folder (all files), page, tables, dvh_table, charts, pictures, planes.
 Inside: metrics (metrics.json, metrics.csv), dvh_section.
 May use: evaluation and below.
 """

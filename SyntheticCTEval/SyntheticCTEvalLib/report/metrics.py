@@ -10,12 +10,11 @@ from pathlib import Path
 
 from SyntheticCTLib.basics.outputs import staged_file
 
-from SyntheticCTEvalLib.evaluation.results import Evaluation
-
-from .quantities import (
+from SyntheticCTEvalLib.evaluation.quantities import (
     finite,
     flat,
 )
+from SyntheticCTEvalLib.evaluation.results import Evaluation
 
 
 def write_metrics(evaluation: Evaluation, path: str | os.PathLike) -> Path:
@@ -42,14 +41,10 @@ def write_metrics_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:
         writer = csv.writer(stream)
         writer.writerow(["candidate", "metric", "value"])
         for name, candidate in evaluation.candidates.items():
-            for (key, part), value in flat(candidate.metrics).items():
-                if isinstance(value, dict):
-                    for inner, number in finite(value).items():
-                        empty = number is None
-                        writer.writerow([name, f"{key}.{part}.{inner}", "" if empty else number])
-                    continue
+            for key, value in flat(candidate.metrics).items():
                 if isinstance(value, list | tuple):
                     continue  # histograms are in metrics.json
                 exists = not isinstance(value, float) or math.isfinite(value)
-                writer.writerow([name, f"{key}.{part}" if part else key, value if exists else ""])
+                figure = ".".join(part for part in key if part)
+                writer.writerow([name, figure, value if exists and value is not None else ""])
     return path

@@ -13,19 +13,19 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
+from SyntheticCTEvalLib.evaluation.quantities import (
+    HIGHER,
+    ZERO,
+    Quantity,
+    flat,
+    is_finite,
+    printed,
+    quantities_of,
+)
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS
 
 from . import charts, dvh_section, pictures, planes
-from .quantities import (
-    HIGHER,
-    ZERO,
-    describe,
-    flat,
-    is_finite,
-    position,
-    printed,
-)
 
 TEMPLATE = "report.html"
 
@@ -88,16 +88,12 @@ def summary_rows(evaluation: Evaluation) -> list[Row]:
 
     Values that print alike are equally good; nothing is marked where nothing is compared.
     """
-    values = [flat(candidate.metrics) for candidate in evaluation.candidates.values()]
-    present = list(dict.fromkeys(key for metrics in values for key in metrics))
-    order = sorted(present, key=position)
-    rows = []
-    for key in order:
-        found = [metrics.get(key) for metrics in values]
-        if not any(isinstance(v, int | float) and not isinstance(v, bool) for v in found):
-            continue
-        rows.append(_row(key, found))
-    return rows
+    entries = [candidate.metrics for candidate in evaluation.candidates.values()]
+    values = [flat(entry) for entry in entries]
+    return [
+        _row(key, quantity, [own.get(key) for own in values])
+        for key, quantity in quantities_of(entries).items()
+    ]
 
 
 def definitions_of(evaluation: Evaluation, rows: list[Row]) -> list[tuple[str, str]]:
@@ -108,8 +104,7 @@ def definitions_of(evaluation: Evaluation, rows: list[Row]) -> list[tuple[str, s
     return [(key, known[key]) for key in order]
 
 
-def _row(key: tuple[str, str], values: list[Any]) -> Row:
-    described = describe(key)
+def _row(key: tuple[str, ...], described: Quantity, values: list[Any]) -> Row:
     digits, better = described.digits, described.better
     row = Row(key[0], described.label, described.unit, better)
     cells = [printed(value, digits) for value in values]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from SyntheticCTEvalLib.evaluation.quantities import (
+    QUANTITIES,
+    flat,
+    is_number,
+    quantities_of,
+)
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
@@ -12,55 +17,28 @@ from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 DIGITS = 4
 DOSE_FIGURES = ("D98", "D95", "D50", "D2", "Dmean", "V95%")
 
-LABELS = {
-    "mae_image": "MAE, whole image (HU)",
-    "mae_body": "MAE, body (HU)",
-    "me_image": "Mean error, whole image (HU)",
-    "me_body": "Mean error, body (HU)",
-    "rmse_image": "RMSE, whole image (HU)",
-    "rmse_body": "RMSE, body (HU)",
-    "psnr_image": "PSNR, whole image (dB)",
-    "psnr_body": "PSNR, body (dB)",
-    "ssim": "SSIM, whole image",
-    "ssim_body": "SSIM, body",
-    "ssim_3d": "SSIM in 3D, whole image",
-    "ssim_3d_body": "SSIM in 3D, body",
-    "ms_ssim": "MS-SSIM, whole image",
-    "ms_ssim_body": "MS-SSIM, body",
-    "dsc_body": "DSC of the body contour",
-    "hd95_body": "95 % Hausdorff distance of the body contour (mm)",
-    "dsc_bone": "DSC of the bones",
-    "msd_bone": "Mean surface distance of the bones (mm)",
-    "hd95_bone": "95 % Hausdorff distance of the bones (mm)",
-    "hu_histogram": "HU histogram",
-    "tissue_mae": "MAE, {} (HU)",
-    "background_hu": "Around the patient, where air is -1000 (HU)",
-    "coverage_body_percent": "Body covered by all candidates (%)",
-    "gpr": "Gamma pass rate above {} % of the prescription (%)",
-}
-"""How the keys of metrics.json are called in the table; others appear under their own name."""
-
 
 def metrics_columns(evaluation: Evaluation) -> dict[str, list]:
     """Return the figures: what is measured, then one column a candidate; NaN where there is none.
 
     Dose-volume figures are in :func:`dose_volume_columns`.
     """
-    measured = {
-        name: _flat({key: value for key, value in result.metrics.items() if key != "dvh"})
-        for name, result in evaluation.candidates.items()
+    entries = {name: result.metrics for name, result in evaluation.candidates.items()}
+    told = quantities_of(entries.values())
+    columns: dict[str, list] = {
+        "Metric": [q.label + (f" ({q.unit})" if q.unit else "") for q in told.values()]
     }
-    rows = list(dict.fromkeys(key for values in measured.values() for key in values))
-    columns: dict[str, list] = {"Metric": rows}
-    for name, values in measured.items():
-        columns[name] = [round(values.get(row, float("nan")), DIGITS) for row in rows]
+    for name, entry in entries.items():
+        values = flat(entry)
+        found = [values.get(key) for key in told]
+        columns[name] = [round(v, DIGITS) if is_number(v) else float("nan") for v in found]
     return columns
 
 
 def definition_columns(evaluation: Evaluation) -> dict[str, list[str]]:
     """Return the definitions table by column; the notes of the evaluation are its last rows."""
     rows = [
-        (LABELS.get(key, key).replace("{}", "..."), text)
+        (QUANTITIES[key].label if key in QUANTITIES else key, text)
         for key, text in evaluation.definitions.items()
     ]
     rows += [("Note", note) for note in evaluation.notes]
@@ -116,16 +94,3 @@ def hot_spot_columns(spots: Mapping[str, list[HotSpot]]) -> dict[str, list]:
 
 def _ranked(spots: list[HotSpot]) -> list[tuple[int, HotSpot]]:
     return list(enumerate(spots, start=1))
-
-
-def _flat(metrics: Mapping[str, Any], prefix: str = "") -> dict[str, float]:
-    """The numbers of a nested dictionary by readable name, in its order."""
-    flat: dict[str, float] = {}
-    for key, value in metrics.items():
-        path = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{path} ")
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            group, _, rest = path.partition(" ")
-            flat[LABELS.get(group, path).format(rest)] = float(value)
-    return flat

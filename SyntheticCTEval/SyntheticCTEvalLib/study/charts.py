@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import CohortPictures
+from SyntheticCTEvalLib.evaluation.quantities import HIGHER, LOWER, describe
 from SyntheticCTEvalLib.report.planes import Picture, figure_png, new_figure, short
-from SyntheticCTEvalLib.report.quantities import HIGHER, LOWER, describe
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 from .comparison import CONFIRMATORY, CohortComparison, printed_p

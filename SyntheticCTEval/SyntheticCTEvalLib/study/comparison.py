@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from SyntheticCTLib.basics.outputs import staged_file
 
-from SyntheticCTEvalLib.report.quantities import (
+from SyntheticCTEvalLib.evaluation.quantities import (
     HIGHER,
     LOWER,
     ZERO,

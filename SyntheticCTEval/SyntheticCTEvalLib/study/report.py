@@ -16,9 +16,9 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
 from SyntheticCTEvalLib.cohort.records import METRICS, Cohort, CohortPictures, PatientRecord
+from SyntheticCTEvalLib.evaluation.quantities import finite
 from SyntheticCTEvalLib.report.page import origin_facts, template_environment
 from SyntheticCTEvalLib.report.planes import Picture
-from SyntheticCTEvalLib.report.quantities import finite
 
 from . import charts, figures
 from .comparison import (

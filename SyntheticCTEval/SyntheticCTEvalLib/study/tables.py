@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 from SyntheticCTLib.basics.outputs import staged_file
 
-from SyntheticCTEvalLib.report.quantities import HIGHER, describe, printed
+from SyntheticCTEvalLib.evaluation.quantities import HIGHER, describe, printed
 
 from .comparison import CONFIRMATORY, CohortComparison, printed_p
-from .values import TABLES, CohortValues, Key, key_text
+from .values import CohortValues, Key, key_text
 
 TITLES = {
     1: "Image similarity between true CT and candidates",
@@ -95,7 +95,7 @@ def make_table(
         return None
     tests = {(t.key, t.candidate): t for t in comparisons if t.family == CONFIRMATORY}
     table = Table(number, TITLES[number], values.patients, values.baseline, [])
-    table.keys = [name for name in TABLES[number] if any(key[0] == name for key in keys)]
+    table.keys = list(dict.fromkeys(key[0] for key in keys))
     uneven = []
     for key in keys:
         rows = [

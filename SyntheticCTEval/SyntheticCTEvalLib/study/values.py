@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import Cohort
+from SyntheticCTEvalLib.evaluation.quantities import describe, flat, is_finite, position
 from SyntheticCTEvalLib.report.charts import colours_of
-from SyntheticCTEvalLib.report.quantities import describe, flat, is_finite, position
 
 Key = tuple[str, ...]
 """Path into a candidate's entry of metrics.json; the second part is "" where there is none."""
+
+_RATES = ("gpr", "gpr_criteria")
 
 TABLES: dict[int, tuple[str, ...]] = {
     1: ("ssim", "mae_image", "mae_body"),
@@ -32,6 +34,8 @@ class CohortValues:
         baseline: candidate that the others are compared with; "" where there is none.
         colours: by candidate, as in the patients' reports.
         prescription_gy: prescription of all patients; None where it differs or is not known.
+        criterion: name of the gamma criterion that gpr is of; "" where patients differ, which
+            have no gpr here then, but gpr_criteria.
         keys: figures that any patient has, in the order in which they are printed.
     """
 
@@ -40,6 +44,7 @@ class CohortValues:
     baseline: str
     colours: dict[str, str]
     prescription_gy: float | None
+    criterion: str
     keys: list[Key]
     _numbers: dict[tuple[str, Key], np.ndarray] = field(repr=False, default_factory=dict)
 
@@ -50,9 +55,16 @@ class CohortValues:
         names = list(dict.fromkeys(name for entry in entries for name in entry))
         baseline = cohort.baseline if cohort.baseline in names else ""
         numbers: dict[tuple[str, Key], np.ndarray] = {}
+        firsts = {
+            next(iter(metrics["gpr_criteria"]))
+            for entry in entries
+            for metrics in entry.values()
+            if metrics.get("gpr_criteria")
+        }
+        criterion = firsts.pop() if len(firsts) == 1 else ""
         for row, entry in enumerate(entries):
             for name, metrics in entry.items():
-                for key, value in _scalars(metrics).items():
+                for key, value in _scalars(metrics, criterion).items():
                     numbers.setdefault((name, key), np.full(len(entries), np.nan))[row] = value
         keys = list(dict.fromkeys(key for _, key in numbers))
         found = {record.metrics.get("prescription_gy") for record in cohort.patients}
@@ -62,6 +74,7 @@ class CohortValues:
             baseline=baseline,
             colours=colours_of(names),
             prescription_gy=found.pop() if len(found) == 1 else None,
+            criterion=criterion,
             keys=sorted(keys, key=position),
             _numbers=numbers,
         )
@@ -73,13 +86,17 @@ class CohortValues:
 
     def table_keys(self, number: int) -> list[Key]:
         """Return the figures of one of the paper's tables that any patient has."""
-        keys = [key for name in TABLES[number] for key in self.keys if key[0] == name]
-        return sorted(keys, key=lambda key: (TABLES[number].index(key[0]), _cutoff(key)))
+        names = TABLES[number]
+        if number == 2 and not any(key[0] == "gpr" for key in self.keys):
+            names = ("gpr_criteria",)
+        keys = [key for key in self.keys if key[0] in names]
+        return sorted(keys, key=lambda key: (names.index(key[0]), key[1:-1], _cutoff(key)))
 
     def label(self, key: Key) -> str:
         """Return the name of a figure, the dose of a gamma cutoff with it where it is known."""
-        label = describe(key).label
-        if key[0] == "gpr" and self.prescription_gy:
+        named = ("gpr_criteria", self.criterion, *key[1:])
+        label = describe(named if key[0] == "gpr" and self.criterion else key).label
+        if key[0] in _RATES and self.prescription_gy:
             label += f" ({_cutoff(key) / 100 * self.prescription_gy:g} Gy)"
         return label
 
@@ -90,19 +107,20 @@ def key_text(key: Key) -> str:
 
 
 def _cutoff(key: Key) -> float:
-    return float(key[1]) if key[0] == "gpr" else 0.0
+    return float(key[-1]) if key[0] in _RATES else 0.0
 
 
-def _scalars(metrics: dict[str, Any]) -> dict[Key, float]:
+def _scalars(metrics: dict[str, Any], criterion: str) -> dict[Key, float]:
+    """Return a candidate's figures, gpr only where all patients have it by ``criterion``."""
     found: dict[Key, float] = {}
     # Candidates are compared over what all of them cover, where that is not what each covers.
     compared = {key: value for key, value in metrics.items() if key != "common"}
     compared |= metrics.get("common", {})
+    twice = ("gpr_criteria", criterion) if criterion else ("gpr",)
     for key, value in flat(compared).items():
-        inner = value.items() if isinstance(value, dict) else [(None, value)]
-        for last, number in inner:
-            # None is how metrics.json has a figure that does not exist.
-            if number is None or is_finite(number) or isinstance(number, float):
-                whole = key if last is None else (*key, last)
-                found[whole] = float(number) if is_finite(number) else float("nan")
+        if key[: len(twice)] == twice and metrics.get("gpr_criteria"):
+            continue
+        # None is how metrics.json has a figure that does not exist.
+        if value is None or is_finite(value) or isinstance(value, float):
+            found[key] = float(value) if is_finite(value) else float("nan")
     return found

@@ -22,7 +22,7 @@ from SyntheticCTEvalLib.cohort.patient import CohortSettings, _evaluation_settin
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
 from SyntheticCTEvalLib.cohort.run import run_cohort
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import Progress
@@ -103,8 +103,21 @@ def test_only_what_is_missing_or_changed_is_done_again(manifest, evaluated):
     assert run(manifest, evaluated) == []
     manifest.write_text(manifest.read_text().replace("b/mr.nrrd,45", "b/mr.nrrd,50"))
     assert run(manifest, evaluated) == ["b"]
-    assert run(manifest, evaluated, settings=CohortSettings(registration="none")) == ["a", "b", "c"]
-    assert run(manifest, evaluated, settings=CohortSettings(registration="none", device="cpu")) == []
+    assert run(
+        manifest,
+        evaluated,
+        settings=CohortSettings(evaluation=EvaluationSettings(registration="none")),
+    ) == ["a", "b", "c"]
+    assert (
+        run(
+            manifest,
+            evaluated,
+            settings=CohortSettings(
+                evaluation=EvaluationSettings(registration="none"), device="cpu"
+            ),
+        )
+        == []
+    )
     assert run(manifest, evaluated, redo=True) == ["a", "b", "c"]
     assert {path.name for path in out.iterdir()} == {"a", "b", "c"}
 
@@ -122,25 +135,26 @@ def test_a_study_takes_the_criteria_of_an_evaluation(manifest, monkeypatch):
         assert main(["cohort", str(manifest), "--output", "out", *options]) == 2
         return settings[-1]
 
-    assert asked().gamma == EvaluationSettings().criteria(None)
+    assert asked().evaluation == EvaluationSettings()
     options = ["--dose-percent", "2", "--distance-mm", "3", "--cutoffs", "20,90", "--local"]
     found = asked(*options, "--gamma-cap", "1.5", "--gamma-engine", "pymedphys", "--no-end-caps")
     expected = GammaCriteria(2, 3, local=True, cutoffs_percent=(20, 90), cap=1.5)
-    assert found.gamma == expected and found.gamma_engine == "pymedphys" and not found.end_caps
+    assert not found.end_caps
     entry = PatientEntry("a", manifest.parent / "a" / "ct", {}, prescription_gy=45.0)
     judged = _evaluation_settings(entry, found)
-    assert judged.criteria(45.0) == replace(expected, normalization_gy=45.0)
+    assert judged.gamma_criteria(45.0) == (replace(expected, normalization_gy=45.0),)
     assert judged.gamma_engine == "pymedphys"
 
 
 def test_other_criteria_mean_again(manifest, evaluated):
-    def settings(**gamma):
-        return CohortSettings(gamma=GammaCriteria(**gamma))
+    def settings(**changed):
+        return CohortSettings(evaluation=EvaluationSettings(**changed))
 
     run(manifest, evaluated, settings=settings())
-    for gamma in ({"dose_percent": 2}, {"distance_mm": 2}, {"local": True}, {"cap": 3}):
-        assert run(manifest, evaluated, settings=settings(**gamma)) == ["a", "b", "c"]
-        assert run(manifest, evaluated, settings=settings(**gamma)) == []
+    criteria = [(Criterion(2, 1),), (Criterion(1, 2),), (Criterion(1, 1, local=True),)]
+    for changed in [*({"criteria": c} for c in criteria), {"gamma_cap": 3}]:
+        assert run(manifest, evaluated, settings=settings(**changed)) == ["a", "b", "c"]
+        assert run(manifest, evaluated, settings=settings(**changed)) == []
     assert run(manifest, evaluated, settings=settings(cutoffs_percent=(20, 90))) == ["a", "b", "c"]
     assert run(manifest, evaluated, settings=CohortSettings(end_caps=False)) == ["a", "b", "c"]
     assert run(manifest, evaluated, settings=CohortSettings(end_caps=False)) == []
@@ -176,7 +190,7 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     (manifest.parent / "c" / "mrcat.nrrd").unlink()
     progress = Recorder()
     cohort = run_cohort(manifest, out, workers=1, progress=progress)
-    assert cohort.registered and cohort.origin["options"]["registration"]
+    assert cohort.registered and cohort.origin["options"]["register"]
     assert cohort.origin["inputs"]["manifest"]["sha256"] == content_hash(manifest)
     assert list(cohort.failed) == ["b", "c"]
     assert cohort.failed["b"] == "ValueError: no luck"

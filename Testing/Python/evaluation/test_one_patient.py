@@ -266,7 +266,7 @@ def evaluate_images(ct, candidate):
     [
         ({"prescription_gy": 0}, "prescription is 0 Gy"),
         ({"prescription_gy": math.nan}, "prescription is nan Gy"),
-        ({"distance_mm": 0}, "distance in mm"),
+        ({"criteria": ()}, "No gamma criterion"),
         ({"cutoffs_percent": (110,)}, "cutoffs"),
     ],
 )

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import read_evaluation
+from SyntheticCTEvalLib.gamma.criteria import Criterion
 from SyntheticCTEvalLib.report.dvh_table import DOSE, dvh_columns
 from SyntheticCTEvalLib.report.folder import documents_in, write_evaluation
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -45,7 +46,9 @@ def evaluated():
         doses={"sCT of T2 (synthetic)": dose * 1.03},
         structures=structures,
         mr=sitk.Cast(ct + 1000, sitk.sitkUInt16),
-        settings=EvaluationSettings(registration="none", target="PTV Ü", distance_mm=2.0),
+        settings=EvaluationSettings(
+            registration="none", target="PTV Ü", criteria=(Criterion(1, 2),)
+        ),
     )
 
 

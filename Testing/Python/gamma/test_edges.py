@@ -7,7 +7,7 @@ import pytest
 import SimpleITK as sitk
 from doses import dose_image, gamma_of, smooth_dose
 from scipy.spatial.transform import Rotation
-from SyntheticCTEvalLib.gamma.comparison import compare_doses, gamma_definition
+from SyntheticCTEvalLib.gamma.comparison import compare_doses, gamma_definitions
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.gamma.engines import ENGINES, compute_gamma
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress
@@ -174,9 +174,9 @@ def test_warnings_and_definitions_name_the_candidate():
     dose = dose_image(smooth_dose(5) + 5)
     progress = NotedProgress(SILENT)
     both = {"whole": dose, "part": dose[:, :6, :]}
-    found = compare_doses(dose, both, GammaCriteria(2, 2), dict.fromkeys(both), progress=progress)
+    found = compare_doses(dose, both, [GammaCriteria(2, 2)], dict.fromkeys(both), progress=progress)
     assert len(progress.warnings) == 1
     assert progress.warnings[0].startswith("part: Gamma was evaluated for")
     whole, part = (found[name].gamma.definition for name in both)
-    assert gamma_definition(found) == f"whole: {whole}. part: {part}"
-    assert gamma_definition({"whole": found["whole"]}) == whole
+    assert gamma_definitions(found)["gpr"] == f"whole: {whole}. part: {part}"
+    assert gamma_definitions({"whole": found["whole"]})["gpr"] == whole

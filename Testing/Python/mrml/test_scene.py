@@ -219,9 +219,9 @@ def cells(node):
 def test_metrics_and_definitions_are_tables(reopened):
     metrics = cells(by_name(reopened, "Metrics"))
     assert metrics["Metric"] == [
-        "MAE, body (HU)",
-        "Gamma pass rate above 10 % of the prescription (%)",
-        "Gamma pass rate above 60 % of the prescription (%)",
+        "MAE in the body (HU)",
+        "Gamma pass rate, dose above 10 % (%)",
+        "Gamma pass rate, dose above 60 % (%)",
     ]
     assert [float(cell) for cell in metrics["sCT"]] == [10.25, 97.5, 91.25]
     assert [float(cell) for cell in metrics["MRCAT"]] == [30.25, 97.5, 91.25]

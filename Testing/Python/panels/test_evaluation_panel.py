@@ -92,6 +92,7 @@ def composite(scene, view="Red"):
 def test_the_click_gives_the_figures_of_the_core(panel):
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+    from SyntheticCTEvalLib.gamma.criteria import Criterion
 
     expected = evaluate(
         water(),
@@ -100,7 +101,7 @@ def test_the_click_gives_the_figures_of_the_core(panel):
         doses={NAME: dose(1.002, hot=True), "MRCAT": dose(0.99)},
         structures={"PTV": target(), "block": water() > -500},
         settings=EvaluationSettings(
-            registration="none", prescription_gy=45, dose_percent=2, distance_mm=2
+            registration="none", prescription_gy=45, criteria=(Criterion(2, 2),)
         ),
     )
     nodes = nodes_of(panel)
@@ -123,14 +124,14 @@ def test_the_click_gives_the_figures_of_the_core(panel):
 
 def test_the_tables_show_the_evaluation(panel):
     figures = {row[0]: row[1:] for row in cells(panel.ui.metricsTableView)}
-    assert [float(cell) for cell in figures["MAE, body (HU)"]] == [12, 30]
-    rate = [float(c) for c in figures["Gamma pass rate above 10 % of the prescription (%)"]]
+    assert [float(cell) for cell in figures["MAE in the body (HU)"]] == [12, 30]
+    rate = [float(c) for c in figures["Gamma pass rate 2 %/2 mm, dose above 10 % (%)"]]
     assert 90 < rate[0] < 100 == rate[1]
     structures = cells(panel.ui.doseVolumeTableView)
     assert [row[:2] for row in structures][:3] == [["PTV", "CT"], ["PTV", NAME], ["PTV", "MRCAT"]]
     assert [row[0] for row in cells(panel.ui.hotSpotsTableView)] == [NAME, NAME]
     definitions = {row[0]: row[1] for row in cells(panel.ui.definitionsTableView)}
-    assert "2 %" in definitions["Gamma pass rate above ... % of the prescription (%)"]
+    assert "2 %" in definitions["Gamma pass rate"]
 
 
 def test_the_gamma_map_lies_over_the_ct_and_inputs_are_left_alone(session, panel):

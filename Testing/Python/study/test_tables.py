@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -210,3 +211,26 @@ def test_many_patients_stand_in_blocks(tmp_path):
     values = CohortValues.of_cohort(_cohort(tmp_path, rows))
     table = make_table(1, values, compare_cohort(values))
     assert list(table.blocks()) == [(0, 10), (10, 20), (20, 23)]
+
+
+def test_pass_rates_of_other_criteria_are_never_mixed():
+    def entry(criterion, rate):
+        return {"gpr": {"10": rate}, "gpr_criteria": {criterion: {"10": rate}}}
+
+    def values(*criteria):
+        records = [
+            PatientRecord(f"p{n}", Path(), {"candidates": {"sCT": entry(c, 90.0 + n)}})
+            for n, c in enumerate(criteria)
+        ]
+        return CohortValues.of_cohort(Cohort(records))
+
+    same = values("1%/1mm", "1%/1mm")
+    assert same.table_keys(2) == [("gpr", "10")] and same.of("sCT", ("gpr", "10")).tolist() == [
+        90,
+        91,
+    ]
+    assert same.label(("gpr", "10")) == "Gamma pass rate 1 %/1 mm, dose above 10 %"
+    mixed = values("1%/1mm", "2%/2mm")
+    keys = [("gpr_criteria", "1%/1mm", "10"), ("gpr_criteria", "2%/2mm", "10")]
+    assert mixed.table_keys(2) == keys and ("gpr", "10") not in mixed.keys
+    assert np.isnan(mixed.of("sCT", keys[0])).tolist() == [False, True]

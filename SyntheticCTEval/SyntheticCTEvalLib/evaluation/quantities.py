@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import TISSUES
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
@@ -44,6 +46,8 @@ QUANTITIES: dict[str, Quantity] = {
     "hd95_bone": Quantity("95 % Hausdorff distance of the bones", "mm", 1, LOWER),
     "tissue_mae": Quantity("MAE in", "HU", 1, LOWER),
     "gpr": Quantity("Gamma pass rate", "%", 2, HIGHER),
+    "gpr_criteria": Quantity("Gamma pass rate, each criterion", "%", 2, HIGHER),
+    "gpr_structures": Quantity("Gamma pass rate, each structure", "%", 2, HIGHER),
     "ssim_mr": Quantity("SSIM against the MR, unregistered", "", 4, HIGHER),
     "dsc_body_mr": Quantity("Dice of the body contour against the MR, unregistered", "", 4, HIGHER),
     "background_hu": Quantity("Around the patient, where air is -1000", "HU", 0),
@@ -69,18 +73,22 @@ _TISSUE_NAMES = {
 }
 
 
+_OF_STRUCTURES = ("dvh", "gpr_structures")
+
+
 def describe(key: tuple[str, ...]) -> Quantity:
     """Return how the quantity at ``key`` is told.
 
     Args:
-        key: path into a candidate's entry of metrics.json: ("mae_body", ""), ("gpr", "10") or
+        key: path into a candidate's entry of metrics.json: ("mae_body", ""), ("gpr", "10"),
+            ("gpr_criteria", "2%/2mm", "10"), ("gpr_structures", "bladder", "2%/2mm") or
             ("dvh", "bladder", "D95_difference"); the second part is "" where there is none.
     """
-    name, part = key[:2]
-    if name == "dvh" and len(key) > 2:
-        return _describe_dvh(part, key[2])
+    name, part, *rest = (*key, "") if len(key) < 2 else key
+    if name == "dvh" and rest:
+        return _describe_dvh(part, rest[0])
     if name == "common":
-        inner = describe((part, key[2] if len(key) > 2 else ""))
+        inner = describe((part, *(rest or [""])))
         return replace(inner, label=f"{inner.label}, where all candidates cover")
     found = QUANTITIES.get(name, Quantity(name.replace("_", " ")))
     label = found.label
@@ -88,9 +96,32 @@ def describe(key: tuple[str, ...]) -> Quantity:
         label = f"{label} {_TISSUE_NAMES.get(part, part)}"
     elif name == "gpr":
         label = f"{label}, dose above {part} %"
+    elif name == "gpr_criteria" and rest:
+        label = f"{QUANTITIES['gpr'].label} {spaced(part)}, dose above {rest[0]} %"
+    elif name == "gpr_structures" and rest:
+        label = f"{QUANTITIES['gpr'].label} {spaced(rest[0])} in {part}"
     elif part:
         label = f"{label}, {part}"
     return Quantity(label, found.unit, found.digits, found.better)
+
+
+def quantities_of(entries: Iterable[dict[str, Any]]) -> dict[tuple[str, ...], Quantity]:
+    """Return the numbers of candidates' entries in the order in which they are printed.
+
+    Gamma pass rates carry the name of their criterion, and stand here once. Those of structures
+    are left out: they have tables of their own.
+    """
+    entries = list(entries)
+    numbers = [flat(entry) for entry in entries]
+    first = next((next(iter(e["gpr_criteria"])) for e in entries if e.get("gpr_criteria")), "")
+    found: dict[tuple[str, ...], Quantity] = {}
+    for key in sorted(dict.fromkeys(key for own in numbers for key in own), key=position):
+        again = key[:2] == ("gpr_criteria", first) or "gpr_criteria" in key[1:]
+        if key[0] in _OF_STRUCTURES or again or not any(is_number(own.get(key)) for own in numbers):
+            continue
+        named = ("gpr_criteria", first, *key[1:])
+        found[key] = describe(named if key[0] == "gpr" and first else key)
+    return found
 
 
 def position(key: tuple[str, ...]) -> tuple[int, int]:
@@ -101,12 +132,16 @@ def position(key: tuple[str, ...]) -> tuple[int, int]:
     return names.index(name) if name in names else len(names), within
 
 
-def flat(metrics: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return metrics by (key, part); part is "" but for quantities that hold several."""
-    values: dict[tuple[str, str], Any] = {}
+def flat(metrics: dict[str, Any]) -> dict[tuple[str, ...], Any]:
+    """Return metrics by path, as :func:`describe` takes it; lists stay whole.
+
+    The second part is "" but for quantities that hold several values.
+    """
+    values: dict[tuple[str, ...], Any] = {}
     for key, value in metrics.items():
         if isinstance(value, dict):
-            values |= {(key, str(part)): inner for part, inner in value.items()}
+            for path, inner in flat(value).items():
+                values[(key, *(part for part in path if part))] = inner
         else:
             values[key, ""] = value
     return values
@@ -125,9 +160,14 @@ def finite(value: Any) -> Any:
     return value
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether ``value`` is a number, NaN and infinity as well (true and false are none)."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def is_finite(value: Any) -> bool:
-    """Tell whether ``value`` is a finite number (true and false are none)."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether ``value`` is a finite number."""
+    return is_number(value) and math.isfinite(value)
 
 
 def printed(value: Any, digits: int) -> str:
