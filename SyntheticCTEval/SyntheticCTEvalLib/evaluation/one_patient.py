@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
@@ -38,13 +36,8 @@ from SyntheticCTEvalLib.placement.coverage import (
     completed,
     coverage_of,
 )
-from SyntheticCTEvalLib.placement.place import (
-    Placed,
-    Placement,
-    place_by_mr,
-    place_candidates,
-)
-from SyntheticCTEvalLib.placement.ways import BY_MR, MR, place_definition, told_way
+from SyntheticCTEvalLib.placement.place import Placed
+from SyntheticCTEvalLib.placement.ways import place_definition
 from SyntheticCTEvalLib.structures.dvh import (
     DVH_DEFINITIONS,
     StructureDvhs,
@@ -53,6 +46,7 @@ from SyntheticCTEvalLib.structures.dvh import (
 )
 from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
+from .placing import laid_on_ct, registration_of
 from .results import CandidateResult, Evaluation, Moved
 from .same_inputs import warn_of_same_inputs
 from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
@@ -93,13 +87,12 @@ def evaluate(
     progress = NotedProgress(progress)
     require_hu(ct, "true CT", progress)
     _name_look_alikes(candidates, progress)
-    _require_mr(candidates, mr, settings)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
     body = _body(ct, progress)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
 
-    placement = _placed(ct, candidates, mr, settings, progress)
+    placement = laid_on_ct(ct, candidates, mr, settings, progress)
     placed = placement.candidates
     coverage = coverage_of(ct, body, placed, region, progress)
     bent, mr_bent = bending_figures(placement, body, progress)
@@ -134,9 +127,7 @@ def evaluate(
         },
         dose_ct=given.reference if given else None,
         mr=mr,
-        mr_registered=placement.mr and placement.mr.volume,
-        mr_moved=placement.mr and _moved(placement.mr),
-        registration=_told_registration(settings, mr_bent),
+        **registration_of(placement, settings, mr_bent),
         histograms=histograms,
         structures=structures,
         target=target,
@@ -158,46 +149,6 @@ def _name_look_alikes(candidates: Mapping[str, sitk.Image], progress: Progress) 
     for note in (look_alike_note(name, image) for name, image in candidates.items()):
         if note:
             progress.warn(note)
-
-
-def _placed(
-    ct: sitk.Image,
-    candidates: Mapping[str, sitk.Image],
-    mr: sitk.Image | None,
-    settings: EvaluationSettings,
-    progress: Progress,
-) -> Placement:
-    way = settings.registration
-    if settings.registration_by != BY_MR:
-        return place_candidates(ct, candidates, way=way, progress=progress)
-    return place_by_mr(ct, mr, candidates, way=way, progress=progress)
-
-
-def _require_mr(
-    candidates: Mapping[str, sitk.Image], mr: sitk.Image | None, settings: EvaluationSettings
-) -> None:
-    if settings.registration_by != BY_MR:
-        return
-    if mr is None:
-        raise SyntheticCTError(
-            "The registration is to be found between MR and CT, but there is no MR: give the MR, "
-            "or register each candidate by itself (registration by candidate)."
-        )
-    for name in candidates:
-        if name.lower() == MR.lower():
-            raise SyntheticCTError(
-                f"A candidate is called {name}, as the registered MR is among the results: give it "
-                "another name."
-            )
-
-
-def _moved(placed: Placed) -> Moved:
-    return Moved(placed.original, placed.registration)
-
-
-def _told_registration(settings: EvaluationSettings, mr_bent: dict[str, float]) -> dict[str, Any]:
-    told = told_way(settings.registration, settings.registration_by)
-    return told | ({"mr": mr_bent} if mr_bent else {})
 
 
 def _image(
@@ -226,7 +177,7 @@ def _image(
         metrics["common"] = {key: value for key, value in common.items() if np.isscalar(value)}
     difference = marked_difference(placed.volume, ct, covered)
     return CandidateResult(
-        name, placed.volume, difference, own_body, metrics=metrics, moved=_moved(placed)
+        name, placed.volume, difference, own_body, metrics=metrics, moved=Moved(placed.original, placed.registration)
     )
 
 

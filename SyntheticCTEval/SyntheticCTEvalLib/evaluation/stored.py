@@ -39,7 +39,8 @@ _DVH_NUMBERS = ("volume_cm3", "outside_percent", "mean_gy", "min_gy", "max_gy")
 def maps_of(evaluation: Evaluation) -> Iterator[tuple[str, sitk.Image]]:
     """Yield name and image of every map that is written for people.
 
-    registered_MR (where it carried the candidates, no unit), registered_NAME (HU), difference_NAME (int16, whole HU, -32768 where there is none),
+    registered_MR (no unit; where it carried the candidates), registered_NAME (HU),
+    difference_NAME (int16, whole HU, -32768 where there is none),
     dose_CT and dose_NAME (float32 Gy), dose_difference_NAME (float32 Gy, -1000 where there is
     none), gamma_NAME (float32, -1 where not evaluated).
     """
