@@ -177,7 +177,12 @@ def _image(
         metrics["common"] = {key: value for key, value in common.items() if np.isscalar(value)}
     difference = marked_difference(placed.volume, ct, covered)
     return CandidateResult(
-        name, placed.volume, difference, own_body, metrics=metrics, moved=Moved(placed.original, placed.registration)
+        name,
+        placed.volume,
+        difference,
+        own_body,
+        metrics=metrics,
+        moved=Moved(placed.original, placed.registration),
     )
 
 

@@ -12,7 +12,6 @@ from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
 from SyntheticCTEvalLib.evaluation.results import Evaluation, Moved
 from SyntheticCTEvalLib.placement.ways import MR
 
-from .pictures import CT_WINDOW
 from .planes import (
     MISSING_COLOUR,
     WIDTH_INCH,
@@ -33,8 +32,10 @@ if TYPE_CHECKING:
 SQUARE_MM = 25.0
 """Side of a square of the checkerboard."""
 BONE_HU = 200
+WINDOW_HU = (-250, 400)
+"""Narrower than that of the anatomy, so that fat and muscle stand apart."""
 SHOWN = ("Axial", "Sagittal")
-TALLEST_INCH = 4.0
+TALLEST_INCH = 3.0
 LEFT, TOP, GAP = 0.36, 0.34, 0.07  # inches
 
 
@@ -61,27 +62,30 @@ def _picture(
     figures: Mapping[str, Any],
 ) -> Picture:
     planes = [plane for plane in planes if plane.name in SHOWN]
+    what = f"the {MR}" if moved is evaluation.mr_moved else name
     steps = _steps(moved)
     sheet = _Sheet(planes, list(steps))
-    hu = colour_scale("gray", *CT_WINDOW)
+    hu = colour_scale("gray", *WINDOW_HU)
     bones = sitk.Cast(evaluation.ct, sitk.sitkFloat32)
     body = sitk.Cast(evaluation.body, sitk.sitkFloat32)
     for row, plane in enumerate(planes):
-        true = plane.sample(evaluation.ct, np.nan)
-        outlines = ((plane.sample(body, 0), 0.5), (plane.sample(bones, HU_OUTSIDE), BONE_HU))
+        true, inside = plane.sample(evaluation.ct, np.nan), plane.sample(body, 0)
+        outlines = ((inside, 0.5), (plane.sample(bones, HU_OUTSIDE), BONE_HU))
         found = [_on(plane, moved.original, transform) for transform in steps.values()]
-        scale = _mr_scale(found) if name == MR else hu
+        scale = _mr_scale(found) if moved is evaluation.mr_moved else hu
         for column, values in enumerate(found):
-            sheet.paint(row, column, true, hu, values, scale)
+            sheet.paint(row, column, (true, hu), (values, scale))
+            sheet.dots(row, column, inside > 0.5)
             for mask, level in outlines:
                 sheet.outline(row, column, mask, level)
     after = ", then ".join(title.lower() for title in list(steps)[1:])
     return Picture(
-        f"Registration of {name}" if after else f"{name} on the true CT, not registered",
-        f"Squares of {name} (with a dot) between squares of the true CT (without); edges go on "
-        "from square to square where both agree. Lines: body and bones "
-        f"({BONE_HU} HU) of the true CT, in all squares. {_told(figures)}",
-        f"Checkerboards of the true CT and {name} on an axial and a sagittal plane, before "
+        f"Registration of {what}" if after else f"{name} on the true CT, not registered",
+        f"Squares of {what} (with a dot) between squares of the true CT (without); where both "
+        "agree, edges go on from square to square. White lines: edges of the body and the bones "
+        f"({BONE_HU} HU) of the true CT, drawn over the squares of {what}. CT numbers from "
+        f"{WINDOW_HU[0]} to {WINDOW_HU[1]} HU; grey is outside the field of view. {_told(figures)}",
+        f"Checkerboards of the true CT and {what} on an axial and a sagittal plane, before "
         f"registration{' and after: ' + after if after else ''}.",
         sheet.png(),
     )
@@ -156,40 +160,46 @@ class _Sheet:
         self,
         row: int,
         column: int,
-        true: np.ndarray,
-        true_scale: ScalarMappable,
-        values: np.ndarray,
-        scale: ScalarMappable,
+        true: tuple[np.ndarray, ScalarMappable],
+        other: tuple[np.ndarray, ScalarMappable],
     ) -> None:
-        """Paint squares of ``true`` and of ``values`` (row, column) by turns."""
-        axes, plane = self.axes[row][column], self.planes[row]
-        step = plane.grid.GetSpacing()[0]
-        rows, columns = ((np.arange(n) * step // SQUARE_MM).astype(int) for n in true.shape)
-        own = (rows[:, None] + columns[None, :]) % 2 == 1
-        hidden = np.ma.masked_where(own | np.isnan(true), true)
-        paint_panel(axes, hidden, true_scale, 1.0, MISSING_COLOUR)
-        paint_panel(axes, np.ma.masked_where(~own | np.isnan(values), values), scale, 1.0, None)
-        side = SQUARE_MM / step
-        starts = [
-            (j * side, i * side)
-            for i in range(rows[-1] + 1)
-            for j in range(columns[-1] + 1)
-            if (i + j) % 2 == 1
-        ]
-        x, y = np.array(starts).T + 0.12 * side
-        axes.plot(x, y, "o", markersize=2.2, color="white", markeredgecolor="black", mew=0.5)
-        axes.set_xlim(-0.5, true.shape[1] - 0.5)
-        axes.set_ylim(true.shape[0] - 0.5, -0.5)
-        if not axes.texts:
-            draw_letters(axes, plane.letters)
+        """Paint squares of the true CT and of another by turns: values (row, column), colours."""
+        axes = self.axes[row][column]
+        own = self._squares(row, true[0].shape) % 2 == 1
+        ground = MISSING_COLOUR
+        for (values, scale), hidden in ((true, own), (other, ~own)):
+            shown = np.ma.masked_where(hidden | np.isnan(values), values)
+            paint_panel(axes, shown, scale, 1.0, ground)
+            ground = None
+        draw_letters(axes, self.planes[row].letters)
+
+    def dots(self, row: int, column: int, inside: np.ndarray) -> None:
+        """Put a dot into every square of the other volume that holds some of the body."""
+        squares = self._squares(row, inside.shape)
+        side = SQUARE_MM / self.planes[row].grid.GetSpacing()[0]
+        found = [int(n) for n in np.unique(squares[inside]) if n % 2 == 1]
+        if found:
+            corners = [np.argwhere(squares == number)[0][::-1] for number in found]
+            x, y = np.array(corners).T + 0.14 * side
+            style = {"color": "white", "markeredgecolor": "black", "markersize": 2.4, "mew": 0.5}
+            self.axes[row][column].plot(x, y, "o", scalex=False, scaley=False, **style)
 
     def outline(self, row: int, column: int, values: np.ndarray, level: float) -> None:
-        """Draw the line on which ``values`` (row, column) reach ``level``, white on black."""
+        """Draw where ``values`` (row, column) reach ``level`` into the squares of the other."""
         from matplotlib import patheffects
 
         if values.min() < level < values.max():
-            drawn = self.axes[row][column].contour(values, [level], colors="white", linewidths=0.6)
-            drawn.set_path_effects([patheffects.withStroke(linewidth=1.6, foreground="black")])
+            hidden = self._squares(row, values.shape) % 2 == 0
+            values = np.ma.masked_where(hidden, values)
+            drawn = self.axes[row][column].contour(values, [level], colors="white", linewidths=0.7)
+            drawn.set_path_effects([patheffects.withStroke(linewidth=1.8, foreground="black")])
+
+    def _squares(self, row: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Number every pixel's square; even ones are the true CT's."""
+        step = self.planes[row].grid.GetSpacing()[0]
+        down, across = ((np.arange(n) * step // SQUARE_MM).astype(int) for n in shape)
+        wide = 2 * (across[-1] // 2 + 1) + 1  # odd, so that numbers alternate downwards, too
+        return down[:, None] * wide + across[None, :]
 
     def png(self) -> bytes:
         """Return the sheet as a PNG."""
