@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.volumes.grids import grid_of
 
 from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
-from SyntheticCTEvalLib.report.planes import Plane, planes_of
+from SyntheticCTEvalLib.pictures.planes import Plane, planes_of
 
 from .records import CohortPictures
 

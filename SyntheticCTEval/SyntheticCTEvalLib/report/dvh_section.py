@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.pictures.charts import LINE_STYLES, candidate_colours
+from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, Dvh
 from SyntheticCTEvalLib.structures.target import find_target
-
-from .charts import LINE_STYLES, candidate_colours
-from .planes import Picture, figure_png, new_figure, short
 
 COLUMNS = ("D98", "D95", "D50", "D2", "Dmean", "V95%")
 MOST_PANELS = 12

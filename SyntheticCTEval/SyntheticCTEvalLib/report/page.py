@@ -24,8 +24,9 @@ from SyntheticCTEvalLib.evaluation.quantities import (
 )
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS
+from SyntheticCTEvalLib.pictures import charts, maps, planes, registration
 
-from . import charts, dvh_section, pictures, planes
+from . import dvh_section
 
 TEMPLATE = "report.html"
 
@@ -157,14 +158,15 @@ def _grid(image: sitk.Image) -> str:
 
 def _sections(evaluation: Evaluation) -> list[planes.Picture]:
     cuts = planes.planes_of(evaluation)
-    found: list[planes.Picture | None] = [pictures.anatomy_picture(evaluation, cuts)]
+    found: list[planes.Picture | None] = [maps.anatomy_picture(evaluation, cuts)]
     if evaluation.candidates:
-        found += [pictures.difference_picture(evaluation, cuts), charts.error_chart(evaluation)]
+        found += [maps.difference_picture(evaluation, cuts), charts.error_chart(evaluation)]
         found.append(charts.hu_chart(evaluation))
+    found += registration.registration_pictures(evaluation, cuts)
     found += [
-        pictures.dose_picture(evaluation, cuts),
-        pictures.dose_difference_picture(evaluation, cuts),
-        pictures.gamma_picture(evaluation, cuts),
+        maps.dose_picture(evaluation, cuts),
+        maps.dose_difference_picture(evaluation, cuts),
+        maps.gamma_picture(evaluation, cuts),
         charts.gamma_chart(evaluation),
         dvh_section.dvh_chart(evaluation),
         charts.mr_chart(evaluation.histograms),

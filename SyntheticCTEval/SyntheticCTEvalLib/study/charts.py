@@ -11,7 +11,7 @@ import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import CohortPictures
 from SyntheticCTEvalLib.evaluation.quantities import HIGHER, LOWER, describe
-from SyntheticCTEvalLib.report.planes import Picture, figure_png, new_figure, short
+from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 from .comparison import CONFIRMATORY, CohortComparison, printed_p

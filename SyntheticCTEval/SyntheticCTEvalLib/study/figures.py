@@ -9,8 +9,8 @@ import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import CohortPictures
 from SyntheticCTEvalLib.evaluation.quantities import HIGHER, describe, printed
-from SyntheticCTEvalLib.report.pictures import DIFFERENCE_HU, FAILS_COLOUR
-from SyntheticCTEvalLib.report.planes import MISSING_COLOUR, Picture, colour_scale, short
+from SyntheticCTEvalLib.pictures.maps import DIFFERENCE_HU, FAILS_COLOUR
+from SyntheticCTEvalLib.pictures.planes import MISSING_COLOUR, Picture, colour_scale, short
 
 from .panels import AXIAL, CORONAL, Panels, size_of
 from .values import CohortValues, Key

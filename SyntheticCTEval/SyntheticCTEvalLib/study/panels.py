@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
-from SyntheticCTEvalLib.report.planes import (
+from SyntheticCTEvalLib.pictures.planes import (
     WIDTH_INCH,
     draw_letters,
     figure_png,

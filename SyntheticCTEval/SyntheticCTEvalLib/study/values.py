@@ -9,7 +9,7 @@ import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import Cohort
 from SyntheticCTEvalLib.evaluation.quantities import describe, flat, is_finite, position
-from SyntheticCTEvalLib.report.charts import colours_of
+from SyntheticCTEvalLib.pictures.charts import colours_of
 
 Key = tuple[str, ...]
 """Path into a candidate's entry of metrics.json; the second part is "" where there is none."""

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import read_evaluation
-from SyntheticCTEvalLib.report.planes import target_of
+from SyntheticCTEvalLib.pictures.planes import target_of
 from SyntheticCTEvalLib.structures.target import find_target
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress

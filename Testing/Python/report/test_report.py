@@ -19,15 +19,15 @@ from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria, GammaResult
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
-from SyntheticCTEvalLib.report.metrics import write_metrics, write_metrics_csv
-from SyntheticCTEvalLib.report.page import definitions_of, summary_rows, write_report
-from SyntheticCTEvalLib.report.pictures import (
+from SyntheticCTEvalLib.pictures.maps import (
     FAILS_COLOUR,
     TARGET_COLOUR,
     anatomy_picture,
     gamma_picture,
 )
-from SyntheticCTEvalLib.report.planes import planes_of
+from SyntheticCTEvalLib.pictures.planes import planes_of
+from SyntheticCTEvalLib.report.metrics import write_metrics, write_metrics_csv
+from SyntheticCTEvalLib.report.page import definitions_of, summary_rows, write_report
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE

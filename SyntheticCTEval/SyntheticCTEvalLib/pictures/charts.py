@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation.mr_histograms import HistogramSet
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 
-from .pictures import FAILS_COLOUR, with_gamma
+from .maps import FAILS_COLOUR, with_gamma
 from .planes import Picture, figure_png, new_figure, short
 
 if TYPE_CHECKING:
