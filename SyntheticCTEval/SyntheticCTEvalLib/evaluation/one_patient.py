@@ -75,13 +75,11 @@ def evaluate(
         structures: masks by name in the CT's frame, on any grids; one of them is the target.
             Every one gets dose-volume histograms.
         region: mask that limits every figure.
-        mr, histograms: shown in report and scene, not evaluated; the MR carries the candidates
-            onto the CT where ``settings.registration_by`` is "mr".
+        mr, histograms: shown, not evaluated; the MR carries candidates where settings say so.
 
     Raises:
         SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
-            region; a registration by the MR without an MR or of a candidate that does not lie in
-            the MR's space.
+            region; by the MR, no MR or a candidate that does not lie in its space.
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
@@ -95,10 +93,8 @@ def evaluate(
     placement = laid_on_ct(ct, candidates, mr, settings, progress)
     placed = placement.candidates
     coverage = coverage_of(ct, body, placed, region, progress)
-    bent, mr_bent = bending_figures(placement, body, progress)
-    results = {
-        n: _image(ct, body, n, p, coverage, bent.get(n, {}), progress) for n, p in placed.items()
-    }
+    bent = bending_figures(placement, body, progress)
+    results = {n: _image(ct, body, n, p, coverage, bent[n], progress) for n, p in placed.items()}
     given, gamma, dvhs, notes = None, {}, {}, []
     if settings.dose:
         if dose_ct is None:
@@ -127,7 +123,7 @@ def evaluate(
         },
         dose_ct=given.reference if given else None,
         mr=mr,
-        **registration_of(placement, settings, mr_bent),
+        **registration_of(placement, settings, bent),
         histograms=histograms,
         structures=structures,
         target=target,

@@ -47,15 +47,16 @@ def laid_on_ct(
 
 
 def registration_of(
-    placement: Placement, settings: EvaluationSettings, mr_bent: dict[str, float]
+    placement: Placement, settings: EvaluationSettings, bent: Mapping[str, dict[str, float]]
 ) -> dict[str, Any]:
     """Return the fields of an Evaluation that tell of its registration.
 
     Args:
-        mr_bent: figures of the MR's registration, where it carries the candidates.
+        bent: see placement.bending.bending_figures.
     """
     told = told_way(settings.registration, settings.registration_by)
-    fields: dict[str, Any] = {"registration": told | ({"mr": mr_bent} if mr_bent else {})}
+    fields: dict[str, Any] = {"registration": told}
     if mr := placement.mr:
+        told["mr"] = bent[MR]
         fields |= {"mr_registered": mr.volume, "mr_moved": Moved(mr.original, mr.registration)}
     return fields

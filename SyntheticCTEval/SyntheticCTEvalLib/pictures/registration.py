@@ -78,7 +78,7 @@ def _picture(
             sheet.dots(row, column, inside > 0.5)
             for mask, level in outlines:
                 sheet.outline(row, column, mask, level)
-    after = ", then ".join(title.lower() for title in list(steps)[1:])
+    after = list(steps)[-1].lower() if len(steps) > 1 else ""
     return Picture(
         f"Registration of {what}" if after else f"{name} on the true CT, not registered",
         f"Squares of {what} (with a dot) between squares of the true CT (without); where both "
@@ -97,7 +97,7 @@ def _steps(moved: Moved) -> dict[str, sitk.Transform | None]:
     if found is None:
         return {"As it lies": None}
     steps = {"Before: as it lies": None, "Rigid": found.rigid}
-    return steps | ({"Then deformable": found.transform} if found.deformed else {})
+    return steps | ({"Rigid, then deformable": found.transform} if found.deformed else {})
 
 
 def _told(figures: Mapping[str, Any]) -> str:

@@ -42,23 +42,23 @@ BENDING_DEFINITIONS = {
 
 def bending_figures(
     placement: Placement, body: sitk.Image, progress: Progress = SILENT
-) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
-    """Return the figures of :data:`BENDING_DEFINITIONS` by candidate, and those of the MR.
+) -> dict[str, dict[str, float]]:
+    """Return the figures of :data:`BENDING_DEFINITIONS` by candidate, empty without registration.
 
-    None where nothing was registered; none of the MR where it carries no candidate. Warns, naming
-    what was registered, where it was bent beyond what a patient does.
+    Those of the MR are under its name, where it carries the candidates. Warns, naming what was
+    registered, where it was bent beyond what a patient does.
     """
     if placement.mr is None:
         return {
-            name: _figures(found, _bent(name, found, body, progress))
+            name: _figures(found, _bent(name, found, body, progress)) if found else {}
             for name, placed in placement.candidates.items()
-            if (found := placed.registration)
-        }, {}
+            for found in (placed.registration,)
+        }
+    everything = placement.candidates | {MR: placement.mr}
     if not (found := placement.mr.registration):
-        return {}, {}
+        return {name: {} for name in everything}
     bent = _bent(MR, found, body, progress)  # the transform is the same for all
-    each = placement.candidates.items()
-    return {n: _figures(p.registration, bent) for n, p in each}, _figures(found, bent)
+    return {name: _figures(placed.registration, bent) for name, placed in everything.items()}
 
 
 def _bent(name: str, found: Registration, body: sitk.Image, progress: Progress) -> Displacement:

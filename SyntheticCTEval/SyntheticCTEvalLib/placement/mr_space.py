@@ -13,8 +13,6 @@ from SyntheticCTLib.volumes.grids import same_grid
 
 WARNED_FROM_MM, REFUSED_FROM_MM = 4.0, 10.0
 """Shift at which candidate and MR are likest; on phantoms 0 mm for what lies in the MR's space."""
-LEAST_DICE = 0.97
-"""Of the rough bodies; on phantoms at least 0.99 in the MR's space, 0.97 on the CT's patient."""
 
 _OTHERWISE = (
     "give the candidate as it was made of the MR, or register each candidate by itself "
@@ -63,7 +61,7 @@ def _judge(
             f"{name} does not lie in the MR's space ({how}), so that the MR's registration cannot "
             f"carry it: {_OTHERWISE}."
         )
-    if found.agreement.body_dice < LEAST_DICE or found.apart_mm >= WARNED_FROM_MM:
+    if not found.agreement.sure or found.apart_mm >= WARNED_FROM_MM:
         progress.warn(
             f"{name} may not lie in the MR's space ({how}), where the registration by the MR takes "
             f"it to lie; look at both, or {_OTHERWISE}."
