@@ -98,6 +98,13 @@ def add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
     )
 
 
+def add_paper(sub: argparse.ArgumentParser) -> None:
+    """Add the paper that report.pdf is laid out for."""
+    sub.add_argument(
+        "--paper", choices=("a4", "letter"), default="a4", help="of report.pdf (%(default)s)"
+    )
+
+
 def add_gamma(sub: argparse.ArgumentParser) -> None:
     """Add the gamma criteria and what computes gamma."""
     sub.add_argument(

@@ -12,6 +12,7 @@ from SyntheticCTLib.basics.progress import Progress
 from .arguments import (
     add_end_caps,
     add_gamma,
+    add_paper,
     add_registration,
     evaluation_settings,
     model_folder,
@@ -49,6 +50,7 @@ def add_cohort(command: Callable) -> None:
     add_registration(sub, "column mr")
     add_end_caps(sub)
     add_gamma(sub)
+    add_paper(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
@@ -83,6 +85,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         CohortSettings(
             model=Path(options.model) if options.model else None,
             evaluation=evaluation_settings(options),
+            paper=options.paper,
             end_caps=not options.no_end_caps,
             device=options.device,
             scene=MrbWriter(),

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.writing import write_volume
@@ -24,6 +23,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Make an unseen digital patient and run the whole chain on it."""
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
+    from SyntheticCTEvalLib.evaluation.origin import origin
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import MrbWriter, require_mrml
@@ -51,8 +51,17 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         f"Digital patient {options.seed}; not a person.",
         *generated.warnings,
     ]
-    made_by = {"model": options.model or demo_bundle_folder()}
-    evaluation.origin = origin(made_by, {"seed": options.seed, "full": options.full})
+    evaluation.patient = f"digital patient {options.seed}"
+    made_by = options.model or demo_bundle_folder()
+    evaluation.origin = origin(
+        {"model": made_by},
+        {"seed": options.seed, "full": options.full},
+        images={
+            "CT": case.ct, "MR": case.mr, "candidate sCT": generated.sct,
+            "candidate MRCAT": case.mrcat,
+        },
+        model={"name": Path(made_by).name, "sha256": bundle.sha256},
+    )  # fmt: skip
     volumes: dict[str, sitk.Image] = {
         "mr": case.mr,
         "ct": case.ct,

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
@@ -17,6 +16,7 @@ from .arguments import (
     VOLUME_HELP,
     add_end_caps,
     add_gamma,
+    add_paper,
     add_registration,
     evaluation_settings,
     model_folder,
@@ -29,6 +29,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalLib.dose.reading import read_dose
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
+    from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
     from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalLib.structures.reading import read_structures
@@ -53,38 +54,48 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     require_place(options.output, candidates, inputs)
     require_writable_folder(options.output)
     progress = NotedProgress(progress)  # what reading warns of stands in the report as well
-    made_of = origin(
-        named,
-        asdict(settings) | {"dose_unit": options.dose_unit, "end_caps": not options.no_end_caps},
-    )
     mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
     ct = read_volume(options.ct, "CT", progress)
+    volumes = {
+        name: read_volume(path, f"candidate {name}", progress) for name, path in candidates.items()
+    }
+    dose_ct = read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None
+    dose_of = {name: read_dose(path, options.dose_unit) for name, path in doses.items()}
+    region = read_mask(options.region, "region", progress) if options.region else None
     evaluation = run(
         ct,
-        {
-            name: read_volume(path, f"candidate {name}", progress)
-            for name, path in candidates.items()
-        },
-        dose_ct=read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None,
-        doses={name: read_dose(path, options.dose_unit) for name, path in doses.items()},
+        volumes,
+        dose_ct=dose_ct,
+        doses=dose_of,
         structures=(
             read_structures(options.structures, ct, progress, end_caps=not options.no_end_caps)
             if options.structures
             else {}
         ),
-        region=read_mask(options.region, "region", progress) if options.region else None,
+        region=region,
         mr=mr,
         histograms=histogram_set(mr, bundle) if bundle else None,
         settings=settings,
         progress=progress,
     )
-    evaluation.origin = made_of
+    images = {"CT": ct, "MR": mr, "region": region, "dose on the CT": dose_ct}
+    images |= {f"candidate {name}": image for name, image in volumes.items()}
+    images |= {f"dose on {name}": image for name, image in dose_of.items()}
+    evaluation.origin = origin(
+        named,
+        asdict(settings) | {"dose_unit": options.dose_unit, "end_caps": not options.no_end_caps},
+        images={what: image for what, image in images.items() if image is not None},
+        model={"name": Path(options.model).name, "sha256": bundle.sha256} if bundle else None,
+        identified=options.identified,
+    )
+    evaluation.definitions["origin"] = ORIGIN_DEFINITION
+    evaluation.patient = options.patient or ""
     if options.no_end_caps:
         evaluation.notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys([*progress.warnings, *evaluation.notes]))
     with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
-        write_evaluation(evaluation, stage, scene=scene, progress=progress)
+        write_evaluation(evaluation, stage, scene=scene, paper=options.paper, progress=progress)
     return {"report": Path(options.output) / "report.html"}
 
 
@@ -168,6 +179,13 @@ def add_evaluate(command: Callable) -> None:
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
     add_registration(sub, "--mr")
     add_gamma(sub)
+    sub.add_argument(
+        "--patient", metavar="PSEUDONYM", help="who it is, for the report; no name is taken"
+    )
+    sub.add_argument(
+        "--identified", action="store_true", help="tell whole paths of files, which may hold names"
+    )
+    add_paper(sub)
     sub.add_argument(
         "--no-scene",
         action="store_true",

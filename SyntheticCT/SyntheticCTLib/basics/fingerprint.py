@@ -1,50 +1,15 @@
-"""Hashes of files by their content: what results were made of, and whether that has changed."""
+"""Hashes of files by their content: whether what results were made of has changed."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from SyntheticCTLib import __version__
 
 from .errors import SyntheticCTError
 from .inputs import folder_and_series
 
 _DETACHED = {".mhd", ".nhdr", ".hdr", ".img"}  # formats whose voxels lie in a file beside
-
-
-def origin(
-    inputs: Mapping[str, str | os.PathLike],
-    options: Mapping[str, Any],
-    hashes: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """Return what a result is made of: program, time, options, and name and hash of every input.
-
-    Args:
-        inputs: files and folders by what they are.
-        options: what was asked for, as JSON has it.
-        hashes: those of ``inputs``, where they are known.
-
-    Raises:
-        SyntheticCTError: an input does not exist or cannot be read.
-    """
-    known = hashes or {}
-    return {
-        "program": f"synthetic-ct {__version__}",
-        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "options": dict(options),
-        "inputs": {
-            what: {
-                "file": Path(path).name,
-                "sha256": known.get(what) or content_hash(path, what),
-            }
-            for what, path in inputs.items()
-        },
-    }
 
 
 def content_hash(path: str | os.PathLike, what: str = "file") -> str:

@@ -120,5 +120,15 @@ def _named(header: Sequence[str]) -> str:
 
 
 def resolve(manifest: str | os.PathLike, cell: str) -> Path:
-    """Return the path in a manifest's cell; relative paths start at the manifest's folder."""
-    return Path(manifest).resolve().parent / cell
+    """Return the path in a manifest's cell; relative paths start at the manifest's folder.
+
+    Quotation marks around it, as Windows copies paths, are taken away, and paths that were
+    written on Windows have their separators changed where a backslash is none.
+    """
+    folder = Path(manifest).resolve().parent
+    if len(cell) > 2 and cell[0] == cell[-1] and cell[0] in "\"'":
+        cell = cell[1:-1]
+    path = folder / os.path.expanduser(cell)
+    if "\\" in cell and os.sep != "\\" and not path.exists():
+        path = folder / cell.replace("\\", os.sep)
+    return path

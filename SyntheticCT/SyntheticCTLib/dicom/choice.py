@@ -124,9 +124,20 @@ def warn_of_frames(slices: list[DicomSlice], folder: Path, what: str, progress: 
             )
 
 
-def warn_of_scaling(slices: list[DicomSlice], path: Path, what: str, progress: Progress) -> None:
-    """Warn of a CT whose headers do not say how stored values become HU."""
-    if any(item.modality == "CT" and not item.scaled for item in slices):
+def check_scaling(slices: list[DicomSlice], path: Path, what: str, progress: Progress) -> None:
+    """Warn of a CT whose headers do not say how stored values become HU.
+
+    Raises:
+        SyntheticCTError: some say it and others do not.
+    """
+    silent = [item for item in slices if item.modality == "CT" and not item.scaled]
+    if silent and len(silent) < len(slices):
+        raise SyntheticCTError(
+            f"The {what} {path} says only for {len(slices) - len(silent)} of its {len(slices)} "
+            f"slices how stored values become HU (rescale slope and intercept are missing in "
+            f"{silent[0].path.name}): export the series again."
+        )
+    if silent:
         progress.warn(
             f"The {what} {path} does not say how its stored values become HU (rescale slope and "
             "intercept are missing), and they were taken as they are: check that they are HU."

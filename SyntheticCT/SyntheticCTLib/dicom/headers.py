@@ -146,7 +146,7 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         position=numbers(header, "ImagePositionPatient", 3),
         layout=(int(header.Rows), int(header.Columns), *spacing) if spacing else None,
         rescale=rescale_of(header, path, what, modality),
-        scaled="RescaleIntercept" in header,
+        scaled=header.get("RescaleIntercept") not in (None, ""),
         frames=int(header.get("NumberOfFrames") or 1),
     )
 

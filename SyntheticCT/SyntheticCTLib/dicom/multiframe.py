@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 
-from .choice import require_role, warn_of_scaling
+from .choice import check_scaling, require_role
 from .headers import DicomSlice, holds_images, numbers, read_header, rescale_of, slice_of
 from .order import in_order, placed
 from .pixels import rescaled, stored_values
@@ -51,7 +51,7 @@ def read_dicom_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.
             f"The {what} {path} is a single slice of a series: give the folder of the series."
         )
     frames = [_frame(header, number, shared, what) for number in range(shared.frames)]
-    warn_of_scaling(frames, path, what, progress)
+    check_scaling(frames, path, what, progress)
     ordered, step = in_order(frames, path, what)
     order = [frames.index(frame) for frame in ordered]
     stored = stored_values(path, what)[order]

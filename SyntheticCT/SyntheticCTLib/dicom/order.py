@@ -17,6 +17,8 @@ SPACING_TOLERANCE = 0.02
 SHIFT_TOLERANCE_MM = 0.1
 """By how much slices may lie beside the line along the normal (a tilted gantry shifts them)."""
 DIRECTION_TOLERANCE = 1e-3
+FEW_GAPS = 0.2
+"""Share of gaps up to which larger ones are missing slices, and not a series of two spacings."""
 
 
 def in_order(
@@ -66,13 +68,15 @@ def in_order(
         missing = round(gaps[at] / usual) - 1
         reason = (
             f"{missing} slice{'s are' if missing > 1 else ' is'} missing"
-            if missing >= 1 and abs(gaps[at] - (missing + 1) * usual) < 0.1 * usual
+            if missing >= 1
+            and abs(gaps[at] - (missing + 1) * usual) < 0.1 * usual
+            and wrong.sum() <= max(1, FEW_GAPS * len(gaps))
             else "the slice spacing is not uniform"
         )
         raise SyntheticCTError(
             f"In the {what} folder {folder} {reason}: the gap after {ordered[at].path.name} at "
-            f"{along[at]:.1f} mm is {gaps[at]:.2f} mm, others are {usual:.2f} mm; "
-            "give a complete series of equally spaced slices."
+            f"{along[at]:.1f} mm is {gaps[at]:.2f} mm, {len(gaps) - int(wrong.sum())} of "
+            f"{len(gaps)} are {usual:.2f} mm; give a complete series of equally spaced slices."
         )
     step = (positions[-1] - positions[0]) / (len(ordered) - 1)
     beside = step - np.dot(step, normal) * normal

@@ -12,11 +12,11 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 
 from .choice import (
+    check_scaling,
     choose_series,
     require_one_patient,
     require_role,
     warn_of_frames,
-    warn_of_scaling,
 )
 from .headers import DicomSlice, holds_images, read_header, slice_of
 from .multiframe import read_dicom_file
@@ -74,7 +74,7 @@ def read_dicom_folder(
         return read_dicom_file(slices[0].path, what, progress)
     _require_slices(slices, folder, what)
     warn_of_frames(slices, folder, what, progress)
-    warn_of_scaling(slices, folder, what, progress)
+    check_scaling(slices, folder, what, progress)
     ordered, step = in_order(slices, folder, what)
     stored = np.concatenate([stored_values(s.path, f"{what} slice") for s in ordered])
     return placed(rescaled(stored, [s.rescale for s in ordered]), ordered[0], step)

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.plausible import usual_range
 from SyntheticCTLib.volumes.resampling import mask_on
 
 from .padding import padding_mask, widened
@@ -46,7 +47,8 @@ def _above_air(values: np.ndarray) -> np.ndarray:
     """Voxels above Otsu's threshold on the logarithm; all but the darkest where no air is left."""
     padding = padding_mask(values)
     measured = values[~padding]
-    low = float(measured.min())
+    low, high = usual_range(measured)
+    measured = measured[(measured >= low) & (measured <= high)]
     scale = max(float(measured.mean()) - low, 1e-12) / 100
     otsu = sitk.OtsuThresholdImageFilter()
     otsu.Execute(sitk.GetImageFromArray(np.log1p((measured[None] - low) / scale)))

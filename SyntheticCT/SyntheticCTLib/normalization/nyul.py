@@ -19,6 +19,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.plausible import usual_range
 
 from .foreground import foreground_mask
 from .padding import padding_mask
@@ -80,7 +81,8 @@ class NyulStandard:
         Outside the landmarks the first and last segment are continued, so the mapping is
         defined and not decreasing everywhere. Landmarks that coincide are merged and mapped
         to the mean of their standard values. Padding, which nobody measured, gets the lowest
-        value of what was measured, whatever it was filled with.
+        value of what was measured, whatever it was filled with; spikes far beyond all other
+        intensities are cut (volumes.plausible.usual_range).
 
         Raises:
             SyntheticCTError: empty foreground or all landmarks equal.
@@ -94,8 +96,9 @@ class NyulStandard:
                 "same value: check that it is the right volume."
             )
         target = np.bincount(group, weights=np.asarray(self.scale)) / np.bincount(group)
-        mapped = _piecewise_linear(values, source, target)
         padding = padding_mask(values)
+        usual = usual_range(values[~padding])
+        mapped = _piecewise_linear(np.clip(values, *usual), source, target)
         mapped[padding] = mapped.min(where=~padding, initial=np.inf)
         return image_like(mapped, image)
 

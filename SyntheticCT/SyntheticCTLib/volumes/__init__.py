@@ -2,7 +2,7 @@
 
 Offers: reading, checks, hounsfield (is a CT in HU?), plausible (is an MR one?), sameness (are two
     one?), writing, resampling, grids, marks, segmentation, mask_folder.
-Inside: nifti and whole (damaged files).
+Inside: nifti and text_headers (NRRD, MetaImage): damaged files, headers that mislead.
 May use: basics, dicom.
 """
 

@@ -88,6 +88,11 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         raise SyntheticCTError(
             f"The file {path} has a rescale intercept (scl_inter) that is no number: correct it."
         )
+    if not (np.isfinite(slope) and slope) and np.isfinite(intercept) and intercept:
+        raise SyntheticCTError(
+            f"The file {path} has a rescale intercept (scl_inter {intercept:g}) without a slope "
+            "(scl_slope), which some programs add and others do not: correct its header."
+        )
     pixdim = np.array(of("8f", 76), float)
     quaternion, shift = np.array(of("3f", 256), float), np.array(of("3f", 268), float)
     qform_code, sform_code = of("2h", 252)

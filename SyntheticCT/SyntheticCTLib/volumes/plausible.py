@@ -20,6 +20,10 @@ _ENOUGH = 16
 """Voxels along each axis from which the correlation of neighbours tells something."""
 AIR_HU = (-1100, -900)
 """Values that are of air in a CT, and in no MR."""
+FEWEST_GREYS = 64
+"""Fewer different values are what is left of an MR that was stored for display."""
+_USUAL_PERCENT = (0.1, 99.9)
+_SPIKES = (0.1, 10.0)  # ranges below and above what is usual; vessels reach twice as far as fat
 
 
 def check_patient(image: sitk.Image, what: str, role: str, progress: Progress) -> None:
@@ -61,8 +65,36 @@ def check_patient(image: sitk.Image, what: str, role: str, progress: Progress) -
         _check_mr(values, what, progress)
 
 
+def usual_range(values: np.ndarray) -> tuple[float, float]:
+    """Return the lowest and highest intensity of an MR (any shape) that is no spike.
+
+    Spikes lie a tenth of the range of the usual intensities (0.1 to 99.9 percent of ``values``)
+    below these, or ten ranges above. Where nearly all is one value, nothing is a spike.
+    """
+    low, high = (float(v) for v in np.percentile(values, _USUAL_PERCENT))
+    if low == high:
+        return float(values.min()), float(values.max())
+    least, most = low - _SPIKES[0] * (high - low), high + _SPIKES[1] * (high - low)
+    return float(values[values >= least].min()), float(values[values <= most].max())
+
+
 def _check_mr(values: np.ndarray, what: str, progress: Progress) -> None:
-    lowest = float(values.min())
+    lowest, highest = float(values.min()), float(values.max())
+    low, high = usual_range(values)
+    if spikes := int(np.count_nonzero((values < low) | (values > high))):
+        progress.warn(
+            f"The {what} holds {spikes} voxel{'s' if spikes > 1 else ''} far beyond all others "
+            f"(values of {lowest:g} to {highest:g}; all others are {low:g} to {high:g}): a "
+            "correction of the image may have failed there; they count as the nearest of the "
+            "others."
+        )
+    step = max(1, round(values.size / 1_000_000))
+    greys = np.unique(values.ravel()[::step]).size
+    if greys < FEWEST_GREYS and values.size > 1000:
+        progress.warn(
+            f"The {what} holds only {greys} different values, as a picture for display does: give "
+            "the MR as it was measured."
+        )
     if lowest >= 0:
         return
     air = float(((values >= AIR_HU[0]) & (values <= AIR_HU[1])).mean())
@@ -82,10 +114,14 @@ def _check_mr(values: np.ndarray, what: str, progress: Progress) -> None:
 
 
 def _likeness(values: np.ndarray) -> float:
-    """Largest correlation of neighbours along an axis, over a part of the volume's middle."""
+    """Largest correlation of neighbours along an axis, over a part of the volume's middle.
+
+    Spikes are cut: a few of them would outweigh everything else.
+    """
     middle = tuple(slice(max(0, n // 2 - 64), n // 2 + 64) for n in values.shape)
     part = values[middle].astype(np.float64)
     part = part if part.min() < part.max() else values.astype(np.float64)
+    part = np.clip(part, *usual_range(part))
     found = []
     for axis in range(3):
         moved = np.moveaxis(part, axis, 0)

@@ -19,7 +19,7 @@ from SyntheticCTLib.dicom.headers import read_header
 from .checks import check_volume, not_finite
 from .nifti import is_nifti, read_nifti
 from .plausible import check_patient
-from .whole import require_whole
+from .text_headers import check_text_header, require_whole
 
 _FORMATS = (".nrrd", ".nhdr", ".mha", ".mhd")
 """Beside NIfTI and DICOM; of others nothing tells whether they are whole and where they lie."""
@@ -66,8 +66,8 @@ def read_image_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.
     """Read an image file as it is, without the patient module that DICOM carries.
 
     Raises:
-        SyntheticCTError: unreadable, damaged or of another format; of NIfTI, NaN voxels and
-            sheared or contradictory axes.
+        SyntheticCTError: unreadable, damaged or of another format; complex numbers; of NIfTI, NaN
+            voxels and sheared or contradictory axes; of NRRD and MetaImage, no voxel size in mm.
     """
     if read_header(path) is not None:
         from SyntheticCTLib.dicom.multiframe import read_dicom_file
@@ -87,11 +87,17 @@ def read_image_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.
         else:
             require_whole(path)
             image = sitk.ReadImage(str(path))
+            check_text_header(path, image, what, progress)
     except (RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
         raise SyntheticCTError(
             f"The {what} {path} cannot be read as an image: it is truncated, damaged (a check sum "
             "is wrong) or not what its name says; copy it again."
         ) from error
+    if image.GetPixelID() in (sitk.sitkComplexFloat32, sitk.sitkComplexFloat64):
+        raise SyntheticCTError(
+            f"The {what} {path} holds complex numbers, of which magnitude or real part may be "
+            "meant: give the one that is."
+        )
     for key in image.GetMetaDataKeys():
         # Neither DICOM's elements nor what a converter made of them.
         dicom = re.fullmatch(r"[0-9a-f]{4}\|[0-9a-f]{4}", key)

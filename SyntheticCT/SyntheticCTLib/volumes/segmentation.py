@@ -88,6 +88,11 @@ def read_segmentation(path: str | os.PathLike) -> dict[str, sitk.Image]:
         raise SyntheticCTError(
             f"The segmentation {path} is not of whole numbers: give a label map, not an image."
         )
+    if array.min() < 0:
+        raise SyntheticCTError(
+            f"The segmentation {path} holds negative values (down to {array.min()}), as an image "
+            "and not a label map does: give a label map, 0 outside the structures."
+        )
     layers = [array] if array.ndim == 3 else list(np.moveaxis(array, -1, 0))
     segments = _segments(image)
     if not segments:

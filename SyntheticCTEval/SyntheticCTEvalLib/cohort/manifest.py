@@ -31,6 +31,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 _KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit", *_OPTIONS)
 _RESERVED = ("ct", "unit")  # dose_ct and dose_unit are columns of their own
+_NO_FILE = ("n/a", "na", "nan", "none", "null")  # as BIDS and statistics programs write it
 _SAFE = " -_.+"
 _DEVICES = {"con", "prn", "aux", "nul"}  # no file can have these names on Windows
 
@@ -111,7 +112,23 @@ def read_cohort_manifest(
     notes += _missing_columns(columns, doses, dose)
     imported = "dose_ct" in columns
     dose = dose and not (imported and not doses)
-    return [_entry(manifest, row, candidates, doses, model, imported, dose) for row in rows], notes
+    entries = [_entry(manifest, row, candidates, doses, model, imported, dose) for row in rows]
+    return entries, notes + _same_files(entries)
+
+
+def _same_files(entries: list[PatientEntry]) -> list[str]:
+    """Return a sentence for every file that several patients have, such as a row copied."""
+    owners: dict[Path, dict[str, str]] = {}
+    for entry in entries:
+        for what, path in entry.inputs().items():
+            owners.setdefault(Path(os.path.normpath(path)), {}).setdefault(entry.patient, what)
+    return [
+        f"The patients {', '.join(found)} have the same file {path.name} "
+        f"({', '.join(dict.fromkeys(found.values()))}): check the manifest; means and tests count "
+        "it as often as it is there."
+        for path, found in owners.items()
+        if len(found) > 1
+    ]
 
 
 def _check_candidates(names: list[str], manifest: str | os.PathLike, model: bool, mr: bool) -> None:
@@ -211,11 +228,11 @@ def _entry(
     dose: bool,
 ) -> PatientEntry:
     cells = {name: cell for name, cell in row.items() if cell}
+    files = {*_FILES, *map(CANDIDATE.__add__, candidates), *map(DOSE.__add__, doses)}
     paths = {
-        name: resolve(manifest, os.path.expanduser(cell))
+        name: resolve(manifest, cell)
         for name, cell in cells.items()
-        if name in ("ct", *_FILES)
-        or name in {*map(CANDIDATE.__add__, candidates), *map(DOSE.__add__, doses)}
+        if name == "ct" or (name in files and cell.casefold() not in _NO_FILE)
     }
     found = {name: paths[CANDIDATE + name] for name in candidates if CANDIDATE + name in paths}
     made = [SCT] if model and "mr" in paths else []

@@ -9,13 +9,14 @@ from typing import Any
 import SimpleITK as sitk
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.fingerprint import content_hash, origin
+from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
@@ -35,6 +36,7 @@ class CohortSettings:
         model: folder of the model that makes a synthetic CT of every MR; None for none.
         evaluation: how patients are evaluated where the manifest says nothing of them.
         end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
+        paper: of report.pdf, "a4" or "letter".
         device: where the model runs: "auto", "cpu" or "cuda".
         scene: writes scene.mrb where it can; None for no scenes.
     """
@@ -42,6 +44,7 @@ class CohortSettings:
     model: Path | None = None
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     end_caps: bool = True
+    paper: str = "a4"
     device: str = "auto"
     scene: SceneWriter | None = None
 
@@ -73,6 +76,7 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
         "model": model_sha256 if entry.mr else "",
         "settings": asdict(_evaluation_settings(entry, settings)),
         "end_caps": settings.end_caps,
+        "paper": settings.paper,
         "dose_unit": entry.dose_unit,
         "scene": settings.scene is not None,
     }
@@ -136,16 +140,30 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys(notes))
     options = task.made_of["settings"] | {"model_sha256": task.made_of["model"]}
-    evaluation.origin = origin(entry.inputs(), options, task.made_of["inputs"])
+    images = {"CT": ct, "MR": mr} | {f"candidate {n}": image for n, image in candidates.items()}
+    evaluation.origin = origin(
+        entry.inputs(),
+        options,
+        hashes=task.made_of["inputs"],
+        images={what: image for what, image in images.items() if image is not None},
+        model=_model(task),
+    )
+    evaluation.definitions["origin"] = ORIGIN_DEFINITION
     task.folder.mkdir()
     for name, image in made.items():
         write_volume(image, task.folder / f"{name}.nrrd")
     cohort_pictures(evaluation, candidates, mr_body).write(task.folder / PICTURES)
     title = f"Evaluation of synthetic CT: {entry.patient}"
-    write_results(evaluation, task.folder, title=title, progress=progress)
+    evaluation.patient = entry.patient
+    write_results(evaluation, task.folder, title=title, paper=settings.paper, progress=progress)
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
     write_card(task.folder, task.made_of)
+
+
+def _model(task: PatientTask) -> dict[str, str] | None:
+    sha256 = task.made_of["model"]
+    return {"name": task.settings.model.name, "sha256": sha256} if sha256 else None
 
 
 def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -67,9 +68,10 @@ def read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
         raise SyntheticCTError(
             f"The {what} is a difference between doses (DoseType ERROR): give the dose itself."
         )
-    if dataset.get("DoseGridScaling") is None:
+    if not any(name in dataset for name in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")):
         raise SyntheticCTError(
-            f"The {what} has no DoseGridScaling, so its values mean nothing: export it again."
+            f"The {what} holds no dose grid, as where only dose-volume histograms were exported: "
+            "export the dose itself."
         )
     try:
         stored = dataset.pixel_array
@@ -80,7 +82,7 @@ def read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
         ) from error
     if stored.ndim == 2:
         stored = stored[np.newaxis]
-    values = (stored.astype(np.float64) * float(dataset.DoseGridScaling) * gray).astype(np.float32)
+    values = (stored.astype(np.float64) * _scaling(dataset, what) * gray).astype(np.float32)
     image = _placed(values, dataset, what)
     image.SetMetaData("DoseUnits", "GY")
     if dataset.get(FRAME):
@@ -91,6 +93,24 @@ def read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
         return check_dose(image, what)
     require_possible(image, what)  # no volume, but gamma can be computed in it
     return image
+
+
+def _scaling(dataset: Dataset, what: str) -> float:
+    """What stored values are multiplied by."""
+    try:
+        scaling = dataset.get("DoseGridScaling")
+        number = None if scaling in (None, "") else float(scaling)
+    except (TypeError, ValueError):
+        number = math.nan
+    if number is None:
+        raise SyntheticCTError(
+            f"The {what} has no DoseGridScaling, so its values mean nothing: export it again."
+        )
+    if not (math.isfinite(number) and number > 0):
+        raise SyntheticCTError(
+            f"The {what} has a DoseGridScaling that cannot be ({scaling}): export it again."
+        )
+    return number
 
 
 def _summed_up(dataset: Dataset) -> dict[str, str]:
@@ -149,6 +169,14 @@ def _placed(values: np.ndarray, dataset: Dataset, what: str) -> sitk.Image:
             f"The {what} does not say where it lies (position, orientation, spacing or "
             "GridFrameOffsetVector is missing): export it again."
         ) from error
+    if min(row_spacing, column_spacing) <= 0 or not all(
+        np.isfinite(numbers).all()
+        for numbers in (position, orientation, [row_spacing, column_spacing], offsets)
+    ):
+        raise SyntheticCTError(
+            f"The {what} has a position, orientation, spacing or GridFrameOffsetVector that cannot "
+            "be (no number, or a PixelSpacing that is not above 0): export it again."
+        )
     along_row, along_column = orientation[:3], orientation[3:]
     if not np.allclose(
         [along_row @ along_row, along_column @ along_column, along_row @ along_column],

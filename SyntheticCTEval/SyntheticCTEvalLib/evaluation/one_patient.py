@@ -25,8 +25,9 @@ from SyntheticCTEvalLib.gamma.comparison import (
     gamma_definitions,
 )
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
-from SyntheticCTEvalLib.image.background import background_warning
+from SyntheticCTEvalLib.image.background import background_warning, filled_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
+from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.placement.bending import BENDING_DEFINITIONS, bending_figures
@@ -129,6 +130,7 @@ def evaluate(
         target=target,
         dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         prescription_gy=given.prescription_gy if given else None,
+        prescription_kind=settings.prescription_kind(dose_ct is not None) if given else "",
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
     )
@@ -158,9 +160,14 @@ def _image(
 ) -> CandidateResult:
     covered = coverage.each[name]
     region = _mask(covered, ct)
-    held = background_warning(name, ct, placed.volume, body, _mask(placed.covered, ct))
-    if held:
-        progress.warn(held)
+    stiff = placed.volume if placed.stiff is None else placed.stiff
+    for found, volume in (
+        (background_warning, placed.volume),
+        (filled_warning, placed.volume),
+        (mirror_warning, stiff),
+    ):
+        if held := found(name, ct, volume, body, _mask(placed.covered, ct)):
+            progress.warn(held)
     own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
     metrics = compare_images(ct, placed.volume, body, own_body, region)
     metrics["coverage_body_percent"] = round(coverage.percent[name], 3)

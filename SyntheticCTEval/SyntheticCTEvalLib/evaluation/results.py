@@ -85,7 +85,10 @@ class Evaluation:
         structures: masks (uint8) by name, on any grid.
         target: name of the structure that is the target; found by name when None.
         dvh_ct: dose-volume histograms of ``dose_ct`` by structure.
-        prescription_gy: prescription dose in Gy.
+        prescription_gy: dose in Gy that is 100 %.
+        prescription_kind: where that comes from: "given" or "assumed" as the prescription, or
+            the "largest" dose on the true CT; "" without dose.
+        patient: the patient's pseudonym; "" where none is given.
         definitions: one line a number: region, window, normalisation, cutoff, interpolation.
         notes: what the reader must know (warnings, parts that were skipped and why).
         origin: what it was made of (basics.fingerprint.origin); empty where that is not known.
@@ -104,6 +107,8 @@ class Evaluation:
     target: str | None = None
     dvh_ct: dict[str, Dvh] = field(default_factory=dict)
     prescription_gy: float | None = None
+    prescription_kind: str = ""
+    patient: str = ""
     definitions: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     origin: dict[str, Any] = field(default_factory=dict)
@@ -111,6 +116,7 @@ class Evaluation:
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
         return {
+            "patient": self.patient,
             "definitions": self.definitions,
             "candidates": {name: result.metrics for name, result in self.candidates.items()},
             "dvh_ct": {
@@ -119,6 +125,7 @@ class Evaluation:
                 if self.prescription_gy
             },
             "prescription_gy": self.prescription_gy,
+            "prescription_kind": self.prescription_kind,
             "registration": self.registration,
             "notes": self.notes,
             "origin": self.origin,

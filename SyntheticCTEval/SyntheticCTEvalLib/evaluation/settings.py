@@ -90,19 +90,33 @@ class EvaluationSettings:
             for criterion in dict.fromkeys(self.criteria)
         )
 
+    def prescription_kind(self, imported: bool) -> str:
+        """Return where the prescription comes from: "given", "assumed", or "largest" dose.
+
+        Args:
+            imported: doses are given and not recalculated.
+        """
+        if self.prescription_gy is not None:
+            return "given"
+        return "largest" if imported else "assumed"
+
     def prescription_origin(self, imported: bool) -> str:
         """Return where the prescription comes from, in a sentence.
 
         Args:
             imported: doses are given and not recalculated.
         """
-        if self.prescription_gy is not None:
-            return "As given."
-        if imported:
-            return "No prescription was given: the largest dose on the true CT stands for it."
-        return (
-            f"No prescription was given: {DEFAULT_PRESCRIPTION_GY:g} Gy, the study's, are assumed."
-        )
+        return {
+            "given": "As given.",
+            "largest": (
+                "No prescription was given: the largest dose on the true CT stands for it, and "
+                "doses are normalised to that."
+            ),
+            "assumed": (
+                f"No prescription was given: {DEFAULT_PRESCRIPTION_GY:g} Gy, the study's, are "
+                "assumed."
+            ),
+        }[self.prescription_kind(imported)]
 
     def purposes(self, imported: bool) -> list[str]:
         """Return what packages are needed for, as SyntheticCTMRML.packages names it.

@@ -89,6 +89,8 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
     record = {
         "target": evaluation.target,
         "prescription_gy": evaluation.prescription_gy,
+        "prescription_kind": evaluation.prescription_kind,
+        "patient": evaluation.patient,
         "registration": evaluation.registration,
         "definitions": evaluation.definitions,
         "notes": evaluation.notes,
@@ -157,6 +159,8 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         target=record["target"],
         dvh_ct=dvhs[""],
         prescription_gy=record["prescription_gy"],
+        prescription_kind=record["prescription_kind"],
+        patient=record["patient"],
         definitions=record["definitions"],
         notes=record["notes"],
         origin=record["origin"],

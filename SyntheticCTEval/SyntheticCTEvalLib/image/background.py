@@ -1,9 +1,11 @@
-"""What a candidate holds around the patient, where air should be."""
+"""What a candidate holds around the patient, and what fills a part of the patient up."""
 
 from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
+from SyntheticCTLib.normalization.padding import padding_mask, widened
 from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE
 
 AIR_BELOW_HU = -700
@@ -19,6 +21,9 @@ DEFINITIONS = {
 }
 
 _NAMED_SHARE = 0.2
+_FILLED_SHARE = 0.005
+_END_SHARE = 0.01
+_THINNER_MM = 20.0
 
 
 def background_hu(
@@ -63,6 +68,74 @@ def background_warning(
         "its body contour and the beams of a recalculated dose meet that instead of air; write "
         f"{HU_AIR} HU there."
     )
+
+
+def filled_warning(
+    name: str,
+    ct: sitk.Image,
+    candidate: sitk.Image,
+    ct_body: sitk.Image,
+    covered: sitk.Image,
+) -> str:
+    """Return a sentence where the candidate holds one value in a part of the body; "" elsewhere.
+
+    Programs that move an image fill what lies beyond its end with one value, 0 HU (water) or
+    -1024 HU, which cannot be told from a measurement voxel by voxel. Named is a value that fills
+    whole slices, and one in the body that is also where the candidate ends in the air around the
+    patient (bulk densities end before); air only farther inside than a thinner patient has it.
+
+    Args:
+        covered: mask of what the candidate covers; all images on one grid.
+    """
+    values = np.rint(sitk.GetArrayViewFromImage(candidate))
+    known = sitk.GetArrayViewFromImage(covered) != 0
+    inside = (sitk.GetArrayViewFromImage(ct_body) != 0) & known
+    border = _border(known)
+    ends = (sitk.GetArrayViewFromImage(ct) < AIR_BELOW_HU) & ~inside & border
+    body = np.count_nonzero(inside)
+    padding = padding_mask(values) & known
+    for value, count in zip(*np.unique(values[padding & inside], return_counts=True), strict=True):
+        same = padding & (values == value)
+        at_end = np.count_nonzero(same & ends) > _END_SHARE * np.count_nonzero(border)
+        slices = [k for k in range(len(values)) if inside[k].any() and same[k][known[k]].all()]
+        part = same & inside
+        if value <= AIR_BELOW_HU:
+            part = _reaching(same, border) & _deep(inside, candidate)
+        filled = np.count_nonzero(part) > _FILLED_SHARE * body
+        if slices or (filled and at_end):
+            return (
+                f"{name} holds nothing but {value:.0f} HU in a part of the patient, "
+                f"{100 * count / body:.1f} % of the body on the true CT, as where a program filled "
+                "up what lies beyond its end: its figures take that for CT numbers; give the "
+                "candidate as it was made, on its own grid, or a region without that part."
+            )
+    return ""
+
+
+def _border(known: np.ndarray) -> np.ndarray:
+    """The outermost voxels, in their slice, of what is known (k, j, i)."""
+    border = widened(~known)
+    border[:, [0, -1]] = border[:, :, [0, -1]] = True
+    return border & known
+
+
+def _reaching(same: np.ndarray, border: np.ndarray) -> np.ndarray:
+    """Those areas (k, j, i) that reach the border in their slice; gas in the bowel does not."""
+    in_plane = np.zeros((3, 3, 3), bool)
+    in_plane[1, 1], in_plane[1, :, 1] = True, True
+    areas, count = ndimage.label(same, in_plane)
+    reaching = np.zeros(count + 1, bool)
+    reaching[areas[border & same]] = True
+    return reaching[areas]
+
+
+def _deep(body: np.ndarray, image: sitk.Image) -> np.ndarray:
+    """Voxels of a body (k, j, i) that lie far inside it in their slice, along rows and columns."""
+    deep = body.view(np.uint8)
+    for axis, spacing in ((1, image.GetSpacing()[1]), (2, image.GetSpacing()[0])):
+        size = 2 * int(np.ceil(_THINNER_MM / spacing)) + 1
+        deep = ndimage.minimum_filter1d(deep, size, axis=axis, mode="nearest")
+    return deep != 0
 
 
 def _around(

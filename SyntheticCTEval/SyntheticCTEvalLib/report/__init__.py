@@ -1,6 +1,7 @@
-"""An evaluation in, report.html, metrics.json, tables and maps in a folder out.
+"""An evaluation in, report.html, report.pdf, metrics.json, tables and maps in a folder out.
 
-Offers: folder (all files), page, tables, dvh_table.
-Inside: metrics (metrics.json, metrics.csv), dvh_section.
+Offers: folder (all files), page (HTML), tables, dvh_table, origin_part.
+Inside: blocks (what a report is made of), document (the order of its sections), summary (its first
+    screen), parts, figures_table, dvh_section, pdf, metrics (metrics.json, metrics.csv).
 May use: pictures and below.
 """

@@ -9,9 +9,12 @@ import numpy as np
 
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.pictures.charts import LINE_STYLES, candidate_colours
+from SyntheticCTEvalLib.pictures.normalisation import normalised
 from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, Dvh
 from SyntheticCTEvalLib.structures.target import find_target
+
+from .blocks import Cell, Column, Table
 
 COLUMNS = ("D98", "D95", "D50", "D2", "Dmean", "V95%")
 MOST_PANELS = 12
@@ -137,3 +140,27 @@ def _signed(value: float) -> str:
         return "n/a"
     text = f"{value:+.2f}"
     return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "\N{MINUS SIGN}")
+
+
+def dvh_table(evaluation: Evaluation) -> Table | None:
+    """Return the dose-volume figures of every structure; None where there are none."""
+    found = dvh_rows(evaluation)
+    if not found:
+        return None
+    rows, groups = [], set()
+    for row in found:
+        if not row.differences:
+            groups.add(len(rows))
+        name = row.structure if not row.differences else ""
+        cells = [Cell(name), Cell(row.volume), Cell(row.name, colour=row.colour)]
+        differences = [f"({d})" for d in row.differences] or [""] * len(row.values)
+        cells += [Cell(v, small=d) for v, d in zip(row.values, differences, strict=True)]
+        rows.append(cells)
+    columns = [Column(Cell("Structure"), width=1.6), Column(Cell("cm³"), number=True, width=0.8)]
+    columns.append(Column(Cell("Dose on"), width=1.3))
+    columns += [Column(Cell(name), number=True, width=1.3) for name in COLUMNS]
+    caption = (
+        "Doses in Gy, volumes in percent of the structure. In brackets: candidate minus true CT, "
+        f"doses in percent of the {normalised(evaluation)}, volumes in percentage points."
+    )
+    return Table(caption, columns, rows, "dense", groups - {0})

@@ -20,11 +20,13 @@ from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTEvalLib.evaluation.results import NO_DIFFERENCE, Evaluation
 from SyntheticCTEvalLib.evaluation.stored import PARTS, RECORD, maps_of, write_parts
 
+from . import pdf
+from .document import TITLE, document_of
 from .dvh_table import write_dvh_csv
 from .metrics import write_metrics, write_metrics_csv
-from .page import write_report
+from .page import write_page
 
-METRICS, REPORT, SCENE = "metrics.json", "report.html", "scene.mrb"
+METRICS, REPORT, PDF, SCENE = "metrics.json", "report.html", "report.pdf", "scene.mrb"
 DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv")
 """Files that are not volumes; dvh.csv is there with dose and structures only."""
 
@@ -43,7 +45,7 @@ def result_names(candidates: Iterable[str]) -> list[str]:
     kinds = ("registered", "difference", "dose", "dose_difference", "gamma")
     maps = ["dose_CT", "evaluated", "registered_MR"]
     maps += [f"{kind}_{name}" for name in candidates for kind in kinds]
-    return [*DOCUMENTS, SCENE, PARTS, *(f"{name}.nrrd" for name in dict.fromkeys(maps))]
+    return [*DOCUMENTS, PDF, SCENE, PARTS, *(f"{name}.nrrd" for name in dict.fromkeys(maps))]
 
 
 def require_place(
@@ -104,6 +106,7 @@ def write_evaluation(
     folder: Path,
     *,
     scene: SceneWriter | None = None,
+    paper: str = "a4",
     progress: Progress = SILENT,
 ) -> None:
     """Write results (see :func:`write_results`) and, where ``scene`` is given, scene.mrb.
@@ -111,7 +114,8 @@ def write_evaluation(
     Without it, what Slicer's module makes its scene of is written instead (see
     evaluation.stored), uncompressed.
     """
-    write_results(evaluation, folder, compress=scene is not None, progress=progress)
+    whole = scene is not None
+    write_results(evaluation, folder, paper=paper, compress=whole, progress=progress)
     if scene is not None:
         add_scene(evaluation, folder, scene, progress=progress)
     else:
@@ -133,11 +137,12 @@ def write_results(
     evaluation: Evaluation,
     folder: Path,
     *,
-    title: str = "Evaluation of synthetic CT",
+    title: str = TITLE,
+    paper: str = "a4",
     compress: bool = True,
     progress: Progress = SILENT,
 ) -> None:
-    """Write metrics.json, metrics.csv, dvh.csv, report.html and the maps into ``folder``.
+    """Write metrics.json, metrics.csv, dvh.csv, report.html, report.pdf and maps into ``folder``.
 
     Maps: those of evaluation.stored.maps_of, and evaluated.nrrd. How voxels are marked that
     were not evaluated is in :data:`DEFINITIONS`, which joins those of the evaluation.
@@ -152,7 +157,13 @@ def write_results(
     differences = [candidate.difference for candidate in evaluation.candidates.values()]
     write_volume(_compared(differences), folder / "evaluated.nrrd", compress=compress)
     progress.report("Report", 0)
-    write_report(evaluation, folder / REPORT, title)
+    document = document_of(evaluation, title)
+    write_page(document, folder / REPORT)
+    progress.report("Report", 0.5)
+    if why := pdf.missing():
+        progress.warn(why)
+    else:
+        pdf.write_pdf(document, folder / PDF, paper)
     progress.report("Report", 1)
 
 

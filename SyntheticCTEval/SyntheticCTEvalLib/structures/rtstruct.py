@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frame_of
 
 from .contours import PLANE_TOLERANCE_MM, Contours, by_plane, filled, plane_axes, plane_normal
@@ -85,28 +85,25 @@ def _of_other_frames(
 def read_rtstruct(
     dataset: Dataset, reference: sitk.Image, what: str, progress: Progress, end_caps: bool
 ) -> dict[str, sitk.Image]:
-    names = {
-        int(item.ROINumber): str(item.get("ROIName") or f"ROI {item.ROINumber}")
-        for item in dataset.get("StructureSetROISequence") or []
-        if item.get("ROINumber") is not None
-    }
+    names = _names(dataset, what)
     elsewhere = _of_other_frames(dataset, names, reference, progress)
     found: dict[str, Contours] = {}
-    drawn = set()
-    for item in dataset.get("ROIContourSequence") or []:
-        number = item.get("ReferencedROINumber")
-        if number is None:  # it is stored behind the contours
-            raise SyntheticCTError(
-                f"The {what} end in the middle of the contours: the file is truncated; export it "
-                "again."
-            )
-        drawn.add(int(number))
-        if int(number) in elsewhere:
+    drawn = _drawn(dataset, what)
+    left_out = NotedProgress(progress)
+    for number, items in drawn.items():
+        if number in elsewhere:
             continue
-        name = _unique(names.get(number, f"ROI {number}"), found)
-        contours = _contours(item, name, progress)
-        if contours is not None:
-            found[name] = contours
+        name = names.get(number, f"ROI {number}")
+        unique = _unique(name, found)
+        contours = _contours(items, unique, left_out)
+        if contours is None:
+            continue
+        if unique != name:
+            progress.warn(
+                f"Several structures are called {name}; this one is named {unique}: check which "
+                "is meant."
+            )
+        found[unique] = contours
     if elsewhere and not found:
         raise SyntheticCTError(
             f"The {what} ({', '.join(names[n] for n in sorted(elsewhere))}) lie in another frame "
@@ -114,8 +111,10 @@ def read_rtstruct(
             "CT, or a segmentation that was brought onto it."
         )
     if not found:
+        reason = f" ({left_out.warnings[0].rstrip('.')})" if left_out.warnings else ""
         raise SyntheticCTError(
-            f"The {what} hold no closed contour: export the structure set with its contours."
+            f"The {what} hold no closed contour that can be filled{reason}: export the structure "
+            "set with its contours."
         )
     for number in sorted(elsewhere):
         progress.warn(
@@ -123,7 +122,7 @@ def read_rtstruct(
             "those drawn on an MR do; it is left out."
         )
     for number, name in names.items():
-        if number not in drawn | elsewhere:
+        if number not in drawn.keys() | elsewhere:
             progress.warn(f"The structure {name} has no contour and is left out.")
     gaps = [np.diff(contours.positions) for contours in found.values()]
     common = float(np.median(np.concatenate(gaps))) if any(len(g) for g in gaps) else 0.0
@@ -133,6 +132,41 @@ def read_rtstruct(
     }
 
 
+def _names(dataset: Dataset, what: str) -> dict[int, str]:
+    """Names of the ROIs by their number.
+
+    Raises:
+        SyntheticCTError: two have one number, so that it is not known whose the contours are.
+    """
+    names: dict[int, str] = {}
+    for item in dataset.get("StructureSetROISequence") or []:
+        if item.get("ROINumber") is None:
+            continue
+        number = int(item.ROINumber)
+        name = str(item.get("ROIName") or f"ROI {number}")
+        if number in names:
+            raise SyntheticCTError(
+                f"The {what} give the number {number} to two structures, {names[number]} and "
+                f"{name}, so that it is not known whose contours are whose: export them again."
+            )
+        names[number] = name
+    return names
+
+
+def _drawn(dataset: Dataset, what: str) -> dict[int, list[Dataset]]:
+    """The items that hold contours by the number of their ROI; some systems write several."""
+    drawn: dict[int, list[Dataset]] = {}
+    for item in dataset.get("ROIContourSequence") or []:
+        number = item.get("ReferencedROINumber")
+        if number is None:  # it is stored behind the contours
+            raise SyntheticCTError(
+                f"The {what} end in the middle of the contours: the file is truncated; export it "
+                "again."
+            )
+        drawn.setdefault(int(number), []).append(item)
+    return drawn
+
+
 def _unique(name: str, taken: dict) -> str:
     unique, n = name, 2
     while unique in taken:
@@ -140,10 +174,10 @@ def _unique(name: str, taken: dict) -> str:
     return unique
 
 
-def _contours(item: Dataset, name: str, progress: Progress) -> Contours | None:
+def _contours(items: list[Dataset], name: str, progress: Progress) -> Contours | None:
     """The closed contours of an ROI; None, with a warning, where it has none to be filled."""
     polygons, others, by_turns = [], set(), False
-    for contour in item.get("ContourSequence") or []:
+    for contour in (part for item in items for part in item.get("ContourSequence") or []):
         kind = str(contour.get("ContourGeometricType", "unknown"))
         if kind not in CLOSED:
             others.add(kind)

@@ -18,7 +18,8 @@ from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 from SyntheticCTEvalLib.cohort.records import METRICS, Cohort, CohortPictures, PatientRecord
 from SyntheticCTEvalLib.evaluation.quantities import finite
 from SyntheticCTEvalLib.pictures.planes import Picture
-from SyntheticCTEvalLib.report.page import origin_facts, template_environment
+from SyntheticCTEvalLib.report.origin_part import origin_facts
+from SyntheticCTEvalLib.report.page import template_environment
 
 from . import charts, figures
 from .comparison import (

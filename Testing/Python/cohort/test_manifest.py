@@ -129,3 +129,33 @@ def test_a_prescription_may_have_the_comma_of_the_table_that_it_comes_from(manif
     assert read_cohort_manifest(path)[0][0].prescription_gy == gray
     path = manifest("Patient;CT;Candidate_a;Prescription_Gy", "p;c;a;1,800")  # 1.8 or 1800?
     assert "'1,800' is no dose" in read_cohort_manifest(path)[0][0].fault
+
+
+@pytest.mark.parametrize("cell", [r"p1\ct.nrrd", '"""p1/ct.nrrd"""', "'p1/ct.nrrd'", "p1/ct.nrrd"])
+def test_paths_as_windows_writes_them_are_found(manifest, tmp_path, cell):
+    (tmp_path / "p1").mkdir()
+    (tmp_path / "p1" / "ct.nrrd").touch()
+    (entry,), _ = read_cohort_manifest(manifest("patient,ct,candidate_a", f"p,{cell},a.nrrd"))
+    assert entry.ct == tmp_path / "p1" / "ct.nrrd"
+
+
+def test_a_backslash_in_a_name_that_is_there_stays(manifest, tmp_path):
+    (tmp_path / r"c\t.nrrd").touch()
+    (entry,), _ = read_cohort_manifest(manifest("patient,ct,candidate_a", r"p,c\t.nrrd,a.nrrd"))
+    assert entry.ct == tmp_path / r"c\t.nrrd"
+
+
+def test_cells_that_say_that_they_are_empty_are(manifest):
+    (one, two), _ = read_cohort_manifest(
+        manifest("patient,ct,mr,candidate_a,candidate_b", "NA,c1,n/a,a,NaN", "q,c2,m,None,b")
+    )
+    assert (one.patient, one.mr, list(one.candidates)) == ("NA", None, ["a"])
+    assert list(two.candidates) == ["b"]
+
+
+def test_a_file_that_several_patients_have_is_told(manifest):
+    _, notes = read_cohort_manifest(
+        manifest("patient,ct,candidate_a", "p,x/ct.nrrd,a", "q,y/../x/ct.nrrd,b", "r,z/ct.nrrd,d")
+    )
+    (note,) = [note for note in notes if "same file" in note]
+    assert note.startswith("The patients p, q have the same file ct.nrrd (CT)")

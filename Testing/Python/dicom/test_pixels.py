@@ -97,14 +97,28 @@ def test_orientations_that_are_not_at_right_angles_are_refused(tmp_path):
         values(tmp_path)
 
 
-def test_a_ct_that_does_not_say_how_values_become_hu_is_told(tmp_path):
-    for path in write_series(tmp_path, STORED):
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_ct_that_does_not_say_how_values_become_hu_is_told(tmp_path, empty):
+    paths = write_series(tmp_path, STORED)
+    for path in paths:
         file = pydicom.dcmread(path)
-        del file.RescaleSlope, file.RescaleIntercept
+        file.RescaleSlope = file.RescaleIntercept = None
+        if not empty:
+            del file.RescaleSlope, file.RescaleIntercept
         file.save_as(path)
     progress = NotedProgress(Progress())
     read_volume(tmp_path, "CT", progress)
     assert any("does not say how its stored values become HU" in w for w in progress.warnings)
+
+
+def test_a_ct_of_which_some_slices_say_how_values_become_hu_is_refused(tmp_path):
+    path = write_series(tmp_path, STORED)[1]
+    file = pydicom.dcmread(path)
+    del file.RescaleSlope, file.RescaleIntercept
+    file.save_as(path)
+    said = rf"only for {len(STORED) - 1} of its {len(STORED)} slices .* missing in {path.name}"
+    with pytest.raises(SyntheticCTError, match=said):
+        read_volume(tmp_path, "CT")
 
 
 @pytest.mark.parametrize("length", [0, 100, 200, 400, 700, 900, -50, -1])

@@ -129,8 +129,15 @@ def test_missing_slice_is_located(tmp_path, stored):
 def test_non_uniform_slice_spacing(tmp_path, stored):
     write_series(tmp_path, stored, positions=[0.0, 3.0, 6.0, 9.0, 13.0])
     with pytest.raises(
-        SyntheticCTError, match=r"slice spacing is not uniform: .* is 4\.00 mm, others are 3\.00 mm"
+        SyntheticCTError, match=r"slice spacing is not uniform: .* is 4\.00 mm, 3 of 4 are 3\.00 mm"
     ):
+        read_volume(tmp_path, "CT")
+
+
+def test_two_slice_spacings_are_not_taken_for_missing_slices(tmp_path):
+    heights = [0.0, 3.0, 6.0, 9.0, 12.0, 18.0, 24.0, 30.0]
+    write_series(tmp_path, np.zeros((8, 4, 5), np.uint16), positions=heights)
+    with pytest.raises(SyntheticCTError, match=r"not uniform: .* is 6\.00 mm, 4 of 7 are 3\.00 mm"):
         read_volume(tmp_path, "CT")
 
 

@@ -7,7 +7,11 @@ import math
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from SyntheticCTEvalLib.image.background import background_hu, background_warning
+from SyntheticCTEvalLib.image.background import (
+    background_hu,
+    background_warning,
+    filled_warning,
+)
 
 SHAPE = (4, 30, 30)
 
@@ -79,3 +83,40 @@ def test_a_background_of_noise_is_named(ct):
 def test_without_air_there_is_no_background(ct):
     hu, warning = told(np.full(SHAPE, 40, np.int16), ct)
     assert math.isnan(hu) and warning == ""
+
+
+BODY = np.zeros((12, 40, 40), bool)
+BODY[:, 8:32, 6:34] = True
+PATIENT = np.where(BODY, 40, -1000) + np.random.default_rng(1).normal(0, 8, BODY.shape)
+OF_SLICES = np.indices(BODY.shape)[0] >= 10
+WEDGE = np.add(*np.indices(BODY.shape)[[0, 2]]) < 14
+
+
+def filled(candidate, covered=None):
+    """The sentence on a candidate (k, j, i) with voxels of 5 mm."""
+    covered = np.ones(BODY.shape, bool) if covered is None else covered
+    images = [image(v) for v in (PATIENT, candidate, BODY.astype(np.uint8), covered.view(np.uint8))]
+    for one in images:
+        one.SetSpacing((5, 5, 5))
+    return filled_warning("model A", *images)
+
+
+@pytest.mark.parametrize("part", [OF_SLICES, WEDGE])
+@pytest.mark.parametrize("value", [0, 24, -1000, -1024])
+def test_what_a_program_filled_up_inside_the_patient_is_named(part, value):
+    warning = filled(np.where(part, value, PATIENT))
+    share = 100 * (part & BODY).sum() / BODY.sum()
+    assert warning.startswith(f"model A holds nothing but {value} HU in a part of the patient")
+    assert f"{share:.1f} % of the body" in warning
+    assert filled(np.where(part, value, PATIENT), ~part) == ""  # which it does not cover
+
+
+def test_bulk_densities_and_another_body_in_clean_air_are_not_filled_up():
+    thinner, thicker = np.full(BODY.shape, -1000.0), np.full(BODY.shape, -1000.0)
+    thinner[:, 10:30, 9:31] = 40
+    thicker[:, 5:35, 3:37] = -86
+    thicker[:, 9:31, 7:33] = 42
+    gas = np.where(BODY, 42.0, -968)
+    gas[:, 15:25, 14:26] = -968
+    for candidate in (PATIENT, thinner, thicker, gas):
+        assert filled(candidate) == ""

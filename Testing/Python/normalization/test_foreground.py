@@ -9,6 +9,7 @@ from scipy import ndimage
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.normalization.foreground import foreground_mask
+from SyntheticCTLib.normalization.nyul import NyulStandard
 from SyntheticCTLib.normalization.padding import padding_mask
 from SyntheticCTLib.phantom import TINY, make_phantom
 from SyntheticCTLib.volumes.grids import image_like
@@ -100,3 +101,20 @@ def test_a_given_foreground_is_taken_on_any_grid(mr):
 def test_a_volume_of_one_value_has_no_foreground(mr):
     with pytest.raises(SyntheticCTError, match="has no foreground"):
         foreground_mask(mr * 0)
+
+
+@pytest.mark.parametrize("spike", [-47465.0, -400.0, 1e6, 1e9])
+def test_a_few_spikes_change_neither_foreground_nor_standard_scale(mr, spike):
+    values = sitk.GetArrayFromImage(mr).astype(np.float32)
+    at = np.random.default_rng(0).integers(0, values.size, 20)
+    spiked = values.copy()
+    spiked.flat[at] = spike
+    spiked = image_like(spiked, mr)
+    others = np.ones(values.shape, bool)
+    others.flat[at] = False
+    found = foreground_mask(spiked)
+    assert np.mean(found[others] != foreground_mask(mr)[others]) < 1e-3
+    standard = NyulStandard.learn([(mr, foreground_mask(mr))])
+    expected, mapped = (sitk.GetArrayFromImage(standard.apply(m)) for m in (mr, spiked))
+    np.testing.assert_allclose(mapped[others], expected[others], atol=0.5)
+    assert expected.min() - 1 < mapped.min() and mapped.max() < expected.max() + 1

@@ -26,8 +26,10 @@ from SyntheticCTEvalLib.pictures.maps import (
     gamma_picture,
 )
 from SyntheticCTEvalLib.pictures.planes import planes_of
+from SyntheticCTEvalLib.report.figures_table import summary_rows
 from SyntheticCTEvalLib.report.metrics import write_metrics, write_metrics_csv
-from SyntheticCTEvalLib.report.page import definitions_of, summary_rows, write_report
+from SyntheticCTEvalLib.report.page import write_report
+from SyntheticCTEvalLib.report.parts import definitions_of
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
@@ -150,7 +152,7 @@ def test_every_image_figure_has_a_name_a_definition_and_a_better_side():
     assert {row.key for row in rows} == figures
     assert all(row.label != row.key.replace("_", " ") for row in rows)
     assert [row.key for row in rows if not row.better] == ["background_hu"]
-    assert {row.key for row in rows} <= set(dict(definitions_of(evaluation, rows)))
+    assert {row.key for row in rows} <= set(dict(definitions_of(evaluation)))
 
 
 def test_best_value_is_marked_as_printed():

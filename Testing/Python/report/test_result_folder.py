@@ -7,12 +7,12 @@ import re
 
 import pytest
 import SimpleITK as sitk
+from SyntheticCTEvalLib.evaluation.origin import origin
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.report.folder import earlier_results, require_place, result_names
 from SyntheticCTEvalLib.report.page import write_report
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.fingerprint import origin
 
 
 @pytest.fixture
@@ -62,7 +62,15 @@ def test_places_that_would_lose_something_are_refused(earlier):
 
 def test_no_result_is_forgotten(tmp_path):
     names = set(result_names(["A"]))
-    documents = {"report.html", "metrics.json", "metrics.csv", "dvh.csv", "scene.mrb", "evaluation"}
+    documents = {
+        "report.html",
+        "report.pdf",
+        "metrics.json",
+        "metrics.csv",
+        "dvh.csv",
+        "scene.mrb",
+        "evaluation",
+    }
     maps = {"registered_A", "difference_A", "dose_A", "dose_difference_A", "gamma_A"}
     maps |= {"dose_CT", "evaluated"}
     assert names == documents | {f"{name}.nrrd" for name in maps}

@@ -358,3 +358,40 @@ def test_a_structure_set_on_the_command_line_gives_dose_volume_figures(tmp_path)
     assert figures["volume_cm3"] == pytest.approx(3.6, rel=0.01)
     assert json.loads(text)["candidates"]["same"]["dvh"]["PTV"]["D98_difference"] == 0
     assert PATIENT not in text + (out / "report.html").read_text()
+
+
+def test_contours_of_one_structure_in_two_items_are_one_structure(tmp_path):
+    path = rtstruct(tmp_path / "s.dcm", {"PTV": [square(z) for z in (0.0, 3.0, 6.0, 9.0)]})
+    dataset = pydicom.dcmread(path)
+    (first,) = dataset.ROIContourSequence
+    second = Dataset()
+    second.ReferencedROINumber = first.ReferencedROINumber
+    second.ContourSequence = Sequence(first.ContourSequence[2:])
+    first.ContourSequence = Sequence(first.ContourSequence[:2])
+    dataset.ROIContourSequence.append(second)
+    save_dicom(dataset, path)
+    masks = read_structures(path, CT, Warnings())
+    assert list(masks) == ["PTV"]
+    assert volume(masks["PTV"]) == pytest.approx(400 * 12, rel=0.01)
+
+
+def test_structures_of_one_name_are_told_and_those_of_one_number_refused(tmp_path):
+    path = rtstruct(tmp_path / "s.dcm", {"PTV": [square(0.0)], "GTV": [square(0.0, 5.0)]})
+    dataset = pydicom.dcmread(path)
+    dataset.StructureSetROISequence[1].ROIName = "PTV"
+    save_dicom(dataset, path)
+    progress = Warnings()
+    assert list(read_structures(path, CT, progress)) == ["PTV", "PTV (2)"]
+    assert any("Several structures are called PTV" in told for told in progress.told)
+    dataset.StructureSetROISequence[1].ROIName = "GTV"
+    dataset.StructureSetROISequence[1].ROINumber = 5
+    save_dicom(dataset, path)
+    with pytest.raises(SyntheticCTError, match="number 5 to two structures, PTV and GTV"):
+        read_structures(path, CT, progress)
+
+
+def test_contours_that_leave_their_plane_are_named_as_the_cause(tmp_path):
+    waved = circle(0.0, 15.0) + np.outer(np.sin(np.arange(180)), [0, 0, 1])
+    path = rtstruct(tmp_path / "s.dcm", {"PTV": [waved]})
+    with pytest.raises(SyntheticCTError, match="contours of PTV do not lie in parallel planes"):
+        read_structures(path, CT)

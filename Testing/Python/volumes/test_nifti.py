@@ -157,6 +157,8 @@ def test_axes_at_right_angles_but_for_rounding_come_where_the_matrix_says(tmp_pa
         (with_sform(lambda m: m.__setitem__((0, 0), np.nan), 0, 1), r"matrix .* with NaN"),
         (lambda c: struct.pack_into("<3f", c, 80, 0, 0, 0), "contradict"),
         (lambda c: struct.pack_into("<2f", c, 112, 1, np.inf), "intercept .* no number"),
+        (lambda c: struct.pack_into("<2f", c, 112, 0, -1024), "-1024.* without a slope"),
+        (lambda c: struct.pack_into("<2f", c, 112, np.nan, -1024), "-1024.* without a slope"),
         (lambda c: c.__setitem__(slice(344, 348), b"\0\0\0\0"), "format Analyze"),
         (lambda c: struct.pack_into("<i", c, 0, 540), "NIfTI-2: convert"),
         (lambda c: c.__setitem__(123, 1), r"voxels of 4e\+03 x 5e\+03 x 6e\+03 mm"),

@@ -101,3 +101,16 @@ def test_an_image_is_no_mask(tmp_path):
     sitk.WriteImage(sitk.GetImageFromArray(CT), str(tmp_path / "ct.nrrd"))
     with pytest.raises(SyntheticCTError, match=r"holds negative values .* not a mask"):
         read_mask(tmp_path / "ct.nrrd", "region")
+
+
+@pytest.mark.parametrize("spike", [-47465, 1e6])
+def test_spikes_are_told_and_not_taken_for_noise(tmp_path, spike):
+    values = MR.copy()
+    values.flat[RNG.integers(0, MR.size, 3)] = spike
+    (warning,) = read(tmp_path, values)
+    assert "holds 3 voxels far beyond all others" in warning and f"{spike:g}" in warning
+
+
+def test_an_mr_of_a_few_greys_is_told(tmp_path):
+    (warning,) = read(tmp_path, np.round(MR / 20).astype(np.uint8))
+    assert "different values, as a picture for display does" in warning

@@ -1,0 +1,145 @@
+"""What a result was made of: when, by which program and packages, with which command and files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+import SyntheticCTLib
+from SyntheticCTLib import __version__
+from SyntheticCTLib.basics.fingerprint import content_hash
+
+PACKAGES = (
+    "numpy", "scipy", "SimpleITK", "pydicom", "torch", "plastimatch", "scikit-image", "numba",
+    "pymedphys", "pydosert",
+)  # fmt: skip
+"""Packages that make the numbers."""
+
+ORIGIN_DEFINITION = (
+    "inputs: sha256 is of the file (of a folder, of all its files); voxels_sha256 is of the voxels "
+    "as they were read, after rescaling, in the order i, j, k, so that it does not change with "
+    "headers, names or the format of the file. command: paths are shown by their last part alone "
+    "unless --identified was given."
+)
+
+
+def origin(
+    inputs: Mapping[str, str | os.PathLike],
+    options: Mapping[str, Any],
+    *,
+    hashes: Mapping[str, str] | None = None,
+    images: Mapping[str, sitk.Image] | None = None,
+    model: Mapping[str, str] | None = None,
+    identified: bool = False,
+) -> dict[str, Any]:
+    """Return what a result is made of.
+
+    Args:
+        inputs: files and folders by what they are.
+        options: what was asked for, as JSON has it.
+        hashes: those of ``inputs``, where they are known.
+        images: volumes that were read of them or made, by what they are.
+        model: name and hash of the model, where one was used.
+        identified: whole paths are told, not their last parts.
+
+    Raises:
+        SyntheticCTError: an input does not exist or cannot be read.
+    """
+    known, images = hashes or {}, images or {}
+    found: dict[str, dict[str, Any]] = {}
+    for what, path in inputs.items():
+        found[what] = {
+            "file": str(Path(path).absolute()) if identified else Path(path).name,
+            "sha256": known.get(what) or content_hash(path, what),
+        }
+    for what, image in images.items():
+        found[what] = found.get(what, {}) | _grid_and_voxels(image)
+    return {
+        "program": f"synthetic-ct {__version__}",
+        "commit": commit(),
+        "date": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": packages(),
+        "command": shown_command(sys.argv, identified),
+        "options": dict(options),
+        "model": dict(model) if model else None,
+        "inputs": found,
+    }
+
+
+def shown_command(arguments: Sequence[str], identified: bool = False) -> str:
+    """Return a command line, of every path its last part alone unless ``identified``.
+
+    The folder of the results is left out: it changes nothing in them.
+    """
+    words, skip = ["synthetic-ct"], False
+    for argument in arguments[1:]:
+        if skip or argument.startswith("--output="):
+            skip = False
+            continue
+        if argument == "--output":
+            skip = True
+            continue
+        name, sign, value = argument.rpartition("=")
+        if not identified and ("/" in value or os.sep in value):
+            value = Path(value).name
+        words.append(f"{name}{sign}{value}")
+    return " ".join(f'"{word}"' if " " in word else word for word in words)
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Return the versions of the packages that make the numbers, of those that are there."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def commit() -> str:
+    """Return the commit of the program's checkout; "" where it does not run from one."""
+    folder = Path(SyntheticCTLib.__file__).resolve().parents[2]
+    if not (folder / ".git").exists():
+        return ""
+    ask = ["git", "-C", str(folder)]
+    try:
+        found = subprocess.run([*ask, "rev-parse", "HEAD"], capture_output=True, timeout=10)
+        changed = subprocess.run(
+            [*ask, "status", "--porcelain", "--untracked-files=no"], capture_output=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    if found.returncode:
+        return ""
+    return found.stdout.decode().strip() + (" with changes" if changed.stdout.strip() else "")
+
+
+def _grid_and_voxels(image: sitk.Image) -> dict[str, Any]:
+    values = np.ascontiguousarray(sitk.GetArrayViewFromImage(image))
+    values = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    made_by = {}
+    if image.HasMetaDataKey("SyntheticCTModel"):
+        made_by["model_sha256"] = image.GetMetaData("SyntheticCTModel")
+    return {
+        "voxels_sha256": hashlib.sha256(values.tobytes()).hexdigest(),
+        "type": image.GetPixelIDTypeAsString(),
+        "size": list(image.GetSize()),
+        "spacing_mm": [round(step, 6) for step in image.GetSpacing()],
+        "origin_mm": [round(place, 4) for place in image.GetOrigin()],
+        **made_by,
+    }

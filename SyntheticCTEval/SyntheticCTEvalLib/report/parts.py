@@ -1,0 +1,157 @@
+"""The parts of a report after its first screen: dose, image, registration, origin, definitions."""
+
+from __future__ import annotations
+
+import SimpleITK as sitk
+
+from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, printed
+from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.gamma.criteria import spaced
+from SyntheticCTEvalLib.image.similarity import DEFINITIONS
+from SyntheticCTEvalLib.pictures import charts, maps, planes, registration
+from SyntheticCTEvalLib.pictures.charts import candidate_colours
+
+from . import dvh_section
+from .blocks import Block, Cell, Column, Section, Table, Text, facts_table
+from .figures_table import figures_table, summary_rows
+
+REGISTRATION_FIGURES = (
+    "coverage_body_percent", "mae_body_rigid", "dsc_body_rigid", "displacement_mean_mm",
+    "displacement_max_mm", "jacobian_min", "jacobian_max", "folding_percent", "registration_dsc",
+    "registration_overlap_percent",
+)  # fmt: skip
+_CONVENTION = (
+    "Pictures use the radiological convention: the axial slice is seen from the feet and the "
+    "coronal slice from the front, with the patient's right (R) on the left. A anterior, P "
+    "posterior, S superior, I inferior; positions are distances from the origin of the true CT's "
+    "frame."
+)
+
+
+def dose_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | None:
+    """Return pass rates, structures and pictures of the dose; None without dose."""
+    if evaluation.dose_ct is None:
+        return None
+    blocks: list[Block | None] = [_common_table(evaluation), structures_table(evaluation)]
+    blocks += [dvh_section.dvh_table(evaluation), dvh_section.dvh_chart(evaluation)]
+    blocks += [
+        maps.dose_picture(evaluation, cuts),
+        maps.dose_difference_picture(evaluation, cuts),
+        maps.gamma_picture(evaluation, cuts),
+        charts.gamma_chart(evaluation),
+    ]
+    return Section("Dose", [block for block in blocks if block is not None])
+
+
+def image_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section:
+    """Return the image's figures and pictures."""
+    blocks: list[Block | None] = []
+    rows = summary_rows(evaluation, lambda key: not _is_dose(key) and not _is_registration(key))
+    if rows:
+        blocks.append(figures_table(evaluation, "Every candidate against the true CT.", rows))
+    blocks.append(maps.anatomy_picture(evaluation, cuts))
+    if evaluation.candidates:
+        blocks += [maps.difference_picture(evaluation, cuts), charts.error_chart(evaluation)]
+        blocks.append(charts.hu_chart(evaluation))
+    blocks.append(charts.mr_chart(evaluation.histograms))
+    return Section("Image", [block for block in blocks if block is not None])
+
+
+def registration_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | None:
+    """Return how candidates came to lie on the true CT; None where nothing is known of it."""
+    told = evaluation.definitions.get("registration")
+    rows = summary_rows(evaluation, _is_registration)
+    blocks: list[Block] = [Text(told)] if told else []
+    if rows:
+        blocks.append(figures_table(evaluation, "What the registration did.", rows))
+    blocks += registration.registration_pictures(evaluation, cuts)
+    return Section("Registration", blocks) if blocks else None
+
+
+def definitions_section(evaluation: Evaluation) -> Section:
+    """Return every definition under its name."""
+    rows = [
+        [Cell(key, small=QUANTITIES[key].label if key in QUANTITIES else ""), Cell(text)]
+        for key, text in definitions_of(evaluation)
+    ]
+    columns = [Column(Cell(""), width=1), Column(Cell(""), width=3)]
+    table = Table("How every figure of this report was computed", columns, rows, "definitions")
+    return Section("Definitions", [table, Text(_CONVENTION)])
+
+
+def definitions_of(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Return (key, definition) of every figure printed and of everything else defined."""
+    keys = list(dict.fromkeys(row.key for row in summary_rows(evaluation)))
+    known = DEFINITIONS | evaluation.definitions
+    order = dict.fromkeys([*(key for key in keys if key in known), *evaluation.definitions])
+    return [(key, known[key]) for key in order]
+
+
+def what_was_compared(evaluation: Evaluation) -> Table:
+    """Return the table of grids, doses and what percentages are of."""
+    facts = [("True CT", _grid(evaluation.ct))]
+    if evaluation.mr is not None:
+        facts.append(("MR", _grid(evaluation.mr)))
+    if evaluation.dose_ct is not None:
+        largest = float(sitk.GetArrayViewFromImage(evaluation.dose_ct).max())
+        facts.append(
+            ("Dose on the true CT", f"{_grid(evaluation.dose_ct)}, up to {largest:.2f} Gy")
+        )
+    if evaluation.prescription_gy is not None:
+        origin = evaluation.definitions.get("prescription_gy", "")
+        facts.append(("Prescription", f"{evaluation.prescription_gy:g} Gy. {origin}".strip()))
+    target = planes.target_of(evaluation)
+    shown = f"the target ({target[0]})" if target else "the body"
+    facts.append(("Pictures cut through", f"the middle of {shown}"))
+    return facts_table("What was compared", facts)
+
+
+def structures_table(evaluation: Evaluation) -> Table | None:
+    """Return gamma pass rates inside every structure; None where there are none."""
+    rates = {n: c.metrics.get("gpr_structures", {}) for n, c in evaluation.candidates.items()}
+    structures = dict.fromkeys(s for found in rates.values() for s in found)
+    criteria = list(dict.fromkeys(c for own in rates.values() for s in own.values() for c in s))
+    colours = candidate_colours(evaluation)
+    rows, groups = [], set()
+    for structure in structures:
+        first = True
+        for name, own in rates.items():
+            values = [own.get(structure, {}).get(criterion) for criterion in criteria]
+            if not any(map(is_finite, values)):
+                continue
+            if first:
+                groups.add(len(rows))
+            cells = [Cell(printed(value, 2)) for value in values]
+            rows.append(
+                [Cell(structure if first else ""), Cell(name, colour=colours[name]), *cells]
+            )
+            first = False
+    if not rows:
+        return None
+    columns = [Column(Cell("Structure"), width=1.6), Column(Cell("Dose on"), width=1.3)]
+    columns += [Column(Cell(spaced(criterion)), number=True) for criterion in criteria]
+    caption = (
+        "Gamma pass rates in % inside each structure, above the lowest cutoff; structures without "
+        "a row hold no voxel that was evaluated."
+    )
+    return Table(caption, columns, rows, "dense", groups - {0})
+
+
+def _common_table(evaluation: Evaluation) -> Table | None:
+    """Return the pass rates where all candidates cover; those of each are in the first section."""
+    rows = summary_rows(evaluation, lambda key: key[0] == "common" and _is_dose(key))
+    caption = "Gamma pass rates where all candidates cover the patient."
+    return figures_table(evaluation, caption, rows) if rows else None
+
+
+def _is_dose(key: tuple[str, ...]) -> bool:
+    return any(part.startswith("gpr") for part in key[:2])
+
+
+def _is_registration(key: tuple[str, ...]) -> bool:
+    return key[0] in REGISTRATION_FIGURES
+
+
+def _grid(image: sitk.Image) -> str:
+    size = " × ".join(map(str, image.GetSize()))
+    return f"{size} voxels of {' × '.join(f'{s:.3g}' for s in image.GetSpacing())} mm"

@@ -1,0 +1,76 @@
+"""What results say of themselves: program, packages, command, files, and no more than was asked."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from SyntheticCTEvalLib.evaluation import origin as told
+from SyntheticCTEvalLib.evaluation.origin import PACKAGES, commit, origin, shown_command
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+
+def volume(kind=np.int16) -> sitk.Image:
+    image = sitk.GetImageFromArray(np.arange(24).reshape(2, 3, 4).astype(kind))
+    image.SetSpacing((1.5, 2, 3))
+    return image
+
+
+def test_files_are_told_by_last_name_hash_grid_and_voxels(tmp_path):
+    path = tmp_path / "Mueller" / "ct.nrrd"
+    path.parent.mkdir()
+    sitk.WriteImage(volume(), path)
+    found = origin({"CT": path}, {"registration": "none"}, images={"CT": volume()})
+    entry = found["inputs"]["CT"]
+    assert entry["file"] == "ct.nrrd" and "Mueller" not in str(found)
+    assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (
+        entry["voxels_sha256"] == hashlib.sha256(np.arange(24).astype("<i2").tobytes()).hexdigest()
+    )
+    assert entry["size"] == [4, 3, 2] and entry["spacing_mm"] == [1.5, 2, 3]
+    named = origin({"CT": path}, {}, identified=True)
+    assert named["inputs"]["CT"]["file"] == str(path)
+    with pytest.raises(SyntheticCTError, match="does not exist"):
+        origin({"CT": tmp_path / "none"}, {})
+
+
+def test_voxels_keep_their_hash_in_another_format(tmp_path):
+    hashes = set()
+    for name in ("a.nrrd", "a.mha", "a.nii.gz"):
+        sitk.WriteImage(volume(), tmp_path / name)
+        image = sitk.ReadImage(tmp_path / name)
+        hashes.add(origin({}, {}, images={"CT": image})["inputs"]["CT"]["voxels_sha256"])
+    assert len(hashes) == 1
+    other = origin({}, {}, images={"CT": volume() + 1})["inputs"]["CT"]["voxels_sha256"]
+    assert other not in hashes
+
+
+def test_the_date_has_its_zone_and_packages_have_versions():
+    found = origin({}, {})
+    assert datetime.fromisoformat(found["date"]).utcoffset() is not None
+    assert {"numpy", "SimpleITK", "plastimatch"} <= set(found["packages"]) <= set(PACKAGES)
+    assert found["packages"]["numpy"] == np.__version__
+
+
+def test_two_runs_differ_in_the_date_only():
+    first, second = (origin({}, {"a": 1}, images={"CT": volume()}) for _ in range(2))
+    assert first | {"date": ""} == second | {"date": ""}
+
+
+def test_commands_tell_no_folders_unless_asked_to():
+    command = ["x", "evaluate", "--ct", "/data/Mueller Hans/ct", "--candidate", "sCT=/p/s.nrrd"]
+    command += ["--output", "/data/Mueller Hans/out", "--criteria", "1/1,2/2"]
+    found = shown_command(command)
+    assert "Mueller" not in found and "--output" not in found
+    assert found.startswith("synthetic-ct evaluate --ct ct --candidate sCT=s.nrrd")
+    assert '"/data/Mueller Hans/ct"' in shown_command(command, identified=True)
+
+
+def test_a_program_that_runs_from_no_checkout_has_no_commit(monkeypatch, tmp_path):
+    monkeypatch.setattr(told.SyntheticCTLib, "__file__", str(tmp_path / "a" / "b" / "__init__.py"))
+    commit.cache_clear()
+    assert commit() == ""
+    commit.cache_clear()
