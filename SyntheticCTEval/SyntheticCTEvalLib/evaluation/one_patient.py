@@ -90,7 +90,6 @@ def evaluate(
     target = find_target(structures, settings.target)
     body = _body(ct, progress)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
-
     placement = laid_on_ct(ct, candidates, mr, settings, progress)
     placed = placement.candidates
     coverage = coverage_of(ct, body, placed, region, progress)

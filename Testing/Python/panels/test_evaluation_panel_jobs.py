@@ -52,6 +52,12 @@ def test_evaluate_waits_for_a_ct_and_a_candidate(harness, panel):
     panel.inputs.candidates.selector(0, 1).setCurrentNode(panel.case.sct)
     assert button.enabled
     assert list(panel.parameters.candidateNames) == [NAME]
+    panel.ui.registrationComboBox.currentIndex = 1
+    panel.ui.registrationByComboBox.currentIndex = 1
+    assert not button.enabled and "MR" in button.toolTip
+    panel.ui.mrSelector.setCurrentNode(panel.case.sct)
+    settings = panel.inputs.arguments()["settings"]
+    assert (settings.registration, settings.registration_by) == ("rigid", "mr") and button.enabled
     harness.click(panel.ui.removeCandidateButton)
     assert not button.enabled
     assert panel.case.sct.GetScene() is not None
