@@ -15,6 +15,7 @@ from .arguments import (
     add_end_caps,
     add_gamma,
     add_paper,
+    add_registration,
     evaluation_settings,
     model_folder,
     whole_count,
@@ -48,9 +49,7 @@ def add_cohort(command: Callable) -> None:
         "last)",
     )
     sub.add_argument("--no-dose", action="store_true", help="images only")
-    sub.add_argument(
-        "--no-registration", action="store_true", help="the candidates already lie on the CT"
-    )
+    add_registration(sub, "column mr")
     add_end_caps(sub)
     add_gamma(sub)
     add_dvh_points(sub)

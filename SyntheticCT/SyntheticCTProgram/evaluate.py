@@ -19,6 +19,7 @@ from .arguments import (
     add_end_caps,
     add_gamma,
     add_paper,
+    add_registration,
     evaluation_settings,
     model_folder,
     named_file,
@@ -123,6 +124,10 @@ def _require_whole(
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
+    if options.registration_by == "mr" and not options.mr:
+        raise SyntheticCTError(
+            "--registration-by mr finds the transform between MR and CT: give --mr as well."
+        )
 
 
 def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
@@ -138,7 +143,7 @@ def add_evaluate(command: Callable) -> None:
         "evaluate",
         evaluate,
         "Hold synthetic CTs against the true CT",
-        "Registers every candidate onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
+        "Registers the candidates onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
         "Without dose files the dose is recalculated on every volume with one plan.",
     )
     sub.add_argument("--ct", required=True, help=f"true CT: {VOLUME_HELP}")
@@ -150,7 +155,7 @@ def add_evaluate(command: Callable) -> None:
         metavar="NAME=VOLUME",
         help="volume to judge; may be given several times",
     )
-    sub.add_argument("--mr", help="the MR, shown in the report")
+    sub.add_argument("--mr", help="the MR, shown in the report; see --registration-by")
     sub.add_argument(
         "--model",
         type=model_folder,
@@ -179,9 +184,7 @@ def add_evaluate(command: Callable) -> None:
     add_end_caps(sub)
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
-    sub.add_argument(
-        "--no-registration", action="store_true", help="the candidates already lie on the CT"
-    )
+    add_registration(sub, "--mr")
     add_gamma(sub)
     add_dvh_points(sub)
     add_acceptance(sub)

@@ -37,7 +37,8 @@ from SyntheticCTEvalLib.placement.coverage import (
     completed,
     coverage_of,
 )
-from SyntheticCTEvalLib.placement.place import Placed, place_candidates, place_definition
+from SyntheticCTEvalLib.placement.place import Placed
+from SyntheticCTEvalLib.placement.ways import place_definition
 from SyntheticCTEvalLib.structures.dvh import (
     DVH_DEFINITIONS,
     StructureDvhs,
@@ -47,7 +48,8 @@ from SyntheticCTEvalLib.structures.dvh import (
 from SyntheticCTEvalLib.structures.dvh_points import NO_POINTS, DvhPoints
 from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
-from .results import CandidateResult, Evaluation
+from .placing import laid_on_ct, registration_of
+from .results import CandidateResult, Evaluation, Moved
 from .same_inputs import warn_of_same_inputs
 from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
 
@@ -75,11 +77,11 @@ def evaluate(
         structures: masks by name in the CT's frame, on any grids; one of them is the target.
             Every one gets dose-volume histograms.
         region: mask that limits every figure.
-        mr, histograms: shown in report and scene, not evaluated.
+        mr, histograms: shown, not evaluated; the MR carries candidates where settings say so.
 
     Raises:
         SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
-            region.
+            region; by the MR, no MR or a candidate that does not lie in its space.
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
@@ -89,10 +91,11 @@ def evaluate(
     target = find_target(structures, settings.target)
     body = _body(ct, progress)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
-
-    placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
+    placement = laid_on_ct(ct, candidates, mr, settings, progress)
+    placed = placement.candidates
     coverage = coverage_of(ct, body, placed, region, progress)
-    results = {n: _image(ct, body, n, p, coverage, progress) for n, p in placed.items()}
+    bent = bending_figures(placement, body, progress)
+    results = {n: _image(ct, body, n, p, coverage, bent[n], progress) for n, p in placed.items()}
     given, gamma, dvhs, notes = None, {}, {}, []
     if settings.dose:
         if dose_ct is None:
@@ -118,6 +121,7 @@ def evaluate(
         },
         dose_ct=given.reference if given else None,
         mr=mr,
+        **registration_of(placement, settings, bent),
         histograms=histograms,
         structures=structures,
         target=target,
@@ -149,6 +153,7 @@ def _image(
     name: str,
     placed: Placed,
     coverage: Coverage,
+    bent: dict[str, float],
     progress: Progress,
 ) -> CandidateResult:
     covered = coverage.each[name]
@@ -167,12 +172,19 @@ def _image(
     if placed.stiff is not None:
         stiff_body = body_contour(completed(placed.stiff, ct, placed.covered), "CT")
         metrics |= rigid_figures(ct, placed.stiff, body, stiff_body, region)
-    metrics |= bending_figures(name, placed, body, progress)
+    metrics |= bent
     if coverage.differs:
         common = compare_images(ct, placed.volume, body, own_body, _mask(coverage.common, ct))
         metrics["common"] = {key: value for key, value in common.items() if np.isscalar(value)}
     difference = marked_difference(placed.volume, ct, covered)
-    return CandidateResult(name, placed.volume, difference, own_body, metrics=metrics)
+    return CandidateResult(
+        name,
+        placed.volume,
+        difference,
+        own_body,
+        metrics=metrics,
+        moved=Moved(placed.original, placed.registration),
+    )
 
 
 def _recalculated(
@@ -220,7 +232,7 @@ def _imported(
             own[name] = moved_dose(own[name], found.rigid, bending)
     names, prescription = list(placed), settings.prescription_gy
     given = imported_doses(ct, body, dose_ct, own, names, prescription, target)
-    if not settings.register:
+    if not settings.registered:
         return given
     return replace(given, definition=f"{given.definition} {MOVED_DEFINITION}")
 
@@ -330,10 +342,10 @@ def _definitions(
     """Return one line a number, from the rooms that made the numbers."""
     lines = DEFINITIONS | COVERAGE_DEFINITIONS
     lines |= {
-        "registration": place_definition(settings.register),
+        "registration": place_definition(settings.registration, settings.registration_by),
         "region": coverage.definition,
     }
-    if settings.register:
+    if settings.registered:
         lines |= BENDING_DEFINITIONS | RIGID_DEFINITIONS
     if doses:
         lines["dose"] = doses.definition

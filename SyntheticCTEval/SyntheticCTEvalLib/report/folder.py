@@ -48,8 +48,9 @@ DEFINITIONS = {
 def result_names(candidates: Iterable[str]) -> list[str]:
     """Return the name of every file and folder that an evaluation of ``candidates`` may write."""
     kinds = ("registered", "difference", "dose", "dose_difference", "gamma")
-    maps = ["dose_CT", "evaluated", *(f"{kind}_{name}" for name in candidates for kind in kinds)]
-    return [*DOCUMENTS, PDF, SCENE, PARTS, *(f"{name}.nrrd" for name in maps)]
+    maps = ["dose_CT", "evaluated", "registered_MR"]
+    maps += [f"{kind}_{name}" for name in candidates for kind in kinds]
+    return [*DOCUMENTS, PDF, SCENE, PARTS, *(f"{name}.nrrd" for name in dict.fromkeys(maps))]
 
 
 def require_place(

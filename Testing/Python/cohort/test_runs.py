@@ -104,13 +104,17 @@ def test_only_what_is_missing_or_changed_is_done_again(manifest, evaluated):
     manifest.write_text(manifest.read_text().replace("b/mr.nrrd,45", "b/mr.nrrd,50"))
     assert run(manifest, evaluated) == ["b"]
     assert run(
-        manifest, evaluated, settings=CohortSettings(evaluation=EvaluationSettings(register=False))
+        manifest,
+        evaluated,
+        settings=CohortSettings(evaluation=EvaluationSettings(registration="none")),
     ) == ["a", "b", "c"]
     assert (
         run(
             manifest,
             evaluated,
-            settings=CohortSettings(evaluation=EvaluationSettings(register=False), device="cpu"),
+            settings=CohortSettings(
+                evaluation=EvaluationSettings(registration="none"), device="cpu"
+            ),
         )
         == []
     )
@@ -186,7 +190,7 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     (manifest.parent / "c" / "mrcat.nrrd").unlink()
     progress = Recorder()
     cohort = run_cohort(manifest, out, workers=1, progress=progress)
-    assert cohort.registered and cohort.origin["options"]["register"]
+    assert cohort.registered and cohort.origin["options"]["registration"] == "deformable"
     assert cohort.origin["inputs"]["manifest"]["sha256"] == content_hash(manifest)
     assert list(cohort.failed) == ["b", "c"]
     assert cohort.failed["b"] == "ValueError: no luck"

@@ -25,7 +25,7 @@ from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTProgram.program import main
 
 # A coarse dose grid and few voxels: what is tested is the chain, not the dose.
-PLACED = EvaluationSettings(register=False, dose_spacing_mm=6.0)
+PLACED = EvaluationSettings(registration="none", dose_spacing_mm=6.0)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_figures_are_limited_to_what_the_candidates_cover_and_to_the_region(phan
         ct,
         {"spoiled": image_like(spoiled, ct)},
         region=image_like(region, ct),
-        settings=EvaluationSettings(register=False, dose=False),
+        settings=EvaluationSettings(registration="none", dose=False),
     )
     assert limited.candidates["spoiled"].metrics["mae_body"] == 0
 
@@ -132,7 +132,7 @@ def test_a_cropped_neighbour_changes_no_figure_but_those_that_compare(phantom):
     ct = phantom.ct
     whole = changed(ct, 30)
     half = changed(ct, 30)[:, :, : ct.GetSize()[2] // 2]
-    settings = EvaluationSettings(register=False, dose=False)
+    settings = EvaluationSettings(registration="none", dose=False)
     alone = evaluate(ct, {"whole": whole}, settings=settings).candidates["whole"].metrics
     both = evaluate(ct, {"whole": whole, "half": half}, settings=settings)
     beside = both.candidates["whole"].metrics
@@ -194,7 +194,7 @@ def test_registration_brings_a_moved_candidate_back(phantom):
     settings = EvaluationSettings(dose=False)
     registered = evaluate(phantom.ct, {"moved": moved}, settings=settings)
     left = evaluate(
-        phantom.ct, {"moved": moved}, settings=EvaluationSettings(dose=False, register=False)
+        phantom.ct, {"moved": moved}, settings=EvaluationSettings(dose=False, registration="none")
     )
     assert (
         registered.candidates["moved"].metrics["mae_body"]
@@ -257,7 +257,7 @@ def test_a_candidate_without_air_around_the_patient_is_named(phantom, background
 
 
 def evaluate_images(ct, candidate):
-    settings = EvaluationSettings(register=False, dose=False)
+    settings = EvaluationSettings(registration="none", dose=False)
     return evaluate(ct, {"model A": candidate}, settings=settings)
 
 
@@ -380,7 +380,7 @@ def test_gamma_is_asked_for_on_the_command_line_and_without_slicer_core_there_is
 def test_the_target_that_is_named_is_the_one_shown(phantom):
     structures = {name: phantom.structures_ct == n for n, name in STRUCTURE_NAMES.items()}
     other = next(name for name in structures if find_target(structures, None) != name)
-    settings = EvaluationSettings(register=False, dose=False, target=other)
+    settings = EvaluationSettings(registration="none", dose=False, target=other)
     result = evaluate(phantom.ct, {"self": phantom.ct}, structures=structures, settings=settings)
     assert target_of(result)[0] == other
 

@@ -11,7 +11,7 @@ from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 from SyntheticCTLib.volumes.marks import label_synthetic
 
-SETTINGS = EvaluationSettings(register=False, dose=False)
+SETTINGS = EvaluationSettings(registration="none", dose=False)
 
 
 @pytest.fixture(scope="module")

@@ -247,6 +247,16 @@ def test_a_turn_is_found_from_an_unknown_frame():
         )
 
 
+def registered_by_threads(monkeypatch, threads: int, fixed: sitk.Image, moving: sitk.Image):
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    try:
+        return register(fixed, moving, metric="mse", fill=HU_OUTSIDE)
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
 def test_the_same_images_give_the_same_result_on_an_oblique_grid_and_leave_no_files(
     tmp_path, monkeypatch
 ):
@@ -260,7 +270,9 @@ def test_the_same_images_give_the_same_result_on_an_oblique_grid_and_leave_no_fi
     )
     source = blobs(grid_of((120, 100, 75), (2.0, 2.0, 2.5), (-119, -99, -92.5)))
     fixed, moving = resample(source, grid, bend(9.0), fill=-1000), source
-    first, second = (register(fixed, moving, metric="mse", fill=HU_OUTSIDE) for _ in range(2))
+    first, second = (
+        registered_by_threads(monkeypatch, threads, fixed, moving) for threads in (1, 2)
+    )
     np.testing.assert_array_equal(
         sitk.GetArrayFromImage(first.warped), sitk.GetArrayFromImage(second.warped)
     )
