@@ -33,7 +33,7 @@ from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
-from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, resample
+from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, floored, resample
 from SyntheticCTLib.volumes.sameness import SAME_SHARE, equal_share
 
 RAW_BINS = 64
@@ -345,7 +345,8 @@ def _save_pair(
         )
     # The couch cannot be known from the MR, so the network is not asked to draw it.
     body = resample(body_contour(ct, "CT"), grid, fill=0, nearest=True)
-    hu = resample(sitk.Cast(ct, sitk.sitkFloat32), grid, fill=HU_OUTSIDE, antialias=True)
+    hu = floored(sitk.Cast(ct, sitk.sitkFloat32))
+    hu = resample(hu, grid, fill=HU_OUTSIDE, antialias=True)
     hu = np.where(sitk.GetArrayViewFromImage(body) > 0, sitk.GetArrayViewFromImage(hu), HU_AIR)
     warped = resample(mr, grid, transform, fill=outside, antialias=True)
     np.save(folder / f"mr_{number}.npy", sitk.GetArrayViewFromImage(warped).astype(np.float16))

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .grids import image_like, same_grid
+from .marks import keep_marks
 
 HU_OUTSIDE = -1024
 """CT number given to points outside a CT-like image's field of view."""
@@ -65,6 +66,16 @@ def resample(
         pixel,
         fill is None,
     )
+
+
+def floored(ct: sitk.Image) -> sitk.Image:
+    """Return a CT-like image in which values below :data:`HU_OUTSIDE` are that.
+
+    Needed before interpolation: between tissue and padding of -3024 lie values of neither.
+    """
+    if float(sitk.GetArrayViewFromImage(ct).min()) >= HU_OUTSIDE:
+        return ct
+    return keep_marks(sitk.Clamp(ct, lowerBound=HU_OUTSIDE), ct)
 
 
 def mask_on(mask: sitk.Image, reference: sitk.Image) -> np.ndarray:

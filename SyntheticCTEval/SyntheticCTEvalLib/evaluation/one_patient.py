@@ -26,7 +26,7 @@ from SyntheticCTEvalLib.gamma.comparison import (
     rates_inside,
 )
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
-from SyntheticCTEvalLib.image.background import background_warning
+from SyntheticCTEvalLib.image.background import background_hu, background_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
@@ -155,18 +155,21 @@ def _image(
 ) -> CandidateResult:
     covered = coverage.each[name]
     region = _mask(covered, ct)
-    held = background_warning(name, ct, placed.volume, body, _mask(placed.covered, ct))
+    held = background_warning(name, ct, placed.raw, body, _mask(placed.covered, ct))
     if held:
         progress.warn(held)
     own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
     metrics = compare_images(ct, placed.volume, body, own_body, region)
+    metrics["background_hu"] = background_hu(ct, placed.raw, body, region)
     metrics["coverage_body_percent"] = round(coverage.percent[name], 3)
     if placed.stiff is not None:
         stiff_body = body_contour(completed(placed.stiff, ct, placed.covered), "CT")
         metrics |= rigid_figures(ct, placed.stiff, body, stiff_body, region)
     metrics |= bending_figures(name, placed, body, progress)
     if coverage.differs:
-        common = compare_images(ct, placed.volume, body, own_body, _mask(coverage.common, ct))
+        shared = _mask(coverage.common, ct)
+        common = compare_images(ct, placed.volume, body, own_body, shared)
+        common["background_hu"] = background_hu(ct, placed.raw, body, shared)
         metrics["common"] = {key: value for key, value in common.items() if np.isscalar(value)}
     difference = marked_difference(placed.volume, ct, covered)
     return CandidateResult(name, placed.volume, difference, own_body, metrics=metrics)

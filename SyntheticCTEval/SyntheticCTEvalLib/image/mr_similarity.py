@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.volumes.grids import image_like
-from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, resample
 
 from .body_agreement import body_contour, dice
 from .ssim import SSIM_SIGMA, SSIM_WINDOW, slice_ssim, whole_windows
@@ -64,7 +64,7 @@ def compare_with_mr(
 def _compare(
     mr: sitk.Image, scaled: np.ndarray, mr_body: sitk.Image, candidate: sitk.Image
 ) -> dict[str, float]:
-    placed = resample(candidate, mr, fill=HU_OUTSIDE)
+    placed = resample(floored(candidate), mr, fill=HU_OUTSIDE)
     ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
     covered = resample(ones, mr, fill=0, nearest=True)
     counted = sitk.GetArrayFromImage(covered) > 0

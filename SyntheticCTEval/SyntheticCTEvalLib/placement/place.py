@@ -13,10 +13,7 @@ from SyntheticCTLib.registration.rigid_and_deformable import Registration
 from SyntheticCTLib.registration.rigid_and_deformable import register as register_onto
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import keep_marks
-from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
-
-NOTHING_BELOW_HU = -300
-"""A volume whose least value lies above this holds no air."""
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, resample
 
 
 @dataclass(frozen=True)
@@ -24,13 +21,16 @@ class Placed:
     """A candidate on the true CT's grid.
 
     Attributes:
-        volume: CT numbers in HU, -1024 where the candidate does not reach.
+        volume: CT numbers in HU, -1024 where the candidate does not reach or holds less.
+        raw: like ``volume`` with the candidate's own values, of the nearest voxels, where it holds
+            less than -1024; elsewhere ``volume`` itself.
         covered: voxels (k, j, i) that the candidate covers.
         registration: how it came there; None where it was taken to lie there already.
         stiff: like ``volume``, by the rigid part alone; None where nothing was bent.
     """
 
     volume: sitk.Image
+    raw: sitk.Image
     covered: np.ndarray
     registration: Registration | None = None
     stiff: sitk.Image | None = None
@@ -43,10 +43,10 @@ def place_definition(registered: bool) -> str:
     return (
         "Candidates registered onto the true CT: rigid (Mattes mutual information, SimpleITK; from "
         "turned starts too where the bodies do not agree), then B-spline in three resolution "
-        "stages (mean squared error, plastimatch); linear interpolation once, -1024 HU outside the "
-        "candidate. Each candidate is bent by its own differences from the true CT, which makes "
-        "the figures better than they are without: how far, and what the rigid part alone gives, "
-        "stands beside them."
+        "stages (mean squared error, plastimatch); values below -1024 HU set to that, then "
+        "linear interpolation once, -1024 HU outside the candidate. Each candidate is bent by its "
+        "own differences from the true CT, which makes the figures better than they are without: "
+        "how far, and what the rigid part alone gives, stands beside them."
     )
 
 
@@ -72,10 +72,6 @@ def place_candidates(
 def _place(
     ct: sitk.Image, name: str, candidate: sitk.Image, registered: bool, progress: Progress
 ) -> Placed:
-    if float(sitk.GetArrayViewFromImage(candidate).min()) > NOTHING_BELOW_HU:
-        progress.warn(
-            f"{name} holds no air (nothing below -300): check that it is a CT-like volume in HU."
-        )
     found = None
     if registered:
         progress.report(f"Register {name}", 0)
@@ -87,9 +83,13 @@ def _place(
         progress.report(f"Register {name}", 1)
     # 16-bit whole numbers stay so; a cast to them would cut off fractions and wrap large values.
     whole = candidate.GetPixelID() == sitk.sitkInt16
-    hu = candidate if whole else sitk.Cast(candidate, sitk.sitkFloat32)
+    own = candidate if whole else sitk.Cast(candidate, sitk.sitkFloat32)
+    hu = floored(own)
     transform = found.transform if found else None
-    volume = resample(hu, ct, transform, fill=HU_OUTSIDE)
+    volume = keep_marks(resample(hu, ct, transform, fill=HU_OUTSIDE), candidate)
+    raw = volume
+    if hu is not own:
+        raw = resample(own, ct, transform, fill=HU_OUTSIDE, nearest=True)
     ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
     covered = sitk.GetArrayFromImage(resample(ones, ct, transform, fill=0, nearest=True)) > 0
     if not covered.any():
@@ -100,4 +100,4 @@ def _place(
     stiff = None
     if found and found.deformed:
         stiff = resample(hu, ct, found.rigid, fill=HU_OUTSIDE)
-    return Placed(keep_marks(volume, candidate), covered, found, stiff)
+    return Placed(volume, raw, covered, found, stiff)

@@ -293,3 +293,16 @@ def test_padding_of_a_training_mr_does_not_widen_the_range_of_the_network(manife
     padded = prepare_pairs(read_sources(manifest), tmp_path / "padded")
     assert padded.mr_range == pytest.approx(plain.mr_range, rel=1e-3)
     assert padded.nyul.scale == pytest.approx(plain.nyul.scale, rel=1e-6)
+
+
+def test_padding_of_a_training_ct_is_not_interpolated_into_the_body(manifest, tmp_path):
+    pairs = []
+    for padding in (-1024, -3024):
+        for number in range(3):
+            hu = sitk.GetArrayFromImage(ct := ct_of(blob_mr(size=(40, 36, 8), seed=number)))
+            hu = np.where(hu > -500, hu, padding).astype(np.int16)
+            write_volume(image_like(hu, ct), tmp_path / f"ct{number}.nrrd")
+        folder = tmp_path / str(padding)
+        prepare_pairs(read_sources(manifest), folder, spacing_mm=7.0)
+        pairs.append([np.load(folder / f"ct_{number}.npy") for number in range(3)])
+    np.testing.assert_array_equal(*pairs)
