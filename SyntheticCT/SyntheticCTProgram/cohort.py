@@ -9,7 +9,7 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
-from .arguments import add_end_caps, add_gamma, model_folder, whole_count
+from .arguments import add_end_caps, add_gamma, add_mask_nan, model_folder, whole_count
 
 
 def add_cohort(command: Callable) -> None:
@@ -43,6 +43,7 @@ def add_cohort(command: Callable) -> None:
         "--no-registration", action="store_true", help="the candidates already lie on the CT"
     )
     add_end_caps(sub)
+    add_mask_nan(sub)
     add_gamma(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
@@ -88,6 +89,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
                 cap=options.gamma_cap,
             ),
             gamma_engine=options.gamma_engine,
+            mask_nan=options.mask_nan,
             end_caps=not options.no_end_caps,
             device=options.device,
             scene=MrbWriter(),

@@ -13,14 +13,14 @@ from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from .arguments import VOLUME_HELP, add_end_caps, add_gamma, model_folder, named_file
+from .arguments import VOLUME_HELP, add_end_caps, add_gamma, add_mask_nan, model_folder, named_file
 
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 
 _OPTIONS = (
     "no_registration", "no_dose", "prescription", "dose_unit", "target", "no_end_caps", "cutoffs",
-    "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine",
+    "dose_percent", "distance_mm", "local", "gamma_cap", "gamma_engine", "mask_nan",
 )  # fmt: skip
 """Options that change the figures; they are told with them."""
 
@@ -55,11 +55,11 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     made_of = origin(named, {name: getattr(options, name) for name in _OPTIONS})
     mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
-    ct = read_volume(options.ct, "CT", progress)
+    ct = read_volume(options.ct, "CT", progress, mask_nan=options.mask_nan)
     evaluation = run(
         ct,
         {
-            name: read_volume(path, f"candidate {name}", progress)
+            name: read_volume(path, f"candidate {name}", progress, mask_nan=options.mask_nan)
             for name, path in candidates.items()
         },
         dose_ct=read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None,
@@ -118,6 +118,7 @@ def _settings(options: argparse.Namespace) -> EvaluationSettings:
         gamma_local=options.local,
         gamma_cap=options.gamma_cap,
         gamma_engine=options.gamma_engine,
+        mask_nan=options.mask_nan,
     )
 
 
@@ -178,6 +179,7 @@ def add_evaluate(command: Callable) -> None:
     sub.add_argument(
         "--no-registration", action="store_true", help="the candidates already lie on the CT"
     )
+    add_mask_nan(sub)
     add_gamma(sub)
     sub.add_argument(
         "--no-scene",

@@ -38,6 +38,7 @@ class CohortSettings:
         dose: evaluate dose.
         gamma: gamma criterion, cutoffs and cap; global criteria are of the patient's prescription.
         gamma_engine: "exact" or "pymedphys".
+        mask_nan: leave voxels of CT and candidates that are no numbers out of the image figures.
         end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
         device: where the model runs: "auto", "cpu" or "cuda".
         scene: writes scene.mrb where it can; None for no scenes.
@@ -48,6 +49,7 @@ class CohortSettings:
     dose: bool = True
     gamma: GammaCriteria = field(default_factory=lambda: EvaluationSettings().criteria(None))
     gamma_engine: str = "exact"
+    mask_nan: bool = False
     end_caps: bool = True
     device: str = "auto"
     scene: SceneWriter | None = None
@@ -101,14 +103,15 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             f"{task.made_of['program']}: install the same version on all machines."
         )
     progress = NotedProgress(progress)
-    ct = read_volume(entry.ct, "CT", progress)
+    ct = read_volume(entry.ct, "CT", progress, mask_nan=settings.mask_nan)
     mr = read_volume(entry.mr, "MR", progress) if entry.mr else None
     made, histograms = {}, None
     if settings.model and mr is not None:
         made, histograms = _synthesize(mr, settings, progress)
     candidates = {SCT: made["sct"]} if made else {}
     for name, path in entry.candidates.items():
-        candidates[name] = read_volume(path, f"candidate {name}", progress)
+        what = f"candidate {name}"
+        candidates[name] = read_volume(path, what, progress, mask_nan=settings.mask_nan)
     evaluation = evaluate(
         ct,
         candidates,
@@ -167,6 +170,7 @@ def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> Evalu
         gamma_local=settings.gamma.local,
         gamma_cap=settings.gamma.cap,
         gamma_engine=settings.gamma_engine,
+        mask_nan=settings.mask_nan,
     )
 
 

@@ -122,6 +122,7 @@ def _origin(
         "registration": settings.register,
         "dose": settings.dose,
         "gamma_engine": settings.gamma_engine,
+        "mask_nan": settings.mask_nan,
         "baseline": baseline,
         "model_sha256": model_sha256,
     }

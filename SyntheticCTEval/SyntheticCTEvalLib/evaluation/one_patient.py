@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import look_alike_note
@@ -82,6 +84,7 @@ def evaluate(
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
+    ct, known = _numbers(ct, candidates, settings.mask_nan, progress)
     require_hu(ct, "true CT", progress)
     _name_look_alikes(candidates, progress)
     structures = dict(structures or {})
@@ -90,7 +93,7 @@ def evaluate(
     warn_of_same_inputs(ct, body, candidates, mr, progress)
 
     placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
-    coverage = coverage_of(ct, body, placed, region, progress)
+    coverage = coverage_of(ct, body, placed, region, progress, known)
     results = {n: _image(ct, body, n, p, coverage, progress) for n, p in placed.items()}
     given, gamma, dvhs, notes = None, {}, {}, []
     if settings.dose:
@@ -137,6 +140,20 @@ def _body(ct: sitk.Image, progress: Progress) -> sitk.Image:
     body = body_contour(ct, "CT")
     progress.report("Body contour", 1)
     return body
+
+
+def _numbers(
+    ct: sitk.Image, candidates: Mapping[str, sitk.Image], mask_nan: bool, progress: Progress
+) -> tuple[sitk.Image, np.ndarray | None]:
+    """Return the true CT as checks.filled does; refuse voxels without a number, or name them."""
+    for what, image in {"true CT": ct, **candidates}.items():
+        count = np.count_nonzero(~np.isfinite(sitk.GetArrayViewFromImage(image)))
+        if count and not mask_nan:
+            raise SyntheticCTError(not_finite(what, count, offered=True))
+        if count:
+            what = f"The {what}" if image is ct else what
+            progress.warn(MASKED.format(what=what, count=count, s="s" if count > 1 else ""))
+    return filled(ct)
 
 
 def _name_look_alikes(candidates: Mapping[str, sitk.Image], progress: Progress) -> None:

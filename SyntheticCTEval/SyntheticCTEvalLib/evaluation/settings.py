@@ -34,6 +34,7 @@ class EvaluationSettings:
         dose_percent, distance_mm, gamma_local, gamma_cap: gamma criterion; global to the
             prescription unless local.
         gamma_engine: "exact" or "pymedphys".
+        mask_nan: leave voxels of CT and candidates that are no numbers out of the image figures.
 
     Raises:
         SyntheticCTError: a prescription that is not above 0, or no gamma criterion.
@@ -50,6 +51,7 @@ class EvaluationSettings:
     gamma_local: bool = False
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
+    mask_nan: bool = False
 
     def __post_init__(self) -> None:
         dose = self.prescription_gy

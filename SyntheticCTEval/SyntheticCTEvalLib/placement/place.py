@@ -11,9 +11,9 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.registration.rigid_and_deformable import Registration
 from SyntheticCTLib.registration.rigid_and_deformable import register as register_onto
-from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.checks import filled
 from SyntheticCTLib.volumes.marks import keep_marks
-from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, resample
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, reached, resample
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def place_candidates(
     """Lay every candidate on the true CT.
 
     Args:
-        candidates: volumes in HU by name, on any grids.
+        candidates: volumes in HU by name, on any grids; they do not cover what is NaN.
         register: rigidly and then deformably; otherwise they are taken to lie there already.
 
     Raises:
@@ -72,6 +72,7 @@ def place_candidates(
 def _place(
     ct: sitk.Image, name: str, candidate: sitk.Image, registered: bool, progress: Progress
 ) -> Placed:
+    candidate, known = filled(candidate)
     found = None
     if registered:
         progress.report(f"Register {name}", 0)
@@ -90,8 +91,7 @@ def _place(
     raw = volume
     if hu is not own:
         raw = resample(own, ct, transform, fill=HU_OUTSIDE, nearest=True)
-    ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
-    covered = sitk.GetArrayFromImage(resample(ones, ct, transform, fill=0, nearest=True)) > 0
+    covered = reached(candidate, known, ct, transform)
     if not covered.any():
         raise SyntheticCTError(
             f"The candidate {name} and the CT do not overlap: check that they belong to the same "
@@ -100,4 +100,8 @@ def _place(
     stiff = None
     if found and found.deformed:
         stiff = resample(hu, ct, found.rigid, fill=HU_OUTSIDE)
+        if known is not None:  # figures of both are over one part
+            covered &= reached(candidate, known, ct, found.rigid) | ~reached(
+                candidate, None, ct, found.rigid
+            )
     return Placed(volume, raw, covered, found, stiff)
