@@ -12,6 +12,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash, origin
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
+from SyntheticCTLib.volumes.sameness import voxel_hash
 from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.dose.reading import read_dose
@@ -155,7 +156,9 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     write_results(evaluation, task.folder, title=title, progress=progress)
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
-    write_card(task.folder, task.made_of)
+    scans = {"CT": ct} | ({"MR": mr} if mr is not None else {})
+    scans |= {f"candidate {name}": candidates[name] for name in entry.candidates}
+    write_card(task.folder, task.made_of, {what: voxel_hash(scans[what]) for what in scans})
 
 
 def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:

@@ -15,10 +15,11 @@ from SyntheticCTLib.basics.fingerprint import origin
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
+from SyntheticCTLib.volumes.sameness import given_twice
 
 from SyntheticCTEvalLib.report.folder import earlier_results
 
-from .card import CARD, is_current
+from .card import CARD, is_current, voxels_of
 from .manifest import SCT, PatientEntry, read_cohort_manifest
 from .parallel import (
     Outcome,
@@ -280,6 +281,12 @@ def _collect(
         first, sentence = next(iter(failed.items()))
         raise SyntheticCTError(
             f"None of the {len(names)} patients could be evaluated; {first}: {sentence}"
+        )
+    for what, *both in given_twice([voxels_of(folder / record.patient) for record in records]):
+        one, other = (records[number].patient for number in both)
+        notes.append(
+            f"{one} and {other} have the same {what}, voxel by voxel: check whether one patient "
+            "was entered twice, as its figures count twice."
         )
     told: dict[str, list[str]] = {}
     for record in records:

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 import torch
 from models import blob_mr
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.bundle.folder import load_bundle
 from SyntheticCTLib.normalization.nyul import NyulStandard
 from SyntheticCTLib.training import epochs
@@ -30,9 +30,9 @@ SMALL = TrainingSettings(epochs=2, width=2, depth=2, blocks=1, size=32, batch=3,
 def ct_of(mr: sitk.Image) -> sitk.Image:
     """Return a CT of the blob: fat outside, bone inside, air around."""
     values = sitk.GetArrayViewFromImage(mr)
-    return image_like(
-        np.select([values > 450, values > 150], [400, -100], -1000).astype(np.int16), mr
-    )
+    hu = np.select([values > 450, values > 150], [400, -100], -1000)
+    hu[0, 0, 0] += int(values.sum()) % 97  # no two patients have the same CT
+    return image_like(hu.astype(np.int16), mr)
 
 
 @pytest.fixture
@@ -125,6 +125,29 @@ def test_a_pair_that_is_one_volume_or_exchanged_is_refused(manifest, tmp_path):
         manifest.write_text(text.replace("p1,mr1.nrrd,ct1.nrrd", f"p1,{mr},{ct}"))
         with pytest.raises(SyntheticCTError, match=sentence):
             prepare_pairs(read_sources(manifest), tmp_path / "pairs")
+
+
+@pytest.mark.parametrize(("column", "what"), [("mr", "MR"), ("ct", "CT")])
+def test_a_patient_who_comes_twice_is_named_and_never_both_trained_on_and_held_out(
+    manifest, tmp_path, column, what
+):
+    text = manifest.read_text()
+    for number, suffix in ((0, "mha"), (2, "nii.gz")):  # another name, format and pixel type
+        scan = sitk.ReadImage(str(tmp_path / f"{column}{number}.nrrd"))
+        sitk.WriteImage(sitk.Cast(scan, sitk.sitkFloat32), str(tmp_path / f"copy{number}.{suffix}"))
+    manifest.write_text(text.replace(f"{column}1.nrrd", "copy0.mha"))
+    for _ in range(2):  # made, and kept
+        told = NotedProgress(Progress())
+        prepare_pairs(read_sources(manifest), tmp_path / "pairs", progress=told)
+        sentence = f"Patients 1 and 2 of the manifest have the same {what}, voxel by voxel"
+        assert any(warning.startswith(sentence) for warning in told.warnings)
+    manifest.write_text(text.replace(f"{column}1.nrrd", "copy2.nii.gz"))
+    with pytest.raises(SyntheticCTError, match=f"2 and 3 .* the same {what}, one to train on"):
+        prepare_pairs(read_sources(manifest), tmp_path / "pairs")
+    manifest.write_text(text)
+    clean = NotedProgress(Progress())
+    prepare_pairs(read_sources(manifest), tmp_path / "pairs", progress=clean)
+    assert not any("same" in warning for warning in clean.warnings)
 
 
 def test_a_training_is_neither_overwritten_nor_resumed_with_other_settings(manifest, tmp_path):
