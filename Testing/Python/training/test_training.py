@@ -324,6 +324,7 @@ def test_padding_of_a_training_ct_is_not_interpolated_into_the_body(manifest, tm
         for number in range(3):
             hu = sitk.GetArrayFromImage(ct := ct_of(blob_mr(size=(40, 36, 8), seed=number)))
             hu = np.where(hu > -500, hu, padding).astype(np.int16)
+            hu[0, 0, 0] = -900 - number
             write_volume(image_like(hu, ct), tmp_path / f"ct{number}.nrrd")
         folder = tmp_path / str(padding)
         prepare_pairs(read_sources(manifest), folder, spacing_mm=7.0)
