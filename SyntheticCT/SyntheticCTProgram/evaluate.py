@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,14 +57,15 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
     ct = read_volume(options.ct, "CT", progress, mask_nan=options.mask_nan)
+    dose = partial(read_dose, unit=options.dose_unit, progress=progress)
     evaluation = run(
         ct,
         {
             name: read_volume(path, f"candidate {name}", progress, mask_nan=options.mask_nan)
             for name, path in candidates.items()
         },
-        dose_ct=read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None,
-        doses={name: read_dose(path, options.dose_unit) for name, path in doses.items()},
+        dose_ct=dose(options.dose_ct) if options.dose_ct else None,
+        doses={name: dose(path) for name, path in doses.items()},
         structures=(
             read_structures(options.structures, ct, progress, end_caps=not options.no_end_caps)
             if options.structures

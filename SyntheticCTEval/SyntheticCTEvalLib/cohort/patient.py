@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +114,12 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     for name, path in entry.candidates.items():
         what = f"candidate {name}"
         candidates[name] = read_volume(path, what, progress, mask_nan=settings.mask_nan)
+    dose = partial(read_dose, unit=entry.dose_unit, progress=progress)
     evaluation = evaluate(
         ct,
         candidates,
-        dose_ct=read_dose(entry.dose_ct, entry.dose_unit) if entry.dose_ct else None,
-        doses={name: read_dose(path, entry.dose_unit) for name, path in entry.doses.items()},
+        dose_ct=dose(entry.dose_ct) if entry.dose_ct else None,
+        doses={name: dose(path) for name, path in entry.doses.items()},
         structures=_structures(entry, ct, settings.end_caps, progress),
         region=read_mask(entry.region, "region", progress) if entry.region else None,
         mr=mr,
