@@ -16,6 +16,7 @@ from models import blob_mr
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.bundle.folder import load_bundle
+from SyntheticCTLib.inference.synthesis import generate
 from SyntheticCTLib.normalization.nyul import NyulStandard
 from SyntheticCTLib.training import epochs
 from SyntheticCTLib.training.epochs import CHECKPOINT, train
@@ -227,6 +228,11 @@ def test_a_training_that_ends_worse_than_it_was_says_so(
     train(read_sources(manifest), tmp_path / "model", settings, progress=progress)
     told = [w for w in progress.warnings if "ended worse" in w]
     assert len(told) == worse
+    model = load_bundle(tmp_path / "model")
+    assert model.record.get("warnings", []) == told
+    used = Warned()
+    generate(blob_mr(size=(40, 36, 8)), model, device="cpu", progress=used)
+    assert [w for w in used.warnings if "ended worse" in w] == told
     if worse:
         best = min(errors)
         assert f"held out the error was {best}.0 HU after epoch {errors.index(best) + 1}" in told[0]
