@@ -56,10 +56,10 @@ def place_definition(way: str, by: str = EACH) -> str:
         )
     return (
         f"Each candidate registered onto the true CT by itself: {_RIGID}, then B-spline in three "
-        f"resolution stages (mean squared error, plastimatch); {_ONCE}. "
-        "Each candidate is bent by its own differences from the true CT, which makes the figures better than they are without: how far, and what the rigid part "
-        "alone gives, stands beside them; a registration by the MR bends no candidate by its own "
-        f"errors. {_REPEATABLE}"
+        f"resolution stages (mean squared error, plastimatch); {_ONCE}. Each candidate is bent by "
+        "its own differences from the true CT, which makes the figures better than they are "
+        "without: how far, and what the rigid part alone gives, stands beside them; a registration "
+        f"by the MR bends no candidate by its own errors. {_REPEATABLE}"
     )
 
 
@@ -68,8 +68,8 @@ def _by_mr(way: str) -> str:
     return (
         "By the MR: one transform was found between the MR and the true CT, "
         f"{_RIGID}{bent if way == DEFORMABLE else ', nothing was bent'}; the MR and all candidates "
-        f"were carried onto the true CT by it ({_ONCE}). It presumes that the candidates lie in the MR's space. No candidate is bent "
-        "or moved by its own errors, which would flatter it: they stay in the figures, and so does "
+        f"were carried onto the true CT by it ({_ONCE}). It presumes that the candidates lie in "
+        "the MR's space. No candidate is bent or moved by its own errors, which would flatter it: they stay in the figures, and so does "
         "the error of the registration, which is the same for all candidates. Figures are "
         f"therefore worse than where each candidate is registered by itself. {_REPEATABLE}"
     )
