@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
+from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
@@ -125,19 +127,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         settings=settings_for(_evaluation_settings(entry, settings), settings.acceptance),
         progress=progress,
     )
-    mr_body = None
-    if mr is not None:
-        progress.report("Compare with the MR", 0)
-        mr_body = body_contour(mr, "MR")
-        if sitk.GetArrayViewFromImage(mr_body).all():
-            progress.warn(
-                "No air was found around the patient in the MR, so all of it counts as body: the "
-                "figures against the MR are not those of its body contour."
-            )
-        for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
-            evaluation.candidates[name].metrics.update(figures)
-        evaluation.definitions.update(mr_similarity.DEFINITIONS)
-        progress.report("Compare with the MR", 1)
+    mr_body = _compare_with_mr(evaluation, mr, candidates, progress)
     judge(evaluation, settings.acceptance)
     scene = settings.scene
     if scene and (reason := scene.missing()):
@@ -171,6 +161,33 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
     write_card(task.folder, task.made_of)
+
+
+def _compare_with_mr(
+    evaluation: Evaluation,
+    mr: sitk.Image | None,
+    candidates: Mapping[str, sitk.Image],
+    progress: Progress,
+) -> sitk.Image | None:
+    """Add the figures against the MR to ``evaluation``; return the MR's body contour.
+
+    Args:
+        candidates: as they came, before registration.
+    """
+    if mr is None:
+        return None
+    progress.report("Compare with the MR", 0)
+    mr_body = body_contour(mr, "MR")
+    if sitk.GetArrayViewFromImage(mr_body).all():
+        progress.warn(
+            "No air was found around the patient in the MR, so all of it counts as body: the "
+            "figures against the MR are not those of its body contour."
+        )
+    for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
+        evaluation.candidates[name].metrics.update(figures)
+    evaluation.definitions.update(mr_similarity.DEFINITIONS)
+    progress.report("Compare with the MR", 1)
+    return mr_body
 
 
 def _model(task: PatientTask) -> dict[str, str] | None:
