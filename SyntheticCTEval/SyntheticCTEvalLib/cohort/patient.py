@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
+from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
@@ -129,19 +131,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         settings=settings_for(_evaluation_settings(entry, settings), settings.acceptance),
         progress=progress,
     )
-    mr_body = None
-    if mr is not None:
-        progress.report("Compare with the MR", 0)
-        mr_body = body_contour(mr, "MR")
-        if sitk.GetArrayViewFromImage(mr_body).all():
-            progress.warn(
-                "No air was found around the patient in the MR, so all of it counts as body: the "
-                "figures against the MR are not those of its body contour."
-            )
-        for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
-            evaluation.candidates[name].metrics.update(figures)
-        evaluation.definitions.update(mr_similarity.DEFINITIONS)
-        progress.report("Compare with the MR", 1)
+    mr_body = _compare_with_mr(evaluation, mr, candidates, progress)
     judge(evaluation, settings.acceptance)
     scene = settings.scene
     if scene and (reason := scene.missing()):
@@ -177,6 +167,33 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     scans = {"CT": ct} | ({"MR": mr} if mr is not None else {})
     scans |= {f"candidate {name}": candidates[name] for name in entry.candidates}
     write_card(task.folder, task.made_of, {what: voxel_hash(scans[what]) for what in scans})
+
+
+def _compare_with_mr(
+    evaluation: Evaluation,
+    mr: sitk.Image | None,
+    candidates: Mapping[str, sitk.Image],
+    progress: Progress,
+) -> sitk.Image | None:
+    """Add the figures against the MR to ``evaluation``; return the MR's body contour.
+
+    Args:
+        candidates: as they came, before registration.
+    """
+    if mr is None:
+        return None
+    progress.report("Compare with the MR", 0)
+    mr_body = body_contour(mr, "MR")
+    if sitk.GetArrayViewFromImage(mr_body).all():
+        progress.warn(
+            "No air was found around the patient in the MR, so all of it counts as body: the "
+            "figures against the MR are not those of its body contour."
+        )
+    for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
+        evaluation.candidates[name].metrics.update(figures)
+    evaluation.definitions.update(mr_similarity.DEFINITIONS)
+    progress.report("Compare with the MR", 1)
+    return mr_body
 
 
 def _model(task: PatientTask) -> dict[str, str] | None:
