@@ -69,9 +69,10 @@ def _by_mr(way: str) -> str:
         "By the MR: one transform was found between the MR and the true CT, "
         f"{_RIGID}{bent if way == DEFORMABLE else ', nothing was bent'}; the MR and all candidates "
         f"were carried onto the true CT by it ({_ONCE}). It presumes that the candidates lie in "
-        "the MR's space. No candidate is bent or moved by its own errors, which would flatter it: they stay in the figures, and so does "
-        "the error of the registration, which is the same for all candidates. Figures are "
-        f"therefore worse than where each candidate is registered by itself. {_REPEATABLE}"
+        "the MR's space. No candidate is bent or moved by its own errors, which would flatter it: "
+        "they stay in the figures, and so does the error of the registration, which is the same "
+        "for all candidates. Figures are therefore worse than where each candidate is registered "
+        f"by itself. {_REPEATABLE}"
     )
 
 
