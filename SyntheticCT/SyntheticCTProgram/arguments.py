@@ -77,6 +77,34 @@ def add_end_caps(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def dvh_points(text: str) -> str:
+    from SyntheticCTEvalLib.structures.dvh_points import checked_points
+
+    return _read(checked_points, text)
+
+
+def add_dvh_points(sub: argparse.ArgumentParser) -> None:
+    """Add which points of dose-volume histograms are told."""
+    sub.add_argument(
+        "--dvh-points",
+        type=dvh_points,
+        default="",
+        metavar="TEXT",
+        help='dose-volume points by structure, such as "PTV*: D98 D95 D2; Bladder: V40Gy Dmean" '
+        "(those of common pelvic practice; +Bladder: ... adds to them)",
+    )
+
+
+def add_acceptance(sub: argparse.ArgumentParser) -> None:
+    """Add the limits that figures are held against."""
+    sub.add_argument(
+        "--acceptance",
+        metavar="FILE_OR_NAME",
+        help="limits that every candidate is held against: a TOML file, tg218 or korsholm2014; "
+        "gamma criteria and dose-volume points that it names are computed as well",
+    )
+
+
 def add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
     """Add how candidates are laid on the true CT; ``mr`` says where the MR is given."""
     from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, WAYS
@@ -156,6 +184,7 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         cutoffs_percent=options.cutoffs,
         gamma_cap=options.gamma_cap,
         gamma_engine=options.gamma_engine,
+        dvh_points=options.dvh_points,
         **own,
     )
 

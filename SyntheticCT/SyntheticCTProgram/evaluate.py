@@ -14,6 +14,8 @@ from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from .arguments import (
     VOLUME_HELP,
+    add_acceptance,
+    add_dvh_points,
     add_end_caps,
     add_gamma,
     add_paper,
@@ -26,6 +28,8 @@ from .arguments import (
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Evaluate candidates against the true CT and write metrics, maps, report and scene."""
+    from SyntheticCTEvalLib.acceptance.limits import acceptance_file, read_acceptance
+    from SyntheticCTEvalLib.acceptance.verdicts import judge, settings_for
     from SyntheticCTEvalLib.dose.reading import read_dose
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
@@ -40,7 +44,8 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     doses = _unique(options.dose, "--dose")
     _require_whole(options, candidates, doses)
     own = {"prescription_gy": options.prescription, "target": options.target}
-    settings = evaluation_settings(options, **own)
+    limits = read_acceptance(options.acceptance) if options.acceptance else None
+    settings = settings_for(evaluation_settings(options, **own), limits)
     scene = None if options.no_scene else MrbWriter()
     if scene and (reason := scene.missing()):
         progress.warn(f"No scene.mrb is written: {reason}")
@@ -49,6 +54,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     named |= {f"candidate {name}": path for name, path in candidates.items()}
     named |= {"dose on the CT": options.dose_ct, "structures": options.structures}
     named |= {f"dose on {name}": path for name, path in doses.items()} | {"region": options.region}
+    named |= {"acceptance": acceptance_file(options.acceptance) if limits else None}
     named = {what: path for what, path in named.items() if path}
     inputs = list(named.values())
     require_place(options.output, candidates, inputs)
@@ -79,6 +85,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         settings=settings,
         progress=progress,
     )
+    judge(evaluation, limits)
     images = {"CT": ct, "MR": mr, "region": region, "dose on the CT": dose_ct}
     images |= {f"candidate {name}": image for name, image in volumes.items()}
     images |= {f"dose on {name}": image for name, image in dose_of.items()}
@@ -179,6 +186,8 @@ def add_evaluate(command: Callable) -> None:
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
     add_registration(sub, "--mr")
     add_gamma(sub)
+    add_dvh_points(sub)
+    add_acceptance(sub)
     sub.add_argument(
         "--patient", metavar="PSEUDONYM", help="who it is, for the report; no name is taken"
     )

@@ -21,6 +21,7 @@ from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.report.folder import earlier_results
 
 from .card import CARD, is_current
+from .judged import judge_again
 from .manifest import SCT, PatientEntry, read_cohort_manifest
 from .parallel import (
     Outcome,
@@ -55,7 +56,8 @@ def run_cohort(
     """Evaluate the patients of a manifest into ``output``/patients/<patient>.
 
     Patients whose inputs, settings, model and program are those of the results that are there
-    are taken over. Each patient's folder is replaced whole or left as it was.
+    are taken over, and held against the limits of now (settings.acceptance).
+    Each patient's folder is replaced whole or left as it was.
 
     Args:
         manifest: see cohort_manifest.read_cohort_manifest.
@@ -112,7 +114,9 @@ def run_cohort(
                 bar.failed(patient, error)
             else:
                 bar.ended(patient, "done")
+    _judge_again(entries, folder, settings, failed)
     cohort = _collect(entries, folder, failed, notes, baseline)
+    cohort.acceptance = settings.acceptance
     cohort.registered = settings.evaluation.registered
     cohort.origin = _origin(manifest, settings, baseline, model_sha256)
     return cohort
@@ -121,7 +125,9 @@ def run_cohort(
 def _origin(
     manifest: str | os.PathLike, settings: CohortSettings, baseline: str, model_sha256: str
 ) -> dict[str, Any]:
+    limits = settings.acceptance
     options = asdict(settings.evaluation) | {
+        "acceptance": limits and {"name": limits.name, "sha256": limits.sha256},
         "baseline": baseline,
         "end_caps": settings.end_caps,
         "model_sha256": model_sha256,
@@ -276,6 +282,18 @@ def _publish(task: PatientTask, folder: Path, inputs: Sequence[Path]) -> str:
     except (SyntheticCTError, OSError) as error:
         return str(error)
     return ""
+
+
+def _judge_again(
+    entries: Sequence[PatientEntry], folder: Path, settings: CohortSettings, failed: dict[str, str]
+) -> None:
+    """Hold patients that were taken over against the limits of now."""
+    for entry in entries:
+        if entry.patient not in failed:
+            try:
+                judge_again(folder / entry.patient, settings.acceptance, settings.paper)
+            except SyntheticCTError as error:
+                failed[entry.patient] = str(error)
 
 
 def _collect(

@@ -45,6 +45,7 @@ from SyntheticCTEvalLib.structures.dvh import (
     compare_dvhs,
     dvh_metrics,
 )
+from SyntheticCTEvalLib.structures.dvh_points import NO_POINTS, DvhPoints
 from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
 from .placing import laid_on_ct, registration_of
@@ -106,10 +107,7 @@ def evaluate(
             at = (target, structures[target]) if target else None
             given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
         gamma = _gamma(given, masks, settings, progress)
-        if structures:
-            progress.report("Dose-volume histograms", 0)
-            dvhs, notes = compare_dvhs(given.reference, given.evaluated, structures)
-            progress.report("Dose-volume histograms", 1)
+        dvhs, notes = _histograms(given, structures, settings.dvh_points, target, progress)
     origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
@@ -128,6 +126,7 @@ def evaluate(
         structures=structures,
         target=target,
         dvh_ct={structure: found.ct for structure, found in dvhs.items()},
+        dvh_points=settings.dvh_points,
         prescription_gy=given.prescription_gy if given else None,
         prescription_kind=settings.prescription_kind(dose_ct is not None) if given else "",
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
@@ -249,6 +248,27 @@ def _gamma(
     return compare_doses(*doses, criteria, masks, engine=settings.gamma_engine, progress=progress)
 
 
+def _histograms(
+    doses: Doses,
+    structures: Mapping[str, sitk.Image],
+    points: str,
+    target: str | None,
+    progress: Progress,
+) -> tuple[dict[str, StructureDvhs], list[str]]:
+    """Return the histograms of every structure, and notes on them and on the points asked for."""
+    if not structures:
+        return {}, []
+    progress.report("Dose-volume histograms", 0)
+    dvhs, notes = compare_dvhs(doses.reference, doses.evaluated, structures)
+    asked, dose = DvhPoints.parse(points), doses.prescription_gy
+    notes += asked.notes({name: found.ct for name, found in dvhs.items()}, dose, target)
+    progress.report("Dose-volume histograms", 1)
+    return {
+        name: replace(found, points=asked.for_structure(name, dose, target))
+        for name, found in dvhs.items()
+    }, notes
+
+
 def _with_dose(
     result: CandidateResult,
     doses: Doses | None,
@@ -271,7 +291,10 @@ def _with_dose(
     if dvhs:
         metrics["dvh"] = {
             structure: dvh_metrics(
-                found.candidates[result.name], found.same_part[result.name], doses.prescription_gy
+                found.candidates[result.name],
+                found.same_part[result.name],
+                doses.prescription_gy,
+                found.points,
             )
             for structure, found in dvhs.items()
         }
@@ -296,8 +319,10 @@ def _origins(
     lines, notes = {}, []
     if structures:
         lines["target"], notes = describe_target(structures, settings.target)
+    left_out = [NO_POINTS] if settings.dvh_points and not (structures and doses) else []
+    notes += left_out
     if doses is None:
-        return lines, ["Dose was not evaluated, as asked for."]
+        return lines, ["Dose was not evaluated, as asked for.", *left_out]
     lines["prescription_gy"] = settings.prescription_origin(imported)
     if settings.prescription_gy is None:
         notes.append(

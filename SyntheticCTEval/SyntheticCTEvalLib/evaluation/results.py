@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
+
+from .limits import Acceptance, Verdict, acceptance_entry
 from .mr_histograms import HistogramSet
 
 if TYPE_CHECKING:
@@ -85,10 +88,13 @@ class Evaluation:
         structures: masks (uint8) by name, on any grid.
         target: name of the structure that is the target; found by name when None.
         dvh_ct: dose-volume histograms of ``dose_ct`` by structure.
+        dvh_points: points of them that were asked for, as in the settings.
         prescription_gy: dose in Gy that is 100 %.
         prescription_kind: where that comes from: "given" or "assumed" as the prescription, or
             the "largest" dose on the true CT; "" without dose.
         patient: the patient's pseudonym; "" where none is given.
+        acceptance: limits that the candidates were held against; None without.
+        verdicts: what they say, by candidate (acceptance.verdicts.judge).
         definitions: one line a number: region, window, normalisation, cutoff, interpolation.
         notes: what the reader must know (warnings, parts that were skipped and why).
         origin: what it was made of (basics.fingerprint.origin); empty where that is not known.
@@ -106,12 +112,32 @@ class Evaluation:
     structures: dict[str, sitk.Image] = field(default_factory=dict)
     target: str | None = None
     dvh_ct: dict[str, Dvh] = field(default_factory=dict)
+    dvh_points: str = ""
     prescription_gy: float | None = None
     prescription_kind: str = ""
     patient: str = ""
+    acceptance: Acceptance | None = None
+    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     definitions: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     origin: dict[str, Any] = field(default_factory=dict)
+
+    def shown_points(self) -> dict[str, list[str]]:
+        """Return the names of the dose-volume points that reports show, by structure."""
+        dose, asked = self.prescription_gy, DvhPoints.parse(self.dvh_points)
+        return {
+            name: [point.name for point in asked.shown(name, dose, self.target)]
+            for name in self.dvh_ct
+            if dose
+        }
+
+    def _dvh_ct_figures(self) -> dict[str, dict[str, float]]:
+        dose, asked = self.prescription_gy, DvhPoints.parse(self.dvh_points)
+        return {
+            name: dvh.figures(dose, asked.for_structure(name, dose, self.target))
+            for name, dvh in self.dvh_ct.items()
+            if dose
+        }
 
     def metrics(self) -> dict[str, Any]:
         """Return the content of metrics.json."""
@@ -119,13 +145,12 @@ class Evaluation:
             "patient": self.patient,
             "definitions": self.definitions,
             "candidates": {name: result.metrics for name, result in self.candidates.items()},
-            "dvh_ct": {
-                name: dvh.figures(self.prescription_gy)
-                for name, dvh in self.dvh_ct.items()
-                if self.prescription_gy
-            },
+            "dvh_ct": self._dvh_ct_figures(),
+            "dvh_points": self.shown_points(),
+            "target": self.target,
             "prescription_gy": self.prescription_gy,
             "prescription_kind": self.prescription_kind,
+            "acceptance": self.acceptance and acceptance_entry(self.acceptance, self.verdicts),
             "registration": self.registration,
             "notes": self.notes,
             "origin": self.origin,

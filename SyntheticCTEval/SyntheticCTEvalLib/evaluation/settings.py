@@ -9,6 +9,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
+from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
 DEFAULT_PRESCRIPTION_GY = 45.0
 """Of the study (25 fractions of 1.8 Gy), used where dose is recalculated and none is given."""
@@ -39,10 +40,12 @@ class EvaluationSettings:
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
         gamma_cap: gamma is searched up to this value.
         gamma_engine: "exact" or "pymedphys".
+        dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
+            of common practice where nothing is said.
 
     Raises:
-        SyntheticCTError: a prescription that is not above 0, no gamma criterion, or an unknown
-            registration.
+        SyntheticCTError: a prescription that is not above 0, no gamma criterion, no points, or an
+            unknown registration.
     """
 
     prescription_gy: float | None = None
@@ -55,6 +58,7 @@ class EvaluationSettings:
     cutoffs_percent: tuple[float, ...] = (10.0, 60.0)
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
+    dvh_points: str = ""
 
     def __post_init__(self) -> None:
         dose = self.prescription_gy
@@ -70,6 +74,7 @@ class EvaluationSettings:
                 f"{', '.join(WAYS)}, by {' or '.join(BYS)}."
             )
         self.gamma_criteria(dose)
+        DvhPoints.parse(self.dvh_points)
 
     @property
     def registered(self) -> bool:

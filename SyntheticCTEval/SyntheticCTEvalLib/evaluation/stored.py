@@ -26,6 +26,7 @@ from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.structures.dvh import Dvh
 
+from .limits import Acceptance, Limit, Verdict
 from .mr_histograms import HistogramSet
 from .results import NO_DIFFERENCE, CandidateResult, Evaluation
 
@@ -88,9 +89,12 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
     np.savez(parts / "dvh.npz", *doses)
     record = {
         "target": evaluation.target,
+        "dvh_points": evaluation.dvh_points,
         "prescription_gy": evaluation.prescription_gy,
         "prescription_kind": evaluation.prescription_kind,
         "patient": evaluation.patient,
+        "acceptance": evaluation.acceptance and asdict(evaluation.acceptance),
+        "verdicts": {n: [asdict(v) for v in found] for n, found in evaluation.verdicts.items()},
         "registration": evaluation.registration,
         "definitions": evaluation.definitions,
         "notes": evaluation.notes,
@@ -158,9 +162,12 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         structures=structures,
         target=record["target"],
         dvh_ct=dvhs[""],
+        dvh_points=record["dvh_points"],
         prescription_gy=record["prescription_gy"],
         prescription_kind=record["prescription_kind"],
         patient=record["patient"],
+        acceptance=_acceptance(record["acceptance"]),
+        verdicts={n: [_verdict(v) for v in found] for n, found in record["verdicts"].items()},
         definitions=record["definitions"],
         notes=record["notes"],
         origin=record["origin"],
@@ -191,6 +198,18 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
             ],
         )
     return result
+
+
+def _acceptance(record: dict[str, Any] | None) -> Acceptance | None:
+    if record is None:
+        return None
+    limits = tuple(Limit(**limit) for limit in record["limits"])
+    return Acceptance(**{**record, "limits": limits})
+
+
+def _verdict(record: dict[str, Any]) -> Verdict:
+    limit, path = Limit(**record["limit"]), tuple(record["path"])
+    return Verdict(**{**record, "limit": limit, "path": path})
 
 
 def _candidate_record(candidate: CandidateResult) -> dict[str, Any]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import os
+from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from SyntheticCTLib.basics.outputs import staged_file
 
-from SyntheticCTEvalLib.evaluation.quantities import (
-    finite,
-    flat,
-)
+from SyntheticCTEvalLib.evaluation.quantities import describe, finite, flat
 from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 
 def write_metrics(evaluation: Evaluation, path: str | os.PathLike) -> Path:
@@ -24,14 +23,20 @@ def write_metrics(evaluation: Evaluation, path: str | os.PathLike) -> Path:
         SyntheticCTError: ``path`` cannot be written.
     """
     path = Path(path)
-    text = json.dumps(finite(evaluation.metrics()), indent=2, ensure_ascii=False, allow_nan=False)
     with staged_file(path) as stage:
-        stage.write_text(text + "\n", encoding="utf-8")
+        stage.write_text(metrics_text(evaluation.metrics()), encoding="utf-8")
     return path
 
 
+def metrics_text(metrics: dict[str, Any]) -> str:
+    """Return the text of metrics.json."""
+    return json.dumps(finite(metrics), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_metrics_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:
-    """Write the figures as a table, one row a candidate and figure, and return its path.
+    """Write one row a candidate, structure and figure, and return its path.
+
+    The definition is the key in metrics.json's definitions that says what the figure is.
 
     Raises:
         SyntheticCTError: ``path`` cannot be written.
@@ -39,12 +44,34 @@ def write_metrics_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:
     path = Path(path)
     with staged_file(path) as stage, stage.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["candidate", "metric", "value"])
+        writer.writerow(["candidate", "structure", "figure", "value", "unit", "definition"])
         for name, candidate in evaluation.candidates.items():
             for key, value in flat(candidate.metrics).items():
                 if isinstance(value, list | tuple):
                     continue  # histograms are in metrics.json
-                exists = not isinstance(value, float) or math.isfinite(value)
-                figure = ".".join(part for part in key if part)
-                writer.writerow([name, figure, value if exists and value is not None else ""])
+                structure, figure = _structure_and_figure(key)
+                exists = value is not None and (not isinstance(value, float) or isfinite(value))
+                unit = describe(key).unit
+                line = [name, structure, figure, value if exists else "", unit]
+                writer.writerow([*line, definition_key(key)])
     return path
+
+
+def definition_key(key: tuple[str, ...]) -> str:
+    """Return the key of the definition of the figure at ``key`` (see quantities.describe)."""
+    if key[0] == "common":
+        return definition_key(key[1:])
+    if key[0] != "dvh":
+        return key[0]
+    figure = key[-1]
+    if DIFFERENCE in figure:
+        return "dvh_differences"
+    if figure == "outside_percent":
+        return "dvh_outside"
+    return "dvh_doses" if figure.startswith("D") else "dvh_volumes"
+
+
+def _structure_and_figure(key: tuple[str, ...]) -> tuple[str, str]:
+    if key[0] in ("dvh", "gpr_structures"):
+        return key[1], ".".join((key[0], *key[2:]))
+    return "", ".".join(part for part in key if part)

@@ -33,7 +33,7 @@ def dose_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | 
     if evaluation.dose_ct is None:
         return None
     blocks: list[Block | None] = [_common_table(evaluation), structures_table(evaluation)]
-    blocks += [dvh_section.dvh_table(evaluation), dvh_section.dvh_chart(evaluation)]
+    blocks += [*dvh_section.dvh_tables(evaluation), dvh_section.dvh_chart(evaluation)]
     blocks += [
         maps.dose_picture(evaluation, cuts),
         maps.dose_difference_picture(evaluation, cuts),

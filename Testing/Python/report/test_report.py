@@ -190,9 +190,10 @@ def test_metrics_are_strict_json_with_null_for_what_does_not_exist(tmp_path):
     assert sum(entry["hu_histogram"]["candidate"]) == pytest.approx(1)
     assert found["definitions"] == evaluation.definitions
     rows = list(csv.reader(write_metrics_csv(evaluation, tmp_path / "m.csv").open()))
-    assert ["sCT", "gpr.60", "91.5"] in rows
-    assert ["sCT", "psnr_body", ""] in rows
-    assert not any("histogram" in row[1] for row in rows)
+    assert ["sCT", "", "gpr.60", "91.5", "%", "gpr"] in rows
+    assert ["sCT", "", "psnr_body", "", "dB", "psnr_body"] in rows
+    assert not any("histogram" in row[2] for row in rows)
+    assert {row[-1] for row in rows[1:]} <= set(evaluation.definitions)
 
 
 def test_planes_lie_along_the_patient_whatever_the_grid():
