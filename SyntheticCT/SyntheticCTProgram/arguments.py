@@ -133,6 +133,16 @@ def add_paper(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def add_mask_nan(sub: argparse.ArgumentParser) -> None:
+    """Add what becomes of voxels that are no numbers."""
+    sub.add_argument(
+        "--mask-nan",
+        action="store_true",
+        help="leave voxels of CT and candidates that are NaN or infinite out of every image "
+        "figure; without it, and always in doses and in the MR, they are refused",
+    )
+
+
 def add_gamma(sub: argparse.ArgumentParser) -> None:
     """Add the gamma criteria and what computes gamma."""
     sub.add_argument(

@@ -14,6 +14,7 @@ from .arguments import (
     add_dvh_points,
     add_end_caps,
     add_gamma,
+    add_mask_nan,
     add_paper,
     add_registration,
     evaluation_settings,
@@ -51,6 +52,7 @@ def add_cohort(command: Callable) -> None:
     sub.add_argument("--no-dose", action="store_true", help="images only")
     add_registration(sub, "column mr")
     add_end_caps(sub)
+    add_mask_nan(sub)
     add_gamma(sub)
     add_dvh_points(sub)
     add_acceptance(sub)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
+from SyntheticCTLib.volumes.sameness import voxel_hash
 from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
@@ -105,19 +107,21 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             f"{task.made_of['program']}: install the same version on all machines."
         )
     progress = NotedProgress(progress)
-    ct = read_volume(entry.ct, "CT", progress)
+    ct = read_volume(entry.ct, "CT", progress, mask_nan=settings.mask_nan)
     mr = read_volume(entry.mr, "MR", progress) if entry.mr else None
     made, histograms = {}, None
     if settings.model and mr is not None:
         made, histograms = _synthesize(mr, settings, progress)
     candidates = {SCT: made["sct"]} if made else {}
     for name, path in entry.candidates.items():
-        candidates[name] = read_volume(path, f"candidate {name}", progress)
+        what = f"candidate {name}"
+        candidates[name] = read_volume(path, what, progress, mask_nan=settings.mask_nan)
+    dose = partial(read_dose, unit=entry.dose_unit, progress=progress)
     evaluation = evaluate(
         ct,
         candidates,
-        dose_ct=read_dose(entry.dose_ct, entry.dose_unit) if entry.dose_ct else None,
-        doses={name: read_dose(path, entry.dose_unit) for name, path in entry.doses.items()},
+        dose_ct=dose(entry.dose_ct) if entry.dose_ct else None,
+        doses={name: dose(path) for name, path in entry.doses.items()},
         structures=_structures(entry, ct, settings.end_caps, progress),
         region=read_mask(entry.region, "region", progress) if entry.region else None,
         mr=mr,
@@ -170,7 +174,9 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     write_document(report, task.folder / REPORT_DOCUMENT)
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
-    write_card(task.folder, task.made_of)
+    scans = {"CT": ct} | ({"MR": mr} if mr is not None else {})
+    scans |= {f"candidate {name}": candidates[name] for name in entry.candidates}
+    write_card(task.folder, task.made_of, {what: voxel_hash(scans[what]) for what in scans})
 
 
 def _model(task: PatientTask) -> dict[str, str] | None:

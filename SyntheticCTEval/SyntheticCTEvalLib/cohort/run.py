@@ -15,12 +15,13 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
+from SyntheticCTLib.volumes.sameness import given_twice
 
 from SyntheticCTEvalLib.evaluation.origin import origin
 from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.report.folder import earlier_results
 
-from .card import CARD, is_current
+from .card import CARD, is_current, voxels_of
 from .judged import judge_again
 from .manifest import SCT, PatientEntry, read_cohort_manifest
 from .parallel import (
@@ -310,6 +311,12 @@ def _collect(
         first, sentence = next(iter(failed.items()))
         raise SyntheticCTError(
             f"None of the {len(names)} patients could be evaluated; {first}: {sentence}"
+        )
+    for what, *both in given_twice([voxels_of(folder / record.patient) for record in records]):
+        one, other = (records[number].patient for number in both)
+        notes.append(
+            f"{one} and {other} have the same {what}, voxel by voxel: check whether one patient "
+            "was entered twice, as its figures count twice."
         )
     told: dict[str, list[str]] = {}
     for record in records:

@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import look_alike_note
@@ -25,7 +27,7 @@ from SyntheticCTEvalLib.gamma.comparison import (
     gamma_definitions,
 )
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
-from SyntheticCTEvalLib.image.background import background_warning, filled_warning
+from SyntheticCTEvalLib.image.background import background_hu, background_warning, filled_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
 from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
@@ -85,6 +87,7 @@ def evaluate(
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
+    ct, known = _numbers(ct, candidates, settings.mask_nan, progress)
     require_hu(ct, "true CT", progress)
     _name_look_alikes(candidates, progress)
     structures = dict(structures or {})
@@ -93,7 +96,7 @@ def evaluate(
     warn_of_same_inputs(ct, body, candidates, mr, progress)
     placement = laid_on_ct(ct, candidates, mr, settings, progress)
     placed = placement.candidates
-    coverage = coverage_of(ct, body, placed, region, progress)
+    coverage = coverage_of(ct, body, placed, region, progress, known)
     bent = bending_figures(placement, body, progress)
     results = {n: _image(ct, body, n, p, coverage, bent[n], progress) for n, p in placed.items()}
     given, gamma, dvhs, notes = None, {}, {}, []
@@ -141,6 +144,20 @@ def _body(ct: sitk.Image, progress: Progress) -> sitk.Image:
     return body
 
 
+def _numbers(
+    ct: sitk.Image, candidates: Mapping[str, sitk.Image], mask_nan: bool, progress: Progress
+) -> tuple[sitk.Image, np.ndarray | None]:
+    """Return the true CT as checks.filled does; refuse voxels without a number, or name them."""
+    for what, image in {"true CT": ct, **candidates}.items():
+        count = np.count_nonzero(~np.isfinite(sitk.GetArrayViewFromImage(image)))
+        if count and not mask_nan:
+            raise SyntheticCTError(not_finite(what, count, offered=True))
+        if count:
+            what = f"The {what}" if image is ct else what
+            progress.warn(MASKED.format(what=what, count=count, s="s" if count > 1 else ""))
+    return filled(ct)
+
+
 def _name_look_alikes(candidates: Mapping[str, sitk.Image], progress: Progress) -> None:
     for note in (look_alike_note(name, image) for name, image in candidates.items()):
         if note:
@@ -160,7 +177,7 @@ def _image(
     region = _mask(covered, ct)
     stiff = placed.volume if placed.stiff is None else placed.stiff
     for found, volume in (
-        (background_warning, placed.volume),
+        (background_warning, placed.raw),
         (filled_warning, placed.volume),
         (mirror_warning, stiff),
     ):
@@ -168,13 +185,16 @@ def _image(
             progress.warn(held)
     own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
     metrics = compare_images(ct, placed.volume, body, own_body, region)
+    metrics["background_hu"] = background_hu(ct, placed.raw, body, region)
     metrics["coverage_body_percent"] = round(coverage.percent[name], 3)
     if placed.stiff is not None:
         stiff_body = body_contour(completed(placed.stiff, ct, placed.covered), "CT")
         metrics |= rigid_figures(ct, placed.stiff, body, stiff_body, region)
     metrics |= bent
     if coverage.differs:
-        common = compare_images(ct, placed.volume, body, own_body, _mask(coverage.common, ct))
+        shared = _mask(coverage.common, ct)
+        common = compare_images(ct, placed.volume, body, own_body, shared)
+        common["background_hu"] = background_hu(ct, placed.raw, body, shared)
         metrics["common"] = {key: value for key, value in common.items() if np.isscalar(value)}
     difference = marked_difference(placed.volume, ct, covered)
     return CandidateResult(

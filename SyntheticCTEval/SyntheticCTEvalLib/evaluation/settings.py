@@ -42,6 +42,7 @@ class EvaluationSettings:
         gamma_engine: "exact" or "pymedphys".
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
             of common practice where nothing is said.
+        mask_nan: leave voxels of CT and candidates that are no numbers out of the image figures.
 
     Raises:
         SyntheticCTError: a prescription that is not above 0, no gamma criterion, no points, or an
@@ -59,6 +60,7 @@ class EvaluationSettings:
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
     dvh_points: str = ""
+    mask_nan: bool = False
 
     def __post_init__(self) -> None:
         dose = self.prescription_gy

@@ -12,15 +12,12 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.registration.lying import agreement_after
 from SyntheticCTLib.registration.rigid_and_deformable import Registration
 from SyntheticCTLib.registration.rigid_and_deformable import register as register_onto
-from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.checks import filled
 from SyntheticCTLib.volumes.marks import keep_marks
-from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, reached, resample
 
 from .mr_space import require_in_mr_space
 from .ways import DEFORMABLE, MR, NONE
-
-NOTHING_BELOW_HU = -300
-"""A volume whose least value lies above this holds no air."""
 
 MR_OUTSIDE = 0
 """Value of a placed MR outside its field of view."""
@@ -31,8 +28,10 @@ class Placed:
     """A volume on the true CT's grid.
 
     Attributes:
-        volume: CT numbers in HU, -1024 where the candidate does not reach; an MR has its own
-            values, and 0 there.
+        volume: CT numbers in HU, -1024 where the candidate does not reach or holds less; an MR has
+            its own values, and 0 there.
+        raw: like ``volume`` with the candidate's own values, of the nearest voxels, where it holds
+            less than -1024; elsewhere ``volume`` itself.
         covered: voxels (k, j, i) that the volume covers.
         original: the volume as it came, on its own grid.
         registration: how it came there; None where it was taken to lie there already.
@@ -40,6 +39,7 @@ class Placed:
     """
 
     volume: sitk.Image
+    raw: sitk.Image
     covered: np.ndarray
     original: sitk.Image
     registration: Registration | None = None
@@ -70,7 +70,7 @@ def place_candidates(
     """Lay every candidate on the true CT by a registration of its own.
 
     Args:
-        candidates: volumes in HU by name, on any grids.
+        candidates: volumes in HU by name, on any grids; they do not cover what is NaN.
         way: one of :data:`ways.WAYS`; with "none" they are taken to lie there already.
 
     Raises:
@@ -78,11 +78,11 @@ def place_candidates(
     """
     placed = {}
     for name, candidate in candidates.items():
-        _warn_without_air(name, candidate, progress)
+        numbers = _Numbers.of(candidate)
         found = None
         if way != NONE:
-            found = _register(ct, _exact(candidate), name, "mse", way, progress)
-        placed[name] = _place(ct, name, candidate, found)
+            found = _register(ct, numbers.hu, name, "mse", way, progress)
+        placed[name] = _place(ct, name, candidate, numbers, found)
     return Placement(placed)
 
 
@@ -105,13 +105,13 @@ def place_by_mr(
 
     Where a candidate and the CT do not agree after the rigid part, ``progress`` is warned.
     """
-    for name, candidate in candidates.items():
-        _warn_without_air(name, candidate, progress)
-    require_in_mr_space(ct, mr, candidates, progress)
+    every = {name: _Numbers.of(candidate) for name, candidate in candidates.items()}
+    hu = {name: numbers.hu for name, numbers in every.items()}
+    require_in_mr_space(ct, mr, hu, progress)
     found, each = None, {}
     if way != NONE:
         found = _register(ct, mr, MR, "mi", way, progress)
-        each = agreement_after(ct, candidates, found.rigid, metric="mse")
+        each = agreement_after(ct, hu, found.rigid, metric="mse")
     for name, agreed in each.items():
         if agreed.failed and not found.agreement.failed:
             progress.warn(
@@ -123,17 +123,33 @@ def place_by_mr(
     for name, candidate in candidates.items():
         own = found
         if found:
-            laid = resample(_exact(candidate), ct, found.transform, fill=HU_OUTSIDE)
+            laid = resample(hu[name], ct, found.transform, fill=HU_OUTSIDE)
             own = replace(found, agreement=each[name], warped=laid)
-        placed[name] = _place(ct, name, candidate, own)
+        placed[name] = _place(ct, name, candidate, every[name], own)
     return Placement(placed, _place_mr(ct, mr, found))
 
 
-def _warn_without_air(name: str, candidate: sitk.Image, progress: Progress) -> None:
-    if float(sitk.GetArrayViewFromImage(candidate).min()) > NOTHING_BELOW_HU:
-        progress.warn(
-            f"{name} holds no air (nothing below -300): check that it is a CT-like volume in HU."
-        )
+@dataclass(frozen=True)
+class _Numbers:
+    """A candidate's values, fit to be interpolated.
+
+    Attributes:
+        own: NaN filled up; 16-bit whole numbers stay so, as a cast to them would cut off fractions
+            and wrap large values.
+        hu: ``own``, -1024 where it holds less.
+        known: voxels (k, j, i) that hold a number; None where all do.
+    """
+
+    own: sitk.Image
+    hu: sitk.Image
+    known: np.ndarray | None
+
+    @classmethod
+    def of(cls, candidate: sitk.Image) -> _Numbers:
+        image, known = filled(candidate)
+        whole = image.GetPixelID() == sitk.sitkInt16
+        own = image if whole else sitk.Cast(image, sitk.sitkFloat32)
+        return cls(own, floored(own), known)
 
 
 def _register(
@@ -156,10 +172,20 @@ def _register(
     return found
 
 
-def _place(ct: sitk.Image, name: str, candidate: sitk.Image, found: Registration | None) -> Placed:
-    hu = _exact(candidate)
-    volume = found.warped if found else resample(hu, ct, fill=HU_OUTSIDE)
-    covered = _covered(ct, candidate, found.transform if found else None)
+def _place(
+    ct: sitk.Image,
+    name: str,
+    candidate: sitk.Image,
+    numbers: _Numbers,
+    found: Registration | None,
+) -> Placed:
+    transform = found.transform if found else None
+    volume = found.warped if found else resample(numbers.hu, ct, fill=HU_OUTSIDE)
+    volume = raw = keep_marks(volume, candidate)
+    if numbers.hu is not numbers.own:
+        raw = resample(numbers.own, ct, transform, fill=HU_OUTSIDE, nearest=True)
+    own, known = numbers.own, numbers.known
+    covered = reached(own, known, ct, transform)
     if not covered.any():
         raise SyntheticCTError(
             f"The candidate {name} and the CT do not overlap: check that they belong to the same "
@@ -167,25 +193,14 @@ def _place(ct: sitk.Image, name: str, candidate: sitk.Image, found: Registration
         )
     stiff = None
     if found and found.deformed:
-        stiff = resample(hu, ct, found.rigid, fill=HU_OUTSIDE)
-    return Placed(keep_marks(volume, candidate), covered, candidate, found, stiff)
+        stiff = resample(numbers.hu, ct, found.rigid, fill=HU_OUTSIDE)
+        if known is not None:  # figures of both are over one part
+            covered &= reached(own, known, ct, found.rigid) | ~reached(own, None, ct, found.rigid)
+    return Placed(volume, raw, covered, candidate, found, stiff)
 
 
 def _place_mr(ct: sitk.Image, mr: sitk.Image, found: Registration | None) -> Placed:
+    transform = found.transform if found else None
     volume = found.warped if found else resample(mr, ct, fill=MR_OUTSIDE)
-    covered = _covered(ct, mr, found.transform if found else None)
-    return Placed(keep_marks(volume, mr), covered, mr, found)
-
-
-def _exact(candidate: sitk.Image) -> sitk.Image:
-    """CT numbers that resampling changes no more than it must.
-
-    16-bit whole numbers stay so; a cast to them would cut off fractions and wrap large values.
-    """
-    whole = candidate.GetPixelID() == sitk.sitkInt16
-    return candidate if whole else sitk.Cast(candidate, sitk.sitkFloat32)
-
-
-def _covered(ct: sitk.Image, image: sitk.Image, transform: sitk.Transform | None) -> np.ndarray:
-    ones = image_like(np.ones(image.GetSize()[::-1], np.uint8), image)
-    return sitk.GetArrayFromImage(resample(ones, ct, transform, fill=0, nearest=True)) > 0
+    volume = keep_marks(volume, mr)
+    return Placed(volume, volume, reached(mr, None, ct, transform), mr, found)

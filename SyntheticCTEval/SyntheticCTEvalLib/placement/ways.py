@@ -13,6 +13,10 @@ EACH, BY_MR = BYS = ("candidate", "mr")
 MR = "MR"
 """What the MR is called among what was registered."""
 
+_ONCE = (
+    "values below -1024 HU set to that, then linear interpolation once, -1024 HU outside the "
+    "candidate"
+)
 _RIGID = (
     "rigid (Mattes mutual information of all voxels, SimpleITK; from turned starts too where the "
     "bodies do not agree)"
@@ -45,16 +49,15 @@ def place_definition(way: str, by: str = EACH) -> str:
         return _by_mr(way)
     if way == RIGID:
         return (
-            f"Each candidate registered onto the true CT by itself: {_RIGID}; linear interpolation "
-            "once, -1024 HU outside the candidate. Nothing was bent: what patient and organs have "
+            f"Each candidate registered onto the true CT by itself: {_RIGID}; "
+            f"{_ONCE}. Nothing was bent: what patient and organs have "
             "moved between MR and CT stays in the figures. A shift of the candidate as a whole "
             f"does not. {_REPEATABLE}"
         )
     return (
         f"Each candidate registered onto the true CT by itself: {_RIGID}, then B-spline in three "
-        "resolution stages (mean squared error, plastimatch); linear interpolation once, -1024 HU "
-        "outside the candidate. Each candidate is bent by its own differences from the true CT, "
-        "which makes the figures better than they are without: how far, and what the rigid part "
+        f"resolution stages (mean squared error, plastimatch); {_ONCE}. "
+        "Each candidate is bent by its own differences from the true CT, which makes the figures better than they are without: how far, and what the rigid part "
         "alone gives, stands beside them; a registration by the MR bends no candidate by its own "
         f"errors. {_REPEATABLE}"
     )
@@ -65,8 +68,7 @@ def _by_mr(way: str) -> str:
     return (
         "By the MR: one transform was found between the MR and the true CT, "
         f"{_RIGID}{bent if way == DEFORMABLE else ', nothing was bent'}; the MR and all candidates "
-        "were carried onto the true CT by it (linear interpolation once, -1024 HU outside the "
-        "candidate). It presumes that the candidates lie in the MR's space. No candidate is bent "
+        f"were carried onto the true CT by it ({_ONCE}). It presumes that the candidates lie in the MR's space. No candidate is bent "
         "or moved by its own errors, which would flatter it: they stay in the figures, and so does "
         "the error of the registration, which is the same for all candidates. Figures are "
         f"therefore worse than where each candidate is registered by itself. {_REPEATABLE}"

@@ -167,7 +167,9 @@ def evaluation():
             "PTV": image_like((distance < 25).astype(np.uint8), GRID),
             "Bladder": image_like((distance < 81).astype(np.uint8), GRID),
         },
-        settings=settings_for(EvaluationSettings(register=False, prescription_gy=45.0), acceptance),
+        settings=settings_for(
+            EvaluationSettings(registration="none", prescription_gy=45.0), acceptance
+        ),
     )
     judge(found, acceptance)
     return found

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from models import tiny_bundle
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
-from SyntheticCTEvalLib.cohort.card import write_card
+from SyntheticCTEvalLib.cohort.card import CARD, write_card
 from SyntheticCTEvalLib.cohort.manifest import PatientEntry
 from SyntheticCTEvalLib.cohort.patient import CohortSettings, _evaluation_settings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
@@ -344,3 +344,20 @@ def test_cancelling_ends_all_processes_and_leaves_nothing(tmp_path):
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
     assert list((tmp_path / "out" / "patients").iterdir()) == []
+
+
+def test_patients_that_share_a_scan_are_named(manifest, evaluated, monkeypatch):
+    stand_in = cohort_parallel.evaluate_patient
+
+    def with_voxels(task, progress):
+        stand_in(task, progress)
+        name = task.entry.patient
+        (task.folder / CARD).unlink()
+        voxels = {"CT": "one" if name in "ac" else "other", "MR": f"of {name}"}
+        write_card(task.folder, task.made_of, voxels)
+
+    monkeypatch.setattr(cohort_parallel, "evaluate_patient", with_voxels)
+    for _ in range(2):  # evaluated, and unchanged
+        cohort = run_cohort(manifest, manifest.parents[1] / "out", workers=1)
+        shared = [note for note in cohort.notes if "voxel by voxel" in note]
+        assert len(shared) == 1 and shared[0].startswith("a and c have the same CT")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import sys
 
 import numpy as np
@@ -17,10 +18,12 @@ from SyntheticCTEvalLib.pictures.planes import target_of
 from SyntheticCTEvalLib.structures.target import find_target
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
 from SyntheticCTLib.phantom import STRUCTURE_NAMES, TINY, make_phantom
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.resampling import resample
 from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTProgram.program import main
 
@@ -227,7 +230,8 @@ def test_what_cannot_belong_together_is_told(phantom):
         evaluate(phantom.ct, candidates, dose_ct=dose, doses={"self": dose}, settings=PLACED)
     settings = dataclasses.replace(PLACED, dose=False)
     result = evaluate(phantom.ct, {"MR": phantom.ct + 1024}, settings=settings)
-    assert any("MR holds no air" in note for note in result.notes)
+    assert any(re.search("MR holds 2[34] HU instead of air", note) for note in result.notes)
+    assert any("check that it is in HU" in note for note in result.notes)
 
 
 def test_a_true_ct_that_is_not_in_hu_is_refused_before_anything_is_done(phantom):
@@ -254,6 +258,31 @@ def test_a_candidate_without_air_around_the_patient_is_named(phantom, background
     assert metrics["background_hu"] == background
     assert metrics["mae_body"] == 0
     assert (metrics["mae_image"] > 400) == (background == 0)
+
+
+@pytest.mark.parametrize("padding", [-3024, -2000, -1025])
+def test_padding_at_the_skin_is_not_interpolated_into_the_body(phantom, padding):
+    grid = sitk.Image(phantom.ct)
+    grid.SetOrigin([o + 0.4 * s for o, s in zip(grid.GetOrigin(), grid.GetSpacing(), strict=True)])
+    hu = sitk.GetArrayFromImage(resample(phantom.ct, grid, fill=-1024))
+    inside = sitk.GetArrayFromImage(body_contour(image_like(hu, grid), "CT")) > 0
+    plain, padded = (
+        evaluate_images(phantom.ct, image_like(np.where(inside, hu, v).astype(np.int16), grid))
+        for v in (-1024, padding)
+    )
+    figures = padded.candidates["model A"].metrics
+    expected = plain.candidates["model A"].metrics | {"background_hu": padding}
+    assert figures == expected
+    assert any(f"holds {padding} HU" in note for note in padded.notes) == (padding < -1100)
+
+
+def test_a_candidate_without_air_is_named_once(phantom):
+    hu = np.maximum(sitk.GetArrayFromImage(phantom.ct), 0)
+    named = [n for n in evaluate_images(phantom.ct, image_like(hu, phantom.ct)).notes if "air" in n]
+    assert len(named) == 1 and "holds 0 HU instead of air" in named[0]
+    inner = phantom.ct[30:50, 30:50, 8:20]
+    notes = evaluate_images(inner, sitk.Cast(inner, sitk.sitkFloat32) / 1000 + 1).notes
+    assert len([n for n in notes if n.startswith("model A holds no air")]) == 1
 
 
 def evaluate_images(ct, candidate):

@@ -360,6 +360,20 @@ def test_outside_the_moving_field_lies_the_fill_value():
     assert (values[11] != -777).any()
 
 
+def test_padding_of_a_ct_is_not_interpolated_into_the_body():
+    ct = make_phantom(3, TINY).ct
+    hu = sitk.GetArrayFromImage(ct)
+    moving = [image_like(np.where(hu > -500, hu, v).astype(np.int16), ct) for v in (-1024, -3024)]
+    turn = sitk.Euler3DTransform()
+    turn.SetTranslation((3.0, -2.0, 1.0))
+    one, other = (
+        register(ct, image, metric="mse", deformable=False, fill=HU_OUTSIDE, rigid=turn)
+        for image in moving
+    )
+    assert one.agreement == other.agreement
+    np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (one.warped, other.warped)))
+
+
 def test_images_apart_from_one_another_start_centre_on_centre_and_that_is_said():
     away = blobs(BLOB_GRID)
     away.SetOrigin([o + d for o, d in zip(away.GetOrigin(), (30, -60, 1000), strict=True)])
