@@ -109,7 +109,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             f"{task.made_of['program']}: install the same version on all machines."
         )
     progress = NotedProgress(progress)
-    ct = read_volume(entry.ct, "CT", progress, mask_nan=settings.mask_nan)
+    ct = read_volume(entry.ct, "CT", progress, mask_nan=settings.evaluation.mask_nan)
     mr = read_volume(entry.mr, "MR", progress) if entry.mr else None
     made, histograms = {}, None
     if settings.model and mr is not None:
@@ -117,7 +117,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     candidates = {SCT: made["sct"]} if made else {}
     for name, path in entry.candidates.items():
         what = f"candidate {name}"
-        candidates[name] = read_volume(path, what, progress, mask_nan=settings.mask_nan)
+        candidates[name] = read_volume(path, what, progress, mask_nan=settings.evaluation.mask_nan)
     dose = partial(read_dose, unit=entry.dose_unit, progress=progress)
     evaluation = evaluate(
         ct,
