@@ -78,7 +78,7 @@ def summary_section(evaluation: Evaluation) -> Section:
         blocks.append(_result_table(evaluation))
     blocks.append(Lines(("Name", "Date", "Signature")))
     beside: list[Block] = []
-    if notes := list(dict.fromkeys(evaluation.notes)):
+    if notes := evaluation.warnings:
         beside.append(Notes("Read this first", notes))
     return Section("Result", blocks, beside)
 
