@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.quantities import describe, printed
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import Criterion, spaced
-from SyntheticCTEvalLib.pictures.charts import candidate_colours
+from SyntheticCTEvalLib.pictures.charts import shown_colours
 from SyntheticCTEvalLib.pictures.normalisation import normalised, reference_dose
 from SyntheticCTEvalLib.pictures.planes import target_of
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
@@ -22,7 +23,7 @@ IMAGE_FIGURES = (("mae_body", ""), ("ssim", ""), ("dsc_body", ""))
 def identity_lines(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Return who and what was evaluated, and when: what stands under the title."""
     lines = [("Patient", evaluation.patient or "no pseudonym was given")]
-    candidates = ", ".join(evaluation.candidates) or "none"
+    candidates = ", ".join(shown_names(evaluation).values()) or "none"
     lines.append(("Held against the true CT", candidates))
     if evaluation.dose_ct is not None:
         words = reference_dose(evaluation)[1]
@@ -44,7 +45,8 @@ def summary_section(evaluation: Evaluation, verdicts: list[Block]) -> Section:
         blocks.append(_result_table(evaluation))
     blocks.append(Lines(("Name", "Date", "Signature")))
     beside: list[Block] = []
-    if notes := list(dict.fromkeys(evaluation.notes)):
+    shown = shown_names(evaluation)
+    if notes := list(dict.fromkeys(told(note, shown) for note in evaluation.notes)):
         beside.append(Notes("Read this first", notes))
     return Section("Result", blocks, beside)
 
@@ -60,7 +62,7 @@ def _result_table(evaluation: Evaluation) -> Table:
         if part:
             heads[len(rows)] = head
             rows += part
-    columns = [Column(Cell(""), width=2), *candidate_columns(candidate_colours(evaluation))]
+    columns = [Column(Cell(""), width=2), *candidate_columns(shown_colours(evaluation))]
     return Table("", columns, rows, "result", heads=heads)
 
 
