@@ -10,9 +10,13 @@ from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
 from .arguments import (
+    add_acceptance,
+    add_dvh_points,
     add_end_caps,
     add_gamma,
+    add_mask_nan,
     add_paper,
+    add_registration,
     evaluation_settings,
     model_folder,
     whole_count,
@@ -27,9 +31,9 @@ def add_cohort(command: Callable) -> None:
         "Evaluate all patients of a study",
         "The manifest has a row a patient and the columns patient, ct, candidate_NAME for every "
         "candidate, and optionally mr, structures, region, target, prescription_gy, dose_ct, "
-        "dose_NAME, dose_unit, criteria and cutoffs; what it has no column or cell for is left "
-        "out, which the report says. Writes the study's tables and figures, and every patient's "
-        "report and maps; a second run redoes only what is missing or has changed.",
+        "dose_NAME, dose_unit, criteria, cutoffs and dvh_points; what it has no column or cell for "
+        "is left out, which the report says. Writes the study's tables and figures, and every "
+        "patient's report and maps; a second run redoes only what is missing or has changed.",
     )
     sub.add_argument("manifest", metavar="MANIFEST.csv")
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
@@ -46,11 +50,12 @@ def add_cohort(command: Callable) -> None:
         "last)",
     )
     sub.add_argument("--no-dose", action="store_true", help="images only")
-    sub.add_argument(
-        "--no-registration", action="store_true", help="the candidates already lie on the CT"
-    )
+    add_registration(sub, "column mr")
     add_end_caps(sub)
+    add_mask_nan(sub)
     add_gamma(sub)
+    add_dvh_points(sub)
+    add_acceptance(sub)
     add_paper(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
@@ -74,6 +79,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         SyntheticCTError: nothing can be evaluated, or nothing could.
         IncompleteError: some patients failed; the results of the others are written.
     """
+    from SyntheticCTEvalLib.acceptance.limits import read_acceptance
     from SyntheticCTEvalLib.cohort.patient import CohortSettings
     from SyntheticCTEvalLib.cohort.run import run_cohort
     from SyntheticCTEvalLib.study.report import write_cohort
@@ -86,6 +92,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         CohortSettings(
             model=Path(options.model) if options.model else None,
             evaluation=evaluation_settings(options),
+            acceptance=read_acceptance(options.acceptance) if options.acceptance else None,
             paper=options.paper,
             end_caps=not options.no_end_caps,
             device=options.device,

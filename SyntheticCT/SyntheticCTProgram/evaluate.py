@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -14,9 +15,13 @@ from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from .arguments import (
     VOLUME_HELP,
+    add_acceptance,
+    add_dvh_points,
     add_end_caps,
     add_gamma,
+    add_mask_nan,
     add_paper,
+    add_registration,
     evaluation_settings,
     model_folder,
     named_file,
@@ -25,6 +30,8 @@ from .arguments import (
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Evaluate candidates against the true CT and write metrics, maps, report and scene."""
+    from SyntheticCTEvalLib.acceptance.limits import acceptance_file, read_acceptance
+    from SyntheticCTEvalLib.acceptance.verdicts import judge, settings_for
     from SyntheticCTEvalLib.dose.reading import read_dose
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
@@ -39,7 +46,8 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     doses = _unique(options.dose, "--dose")
     _require_whole(options, candidates, doses)
     own = {"prescription_gy": options.prescription, "target": options.target}
-    settings = evaluation_settings(options, **own)
+    limits = read_acceptance(options.acceptance) if options.acceptance else None
+    settings = settings_for(evaluation_settings(options, **own), limits)
     scene = None if options.no_scene else MrbWriter()
     if scene and (reason := scene.missing()):
         progress.warn(f"No scene.mrb is written: {reason}")
@@ -48,6 +56,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     named |= {f"candidate {name}": path for name, path in candidates.items()}
     named |= {"dose on the CT": options.dose_ct, "structures": options.structures}
     named |= {f"dose on {name}": path for name, path in doses.items()} | {"region": options.region}
+    named |= {"acceptance": acceptance_file(options.acceptance) if limits else None}
     named = {what: path for what, path in named.items() if path}
     inputs = list(named.values())
     require_place(options.output, candidates, inputs)
@@ -55,12 +64,14 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     progress = NotedProgress(progress)  # what reading warns of stands in the report as well
     mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
-    ct = read_volume(options.ct, "CT", progress)
+    ct = read_volume(options.ct, "CT", progress, mask_nan=options.mask_nan)
     volumes = {
-        name: read_volume(path, f"candidate {name}", progress) for name, path in candidates.items()
+        name: read_volume(path, f"candidate {name}", progress, mask_nan=options.mask_nan)
+        for name, path in candidates.items()
     }
-    dose_ct = read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None
-    dose_of = {name: read_dose(path, options.dose_unit) for name, path in doses.items()}
+    dose = partial(read_dose, unit=options.dose_unit, progress=progress)
+    dose_ct = dose(options.dose_ct) if options.dose_ct else None
+    dose_of = {name: dose(path) for name, path in doses.items()}
     region = read_mask(options.region, "region", progress) if options.region else None
     evaluation = run(
         ct,
@@ -78,6 +89,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         settings=settings,
         progress=progress,
     )
+    judge(evaluation, limits)
     images = {"CT": ct, "MR": mr, "region": region, "dose on the CT": dose_ct}
     images |= {f"candidate {name}": image for name, image in volumes.items()}
     images |= {f"dose on {name}": image for name, image in dose_of.items()}
@@ -116,6 +128,10 @@ def _require_whole(
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
+    if options.registration_by == "mr" and not options.mr:
+        raise SyntheticCTError(
+            "--registration-by mr finds the transform between MR and CT: give --mr as well."
+        )
 
 
 def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
@@ -131,7 +147,7 @@ def add_evaluate(command: Callable) -> None:
         "evaluate",
         evaluate,
         "Hold synthetic CTs against the true CT",
-        "Registers every candidate onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
+        "Registers the candidates onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
         "Without dose files the dose is recalculated on every volume with one plan.",
     )
     sub.add_argument("--ct", required=True, help=f"true CT: {VOLUME_HELP}")
@@ -143,7 +159,7 @@ def add_evaluate(command: Callable) -> None:
         metavar="NAME=VOLUME",
         help="volume to judge; may be given several times",
     )
-    sub.add_argument("--mr", help="the MR, shown in the report")
+    sub.add_argument("--mr", help="the MR, shown in the report; see --registration-by")
     sub.add_argument(
         "--model",
         type=model_folder,
@@ -172,10 +188,11 @@ def add_evaluate(command: Callable) -> None:
     add_end_caps(sub)
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
-    sub.add_argument(
-        "--no-registration", action="store_true", help="the candidates already lie on the CT"
-    )
+    add_registration(sub, "--mr")
+    add_mask_nan(sub)
     add_gamma(sub)
+    add_dvh_points(sub)
+    add_acceptance(sub)
     sub.add_argument(
         "--patient", metavar="PSEUDONYM", help="who it is, for the report; no name is taken"
     )

@@ -14,6 +14,8 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.manifest import manifest_columns, read_manifest, resolve
 
 from SyntheticCTEvalLib.gamma.criteria import parse_criteria, parse_percents
+from SyntheticCTEvalLib.placement.ways import parse_by, parse_way
+from SyntheticCTEvalLib.structures.dvh_points import checked_points
 
 SCT = "sCT"
 """Name of the candidate that a model makes of the MR."""
@@ -23,6 +25,9 @@ _FILES = ("mr", "structures", "region", "dose_ct")
 _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "criteria": ("criteria", parse_criteria),
     "cutoffs": ("cutoffs_percent", parse_percents),
+    "dvh_points": ("dvh_points", checked_points),
+    "registration": ("registration", parse_way),
+    "registration_by": ("registration_by", parse_by),
 }
 """Columns that set for one patient what an option sets for all: field of the settings, reader."""
 
@@ -82,8 +87,8 @@ def read_cohort_manifest(
     """Return the patients of a manifest, and notes on what its columns leave out.
 
     Columns: patient, ct; optionally mr, structures, region, target, prescription_gy, dose_ct,
-    dose_unit, criteria, cutoffs, and for every candidate ``candidate_NAME`` and ``dose_NAME``.
-    Paths are relative to the manifest. Cells of optional columns may be empty.
+    dose_unit, criteria, cutoffs, dvh_points, and for every candidate ``candidate_NAME`` and
+    ``dose_NAME``. Paths are relative to the manifest. Cells of optional columns may be empty.
 
     Args:
         model: a synthetic CT is made of every MR, and joins as the candidate :data:`SCT`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
+from SyntheticCTLib.volumes.sameness import voxel_hash
 from SyntheticCTLib.volumes.writing import write_volume
 
+from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
 from SyntheticCTEvalLib.dose.reading import read_dose
+from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
@@ -22,9 +26,10 @@ from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
 
-from .card import write_card
+from .card import FOR_LIMITS, write_card
 from .manifest import SCT, PatientEntry
 from .records import PICTURES
+from .report_document import REPORT_DOCUMENT, write_document
 from .slices import cohort_pictures
 
 
@@ -35,6 +40,7 @@ class CohortSettings:
     Attributes:
         model: folder of the model that makes a synthetic CT of every MR; None for none.
         evaluation: how patients are evaluated where the manifest says nothing of them.
+        acceptance: limits that candidates are held against; None for none.
         end_caps: structures of an RTSTRUCT end half a contour spacing beyond their last contours.
         paper: of report.pdf, "a4" or "letter".
         device: where the model runs: "auto", "cpu" or "cuda".
@@ -43,6 +49,7 @@ class CohortSettings:
 
     model: Path | None = None
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    acceptance: Acceptance | None = None
     end_caps: bool = True
     paper: str = "a4"
     device: str = "auto"
@@ -70,11 +77,13 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
     Raises:
         SyntheticCTError: an input does not exist or cannot be read.
     """
+    asked = _evaluation_settings(entry, settings)
     return {
         "program": __version__,
         "inputs": {what: content_hash(path, what) for what, path in entry.inputs().items()},
         "model": model_sha256 if entry.mr else "",
-        "settings": asdict(_evaluation_settings(entry, settings)),
+        "settings": asdict(asked),
+        FOR_LIMITS: needs_of(asked, settings.acceptance),
         "end_caps": settings.end_caps,
         "paper": settings.paper,
         "dose_unit": entry.dose_unit,
@@ -98,24 +107,26 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             f"{task.made_of['program']}: install the same version on all machines."
         )
     progress = NotedProgress(progress)
-    ct = read_volume(entry.ct, "CT", progress)
+    ct = read_volume(entry.ct, "CT", progress, mask_nan=settings.mask_nan)
     mr = read_volume(entry.mr, "MR", progress) if entry.mr else None
     made, histograms = {}, None
     if settings.model and mr is not None:
         made, histograms = _synthesize(mr, settings, progress)
     candidates = {SCT: made["sct"]} if made else {}
     for name, path in entry.candidates.items():
-        candidates[name] = read_volume(path, f"candidate {name}", progress)
+        what = f"candidate {name}"
+        candidates[name] = read_volume(path, what, progress, mask_nan=settings.mask_nan)
+    dose = partial(read_dose, unit=entry.dose_unit, progress=progress)
     evaluation = evaluate(
         ct,
         candidates,
-        dose_ct=read_dose(entry.dose_ct, entry.dose_unit) if entry.dose_ct else None,
-        doses={name: read_dose(path, entry.dose_unit) for name, path in entry.doses.items()},
+        dose_ct=dose(entry.dose_ct) if entry.dose_ct else None,
+        doses={name: dose(path) for name, path in entry.doses.items()},
         structures=_structures(entry, ct, settings.end_caps, progress),
         region=read_mask(entry.region, "region", progress) if entry.region else None,
         mr=mr,
         histograms=histograms,
-        settings=_evaluation_settings(entry, settings),
+        settings=settings_for(_evaluation_settings(entry, settings), settings.acceptance),
         progress=progress,
     )
     mr_body = None
@@ -131,6 +142,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             evaluation.candidates[name].metrics.update(figures)
         evaluation.definitions.update(mr_similarity.DEFINITIONS)
         progress.report("Compare with the MR", 1)
+    judge(evaluation, settings.acceptance)
     scene = settings.scene
     if scene and (reason := scene.missing()):
         progress.warn(f"scene.mrb was left out: {reason}")
@@ -139,7 +151,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     if entry.structures and not settings.end_caps:
         notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys(notes))
-    options = task.made_of["settings"] | {"model_sha256": task.made_of["model"]}
+    options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
+    options |= {"model_sha256": task.made_of["model"]}
     images = {"CT": ct, "MR": mr} | {f"candidate {n}": image for n, image in candidates.items()}
     evaluation.origin = origin(
         entry.inputs(),
@@ -155,10 +168,15 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     cohort_pictures(evaluation, candidates, mr_body).write(task.folder / PICTURES)
     title = f"Evaluation of synthetic CT: {entry.patient}"
     evaluation.patient = entry.patient
-    write_results(evaluation, task.folder, title=title, paper=settings.paper, progress=progress)
+    report = write_results(
+        evaluation, task.folder, title=title, paper=settings.paper, progress=progress
+    )
+    write_document(report, task.folder / REPORT_DOCUMENT)
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
-    write_card(task.folder, task.made_of)
+    scans = {"CT": ct} | ({"MR": mr} if mr is not None else {})
+    scans |= {f"candidate {name}": candidates[name] for name in entry.candidates}
+    write_card(task.folder, task.made_of, {what: voxel_hash(scans[what]) for what in scans})
 
 
 def _model(task: PatientTask) -> dict[str, str] | None:

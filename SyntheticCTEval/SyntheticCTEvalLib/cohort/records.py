@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from SyntheticCTEvalLib.evaluation.limits import Acceptance
+
 METRICS, PICTURES = "metrics.json", "cohort.npz"
 
 
@@ -110,6 +112,7 @@ class Cohort:
         notes: parts that were skipped for want of a column, and why; warnings.
         baseline: candidate that the others are compared with ("MRCAT" where there is one,
             else the last).
+        acceptance: limits that the candidates were held against; None without.
         registered: the candidates were registered onto the true CTs.
         origin: what the results were made of (basics.fingerprint.origin); empty where that is
             not known.
@@ -119,5 +122,6 @@ class Cohort:
     failed: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     baseline: str = ""
+    acceptance: Acceptance | None = None
     registered: bool = True
     origin: dict[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,14 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
+from SyntheticCTLib.volumes.sameness import given_twice
 
 from SyntheticCTEvalLib.evaluation.origin import origin
+from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.report.folder import earlier_results
 
-from .card import CARD, is_current
+from .card import CARD, is_current, voxels_of
+from .judged import judge_again
 from .manifest import SCT, PatientEntry, read_cohort_manifest
 from .parallel import (
     Outcome,
@@ -54,7 +57,8 @@ def run_cohort(
     """Evaluate the patients of a manifest into ``output``/patients/<patient>.
 
     Patients whose inputs, settings, model and program are those of the results that are there
-    are taken over. Each patient's folder is replaced whole or left as it was.
+    are taken over, and held against the limits of now (settings.acceptance).
+    Each patient's folder is replaced whole or left as it was.
 
     Args:
         manifest: see cohort_manifest.read_cohort_manifest.
@@ -72,6 +76,7 @@ def run_cohort(
     entries, notes = read_cohort_manifest(
         manifest, model=settings.model is not None, dose=settings.evaluation.dose
     )
+    entries = [_needing_mr(entry, settings) for entry in entries]
     names = _candidates(entries, settings)
     baseline = _baseline(baseline, names)
     _check_places(manifest, output, entries, settings)
@@ -110,8 +115,10 @@ def run_cohort(
                 bar.failed(patient, error)
             else:
                 bar.ended(patient, "done")
+    _judge_again(entries, folder, settings, failed)
     cohort = _collect(entries, folder, failed, notes, baseline)
-    cohort.registered = settings.evaluation.register
+    cohort.acceptance = settings.acceptance
+    cohort.registered = settings.evaluation.registered
     cohort.origin = _origin(manifest, settings, baseline, model_sha256)
     return cohort
 
@@ -119,12 +126,26 @@ def run_cohort(
 def _origin(
     manifest: str | os.PathLike, settings: CohortSettings, baseline: str, model_sha256: str
 ) -> dict[str, Any]:
+    limits = settings.acceptance
     options = asdict(settings.evaluation) | {
+        "acceptance": limits and {"name": limits.name, "sha256": limits.sha256},
         "baseline": baseline,
         "end_caps": settings.end_caps,
         "model_sha256": model_sha256,
     }
     return origin({"manifest": manifest}, options)
+
+
+def _needing_mr(entry: PatientEntry, settings: CohortSettings) -> PatientEntry:
+    """Return ``entry``, with its fault where the MR that is to carry the candidates is absent."""
+    by = entry.options.get("registration_by", settings.evaluation.registration_by)
+    if by != BY_MR or entry.mr is not None or entry.fault:
+        return entry
+    return replace(
+        entry,
+        fault="The registration is by the MR, and no MR is given for this patient: fill in the "
+        "column mr, or register each candidate by itself.",
+    )
 
 
 def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:
@@ -264,6 +285,18 @@ def _publish(task: PatientTask, folder: Path, inputs: Sequence[Path]) -> str:
     return ""
 
 
+def _judge_again(
+    entries: Sequence[PatientEntry], folder: Path, settings: CohortSettings, failed: dict[str, str]
+) -> None:
+    """Hold patients that were taken over against the limits of now."""
+    for entry in entries:
+        if entry.patient not in failed:
+            try:
+                judge_again(folder / entry.patient, settings.acceptance, settings.paper)
+            except SyntheticCTError as error:
+                failed[entry.patient] = str(error)
+
+
 def _collect(
     entries: Sequence[PatientEntry],
     folder: Path,
@@ -278,6 +311,12 @@ def _collect(
         first, sentence = next(iter(failed.items()))
         raise SyntheticCTError(
             f"None of the {len(names)} patients could be evaluated; {first}: {sentence}"
+        )
+    for what, *both in given_twice([voxels_of(folder / record.patient) for record in records]):
+        one, other = (records[number].patient for number in both)
+        notes.append(
+            f"{one} and {other} have the same {what}, voxel by voxel: check whether one patient "
+            "was entered twice, as its figures count twice."
         )
     told: dict[str, list[str]] = {}
     for record in records:

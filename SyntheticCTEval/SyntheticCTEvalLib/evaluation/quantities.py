@@ -9,7 +9,7 @@ from typing import Any
 
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import TISSUES
-from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
 
 LOWER, HIGHER, ZERO = "lower is better", "higher is better", "nearer to 0 is better"
 
@@ -58,6 +58,7 @@ QUANTITIES: dict[str, Quantity] = {
     "displacement_max_mm": Quantity("Largest displacement by bending, in the body", "mm", 1),
     "jacobian_min": Quantity("Least Jacobian determinant in the body", "", 2),
     "jacobian_max": Quantity("Largest Jacobian determinant in the body", "", 2),
+    "folding_percent": Quantity("Folded part of the body", "%", 2, LOWER),
     "registration_dsc": Quantity("Dice of the bodies after the rigid registration", "", 3),
     "registration_overlap_percent": Quantity("Overlap after the rigid registration", "%", 0),
 }
@@ -177,9 +178,12 @@ def printed(value: Any, digits: int) -> str:
 
 
 def _describe_dvh(structure: str, figure: str) -> Quantity:
-    name = figure.removesuffix(DIFFERENCE)
+    name = figure.removesuffix(DIFFERENCE_GY).removesuffix(DIFFERENCE)
     label = f"{structure}, {name}"
+    unit = "%" if name.startswith(("V", "outside")) else "Gy"
+    unit = "cm³" if name.endswith("_cm3") else unit
     if figure == name:
-        return Quantity(label, "%" if name.startswith(("V", "outside")) else "Gy", 2)
-    unit = "% points" if name.startswith("V") else "% of prescription"
+        return Quantity(label, unit, 2)
+    if figure.endswith(DIFFERENCE):
+        unit = {"%": "% points", "Gy": "% of prescription"}.get(unit, unit)
     return Quantity(f"{label} difference", unit, 2, ZERO)

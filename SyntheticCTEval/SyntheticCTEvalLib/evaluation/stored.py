@@ -23,8 +23,10 @@ from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.gamma.criteria import NOT_EVALUATED, GammaCriteria, GammaResult
 from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
+from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.structures.dvh import Dvh
 
+from .limits import Acceptance, Limit, Verdict
 from .mr_histograms import HistogramSet
 from .results import NO_DIFFERENCE, CandidateResult, Evaluation
 
@@ -38,12 +40,15 @@ _DVH_NUMBERS = ("volume_cm3", "outside_percent", "mean_gy", "min_gy", "max_gy")
 def maps_of(evaluation: Evaluation) -> Iterator[tuple[str, sitk.Image]]:
     """Yield name and image of every map that is written for people.
 
-    registered_NAME (HU), difference_NAME (int16, whole HU, -32768 where there is none),
+    registered_MR (no unit; where it carried the candidates), registered_NAME (HU),
+    difference_NAME (int16, whole HU, -32768 where there is none),
     dose_CT and dose_NAME (float32 Gy), dose_difference_NAME (float32 Gy, -1000 where there is
     none), gamma_NAME (float32, -1 where not evaluated).
     """
     if evaluation.dose_ct is not None:
         yield "dose_CT", evaluation.dose_ct
+    if evaluation.mr_registered is not None:
+        yield "registered_MR", evaluation.mr_registered
     for name, candidate in evaluation.candidates.items():
         yield f"registered_{name}", candidate.volume
         yield f"difference_{name}", whole_hu(candidate.difference)
@@ -84,9 +89,13 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
     np.savez(parts / "dvh.npz", *doses)
     record = {
         "target": evaluation.target,
+        "dvh_points": evaluation.dvh_points,
         "prescription_gy": evaluation.prescription_gy,
         "prescription_kind": evaluation.prescription_kind,
         "patient": evaluation.patient,
+        "acceptance": evaluation.acceptance and asdict(evaluation.acceptance),
+        "verdicts": {n: [asdict(v) for v in found] for n, found in evaluation.verdicts.items()},
+        "registration": evaluation.registration,
         "definitions": evaluation.definitions,
         "notes": evaluation.notes,
         "origin": evaluation.origin,
@@ -133,6 +142,10 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
     yield
     mr = read_image_file(parts / "mr.nrrd", "MR") if (parts / "mr.nrrd").is_file() else None
     yield
+    mr_registered = (
+        _map(folder, "registered_MR") if record["registration"].get("by") == BY_MR else None
+    )
+    yield
     bodies = yield from _masks(parts / "bodies")
     structures = yield from _masks(parts / "structures")
     dvhs = _read_dvhs(record["dvh"], parts / "dvh.npz")
@@ -143,13 +156,18 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         candidates={},
         dose_ct=_map(folder, "dose_CT"),
         mr=mr,
+        mr_registered=mr_registered,
+        registration=record["registration"],
         histograms=HistogramSet(**record["histograms"]) if record["histograms"] else None,
         structures=structures,
         target=record["target"],
         dvh_ct=dvhs[""],
+        dvh_points=record["dvh_points"],
         prescription_gy=record["prescription_gy"],
         prescription_kind=record["prescription_kind"],
         patient=record["patient"],
+        acceptance=_acceptance(record["acceptance"]),
+        verdicts={n: [_verdict(v) for v in found] for n, found in record["verdicts"].items()},
         definitions=record["definitions"],
         notes=record["notes"],
         origin=record["origin"],
@@ -180,6 +198,18 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
             ],
         )
     return result
+
+
+def _acceptance(record: dict[str, Any] | None) -> Acceptance | None:
+    if record is None:
+        return None
+    limits = tuple(Limit(**limit) for limit in record["limits"])
+    return Acceptance(**{**record, "limits": limits})
+
+
+def _verdict(record: dict[str, Any]) -> Verdict:
+    limit, path = Limit(**record["limit"]), tuple(record["path"])
+    return Verdict(**{**record, "limit": limit, "path": path})
 
 
 def _candidate_record(candidate: CandidateResult) -> dict[str, Any]:

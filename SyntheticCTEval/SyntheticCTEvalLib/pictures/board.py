@@ -54,7 +54,7 @@ class Board:
         keys: what stands under the board.
     """
 
-    LEFT, RIGHT, TOP, HEAD, GAP = 0.36, 1.5, 0.34, 0.56, 0.07  # inches
+    LEFT, RIGHT, TOP, HEAD, GAP = 0.36, 1.56, 0.34, 0.56, 0.07  # inches
 
     def __init__(
         self,

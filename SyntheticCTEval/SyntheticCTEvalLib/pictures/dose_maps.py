@@ -68,7 +68,8 @@ def dose_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture | None:
             board.paint(row, column, np.ma.masked_less(values, lowest), scale, alpha=0.4)
             board.lines(row, column, values, lines)
     contours.draw(board)
-    bar = board.bar(scale, "Dose")
+    bar = board.bar(scale, "")
+    bar.ax.set_title("Dose", fontsize=10, pad=6)
     bar.set_ticks(list(levels.values()), labels=[key.label for key in lines.values()])
     return Picture(
         "Dose",

@@ -26,7 +26,7 @@ def anatomy_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture:
     shown = shown_names(evaluation)
     images = {"True CT": evaluation.ct}
     images |= {shown[name]: found.volume for name, found in evaluation.candidates.items()}
-    laid = getattr(evaluation, "mr_registered", None)
+    laid = evaluation.mr_registered
     mr = evaluation.mr if laid is None else laid
     first = 0 if mr is None else 1
     names = ["MR"][:first] + list(images)

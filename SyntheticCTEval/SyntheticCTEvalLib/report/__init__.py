@@ -1,7 +1,7 @@
 """An evaluation in, report.html, report.pdf, metrics.json, tables and maps in a folder out.
 
-Offers: folder (all files), page (HTML), tables, dvh_table, origin_part.
-Inside: blocks (what a report is made of), document (the order of its sections), summary (its first
-    screen), parts, figures_table, dvh_section, pdf, metrics (metrics.json, metrics.csv).
+Offers: folder (all files), page (HTML), pdf, tables, dvh_table, origin_part, blocks (what a report
+    is made of), summary (its first screen), metrics (metrics.json, metrics.csv).
+Inside: document (the order of its sections), parts, figures_table, dvh_section.
 May use: pictures and below.
 """

@@ -26,10 +26,10 @@ def document_of(evaluation: Evaluation, title: str = TITLE) -> Document:
     cuts = planes.planes_of(evaluation)
     date = evaluation.origin.get("date", "")[:10]
     sections: list[Section | None] = [
-        summary_section(evaluation, []),
+        summary_section(evaluation),
         dose_section(evaluation, cuts),
         image_section(evaluation, cuts),
-        registration_section(evaluation),
+        registration_section(evaluation, cuts),
         origin_section(evaluation, what_was_compared(evaluation)),
         definitions_section(evaluation),
     ]

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from SyntheticCTEvalLib.evaluation.names import shown_names
+from SyntheticCTEvalLib.evaluation.quantities import describe
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.pictures.charts import LINE_STYLES, candidate_colours
 from SyntheticCTEvalLib.pictures.normalisation import normalised
 from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
-from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, Dvh
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY, Dvh
 from SyntheticCTEvalLib.structures.target import find_target
 
 from .blocks import Cell, Column, Table
+from .figures_table import MINUS
 
-COLUMNS = ("D98", "D95", "D50", "D2", "Dmean", "V95%")
+TABLE_CANDIDATES = 3
+"""Side by side in one table, so that it is no wider than a page."""
+
 MOST_PANELS = 12
 PANELS_A_ROW = 4
 ROW_INCH = 2.45
 CT_COLOUR = "#1A1A1A"
-
-
-@dataclass
-class DvhRow:
-    """A row of the table: one dose in one structure; differences are empty for the true CT."""
-
-    structure: str
-    volume: str
-    name: str
-    colour: str
-    values: list[str]
-    differences: list[str]
 
 
 def dvh_chart(evaluation: Evaluation) -> Picture | None:
@@ -45,7 +38,7 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
     rows = math.ceil(len(shown) / PANELS_A_ROW)
     height = ROW_INCH * rows + 0.35
     figure = new_figure(height)
-    colours = candidate_colours(evaluation)
+    colours, called = candidate_colours(evaluation), shown_names(evaluation)
     top = 1.05 * max(evaluation.dvh_ct[name].max_gy for name in shown)
     for index, structure in enumerate(shown):
         row, column = divmod(index, PANELS_A_ROW)
@@ -64,7 +57,7 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
             if dvh is not None and dvh.doses_gy.size:
                 style = LINE_STYLES[(n + 1) % len(LINE_STYLES)]
                 lines.append(axes.plot(*_curve(dvh), color=colour, linewidth=1.8, linestyle=style))
-                names.append(short(name))
+                names.append(short(called[name]))
         axes.set_title(short(structure), fontsize=10).set_parse_math(False)
         axes.set_xlim(0, top)
         axes.set_ylim(0, 103)
@@ -95,22 +88,59 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
     )
 
 
-def dvh_rows(evaluation: Evaluation) -> list[DvhRow]:
-    """Return the table's rows, the target first; differences as in metrics.json."""
-    rows = []
+def dvh_tables(evaluation: Evaluation, most: int = TABLE_CANDIDATES) -> list[Table]:
+    """Return the points asked for as tables of ``most`` candidates, the target first.
+
+    A row a structure and point; differences as in metrics.json.
+    """
     colours = candidate_colours(evaluation)
-    reference = evaluation.metrics()["dvh_ct"]
-    for structure in _ordered(evaluation, finite=False):
+    names = [name for name in colours if "dvh" in evaluation.candidates[name].metrics]
+    structures = _ordered(evaluation, finite=False)
+    if not structures:
+        return []
+    parts = [names[start : start + most] for start in range(0, len(names), most)]
+    return [_table(evaluation, structures, {n: colours[n] for n in part}) for part in parts]
+
+
+def _table(evaluation: Evaluation, structures: Sequence[str], colours: Mapping[str, str]) -> Table:
+    reference, shown = evaluation.metrics()["dvh_ct"], evaluation.shown_points()
+    called = shown_names(evaluation)
+    rows: list[list[Cell]] = []
+    heads = {}
+    for structure in structures:
         own = reference[structure]
-        rows.append(
-            DvhRow(structure, f"{own['volume_cm3']:.1f}", "true CT", CT_COLOUR, _values(own), [])
-        )
-        for name, candidate in evaluation.candidates.items():
-            found = candidate.metrics.get("dvh", {}).get(structure)
-            if found is not None:
-                differences = [_signed(found[key + DIFFERENCE]) for key in COLUMNS]
-                rows.append(DvhRow(structure, "", name, colours[name], _values(found), differences))
-    return rows
+        found = [evaluation.candidates[name].metrics["dvh"][structure] for name in colours]
+        heads[len(rows)] = f"{structure}, {own['volume_cm3']:.1f} cm³"
+        rows += [_row(structure, point, own, found) for point in shown[structure]]
+    columns = [
+        Column(Cell("Point"), width=1.3),
+        Column(Cell("Unit"), width=0.6),
+        Column(Cell("True CT"), number=True),
+    ]
+    for name, colour in colours.items():
+        columns.append(Column(Cell(called[name], colour=colour), number=True, width=1.2))
+        columns += [Column(Cell(f"{MINUS} CT{end}"), number=True) for end in ("", ", %")]
+    caption = (
+        f"Doses and volumes on the true CT and on each candidate. {MINUS} CT: candidate minus true "
+        f"CT, in the row's unit, of percents in percentage points; {MINUS} CT, %: differences of "
+        f"doses in percent of the {normalised(evaluation)}."
+    )
+    return Table(caption, columns, rows, "dense", heads=heads)
+
+
+def _row(
+    structure: str, point: str, own: Mapping[str, float], found: Sequence[Mapping[str, float]]
+) -> list[Cell]:
+    unit = describe(("dvh", structure, point)).unit
+    is_dose = unit == "Gy"
+    digits = 2 if is_dose else 1
+    cells = [Cell(point), Cell(unit), Cell(_number(own[point], digits))]
+    for figures in found:
+        difference = figures[point + (DIFFERENCE_GY if is_dose else DIFFERENCE)]
+        percent = _signed(figures[point + DIFFERENCE], 2) if is_dose else ""
+        cells += [Cell(_number(figures[point], digits)), Cell(_signed(difference, digits))]
+        cells.append(Cell(percent))
+    return cells
 
 
 def _ordered(evaluation: Evaluation, finite: bool = True) -> list[str]:
@@ -127,40 +157,14 @@ def _curve(dvh: Dvh) -> tuple[np.ndarray, np.ndarray]:
     return np.array([0, *doses, dvh.max_gy]), np.array([100, *percents, 0])
 
 
-def _values(figures: dict[str, float]) -> list[str]:
-    return [_number(figures[key], 1 if key.startswith("V") else 2) for key in COLUMNS]
-
-
 def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "n/a"
 
 
-def _signed(value: float) -> str:
+def _signed(value: float, digits: int) -> str:
     if not math.isfinite(value):
         return "n/a"
-    text = f"{value:+.2f}"
-    return "0.00" if text in ("+0.00", "-0.00") else text.replace("-", "\N{MINUS SIGN}")
-
-
-def dvh_table(evaluation: Evaluation) -> Table | None:
-    """Return the dose-volume figures of every structure; None where there are none."""
-    found = dvh_rows(evaluation)
-    if not found:
-        return None
-    rows, groups = [], set()
-    for row in found:
-        if not row.differences:
-            groups.add(len(rows))
-        name = row.structure if not row.differences else ""
-        cells = [Cell(name), Cell(row.volume), Cell(row.name, colour=row.colour)]
-        differences = [f"({d})" for d in row.differences] or [""] * len(row.values)
-        cells += [Cell(v, small=d) for v, d in zip(row.values, differences, strict=True)]
-        rows.append(cells)
-    columns = [Column(Cell("Structure"), width=1.6), Column(Cell("cm³"), number=True, width=0.8)]
-    columns.append(Column(Cell("Dose on"), width=1.3))
-    columns += [Column(Cell(name), number=True, width=1.3) for name in COLUMNS]
-    caption = (
-        "Doses in Gy, volumes in percent of the structure. In brackets: candidate minus true CT, "
-        f"doses in percent of the {normalised(evaluation)}, volumes in percentage points."
-    )
-    return Table(caption, columns, rows, "dense", groups - {0})
+    text = f"{value:+.{digits}f}"
+    if float(text) == 0:
+        return f"{0:.{digits}f}"
+    return text.replace("-", MINUS)

@@ -17,34 +17,40 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.writing import write_volume
 
+from SyntheticCTEvalLib.evaluation.limits import LIMITS_DEFINITION
 from SyntheticCTEvalLib.evaluation.results import NO_DIFFERENCE, Evaluation
 from SyntheticCTEvalLib.evaluation.stored import PARTS, RECORD, maps_of, write_parts
 
 from . import pdf
+from .blocks import Document
 from .document import TITLE, document_of
 from .dvh_table import write_dvh_csv
 from .metrics import write_metrics, write_metrics_csv
 from .page import write_page
 
 METRICS, REPORT, PDF, SCENE = "metrics.json", "report.html", "report.pdf", "scene.mrb"
-DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv")
-"""Files that are not volumes; dvh.csv is there with dose and structures only."""
+ACCEPTANCE = "acceptance.toml"
+DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv", ACCEPTANCE)
+"""Files that are not volumes; dvh.csv is there with dose and structures only, acceptance.toml
+where limits were given."""
 
 DEFINITIONS = {
+    "acceptance": LIMITS_DEFINITION,
     "maps": (
         "difference_NAME.nrrd: candidate minus true CT in HU on the true CT's grid, "
         f"{NO_DIFFERENCE} where nothing was compared; evaluated.nrrd: 1 where all candidates were "
         "compared with the true CT, else 0; gamma_NAME.nrrd: gamma on the grid of the dose on the "
         "true CT, -1 where it was not evaluated."
-    )
+    ),
 }
 
 
 def result_names(candidates: Iterable[str]) -> list[str]:
     """Return the name of every file and folder that an evaluation of ``candidates`` may write."""
     kinds = ("registered", "difference", "dose", "dose_difference", "gamma")
-    maps = ["dose_CT", "evaluated", *(f"{kind}_{name}" for name in candidates for kind in kinds)]
-    return [*DOCUMENTS, PDF, SCENE, PARTS, *(f"{name}.nrrd" for name in maps)]
+    maps = ["dose_CT", "evaluated", "registered_MR"]
+    maps += [f"{kind}_{name}" for name in candidates for kind in kinds]
+    return [*DOCUMENTS, PDF, SCENE, PARTS, *(f"{name}.nrrd" for name in dict.fromkeys(maps))]
 
 
 def require_place(
@@ -140,8 +146,8 @@ def write_results(
     paper: str = "a4",
     compress: bool = True,
     progress: Progress = SILENT,
-) -> None:
-    """Write metrics.json, metrics.csv, dvh.csv, report.html, report.pdf and maps into ``folder``.
+) -> Document:
+    """Write the documents (:data:`DOCUMENTS`), report.pdf and the maps, and return the report.
 
     Maps: those of evaluation.stored.maps_of, and evaluated.nrrd. How voxels are marked that
     were not evaluated is in :data:`DEFINITIONS`, which joins those of the evaluation.
@@ -151,6 +157,8 @@ def write_results(
     write_metrics_csv(evaluation, folder / "metrics.csv")
     if evaluation.dvh_ct:
         write_dvh_csv(evaluation, folder / "dvh.csv")
+    if evaluation.acceptance is not None:
+        (folder / ACCEPTANCE).write_bytes(evaluation.acceptance.text.encode("utf-8"))
     for name, image in maps_of(evaluation):
         write_volume(image, folder / f"{name}.nrrd", compress=compress)
     differences = [candidate.difference for candidate in evaluation.candidates.values()]
@@ -164,6 +172,7 @@ def write_results(
     else:
         pdf.write_pdf(document, folder / PDF, paper)
     progress.report("Report", 1)
+    return document
 
 
 def _compared(differences: list[sitk.Image]) -> sitk.Image:
@@ -172,6 +181,9 @@ def _compared(differences: list[sitk.Image]) -> sitk.Image:
 
 
 def documents_in(folder: Path) -> dict[str, str]:
-    """Return the text of the documents in ``folder`` by file name."""
-    paths = [folder / name for name in DOCUMENTS]
+    """Return the text of the documents in ``folder`` by file name.
+
+    Without acceptance.toml, which metrics.json holds, too.
+    """
+    paths = [folder / name for name in DOCUMENTS if name != ACCEPTANCE]
     return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}

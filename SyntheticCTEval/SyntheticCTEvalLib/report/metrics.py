@@ -7,6 +7,7 @@ import json
 import os
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 from SyntheticCTLib.basics.outputs import staged_file
 
@@ -22,10 +23,14 @@ def write_metrics(evaluation: Evaluation, path: str | os.PathLike) -> Path:
         SyntheticCTError: ``path`` cannot be written.
     """
     path = Path(path)
-    text = json.dumps(finite(evaluation.metrics()), indent=2, ensure_ascii=False, allow_nan=False)
     with staged_file(path) as stage:
-        stage.write_text(text + "\n", encoding="utf-8")
+        stage.write_text(metrics_text(evaluation.metrics()), encoding="utf-8")
     return path
+
+
+def metrics_text(metrics: dict[str, Any]) -> str:
+    """Return the text of metrics.json."""
+    return json.dumps(finite(metrics), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_metrics_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:

@@ -30,11 +30,15 @@ def write_page(document: Document, path: str | os.PathLike) -> Path:
     Raises:
         SyntheticCTError: ``path`` cannot be written.
     """
-    html = template_environment().get_template(TEMPLATE).render(document=document)
-    path = Path(path)
+    path, html = Path(path), page_of(document)
     with staged_file(path) as stage:
         stage.write_text(html, encoding="utf-8")
     return path
+
+
+def page_of(document: Document) -> str:
+    """Return a document as HTML."""
+    return template_environment().get_template(TEMPLATE).render(document=document)
 
 
 def template_environment(*folders: Path):

@@ -9,7 +9,7 @@ from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, prin
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS
-from SyntheticCTEvalLib.pictures import charts, dose_maps, maps, planes
+from SyntheticCTEvalLib.pictures import charts, dose_maps, maps, planes, registration
 from SyntheticCTEvalLib.pictures.charts import candidate_colours
 from SyntheticCTEvalLib.pictures.normalisation import normalised
 
@@ -35,7 +35,7 @@ def dose_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | 
     if evaluation.dose_ct is None:
         return None
     blocks: list[Block | None] = [_common_table(evaluation), structures_table(evaluation)]
-    blocks += [dvh_section.dvh_table(evaluation), dvh_section.dvh_chart(evaluation)]
+    blocks += [*dvh_section.dvh_tables(evaluation), dvh_section.dvh_chart(evaluation)]
     blocks += [
         dose_maps.dose_picture(evaluation, cuts),
         dose_maps.dose_difference_picture(evaluation, cuts),
@@ -61,13 +61,14 @@ def image_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section:
     return Section("Image", [block for block in blocks if block is not None])
 
 
-def registration_section(evaluation: Evaluation) -> Section | None:
+def registration_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | None:
     """Return how candidates came to lie on the true CT; None where nothing is known of it."""
     way = evaluation.definitions.get("registration")
     rows = summary_rows(evaluation, _is_registration)
     blocks: list[Block] = [Text(told(way, shown_names(evaluation)))] if way else []
     if rows:
         blocks.append(figures_table(evaluation, "What the registration did.", rows))
+    blocks += registration.registration_pictures(evaluation, cuts)
     return Section("Registration", blocks) if blocks else None
 
 

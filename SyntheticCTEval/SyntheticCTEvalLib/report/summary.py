@@ -2,22 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from SyntheticCTEvalLib.evaluation.limits import (
+    ACTION,
+    FAIL,
+    MARKS,
+    MISSING,
+    PASS,
+    Acceptance,
+    Limit,
+    Verdict,
+)
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.quantities import describe, printed
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import Criterion, spaced
-from SyntheticCTEvalLib.pictures.charts import shown_colours
+from SyntheticCTEvalLib.pictures.charts import colours_of, shown_colours
 from SyntheticCTEvalLib.pictures.normalisation import normalised, reference_dose
 from SyntheticCTEvalLib.pictures.planes import target_of
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
-from .blocks import Block, Cell, Column, Lines, Notes, Section, Table, candidate_columns
+from .blocks import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Lines,
+    Notes,
+    Section,
+    Table,
+    Text,
+    candidate_columns,
+)
 from .figures_table import MINUS, figure_row
 
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")
 IMAGE_FIGURES = (("mae_body", ""), ("ssim", ""), ("dsc_body", ""))
+RESULT, VERDICTS = "result", "verdicts"
+_WORST_FIRST = (FAIL, MISSING, ACTION, PASS)
+"""The worst first; what was not evaluated is not accepted."""
+
+_SAID = {
+    FAIL: "beyond the limits",
+    MISSING: "not evaluated in full",
+    ACTION: "within action levels, beyond tolerance",
+    PASS: "within the limits",
+}
+_COUNTED = {
+    FAIL: "beyond",
+    MISSING: "not evaluated",
+    ACTION: "beyond tolerance, within action level",
+    PASS: "within",
+}
 
 
 def identity_lines(evaluation: Evaluation) -> list[tuple[str, str]]:
@@ -34,13 +72,9 @@ def identity_lines(evaluation: Evaluation) -> list[tuple[str, str]]:
     return lines
 
 
-def summary_section(evaluation: Evaluation, verdicts: list[Block]) -> Section:
-    """Return the first section.
-
-    Args:
-        verdicts: what limits say, where limits were given.
-    """
-    blocks = [*verdicts]
+def summary_section(evaluation: Evaluation) -> Section:
+    """Return the first section; what limits say stands first in it."""
+    blocks = verdict_blocks(evaluation)
     if evaluation.candidates:
         blocks.append(_result_table(evaluation))
     blocks.append(Lines(("Name", "Date", "Signature")))
@@ -63,7 +97,7 @@ def _result_table(evaluation: Evaluation) -> Table:
             heads[len(rows)] = head
             rows += part
     columns = [Column(Cell(""), width=2), *candidate_columns(shown_colours(evaluation))]
-    return Table("", columns, rows, "result", heads=heads)
+    return Table("", columns, rows, RESULT, heads=heads)
 
 
 def _gamma_rows(evaluation: Evaluation) -> Iterator[tuple[str, list[list[Cell]]]]:
@@ -133,3 +167,90 @@ def _signed(value: float | None, digits: int) -> str:
     if text == "n/a" or float(text) == 0:
         return text.removeprefix("-")
     return text.replace("-", MINUS) if text.startswith("-") else f"+{text}"
+
+
+def verdict_blocks(evaluation: Evaluation) -> list[Block]:
+    """Return what limits say of an evaluation; nothing where no limits were given."""
+    if evaluation.acceptance is None:
+        return []
+    return verdicts_as_blocks(evaluation.acceptance, evaluation.verdicts, shown_names(evaluation))
+
+
+def verdicts_as_blocks(
+    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]], shown: Mapping[str, str]
+) -> list[Block]:
+    """Return a table of verdicts, what all limits say in its first row, and the limits' source.
+
+    Args:
+        shown: what candidates are called, by their names.
+    """
+    colours = colours_of(shown)
+    if not colours:
+        return []
+    rows = [[Cell("All limits", best=True), *(_overall(verdicts[name]) for name in colours)]]
+    for limit in acceptance.limits:
+        rows += _limit_rows(limit, [verdicts[name] for name in colours])
+    columns = [Column(Cell("Limit"), width=1.4)]
+    columns += [Column(Cell(shown[n], colour=colour), width=1.2) for n, colour in colours.items()]
+    caption = (
+        f"Acceptance: {acceptance.name}. {MARKS[PASS]} within tolerance, {MARKS[ACTION]} beyond "
+        f"tolerance and within the action level, {MARKS[FAIL]} beyond the limit, {MARKS[MISSING]} "
+        "not evaluated."
+    )
+    source = acceptance.source.rstrip(".")
+    words = f"Limits: {source}. {acceptance.note} They are kept in acceptance.toml."
+    return [Table(caption, columns, rows, VERDICTS), Text(" ".join(words.split()))]
+
+
+def shown_in(document: Document, candidates: Iterable[str]) -> dict[str, str]:
+    """Return what a report calls the candidates of its evaluation, by their names."""
+    blocks = document.sections[0].blocks
+    results = [b for b in blocks if isinstance(b, Table) and b.kind == RESULT]
+    titles = [column.title.text for table in results for column in table.columns[1:]]
+    return dict(zip(candidates, titles, strict=True))
+
+
+def renew_verdicts(document: Document, blocks: Sequence[Block]) -> None:
+    """Exchange what limits say in a report's first section for other ``blocks``, or for none."""
+    first: Section = document.sections[0]
+    kept = first.blocks
+    if kept and isinstance(kept[0], Table) and kept[0].kind == VERDICTS:
+        kept = kept[2:]
+    first.blocks = [*blocks, *kept]
+
+
+def _overall(verdicts: Sequence[Verdict]) -> Cell:
+    counts = Counter(verdict.state for verdict in verdicts)
+    state = next(state for state in _WORST_FIRST if counts[state])
+    if len(counts) == 1:
+        many = f"all {len(verdicts)}" if len(verdicts) > 1 else "the one limit"
+        words = f"{many} {_COUNTED[state]}"
+    else:
+        parts = "; ".join(
+            f"{counts[each]} {_COUNTED[each]}" for each in _WORST_FIRST if counts[each]
+        )
+        words = f"of {len(verdicts)}: {parts}"
+    return Cell(f"{MARKS[state]} {_SAID[state]}", small=words, best=state == PASS, state=state)
+
+
+def _limit_rows(limit: Limit, verdicts: Sequence[Sequence[Verdict]]) -> list[list[Cell]]:
+    """The rows of a limit: one a structure that it fits on any candidate."""
+    own = [[verdict for verdict in found if verdict.limit == limit] for found in verdicts]
+    paths = dict.fromkeys(verdict.path for found in own for verdict in found)
+    general = limit.path(limit.structure)  # of a candidate on which it fits nothing
+    paths = [path for path in paths if path != general] or list(paths)
+    rows = []
+    for path in paths:
+        chosen = [next((v for v in found if v.path == path), found[0]) for found in own]
+        label = next(verdict.label for verdict in chosen if verdict.path == path)
+        levels = [("tolerance", limit.tolerance), ("action level", limit.action)]
+        words = "; ".join(
+            f"{name} {limit.words(level)}" for name, level in levels if level is not None
+        )
+        rows.append([Cell(label, small=words), *map(_verdict_cell, chosen)])
+    return rows
+
+
+def _verdict_cell(verdict: Verdict) -> Cell:
+    words = f"{verdict.words}: {verdict.reason}" if verdict.reason else verdict.words
+    return Cell(f"{verdict.mark} {verdict.printed}", small=words, state=verdict.state)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from SyntheticCTEvalLib.evaluation.quantities import (
     QUANTITIES,
+    describe,
     flat,
     is_number,
     quantities_of,
 )
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
-from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
 
 DIGITS = 4
-DOSE_FIGURES = ("D98", "D95", "D50", "D2", "Dmean", "V95%")
 
 
 def metrics_columns(evaluation: Evaluation) -> dict[str, list]:
@@ -47,32 +48,36 @@ def definition_columns(evaluation: Evaluation) -> dict[str, list[str]]:
 
 
 def dose_volume_columns(evaluation: Evaluation) -> dict[str, list]:
-    """Return the dose-volume figures, a row a structure and dose; empty where there are none.
+    """Return the dose-volume points asked for, a row a structure and point.
 
-    Differences to the true CT are in percent of the prescription, of volumes in points.
+    Differences are candidate minus true CT, in the row's unit (of percents: points), and for
+    doses in percent of the prescription as well. Empty where there are none.
     """
-    own = evaluation.metrics()["dvh_ct"]
-    rows: list[tuple[str, str, Mapping[str, float]]] = []
-    for structure, figures in own.items():
-        rows.append((structure, "CT", figures))
-        for name, result in evaluation.candidates.items():
-            found = result.metrics.get("dvh", {}).get(structure)
-            if found is not None:
-                rows.append((structure, name, found))
+    own, shown = evaluation.metrics()["dvh_ct"], evaluation.shown_points()
+    rows = [(structure, point) for structure, points in shown.items() for point in points]
     if not rows:
         return {}
+    units = [describe(("dvh", structure, point)).unit for structure, point in rows]
     columns: dict[str, list] = {
-        "Structure": [structure for structure, _, _ in rows],
-        "Dose on": [name for _, name, _ in rows],
-        "Volume (cm3)": [round(figures["volume_cm3"], 2) for _, _, figures in rows],
+        "Structure": [structure for structure, _ in rows],
+        "Volume (cm3)": [round(own[structure]["volume_cm3"], 2) for structure, _ in rows],
+        "Point": [point for _, point in rows],
+        "Unit": units,
+        "CT": [round(own[structure][point], DIGITS) for structure, point in rows],
     }
-    for key in DOSE_FIGURES:
-        unit = "%" if key.startswith("V") else "Gy"
-        columns[f"{key.rstrip('%')} ({unit})"] = [round(f[key], DIGITS) for _, _, f in rows]
-    for key in DOSE_FIGURES:
-        columns[f"{key.rstrip('%')}, difference (%)"] = [
-            round(figures.get(key + DIFFERENCE, 0.0), DIGITS) for _, _, figures in rows
-        ]
+    for name, result in evaluation.candidates.items():
+        if found := result.metrics.get("dvh"):
+            percent = [found[structure][point + DIFFERENCE] for structure, point in rows]
+            own_unit = [
+                found[structure].get(point + DIFFERENCE_GY, found[structure][point + DIFFERENCE])
+                for structure, point in rows
+            ]
+            columns[name] = [round(found[structure][point], DIGITS) for structure, point in rows]
+            columns[f"{name} - CT"] = [round(value, DIGITS) for value in own_unit]
+            columns[f"{name} - CT (% of prescription)"] = [
+                round(value if unit == "Gy" else math.nan, DIGITS)
+                for value, unit in zip(percent, units, strict=True)
+            ]
     return columns
 
 

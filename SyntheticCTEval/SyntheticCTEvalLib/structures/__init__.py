@@ -1,6 +1,6 @@
 """RTSTRUCT, segmentations and doses in, masks and dose-volume figures out.
 
-Offers: reading (masks by name), target (which of them it is), dvh.
+Offers: reading (masks by name), target (which of them it is), dvh, dvh_points (asked for).
 Inside: rtstruct, contours (outlines to masks), nesting (holes and copies).
 May use: basics, dicom, volumes.
 """

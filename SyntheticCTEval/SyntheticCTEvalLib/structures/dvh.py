@@ -6,13 +6,15 @@ volume receive.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .dvh_points import DVH_POINT_DEFINITIONS, DvhPoint
 
 FEWEST_SAMPLES = 50_000
 MOST_SAMPLES = 2_000_000
@@ -25,6 +27,9 @@ VOLUME_PERCENTS = (50, 95, 107)
 
 DIFFERENCE = "_difference"
 """Ends the keys of candidate minus true CT."""
+
+DIFFERENCE_GY = "_difference_gy"
+"""Ends those of doses in Gy; DIFFERENCE has them in percent of the prescription."""
 
 DVH_DEFINITIONS = {
     "dvh": (
@@ -52,12 +57,13 @@ DVH_DEFINITIONS = {
     "dvh_differences": (
         "Figures that end in _difference: candidate minus true CT, both over the part of the "
         "structure that both doses cover; doses in percent of the prescription, volumes in "
-        "percentage points."
+        "percentage points, or in cm3 where they are in cm3. Figures that end in _difference_gy: "
+        "the same of doses in Gy."
     ),
     "dvh_ct": (
         "The same figures for the dose on the true CT, over all of the structure that it covers."
     ),
-}
+} | DVH_POINT_DEFINITIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,14 +127,15 @@ class Dvh:
         part = np.clip((above - dose_gy) / (above - below), 0, 1) if above > below else 1.0
         return float(start + part * (end - start))
 
-    def figures(self, prescription_gy: float) -> dict[str, float]:
-        """Return the figures of metrics.json (see :data:`DVH_DEFINITIONS`)."""
+    def figures(self, prescription_gy: float, points: Iterable[DvhPoint] = ()) -> dict[str, float]:
+        """Return the figures of metrics.json (see :data:`DVH_DEFINITIONS`), then ``points``."""
         values = {f"D{percent}": self.dose_at(percent) for percent in DOSE_PERCENTS}
         values |= {"Dmean": self.mean_gy, "Dmin": self.min_gy, "Dmax": self.max_gy}
         for percent in VOLUME_PERCENTS:
             values[f"V{percent}%"] = self.volume_at(percent / 100 * prescription_gy)
         values |= {"volume_cm3": self.volume_cm3, "outside_percent": self.outside_percent}
-        return values
+        asked = {point.name: point.value(self, prescription_gy) for point in points}
+        return values | {name: value for name, value in asked.items() if name not in values}
 
 
 def structure_samples(mask: sitk.Image, doses: list[sitk.Image]) -> Samples:
@@ -228,11 +235,13 @@ class StructureDvhs:
         ct: of the dose on the true CT, over what it covers.
         candidates: by name, over what the candidate's dose and that on the true CT cover.
         same_part: of the dose on the true CT over the same part, by candidate.
+        points: computed besides the figures that every structure has.
     """
 
     ct: Dvh
     candidates: dict[str, Dvh]
     same_part: dict[str, Dvh]
+    points: tuple[DvhPoint, ...] = ()
 
 
 def compare_dvhs(
@@ -303,16 +312,25 @@ def _outside_notes(
     return notes
 
 
-def dvh_metrics(candidate: Dvh, reference: Dvh, prescription_gy: float) -> dict[str, float]:
+def dvh_metrics(
+    candidate: Dvh, reference: Dvh, prescription_gy: float, points: Iterable[DvhPoint] = ()
+) -> dict[str, float]:
     """Return the figures of a candidate with its differences to the true CT.
 
     Args:
         candidate, reference: over the same part of the structure.
+        points: computed besides the figures that every structure has.
     """
-    values, own = candidate.figures(prescription_gy), reference.figures(prescription_gy)
+    points = tuple(points)
+    values = candidate.figures(prescription_gy, points)
+    own = reference.figures(prescription_gy, points)
     for key in [key for key in values if key[0] in "DV"]:
-        scale = 100 / prescription_gy if key[0] == "D" else 1.0
-        values[key + DIFFERENCE] = scale * (values[key] - own[key])
+        difference = values[key] - own[key]
+        if key[0] == "D":
+            values[key + DIFFERENCE] = 100 / prescription_gy * difference
+            values[key + DIFFERENCE_GY] = difference
+        else:
+            values[key + DIFFERENCE] = difference
     return values
 
 

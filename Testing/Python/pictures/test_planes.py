@@ -1,10 +1,28 @@
-PICS
+"""Planes lie where they say, whatever the grids of the images."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from evaluations import made_evaluation
+from SyntheticCTEvalLib.pictures.planes import planes_of
+from SyntheticCTLib.volumes.resampling import resample
+
+
+def _turns():
+    return (
+        lambda i: i,
+        lambda i: sitk.Flip(i, (True, True, True)),
+        lambda i: sitk.PermuteAxes(i, (2, 0, 1)),
+    )
+
+
 def test_planes_lie_along_the_patient_whatever_the_grid():
     """A mark at the patient's left, back and head shows right, below and above."""
-    evaluation = _evaluation(dose=False, mr=False, structures=False)
+    evaluation = made_evaluation(dose=False, mr=False, structures=False)
     left, back, head = 66.0, 20.0, 24.0
-    for turn in (lambda i: i, lambda i: sitk.Flip(i, (True, True, True)),
-                 lambda i: sitk.PermuteAxes(i, (2, 0, 1))):  # fmt: skip
+    for turn in _turns():
         evaluation.ct, evaluation.body = turn(evaluation.ct), turn(evaluation.body)
         mark = sitk.Image(evaluation.ct) * 0
         mark[mark.TransformPhysicalPointToIndex((left, back, head))] = 100
@@ -22,10 +40,11 @@ def test_planes_lie_along_the_patient_whatever_the_grid():
 
 
 def test_planes_cut_the_middle_of_the_target():
-    evaluation = _evaluation(dose=False, mr=False)
+    evaluation = made_evaluation(dose=False, mr=False)
     target = evaluation.structures["PTV & nodes"]
     for plane in planes_of(evaluation):
         assert plane.sample(target, 0).max() > 0.9
+        assert plane.mask(target * 7).max() == pytest.approx(1)
     middle = target.TransformContinuousIndexToPhysicalPoint((20.0, 15.0, 5.0))
     axial, coronal, sagittal = planes_of(evaluation)
     assert axial.grid.GetOrigin()[2] == pytest.approx(middle[2])
@@ -33,34 +52,28 @@ def test_planes_cut_the_middle_of_the_target():
     assert sagittal.grid.GetOrigin()[0] == pytest.approx(middle[0])
 
 
-def _share_of(picture, colour):
-    pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB")).astype(int)
-    return (np.abs(pixels - colour).max(axis=2) < 50).mean()
+@pytest.mark.parametrize("point", [(-31.0, 12.5, 3.0), (200.0, -150.0, 90.0)])
+def test_planes_through_a_point_cut_it_and_show_it_even_beyond_the_body(point):
+    planes = planes_of(made_evaluation(dose=False), at=point)
+    for plane in planes:
+        column, row, through = plane.grid.TransformPhysicalPointToContinuousIndex(point)
+        assert through == pytest.approx(0)
+        assert plane.pixel_of(point) == pytest.approx((column, row))
+        assert 0 < column < plane.grid.GetSize()[0] - 1
+        assert 0 < row < plane.grid.GetSize()[1] - 1
+    assert planes[0].position == f"S {point[2]:.0f} mm"
 
 
-def test_gamma_picture_paints_failures_and_leaves_unevaluated_voxels_alone():
-    fails = [int(FAILS_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
-    evaluation = _evaluation(names=("sCT",), structures=False)
-    candidate = evaluation.candidates["sCT"]
-    planes = planes_of(evaluation)
-    shares = {}
-    for value in (-1.0, 0.5, 1.0, 1.5):
-        values = image_like(np.full((10, 30, 40), value, np.float32), evaluation.ct)
-        candidate.gamma = dataclasses.replace(candidate.gamma, gamma=values)
-        shares[value] = _share_of(gamma_picture(evaluation, planes), fails)
-    assert shares[1.5] > 0.3
-    assert max(shares[-1.0], shares[0.5], shares[1.0]) < 0.01
-
-
-def test_no_structure_of_the_ct_is_drawn_over_an_mr_that_was_not_registered():
-    yellow = [int(TARGET_COLOUR[i : i + 2], 16) for i in (1, 3, 5)]
-    evaluation = _evaluation(names=("sCT",), dose=False)
-    picture = anatomy_picture(evaluation, planes_of(evaluation))
-    pixels = np.asarray(Image.open(io.BytesIO(picture.png)).convert("RGB")).astype(int)
-    drawn = np.abs(pixels - yellow).max(axis=2) < 50
-    rows = len(pixels)
-    assert drawn[rows // 2 :].any()
-    assert not drawn[: rows // 3].any()
-    assert "no structure of the CT is drawn over it" in picture.caption
-
-
+def test_values_on_a_plane_are_those_of_the_whole_image():
+    evaluation = made_evaluation(names=("sCT",), structures=False)
+    images = (evaluation.ct, evaluation.mr)
+    for image in (sitk.Cast(turn(i), sitk.sitkFloat32) for i in images for turn in _turns()):
+        for point in (None, (-100.0, 60.0, 41.0), (200.0, 0.0, 90.0)):
+            for plane in planes_of(evaluation, at=point):
+                for nearest in (False, True):
+                    whole = resample(image, plane.grid, fill=-7, nearest=nearest)
+                    np.testing.assert_allclose(
+                        plane.sample(image, -7, nearest),
+                        sitk.GetArrayFromImage(whole)[0],
+                        atol=0.01,
+                    )

@@ -65,6 +65,7 @@ def test_no_result_is_forgotten(tmp_path):
     documents = {
         "report.html",
         "report.pdf",
+        "acceptance.toml",
         "metrics.json",
         "metrics.csv",
         "dvh.csv",

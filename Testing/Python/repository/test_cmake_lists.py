@@ -9,7 +9,7 @@ import pytest
 from places import REPOSITORY
 
 MODULES = ("SyntheticCT", "SyntheticCTEval")
-RUN_TIME = {".py", ".ui", ".html", ".json", ".png", ".svg", ".css", ".js"}
+RUN_TIME = {".py", ".ui", ".html", ".json", ".toml", ".png", ".svg", ".css", ".js"}
 
 
 def listed(module: str, variable: str) -> list[str]:

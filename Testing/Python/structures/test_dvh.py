@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-from SyntheticCTEvalLib.report.dvh_section import COLUMNS, dvh_chart, dvh_rows
+from SyntheticCTEvalLib.report.dvh_section import dvh_chart, dvh_tables
 from SyntheticCTEvalLib.report.metrics import write_metrics_csv
 from SyntheticCTEvalLib.report.page import write_report
 from SyntheticCTEvalLib.structures.dvh import (
@@ -220,7 +220,11 @@ def test_differences_are_in_percent_of_the_prescription():
     assert metrics["V107%"] == pytest.approx(100 * (67 - 42.8) / 30, abs=0.1)
     assert metrics["V107%_difference"] == pytest.approx(100 * 2 / 30, abs=0.1)
     described = " ".join(DVH_DEFINITIONS.values())
-    assert all(key.removesuffix("_difference") in described for key in metrics)
+    for key in ("D98", "D95", "D50", "D2", "Dmean", "Dmin", "Dmax"):
+        assert metrics[f"{key}_difference_gy"] == pytest.approx(2.0, abs=1e-3)
+    names = {key.removesuffix("_gy").removesuffix("_difference") for key in metrics}
+    assert all(name in described for name in names)
+    assert all(f" in {end}:" in described for end in ("_difference", "_difference_gy"))
 
 
 def test_real_dose_and_structures_agree_with_the_planning_system(real_data):
@@ -258,7 +262,7 @@ def test_an_evaluation_has_figures_of_every_structure_and_shows_them(tmp_path):
         dose_ct=ramp(slope=(0, 0, 0.5)),
         doses={"sCT": ramp(slope=(0, 0, 0.5), offset=50.9)},
         structures={"rectum": sphere(5.0), "<PTV>": sphere(12.0)},
-        settings=EvaluationSettings(register=False, prescription_gy=45.0),
+        settings=EvaluationSettings(registration="none", prescription_gy=45.0),
     )
     metrics = result.metrics()
     assert (
@@ -270,16 +274,18 @@ def test_an_evaluation_has_figures_of_every_structure_and_shows_them(tmp_path):
     assert figures["D50_difference"] == pytest.approx(2.0, abs=0.001)
     assert "dvh" not in metrics["candidates"]["undosed"]
     assert set(metrics["candidates"]["sCT"]) | {"dvh_ct"} <= set(result.definitions)
-    rows = dvh_rows(result)
-    assert [(row.structure, row.name) for row in rows] == [
-        ("<PTV>", "true CT"), ("<PTV>", "sCT"), ("rectum", "true CT"), ("rectum", "sCT"),
-    ]  # fmt: skip
-    assert rows[1].differences[COLUMNS.index("D50")] == "+2.00"
-    assert float(rows[1].values[COLUMNS.index("D50")]) == pytest.approx(50.9, abs=0.05)
+    (table,) = dvh_tables(result)
+    assert [column.title.text for column in table.columns[2:4]] == ["True CT", "sCT"]
+    assert len(table.columns) == 6  # the other has no dose
+    assert [head.split(",")[0] for head in table.heads.values()] == ["<PTV>", "rectum"]
+    row = next([cell.text for cell in row] for row in table.rows if row[0].text == "D50")
+    assert (row[1], row[4], row[5]) == ("Gy", "+0.90", "+2.00")
+    assert float(row[3]) == pytest.approx(50.9, abs=0.05)
+    assert float(row[2]) == pytest.approx(50.0, abs=0.05)
     assert dvh_chart(result).title == "Dose-volume histograms"
     html = write_report(result, tmp_path / "report.html").read_text(encoding="utf-8")
     assert html.count("&lt;PTV&gt;") >= 2 and "<PTV>" not in html
-    assert "(+2.00)" in html
+    assert ">+2.00<" in html
     table = write_metrics_csv(result, tmp_path / "m.csv").read_text()
     assert "sCT,dvh.rectum.D50_difference," in table and "{" not in table
 
@@ -296,7 +302,7 @@ def test_a_structure_beyond_a_dose_and_a_missing_prescription_are_told_in_the_re
         dose_ct=ramp(slope=(0, 0, 0.5)),
         doses={"sCT": ramp(low, slope=(0, 0, 0.5))},
         structures={"Ring-PTV": high, "bowel": high, "PTV_45": sphere(12.0)},
-        settings=EvaluationSettings(register=False),
+        settings=EvaluationSettings(registration="none"),
     )
     assert result.target == "PTV_45" and "PTV_45" in result.definitions["target"]
     assert any("bowel lies outside the dose on sCT" in note for note in result.notes)

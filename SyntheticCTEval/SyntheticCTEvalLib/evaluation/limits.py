@@ -1,0 +1,185 @@
+"""Limits that figures are held against, and what that says: plain data, judged in acceptance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .quantities import HIGHER, LOWER, describe
+
+TARGET = "target"
+"""As a limit's structure: the target of the evaluation."""
+
+PASS, ACTION, FAIL, MISSING = "pass", "action", "fail", "missing"
+"""What a verdict may be, see :attr:`Verdict.state`."""
+
+MARKS = {PASS: "✓", ACTION: "▲", FAIL: "✗", MISSING: "–"}
+
+
+LIMITS_DEFINITION = (
+    "Where limits are given: each figure is held, unrounded, against them; levels themselves are "
+    "within. Within tolerance; beyond tolerance and within the action level; beyond the action "
+    "level, or beyond the only level that is given; not evaluated: there is no such figure, which "
+    "is no acceptance. Figures that should be 0 are judged by their size."
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit of an acceptance file; see acceptance.limits.
+
+    Attributes:
+        figure: first part of the figure's name in metrics.json, or a dose-volume figure's own
+            name, such as "D98_difference".
+        better: LOWER, HIGHER or ZERO: which side is good.
+        tolerance, action: in the figure's unit; either may be None. For ZERO, of its size.
+        criterion: gamma criterion by its name; "" where the figure has none.
+        cutoff_percent: dose cutoff of a pass rate; None where the figure has none.
+        structure: shell pattern of names, or :data:`TARGET`; "" where the figure has none.
+        tissue: of ``tissue_mae``; "" else.
+        label: what reports call it; "" for the figure's own label.
+    """
+
+    figure: str
+    better: str
+    tolerance: float | None = None
+    action: float | None = None
+    criterion: str = ""
+    cutoff_percent: float | None = None
+    structure: str = ""
+    tissue: str = ""
+    label: str = ""
+
+    def path(self, structure: str = "") -> tuple[str, ...]:
+        """Return where the figure of ``structure`` stands in a candidate's entry."""
+        if self.figure == "gpr_criteria":
+            return (self.figure, self.criterion, f"{self.cutoff_percent:g}")
+        if self.figure == "gpr_structures":
+            return (self.figure, structure, self.criterion)
+        if self.structure:
+            return ("dvh", structure, self.figure)
+        return (self.figure, self.tissue) if self.tissue else (self.figure,)
+
+    @property
+    def unit(self) -> str:
+        """Unit of the figure, the tolerance and the action level."""
+        return describe(self.path(self.structure)).unit
+
+    def words(self, level: float | None) -> str:
+        """Return a level as reports print it, "at least 95 %"; "" for None."""
+        if level is None:
+            return ""
+        side = _SIDES.get(self.better, f"±{_SPACE}")
+        return f"{side}{level:g}{_SPACE}{self.unit}".strip()
+
+    def entry(self) -> dict[str, Any]:
+        """Return what metrics.json says of the limit beside a verdict."""
+        return {"tolerance": self.tolerance, "action": self.action, "better": self.better}
+
+
+_SIDES = {HIGHER: "at least ", LOWER: "at most "}
+_SPACE = "\N{NO-BREAK SPACE}"
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """The limits of an acceptance file.
+
+    Attributes:
+        name: what they are called.
+        source: where they come from.
+        limits: in the file's order.
+        text: the file as it is.
+        sha256: of the file.
+        note: what the file says besides.
+    """
+
+    name: str
+    source: str
+    limits: tuple[Limit, ...]
+    text: str
+    sha256: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a limit says of one candidate's figure.
+
+    Attributes:
+        limit: the limit.
+        path: of the figure in the candidate's entry of metrics.json.
+        label: of the limit, with its structure.
+        value: the figure; None where there is none.
+        state: PASS, ACTION (beyond tolerance, within the action level), FAIL (beyond the last
+            level given) or MISSING (there is no value).
+        reason: why there is none, in words that follow "not evaluated: ".
+    """
+
+    limit: Limit
+    path: tuple[str, ...]
+    label: str
+    value: float | None
+    state: str
+    reason: str = ""
+
+    @property
+    def mark(self) -> str:
+        """A shape that tells states apart without colour."""
+        return MARKS[self.state]
+
+    @property
+    def words(self) -> str:
+        """The verdict in words."""
+        if self.state == MISSING:
+            return "not evaluated"
+        if self.state == ACTION:
+            return "beyond tolerance, within action level"
+        of_action = self.limit.tolerance is None if self.state == PASS else (
+            self.limit.action is not None
+        )  # fmt: skip
+        level = "action level" if of_action else "tolerance"
+        return f"{'within' if self.state == PASS else 'beyond'} {level}"
+
+    @property
+    def printed(self) -> str:
+        """The value with as many digits as it takes to show on which side of the limits it is."""
+        if self.value is None:
+            return "n/a"
+        digits = describe(self.path).digits
+        levels = [level for level in (self.limit.tolerance, self.limit.action) if level is not None]
+        size = abs(self.value) if self.limit.better not in (HIGHER, LOWER) else self.value
+        while digits < 9 and any(
+            (round(size, digits) == level) != (size == level) for level in levels
+        ):
+            digits += 1
+        sign = "" if self.limit.better in (HIGHER, LOWER) or not round(self.value, digits) else "+"
+        return f"{self.value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+    def entry(self) -> dict[str, Any]:
+        """Return the verdict as metrics.json has it."""
+        return {
+            "label": self.label,
+            "figure": list(self.path),
+            "value": self.value,
+            "unit": self.limit.unit,
+            **self.limit.entry(),
+            "verdict": self.state,
+            "words": self.words,
+            "reason": self.reason,
+        }
+
+
+def acceptance_entry(
+    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]]
+) -> dict[str, Any]:
+    """Return what metrics.json says of the limits and of every candidate's verdicts."""
+    return {
+        "name": acceptance.name,
+        "source": acceptance.source,
+        "note": acceptance.note,
+        "sha256": acceptance.sha256,
+        "text": acceptance.text,
+        "verdicts": {name: [each.entry() for each in found] for name, found in verdicts.items()},
+    }
