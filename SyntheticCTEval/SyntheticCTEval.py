@@ -71,7 +71,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
 
         from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
         from SyntheticCTEvalLib.gamma.criteria import Criterion
-        from SyntheticCTEvalMRML.parameters import DoseSource, OverlayKind, Preset
+        from SyntheticCTEvalMRML.parameters import DoseSource, OverlayKind, Preset, RegistrationWay
         from SyntheticCTMRML.packages import missing
 
         absent = missing("evaluation")
@@ -88,7 +88,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
         panel.inputs.candidates.selector(0, 2).setCurrentNode(candidateDose)
         panel.ui.referenceDoseSelector.setCurrentNode(dose)
         panel.ui.structuresSelector.setCurrentNode(structures)
-        panel.parameters.alreadyOnCT = True
+        panel.parameters.registration = RegistrationWay.NONE
         panel.parameters.doseSource = DoseSource.IMPORTED
         panel.parameters.preset = Preset.CLINICAL
         panel.parameters.prescription = 50.0
@@ -124,7 +124,7 @@ class SyntheticCTEvalTest(ScriptedLoadableModuleTest):
             doseNode=dose,
             candidateDoses={name: candidateDose},
             settings=EvaluationSettings(
-                prescription_gy=50, register=False, criteria=(Criterion(2, 2),)
+                prescription_gy=50, registration="none", criteria=(Criterion(2, 2),)
             ),
         ).wait()
         figures = evaluation.candidates[name].metrics

@@ -6,15 +6,15 @@ short piece of work on nodes. The window lives on between and during them.
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.stages import IN_USE, work_folder
 
 from .translation import tr as _
 
@@ -23,6 +23,8 @@ GRACE_S = 1.5
 """A cancelled child has this long to tidy up before it is killed."""
 END_S = 2.0
 """A cancelled job has ended after this long."""
+FOLDER_PREFIX = "SyntheticCT-"
+"""Begins the names of working folders; those of a Slicer that is gone go with the next job."""
 
 
 class JobListener:
@@ -57,6 +59,7 @@ class Job:
         self.result: Any = None
         self.folder = Path()
         self.names: dict[str, str] = {}
+        self._kept = contextlib.ExitStack()
         self._at_end: list[Callable[[], None]] = []
         self._stages = list(stages)
         self._listener = listener or JobListener()
@@ -69,7 +72,7 @@ class Job:
         """Begin, and return the job at once."""
         import qt
 
-        self.folder = Path(tempfile.mkdtemp(prefix="SyntheticCT-"))
+        self.folder = self._kept.enter_context(work_folder(FOLDER_PREFIX))
         self.state = "running"
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._turn)
@@ -196,7 +199,8 @@ class Job:
         """Remove one file of the folder in each turn: large ones take as long as may be."""
         import qt
 
-        file = next((path for path in self.folder.rglob("*") if path.is_file()), None)
+        files = (path for path in self.folder.rglob("*") if path.is_file())
+        file = next((path for path in files if path.name != IN_USE), None)
         if file is None:
             self._remove_folder()
             return
@@ -204,7 +208,7 @@ class Job:
         qt.QTimer.singleShot(0, self._remove_file)
 
     def _remove_folder(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._kept.close()
 
     def _let_go_of_timer(self) -> None:
         """Qt's connection holds the job, and with it the nodes of its result."""

@@ -292,9 +292,10 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         from SyntheticCTMRML.display import show_mr
         from SyntheticCTMRML.models import model_card
         from SyntheticCTMRML.nodes import checked_image, refuse_same_node, update_node_from_image
+        from SyntheticCTMRML.progress import LOG
 
         refuse_same_node(outputNode, [mrNode])
-        normalized = model_card(bundlePath).nyul.apply(checked_image(mrNode, "MR"))
+        normalized = model_card(bundlePath).nyul.apply(checked_image(mrNode, "MR", LOG))
         update_node_from_image(outputNode, normalized)
         show_mr(outputNode)
         return outputNode
@@ -318,7 +319,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
         refuse_same_node(outputNode, [mrNode, uncertaintyNode])
         refuse_same_node(uncertaintyNode, [mrNode])
-        mr = checked_image(mrNode, "MR")
+        mr = checked_image(mrNode, "MR", progress or LOG)
         bundle = load_bundle(bundle_folder(bundlePath))
         result = generate(mr, bundle, device=device, progress=progress or LOG)
         update_node_from_image(outputNode, result.sct)

@@ -9,10 +9,12 @@ import numpy as np
 import SimpleITK as sitk
 import vtk
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stepwise import finished
 from SyntheticCTLib.volumes.checks import check_volume
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY
+from SyntheticCTLib.volumes.plausible import check_patient
 from SyntheticCTLib.volumes.resampling import resample
 from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
 
@@ -81,15 +83,26 @@ def parents_of(node: Any) -> list[Any]:
     return parents
 
 
-def checked_image(node: Any, what: str) -> sitk.Image:
-    """Return what :func:`image_from_node` returns where volumes.check_volume takes it."""
-    return finished(checked_steps(node, what))
+def checked_image(node: Any, what: str, progress: Progress = SILENT) -> sitk.Image:
+    """Return what :func:`image_from_node` returns where volumes.reading would take it.
+
+    Args:
+        what: the role; as "MR" or "CT" it is what the volume must be.
+        progress: receives what volumes.plausible doubts.
+    """
+    return finished(checked_steps(node, what, progress))
 
 
-def checked_steps(node: Any, what: str) -> Generator[None, None, sitk.Image]:
+def checked_steps(
+    node: Any, what: str, progress: Progress = SILENT
+) -> Generator[None, None, sitk.Image]:
     """Do what :func:`checked_image` does in steps, where a parent transform bends."""
     image = yield from image_steps(node, what)
-    return check_volume(image, f"{what} {node.GetName()}")
+    named = f"{what} {node.GetName()}"
+    image = check_volume(image, named)
+    if what in ("MR", "CT"):
+        check_patient(image, named, what, progress)
+    return image
 
 
 def image_under(node: Any, parent: Any) -> sitk.Image:

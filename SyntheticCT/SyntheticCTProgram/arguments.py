@@ -105,10 +105,41 @@ def add_acceptance(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
+    """Add how candidates are laid on the true CT; ``mr`` says where the MR is given."""
+    from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, WAYS
+
+    sub.add_argument(
+        "--registration",
+        choices=WAYS,
+        help="of the candidates onto the true CT: none (they lie there already), rigid, or rigid "
+        f"and then deformable ({DEFORMABLE})",
+    )
+    sub.add_argument("--no-registration", action="store_true", help="short for --registration none")
+    sub.add_argument(
+        "--registration-by",
+        choices=BYS,
+        default=EACH,
+        help="candidate: each candidate is registered onto the CT by itself, and bent by its own "
+        f"errors; mr: one transform, found between the MR ({mr}) and the CT, carries the MR and "
+        "all candidates (%(default)s)",
+    )
+
+
 def add_paper(sub: argparse.ArgumentParser) -> None:
     """Add the paper that report.pdf is laid out for."""
     sub.add_argument(
         "--paper", choices=("a4", "letter"), default="a4", help="of report.pdf (%(default)s)"
+    )
+
+
+def add_mask_nan(sub: argparse.ArgumentParser) -> None:
+    """Add what becomes of voxels that are no numbers."""
+    sub.add_argument(
+        "--mask-nan",
+        action="store_true",
+        help="leave voxels of CT and candidates that are NaN or infinite out of every image "
+        "figure; without it, and always in doses and in the MR, they are refused",
     )
 
 
@@ -156,7 +187,8 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 
     return EvaluationSettings(
-        register=not options.no_registration,
+        registration=_registration(options),
+        registration_by=options.registration_by,
         dose=not options.no_dose,
         criteria=_criteria(options),
         cutoffs_percent=options.cutoffs,
@@ -165,6 +197,19 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         dvh_points=options.dvh_points,
         **own,
     )
+
+
+def _registration(options: argparse.Namespace) -> str:
+    from SyntheticCTEvalLib.placement.ways import DEFORMABLE, NONE
+
+    if not options.no_registration:
+        return options.registration or DEFORMABLE
+    if options.registration not in (None, NONE):
+        raise SyntheticCTError(
+            f"--no-registration and --registration {options.registration} contradict each other: "
+            "give one of them."
+        )
+    return NONE
 
 
 def _criteria(options: argparse.Namespace) -> tuple[Criterion, ...]:

@@ -14,7 +14,9 @@ from .arguments import (
     add_dvh_points,
     add_end_caps,
     add_gamma,
+    add_mask_nan,
     add_paper,
+    add_registration,
     evaluation_settings,
     model_folder,
     whole_count,
@@ -48,10 +50,9 @@ def add_cohort(command: Callable) -> None:
         "last)",
     )
     sub.add_argument("--no-dose", action="store_true", help="images only")
-    sub.add_argument(
-        "--no-registration", action="store_true", help="the candidates already lie on the CT"
-    )
+    add_registration(sub, "column mr")
     add_end_caps(sub)
+    add_mask_nan(sub)
     add_gamma(sub)
     add_dvh_points(sub)
     add_acceptance(sub)

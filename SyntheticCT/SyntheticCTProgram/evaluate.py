@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -18,7 +19,9 @@ from .arguments import (
     add_dvh_points,
     add_end_caps,
     add_gamma,
+    add_mask_nan,
     add_paper,
+    add_registration,
     evaluation_settings,
     model_folder,
     named_file,
@@ -61,12 +64,14 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     progress = NotedProgress(progress)  # what reading warns of stands in the report as well
     mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
-    ct = read_volume(options.ct, "CT", progress)
+    ct = read_volume(options.ct, "CT", progress, mask_nan=options.mask_nan)
     volumes = {
-        name: read_volume(path, f"candidate {name}", progress) for name, path in candidates.items()
+        name: read_volume(path, f"candidate {name}", progress, mask_nan=options.mask_nan)
+        for name, path in candidates.items()
     }
-    dose_ct = read_dose(options.dose_ct, options.dose_unit) if options.dose_ct else None
-    dose_of = {name: read_dose(path, options.dose_unit) for name, path in doses.items()}
+    dose = partial(read_dose, unit=options.dose_unit, progress=progress)
+    dose_ct = dose(options.dose_ct) if options.dose_ct else None
+    dose_of = {name: dose(path) for name, path in doses.items()}
     region = read_mask(options.region, "region", progress) if options.region else None
     evaluation = run(
         ct,
@@ -123,6 +128,10 @@ def _require_whole(
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
+    if options.registration_by == "mr" and not options.mr:
+        raise SyntheticCTError(
+            "--registration-by mr finds the transform between MR and CT: give --mr as well."
+        )
 
 
 def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
@@ -138,7 +147,7 @@ def add_evaluate(command: Callable) -> None:
         "evaluate",
         evaluate,
         "Hold synthetic CTs against the true CT",
-        "Registers every candidate onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
+        "Registers the candidates onto the CT, then MAE, SSIM, body DSC and gamma of dose. "
         "Without dose files the dose is recalculated on every volume with one plan.",
     )
     sub.add_argument("--ct", required=True, help=f"true CT: {VOLUME_HELP}")
@@ -150,7 +159,7 @@ def add_evaluate(command: Callable) -> None:
         metavar="NAME=VOLUME",
         help="volume to judge; may be given several times",
     )
-    sub.add_argument("--mr", help="the MR, shown in the report")
+    sub.add_argument("--mr", help="the MR, shown in the report; see --registration-by")
     sub.add_argument(
         "--model",
         type=model_folder,
@@ -179,9 +188,8 @@ def add_evaluate(command: Callable) -> None:
     add_end_caps(sub)
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
-    sub.add_argument(
-        "--no-registration", action="store_true", help="the candidates already lie on the CT"
-    )
+    add_registration(sub, "--mr")
+    add_mask_nan(sub)
     add_gamma(sub)
     add_dvh_points(sub)
     add_acceptance(sub)

@@ -60,15 +60,23 @@ class ModelChooser:
         self._write(
             {
                 "Domain": card.domain.text,
-                "Data": _("{patients}, {epochs} epochs").format(
-                    patients=patients, epochs=len(record.get("history", []))
-                ),
+                "Data": self._training(patients, record),
                 "Date": str(record.get("finished", "?"))[:10],
                 "Hash": card.sha256[:12],
                 "Fit": self._fit(mrNode, card) if data is not None else _("No MR is chosen yet."),
             }
         )
         self._values["Hash"].toolTip = card.sha256
+
+    def _training(self, patients: str, record: dict[str, Any]) -> str:
+        """What the model was trained on, and in short what its training warned of."""
+        text = _("{patients}, {epochs} epochs").format(
+            patients=patients, epochs=len(record.get("history", []))
+        )
+        warnings = record.get("warnings", [])
+        self._values["Data"].toolTip = "\n".join(warnings) or self._tips["Data"]
+        short = [f"{warning.split(': ')[0]}." for warning in warnings]
+        return _colored("<br/>".join([text, *short]), _BAD) if short else text
 
     def _fit(self, mrNode: Any, card: Any) -> str:
         """What is wrong, in short; the whole sentences, what follows from it, in the tooltip."""

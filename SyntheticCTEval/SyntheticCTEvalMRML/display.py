@@ -157,6 +157,11 @@ def _add_volumes(
         nodes.mr = add_volume(scene, _compact(evaluation.mr), "MR (as acquired, not registered)")
         display.show_mr(nodes.mr)
         yield
+    if evaluation.mr_registered is not None:
+        laid = _compact(evaluation.mr_registered)
+        nodes.mr_registered = add_volume(scene, laid, "MR on CT")
+        display.show_mr(nodes.mr_registered)
+        yield
     if nodes.dose_ct is None and evaluation.dose_ct is not None:
         nodes.dose_ct = _add_dose(scene, evaluation.dose_ct, "CT", highest)
         yield

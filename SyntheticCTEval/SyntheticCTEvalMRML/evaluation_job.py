@@ -43,7 +43,8 @@ class EvaluationInputs:
         dose_unit: "Gy" or "cGy", of doses that SlicerRT has not loaded; None for Gy.
         structures: segmentation node.
         region: label map or volume; voxels of 0 are left out of every figure.
-        mr: MR that the report shows.
+        mr: MR that the report shows, and that carries the candidates where the registration is by
+            it.
     """
 
     ct: Any
@@ -218,10 +219,11 @@ def _arguments(
     if settings.prescription_gy is not None:
         arguments += ["--prescription", repr(float(settings.prescription_gy))]
     flags = {
-        "--no-registration": not settings.register,
         "--no-dose": not settings.dose,
     }
     arguments += [flag for flag, asked in flags.items() if asked]
+    arguments += ["--registration", settings.registration]
+    arguments += ["--registration-by", settings.registration_by]
     arguments += ["--criteria", ",".join(criterion.name for criterion in settings.criteria)]
     arguments += ["--cutoffs", ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)]
     arguments += ["--gamma-cap", repr(float(settings.gamma_cap))]

@@ -20,7 +20,8 @@ PRESCRIPTION = "SyntheticCTEval.PrescriptionGy"
 DOCUMENT = "SyntheticCTEval.Document"
 """Attribute of a text node: the name of the file that it holds."""
 
-_SINGLE = ("ct", "mr", "dose_ct", "contours", "definitions", "dose_volume", "hot_spots")
+_VOLUMES = ("ct", "mr", "mr_registered", "dose_ct")
+_SINGLE = (*_VOLUMES, "contours", "definitions", "dose_volume", "hot_spots")
 _CHARTS = ("histogram", "dvh")
 _BY_CANDIDATE = ("candidates", "differences", "doses", "dose_differences", "gammas")
 _LISTS = ("dvh_series", "chart_tables", "documents")
@@ -32,6 +33,7 @@ class EvaluationNodes:
 
     Attributes:
         ct, mr, dose_ct: volume nodes.
+        mr_registered: the MR on the true CT, where it carried the candidates.
         candidates, differences, doses, dose_differences, gammas: volume nodes by candidate.
         contours: segmentation node: bodies, then the structures.
         metrics, definitions, dose_volume, hot_spots: table nodes.
@@ -45,6 +47,7 @@ class EvaluationNodes:
 
     ct: Any = None
     mr: Any = None
+    mr_registered: Any = None
     dose_ct: Any = None
     candidates: dict[str, Any] = field(default_factory=dict)
     differences: dict[str, Any] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class EvaluationNodes:
     def volumes(self) -> list[Any]:
         """Return all volume nodes, the CT first."""
         groups = [getattr(self, group) for group in _BY_CANDIDATE]
-        single = [node for node in (self.ct, self.mr, self.dose_ct) if node is not None]
+        single = [node for role in _VOLUMES if (node := getattr(self, role)) is not None]
         return [*single[:1], *(node for group in groups for node in group.values()), *single[1:]]
 
     def tables(self) -> list[Any]:

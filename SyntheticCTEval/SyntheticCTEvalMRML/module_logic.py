@@ -57,7 +57,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
           With None others are taken for Gy, too, and refused where that cannot be.
         :param structuresNode: segmentation node; one of its segments is the target.
         :param regionNode: label map or volume; voxels that are 0 are left out of every figure.
-        :param mrNode: MR to be shown in the report.
+        :param mrNode: MR to be shown in the report; it carries the candidates onto the CT where
+          ``settings.registration_by`` is "mr".
         :param settings: SyntheticCTEvalLib.evaluation.EvaluationSettings.
         :param listener: SyntheticCTMRML.jobs.JobListener that is told about progress and end.
         :return: SyntheticCTMRML.jobs.Job, started; its result is
@@ -90,7 +91,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         outputFolder: str,
         *,
         modelPath: str | None = None,
-        register: bool = True,
+        registration: str = "deformable",
+        registrationBy: str = "candidate",
         dose: bool = True,
         listener: Any = None,
     ) -> Any:
@@ -99,7 +101,10 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param manifestPath: CSV file with a line a patient.
         :param outputFolder: for reports, tables and maps; what is there is not computed again.
         :param modelPath: folder of a model that makes the synthetic CT of every MR.
-        :param register: False where the candidates already lie on the CTs.
+        :param registration: "none" where the candidates already lie on the CTs, "rigid" or
+          "deformable".
+        :param registrationBy: "candidate", or "mr" for one transform a patient, found between MR
+          and CT.
         :param dose: False for images only; doses that the manifest lacks are recalculated.
         :param listener: SyntheticCTMRML.jobs.JobListener.
         :return: SyntheticCTMRML.jobs.Job, started.
@@ -117,7 +122,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         }
         arguments = ["cohort", manifestPath, "--output", outputFolder]
         arguments += ["--model", modelPath] if modelPath else []
-        arguments += [] if register else ["--no-registration"]
+        arguments += ["--registration", registration, "--registration-by", registrationBy]
         arguments += [] if dose else ["--no-dose"]
         job = Job([CommandLine(arguments)], listener)
         require(*[purpose for purpose, needed in purposes.items() if needed])

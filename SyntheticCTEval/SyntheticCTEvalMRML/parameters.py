@@ -63,6 +63,33 @@ class Normalization(enum.Enum):
         return _("Local, of the dose in the voxel")
 
 
+class RegistrationWay(enum.Enum):
+    """How candidates are laid on the true CT."""
+
+    DEFORMABLE = "deformable"
+    RIGID = "rigid"
+    NONE = "none"
+
+    def label(self) -> str:
+        return {
+            RegistrationWay.DEFORMABLE: _("Rigid, then deformable"),
+            RegistrationWay.RIGID: _("Rigid"),
+            RegistrationWay.NONE: _("None, candidates already lie on the CT"),
+        }[self]
+
+
+class RegistrationBy(enum.Enum):
+    """Between which images the transform is found."""
+
+    CANDIDATE = "candidate"
+    MR = "mr"
+
+    def label(self) -> str:
+        if self is RegistrationBy.MR:
+            return _("By the MR, one transform for all")
+        return _("Each candidate by itself")
+
+
 class Engine(enum.Enum):
     """What computes gamma."""
 
@@ -132,7 +159,8 @@ class SyntheticCTEvalParameterNode:
     candidateNames: list[str]
     candidateVolumes: list[vtkMRMLScalarVolumeNode]
     candidateDoses: list[vtkMRMLScalarVolumeNode]
-    alreadyOnCT: bool
+    registration: RegistrationWay
+    registrationBy: RegistrationBy
     structures: vtkMRMLSegmentationNode
     target: str
     mr: vtkMRMLScalarVolumeNode
@@ -165,7 +193,8 @@ class SyntheticCTEvalParameterNode:
     manifest: str
     model: str
     cohortFolder: str
-    cohortOnCT: bool
+    cohortRegistration: RegistrationWay
+    cohortRegistrationBy: RegistrationBy
     cohortImagesOnly: bool
 
 

@@ -82,7 +82,8 @@ class FilesSection:
         manifest, folder = parameters.manifest, parameters.cohortFolder
         options = {
             "modelPath": parameters.model or None,
-            "register": not parameters.cohortOnCT,
+            "registration": parameters.cohortRegistration.value,
+            "registrationBy": parameters.cohortRegistrationBy.value,
             "dose": not parameters.cohortImagesOnly,
         }
         self._jobs.run(

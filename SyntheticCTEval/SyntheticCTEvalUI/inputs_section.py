@@ -11,6 +11,7 @@ from SyntheticCTEvalMRML.parameters import (
     DoseUnit,
     Normalization,
     Preset,
+    RegistrationBy,
     alive,
     candidates_of,
 )
@@ -60,6 +61,8 @@ class InputsSection:
             return _("Choose the true CT")
         if not any(volume is not None for _name, volume, _dose in candidates_of(parameters)):
             return _("Add a candidate and choose its volume")
+        if parameters.registrationBy is RegistrationBy.MR and alive(parameters.mr) is None:
+            return _("Choose the MR, or register each candidate by itself")
         return ""
 
     def arguments(self) -> dict[str, Any]:
@@ -107,7 +110,8 @@ class InputsSection:
         further = parse_criteria(more) if more.strip(" ,;") else ()
         return EvaluationSettings(
             prescription_gy=parameters.prescription or None,
-            register=not parameters.alreadyOnCT,
+            registration=parameters.registration.value,
+            registration_by=parameters.registrationBy.value,
             dose=withDose,
             target=(parameters.target or None) if structures is not None else None,
             cutoffs_percent=parse_percents(parameters.cutoffs),

@@ -8,8 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 from dicom_files import save_dicom
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
-from SyntheticCTEvalLib.dose.rtdose import RT_DOSE_STORAGE
+from pydicom.uid import ExplicitVRLittleEndian, RTDoseStorage, generate_uid
 
 STORED = np.arange(4 * 3 * 5, dtype=np.uint32).reshape(4, 3, 5) * 1000
 
@@ -17,7 +16,7 @@ STORED = np.arange(4 * 3 * 5, dtype=np.uint32).reshape(4, 3, 5) * 1000
 def rtdose(path: Path, **elements) -> Path:
     """Write an RTDOSE of 4 frames, 3 rows, 5 columns; None deletes an element."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = elements.pop("storage", RT_DOSE_STORAGE)
+    meta.MediaStorageSOPClassUID = elements.pop("storage", RTDoseStorage)
     meta.MediaStorageSOPInstanceUID = generate_uid()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)

@@ -71,7 +71,7 @@ def fill(harness: Any, panel: Any, case: SimpleNamespace, candidates: int = 2) -
         harness.click(panel.ui.addCandidateButton)
         for column, node in enumerate(nodes, start=1):
             panel.inputs.candidates.selector(row, column).setCurrentNode(node)
-    panel.ui.alreadyOnCTCheckBox.checked = True
+    panel.ui.registrationComboBox.currentIndex = 2  # none
     panel.ui.structuresSelector.setCurrentNode(case.structures)
     panel.ui.referenceDoseSelector.setCurrentNode(case.plan)
     panel.ui.prescriptionSpinBox.value = 45

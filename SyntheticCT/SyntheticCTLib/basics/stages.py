@@ -67,8 +67,10 @@ def stage_in(folder: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def work_folder() -> Iterator[Path]:
+def work_folder(prefix: str = WORK_PREFIX) -> Iterator[Path]:
     """Yield a new folder for working copies in the system's temporary folder; gone afterwards.
+
+    Those of that prefix that killed programs have left there are removed first.
 
     Raises:
         SyntheticCTError: there is no such folder, or no room in it.
@@ -80,7 +82,7 @@ def work_folder() -> Iterator[Path]:
             "No temporary folder can be written to: make room on its disk, or name another in "
             "TMPDIR."
         ) from error
-    with full_disk_told(temporary), _stage(temporary, WORK_PREFIX) as work:
+    with full_disk_told(temporary), _stage(temporary, prefix) as work:
         yield work
 
 

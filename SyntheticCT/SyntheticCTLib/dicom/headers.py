@@ -98,6 +98,36 @@ def read_header(path: Path, *, whole: bool = False) -> pydicom.Dataset | None:
     return header if usable else None
 
 
+def only_file(folder: Path, modality: str, what: str) -> pydicom.Dataset:
+    """Return the one DICOM file of a modality in a folder, whole.
+
+    Args:
+        what: what such a file is in sentences ("dose file").
+
+    Raises:
+        SyntheticCTError: there is none, or more than one.
+    """
+    files = (item for item in sorted(folder.iterdir()) if item.is_file())
+    headers = ((item, read_header(item)) for item in files)
+    found = [item for item, header in headers if header is not None and is_of(header, modality)]
+    whole = read_header(found[0], whole=True) if len(found) == 1 else None
+    if whole is None:
+        raise SyntheticCTError(
+            f"The folder {folder} holds {len(found) or 'no'} DICOM {modality} files: give the one "
+            f"{what} itself."
+        )
+    return whole
+
+
+def is_of(header: pydicom.Dataset, modality: str) -> bool:
+    """Whether a file is of a modality ("RTDOSE", "RTSTRUCT"), by its class where it names none."""
+    from pydicom import uid
+
+    classes = {"RTDOSE": uid.RTDoseStorage, "RTSTRUCT": uid.RTStructureSetStorage}
+    named = header.get("Modality")
+    return named == modality if named else header.get("SOPClassUID") == classes[modality]
+
+
 def holds_images(header: pydicom.Dataset) -> bool:
     """Whether a file is of image slices; Rows are missing where it breaks off before them."""
     modality = str(header.get("Modality", ""))

@@ -35,7 +35,8 @@ class Generated:
         uncertainty: standard deviation in HU over the slabs that predicted each slice
             (float32, same grid); -1 where only one slab did, which is in the end slices.
         normalized: the MR on the standard scale (float32, same grid).
-        warnings: one sentence for each reason why the MR lies outside the model's domain.
+        warnings: one sentence for each reason why the MR lies outside the model's domain, after
+            those that the model's training left.
         device: where the network ran.
     """
 
@@ -80,6 +81,7 @@ def generate(
         normalized_histogram(sitk.GetArrayViewFromImage(normalized)[tissue]),
         bundle.domain,
     )
+    warnings = [*bundle.record.get("warnings", []), *warnings]
     for sentence in warnings:
         progress.warn(sentence)
     progress.report("Nyul normalization", 1)

@@ -19,7 +19,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import work_folder
 from SyntheticCTLib.volumes.checks import check_volume
 from SyntheticCTLib.volumes.marks import keep_marks
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, resample
 
 from .agreement import Agreement
 from .any_start import rigid_from_any_start
@@ -100,7 +100,8 @@ def register(
         metric: of the B-spline: "mse" (mean square) between CT-like images, "mi" (mutual
             information, Mattes) between MR and CT.
         deformable: B-spline after the rigid registration.
-        fill: value of ``warped`` outside the field of view of ``moving``; -1024 for CT.
+        fill: value of ``warped`` outside the field of view of ``moving``; -1024 for CT, of which
+            lower values count as that.
         fixed_mask, moving_mask: voxels that count (not 0), on any grids; the body and 10 mm
             around it by default.
         rigid: the rigid part, where another program has found it (points of the fixed image to
@@ -142,9 +143,10 @@ def register(
         else:
             transform = sitk.CompositeTransform([rigid, frame.field_to_world(vectors)])
             value = bent
+    last = floored(moving) if fill == HU_OUTSIDE else moving
     return Registration(
         transform=transform,
-        warped=keep_marks(resample(moving, fixed, transform, fill=fill), moving),
+        warped=keep_marks(resample(last, fixed, transform, fill=fill), moving),
         rigid=rigid,
         metric_value=value,
         deformed=vectors is not None,

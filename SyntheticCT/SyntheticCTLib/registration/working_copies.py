@@ -11,7 +11,7 @@ from scipy import ndimage
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.normalization.foreground import foreground_mask
 from SyntheticCTLib.volumes.grids import grid_of, image_like
-from SyntheticCTLib.volumes.resampling import mask_on, resample
+from SyntheticCTLib.volumes.resampling import floored, mask_on, resample
 
 AIR_HU = -400.0
 CT_LIKE_BELOW_HU = -300.0
@@ -114,7 +114,8 @@ def working_copy(
     """
     grid = coarser_grid(image, voxel_mm)
     spacing = grid.GetSpacing()
-    working = resample(sitk.Cast(image, sitk.sitkFloat32), grid, fill=None, antialias=True)
+    working = floored(sitk.Cast(image, sitk.sitkFloat32))
+    working = resample(working, grid, fill=None, antialias=True)
     values = sitk.GetArrayFromImage(working)
     ct_like = float(values.min()) < CT_LIKE_BELOW_HU
     body = _rough_body(working, ct_like)

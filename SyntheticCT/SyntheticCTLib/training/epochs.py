@@ -110,9 +110,10 @@ def train(
             progress.report("Train", epoch / settings.epochs, epoch=epoch, **losses)
         state.history.append(losses)
         state.save(checkpoint)
+    bundle = _bundle(state, pairs, settings, device)
     if sentence := _worse(state.history):
         progress.warn(sentence)
-    bundle = _bundle(state, pairs, settings, device)
+        bundle.record["warnings"] = [sentence]  # the model is warned of wherever it is used
     save_bundle(bundle, output)
     return bundle
 

@@ -33,8 +33,8 @@ from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
-from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, resample
-from SyntheticCTLib.volumes.sameness import SAME_SHARE, equal_share
+from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE, floored, resample
+from SyntheticCTLib.volumes.sameness import SAME_SHARE, equal_share, given_twice, voxel_hash
 
 RAW_BINS = 64
 HIGHEST_AIR_HU = -500
@@ -189,15 +189,19 @@ def prepare_pairs(
         workers: pairs registered at the same time.
 
     Raises:
-        SyntheticCTError: a volume cannot be used, or MR and CT do not overlap.
+        SyntheticCTError: a volume cannot be used, MR and CT do not overlap, or a patient is
+            both trained on and held out.
     """
     mark = {"data": fingerprint(sources), "spacing_mm": spacing_mm}
     card = folder / "pairs.json"
     if card.is_file():
         content = json.loads(card.read_text(encoding="utf-8"))
         if content.get("made_of") == mark:
+            for sentence in content.get("notes", []):
+                progress.warn(sentence)
             return _pairs_from(folder, content)
     require_writable_folder(folder)
+    notes = _given_twice(sources, progress)
 
     training = [source for source in sources if not source.validation]
     nyul = NyulStandard.learn(_scans(training, progress))
@@ -237,6 +241,7 @@ def prepare_pairs(
             "mr_range": [float(low), float(high)],
             "spacing_mm": list(spacing),
             "facts": facts,
+            "notes": notes,
         }
         (stage / card.name).write_text(json.dumps(content), encoding="utf-8")
     return _pairs_from(folder, content)
@@ -252,6 +257,27 @@ def _pairs_from(folder: Path, content: dict) -> Pairs:
         spacing_mm=tuple(content["spacing_mm"]),
         facts=content["facts"],
     )
+
+
+def _given_twice(sources: Sequence[PairSource], progress: Progress) -> list[str]:
+    """Name patients that share a scan, and refuse a validation on scans that were trained on."""
+    hashes = []
+    for number, source in enumerate(sources):
+        progress.report("Compare patients", number / len(sources))
+        paths = {"MR": source.mr, "CT": source.ct}
+        hashes.append({what: voxel_hash(read_volume(p, what)) for what, p in paths.items()})
+    progress.report("Compare patients", 1)
+    notes = []
+    for what, one, other in given_twice(hashes):
+        start = f"Patients {one + 1} and {other + 1} of the manifest have the same {what}"
+        if sources[one].validation != sources[other].validation:
+            raise SyntheticCTError(
+                f"{start}, one to train on and one for validation, which would tell nothing of "
+                "patients that the model has not seen: remove one of the two."
+            )
+        notes.append(f"{start}, voxel by voxel: check whether one patient was entered twice.")
+        progress.warn(notes[-1])
+    return notes
 
 
 def _scans(sources: Sequence[PairSource], progress: Progress):
@@ -345,7 +371,8 @@ def _save_pair(
         )
     # The couch cannot be known from the MR, so the network is not asked to draw it.
     body = resample(body_contour(ct, "CT"), grid, fill=0, nearest=True)
-    hu = resample(sitk.Cast(ct, sitk.sitkFloat32), grid, fill=HU_OUTSIDE, antialias=True)
+    hu = floored(sitk.Cast(ct, sitk.sitkFloat32))
+    hu = resample(hu, grid, fill=HU_OUTSIDE, antialias=True)
     hu = np.where(sitk.GetArrayViewFromImage(body) > 0, sitk.GetArrayViewFromImage(hu), HU_AIR)
     warped = resample(mr, grid, transform, fill=outside, antialias=True)
     np.save(folder / f"mr_{number}.npy", sitk.GetArrayViewFromImage(warped).astype(np.float16))

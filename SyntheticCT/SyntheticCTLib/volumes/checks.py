@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .grids import with_values
+from .resampling import HU_AIR
 
 SPACINGS_MM = (0.05, 20.0)
 """Voxel sizes beyond these are of another unit than millimetres."""
@@ -14,20 +18,56 @@ LARGEST_FIELD_MM = (1000.0, 2500.0)
 RIGHT_ANGLE = 1e-3
 """Cosine up to which axes are at right angles."""
 
+MASKED = (
+    "{what} holds {count} NaN or infinite voxel{s}, left out of every image figure as asked for; "
+    "registration and a recalculated dose take the nearest values inside the volume, and air "
+    "towards its sides."
+)
 
-def not_finite(what: str, count: int) -> str:
-    """The sentence for a volume in which so many voxels are no numbers."""
+
+def not_finite(what: str, count: int, offered: bool = False) -> str:
+    """Return the sentence for a volume in which so many voxels are no numbers.
+
+    Args:
+        offered: the work can leave them out.
+    """
+    advice = ", or give --mask-nan, which leaves them out of the figures" if offered else ""
     return (
         f"The {what} holds {count} NaN or infinite voxel{'s' if count > 1 else ''}: replace them "
-        "before it is used."
+        f"before it is used{advice}."
     )
 
 
-def check_volume(image: sitk.Image, what: str) -> sitk.Image:
+def filled(ct: sitk.Image) -> tuple[sitk.Image, np.ndarray | None]:
+    """Return a CT-like image without NaN and infinity, and the voxels (k, j, i) that are its own.
+
+    The others get the value of the nearest voxel that is a number; what hangs together with the
+    sides of the slices lies around the patient and gets air. ``(ct, None)`` where all are numbers.
+    """
+    values = sitk.GetArrayViewFromImage(ct)
+    if np.isfinite(values.min()) and np.isfinite(values.max()):
+        return ct, None
+    known = np.isfinite(values)
+    nearest = ndimage.distance_transform_edt(
+        ~known, ct.GetSpacing()[::-1], return_distances=False, return_indices=True
+    )
+    whole = values[tuple(nearest)]
+    parts, _ = ndimage.label(~known)
+    ends = (parts[:, [0, -1]], parts[:, :, [0, -1]])
+    sides = np.unique(np.concatenate([end.ravel() for end in ends]))
+    whole[np.isin(parts, sides[sides > 0])] = HU_AIR
+    return with_values(ct, whole), known
+
+
+def check_volume(image: sitk.Image, what: str, mask_nan: bool | None = None) -> sitk.Image:
     """Return ``image`` when it is a finite, non-constant 3D scalar volume on a grid that can be.
 
     Direction cosines below 1e-100 come back as 0: ITK cannot invert a matrix that holds such
     numbers, and would silently find every point outside the image.
+
+    Args:
+        mask_nan: take voxels that are no numbers as well, all as NaN; None where the work has no
+            such option to name.
 
     Raises:
         SyntheticCTError: with ``what`` naming the image.
@@ -48,7 +88,12 @@ def check_volume(image: sitk.Image, what: str) -> sitk.Image:
     _check_grid(image, what)
     values = sitk.GetArrayViewFromImage(image)
     if not np.isfinite(values.min()) or not np.isfinite(values.max()):
-        raise SyntheticCTError(not_finite(what, int((~np.isfinite(values)).sum())))
+        wrong = ~np.isfinite(values)
+        if not mask_nan or wrong.all():
+            offered = mask_nan is False and not wrong.all()
+            raise SyntheticCTError(not_finite(what, int(wrong.sum()), offered))
+        image = with_values(image, np.where(wrong, np.nan, values).astype(values.dtype))
+        values = values[~wrong]
     if values.min() == values.max():
         raise SyntheticCTError(
             f"The {what} is empty: every voxel is {values.flat[0]:g}; give the right volume."

@@ -19,6 +19,15 @@ def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
     return image
 
 
+def with_values(image: sitk.Image, array: np.ndarray) -> sitk.Image:
+    """Return ``array`` with the grid and all the metadata of ``image``, whose shape it has."""
+    changed = sitk.GetImageFromArray(array, isVector=False)
+    changed.CopyInformation(image)
+    for key in image.GetMetaDataKeys():
+        changed.SetMetaData(key, image.GetMetaData(key))
+    return changed
+
+
 def grid_of(
     size: tuple[int, int, int],
     spacing: tuple[float, float, float],

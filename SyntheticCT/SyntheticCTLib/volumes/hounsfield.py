@@ -14,6 +14,10 @@ PADDING_BELOW_HU = -1100
 """One value below this in many voxels is no measurement: -2000 or -3024 beyond the scanner's
 field of view, or what a mask left out."""
 
+USUAL_PADDING_HU = (-2000, -2048, -3000, -3024, -4096, -8192, -9999, -10000, -32768)
+"""Values that scanners and programs fill with; of another one it is doubted, as scaled air may be
+one value too, in bulk densities and where everything around a patient was set to one."""
+
 AIR_HU = (-1150, -650)
 """Where the commonest value of air (or lung) must lie; -1000 in a calibrated scanner."""
 
@@ -54,7 +58,9 @@ def require_hu(ct: sitk.Image, what: str, progress: Progress = SILENT) -> None:
     ):
         if found:
             raise SyntheticCTError(f"The {what} is not in HU: {found}; {_HELP}.")
-    for doubt in _doubts(measured, sides, padded=measured.size < values.size):
+    padding = np.unique(values[values < measured.min()])
+    doubts = _doubts(measured, sides, padded=measured.size < values.size)
+    for doubt in [*_odd_padding(padding, measured), *doubts]:
         progress.warn(f"The {what} may not be in HU: {doubt}.")
 
 
@@ -143,6 +149,16 @@ def _doubts(measured: np.ndarray, sides: np.ndarray, padded: bool) -> list[str]:
         if low + 20 <= peak < high - 20:
             doubts += _unusual(name, peak, usual)
     return doubts
+
+
+def _odd_padding(padding: np.ndarray, measured: np.ndarray) -> list[str]:
+    nearest = -1500 if _holds_air(measured) else -np.inf
+    odd = [value for value in padding if value > nearest and value not in USUAL_PADDING_HU]
+    return [
+        f"in many voxels it holds one value, {_told(value)}, which is neither air (-1000 HU) nor a "
+        "usual filling (-2000, -3024): check rescale slope and intercept"
+        for value in odd
+    ]
 
 
 def _unusual(what: str, value: float, usual: tuple[int, int]) -> list[str]:

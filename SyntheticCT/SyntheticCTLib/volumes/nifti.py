@@ -22,7 +22,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 
-from .checks import not_finite
+from .grids import with_values
 
 PLACE_TOLERANCE_MM = 0.1
 """By how much the corners of a volume may lie apart by the two matrices of its header."""
@@ -139,17 +139,15 @@ def _turn(quaternion: np.ndarray) -> np.ndarray:
 
 
 def read_nifti(path: Path, what: str, progress: Progress = SILENT) -> sitk.Image:
-    """Read a NIfTI file that is whole.
+    """Read a NIfTI file that is whole; infinite voxels come as NaN.
 
     Raises:
-        SyntheticCTError: NaN or infinite voxels, axes that are not at right angles, or two
+        SyntheticCTError: axes that are not at right angles, or two
             places.
         EOFError, OSError, RuntimeError: it cannot be read.
     """
     header = read_nifti_header(path)
-    wrong = count_not_finite(header)
-    if wrong:
-        raise SyntheticCTError(not_finite(f"{what} {path}", wrong))
+    wrong = not_finite_at(header)
     _require_right_angles(path, header, what)
     with _rounded_axes():
         image = sitk.ReadImage(str(path))
@@ -164,28 +162,34 @@ def read_nifti(path: Path, what: str, progress: Progress = SILENT) -> sitk.Image
             f"The {what} {path} does not say where it lies (neither qform nor sform is valid): "
             "check that it lies on the others."
         )
+    if len(wrong) and image.GetNumberOfComponentsPerPixel() == 1:
+        values = sitk.GetArrayFromImage(image)
+        values.flat[wrong] = np.nan
+        image = with_values(image, values)
     return image
 
 
-def count_not_finite(header: NiftiHeader) -> int:
-    """Read all voxels, and return how many are NaN or infinite, which ITK turns into 0: water.
+def not_finite_at(header: NiftiHeader) -> np.ndarray:
+    """Read all voxels, and return which (flat) are NaN or infinite, of which ITK makes 0: water.
 
     Raises:
         EOFError, OSError, zlib.error: the file is truncated, or its check sum is wrong.
     """
-    wrong, there, rest = 0, 0, b""
+    wrong, taken, there, rest = [np.empty(0, np.intp)], 0, 0, b""
     kind = np.dtype(header.floats or "u1")
     for block in _blocks(header.voxels):
         if header.floats:
             begin, stop = (min(max(0, at - there), len(block)) for at in (header.first, header.end))
             part = rest + block[begin:stop]
             whole = len(part) - len(part) % kind.itemsize
-            wrong += int((~np.isfinite(np.frombuffer(part[:whole], kind))).sum())
+            values = np.frombuffer(part[:whole], kind)
+            wrong.append(taken + np.flatnonzero(~np.isfinite(values)))
+            taken += len(values)
             rest = part[whole:]
         there += len(block)
     if there < header.end:
         raise EOFError(f"{there} of {header.end} bytes")
-    return wrong
+    return np.concatenate(wrong)
 
 
 def _require_right_angles(path: Path, header: NiftiHeader, what: str) -> None:

@@ -16,7 +16,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.dicom.choice import ROLES, role_of
 from SyntheticCTLib.dicom.headers import read_header
 
-from .checks import check_volume, not_finite
+from .checks import check_volume, filled, not_finite
 from .nifti import is_nifti, read_nifti
 from .plausible import check_patient
 from .text_headers import check_text_header, require_whole
@@ -26,7 +26,11 @@ _FORMATS = (".nrrd", ".nhdr", ".mha", ".mhd")
 
 
 def read_volume(
-    path: str | os.PathLike, what: str = "image", progress: Progress = SILENT
+    path: str | os.PathLike,
+    what: str = "image",
+    progress: Progress = SILENT,
+    *,
+    mask_nan: bool | None = None,
 ) -> sitk.Image:
     """Read a 3D scalar volume from a file (NRRD, NIfTI, MetaImage) or a DICOM series.
 
@@ -38,6 +42,7 @@ def read_volume(
             values can be; a candidate may be labelled as either.
         progress: receives warnings: which of several series was taken, a volume that is hardly
             of a patient, a file that does not say where it lies.
+        mask_nan: take voxels that are no numbers, as NaN; None where there is no such option.
 
     Returns:
         The image as stored (rescaled for DICOM), geometry in mm, LPS.
@@ -56,9 +61,9 @@ def read_volume(
         image = read_dicom_folder(path, what, series, progress)
     else:
         image = read_image_file(path, what, progress)
-    image = check_volume(image, f"{what} {path}")
+    image = check_volume(image, f"{what} {path}", mask_nan)
     if role_of(what) in ROLES:
-        check_patient(image, f"{what} {path}", what, progress)
+        check_patient(filled(image)[0], f"{what} {path}", what, progress)
     return image
 
 
@@ -66,8 +71,8 @@ def read_image_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.
     """Read an image file as it is, without the patient module that DICOM carries.
 
     Raises:
-        SyntheticCTError: unreadable, damaged or of another format; complex numbers; of NIfTI, NaN
-            voxels and sheared or contradictory axes; of NRRD and MetaImage, no voxel size in mm.
+        SyntheticCTError: unreadable, damaged or of another format; complex numbers; of NIfTI,
+            sheared or contradictory axes; of NRRD and MetaImage, no voxel size in mm.
     """
     if read_header(path) is not None:
         from SyntheticCTLib.dicom.multiframe import read_dicom_file

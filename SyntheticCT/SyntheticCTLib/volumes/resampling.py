@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .grids import image_like, same_grid
+from .marks import keep_marks
 
 HU_OUTSIDE = -1024
 """CT number given to points outside a CT-like image's field of view."""
@@ -65,6 +66,38 @@ def resample(
         pixel,
         fill is None,
     )
+
+
+def floored(ct: sitk.Image) -> sitk.Image:
+    """Return a CT-like image in which values below :data:`HU_OUTSIDE` are that.
+
+    Needed before interpolation: between tissue and padding of -3024 lie values of neither.
+    """
+    if float(sitk.GetArrayViewFromImage(ct).min()) >= HU_OUTSIDE:
+        return ct
+    return keep_marks(sitk.Clamp(ct, lowerBound=HU_OUTSIDE), ct)
+
+
+def reached(
+    image: sitk.Image,
+    known: np.ndarray | None,
+    grid: sitk.Image,
+    transform: sitk.Transform | None = None,
+) -> np.ndarray:
+    """Return the voxels (k, j, i) of ``grid`` that an image covers, and with numbers of its own.
+
+    Args:
+        known: what :func:`.checks.filled` says of ``image``.
+        transform: points of ``grid`` to points of ``image`` (mm, LPS).
+    """
+    ones = image_like(np.ones(image.GetSize()[::-1], np.uint8), image)
+    covered = sitk.GetArrayFromImage(resample(ones, grid, transform, fill=0, nearest=True)) > 0
+    if known is not None:
+        share = image_like(known.astype(np.float32), image)
+        # What linear interpolation takes from a voxel that is no number is no number either.
+        own = resample(share, grid, transform, fill=1)
+        covered &= sitk.GetArrayViewFromImage(own) > 1 - 1e-4
+    return covered
 
 
 def mask_on(mask: sitk.Image, reference: sitk.Image) -> np.ndarray:

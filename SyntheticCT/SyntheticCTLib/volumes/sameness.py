@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
@@ -10,6 +13,28 @@ SAME_SHARE = 0.99
 """Two volumes that are equal at more of the places are one and the same."""
 
 _PLACES = 20_000
+
+
+def voxel_hash(image: sitk.Image) -> str:
+    """Return the SHA-256 of the voxels, whatever header, format, type and axes they came with."""
+    values = sitk.GetArrayFromImage(sitk.DICOMOrient(image, "LPS")).astype(np.float32)
+    return hashlib.sha256(str(values.shape).encode() + values.tobytes()).hexdigest()
+
+
+def given_twice(hashes: Sequence[Mapping[str, str]]) -> list[tuple[str, int, int]]:
+    """Return which volumes two patients share: what it is, and the numbers of the two.
+
+    Args:
+        hashes: of every patient, :func:`voxel_hash` of the volumes by what they are ("MR").
+    """
+    first: dict[tuple[str, str], int] = {}
+    found = []
+    for number, volumes in enumerate(hashes):
+        for what, voxels in volumes.items():
+            before = first.setdefault((what, voxels), number)
+            if before != number:
+                found.append((what, before, number))
+    return found
 
 
 def equal_share(

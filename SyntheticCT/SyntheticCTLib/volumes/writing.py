@@ -13,7 +13,7 @@ from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTLib.basics.stages import users_path
 
 from .marks import SYNTHETIC_NOTE
-from .nifti import count_not_finite, read_nifti_header
+from .nifti import not_finite_at, read_nifti_header
 
 FORMATS = (".nrrd", ".mha", ".nii", ".nii.gz")
 """Formats that volumes are written in: one file, with place and direction."""
@@ -35,7 +35,7 @@ def write_volume(image: sitk.Image, path: str | os.PathLike, *, compress: bool =
         try:
             sitk.WriteImage(image, str(stage), useCompression=compress, compressionLevel=3)
             if nifti:  # its writer says nothing of a full disk
-                count_not_finite(read_nifti_header(stage))
+                not_finite_at(read_nifti_header(stage))
             elif path.suffix.lower() == ".nrrd":  # nor does this one of the last bytes
                 _require_whole_nrrd(stage, image)
         except (RuntimeError, EOFError, OSError, zlib.error) as error:

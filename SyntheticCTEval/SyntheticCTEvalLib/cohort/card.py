@@ -14,20 +14,33 @@ FOR_LIMITS = "for_limits"
 """Key of what acceptance limits have added to the settings (acceptance.verdicts.needs_of)."""
 
 
-def write_card(folder: Path, made_of: Mapping[str, Any]) -> None:
-    """Write into ``folder`` what its files, all that are there now, were made of."""
+def write_card(
+    folder: Path, made_of: Mapping[str, Any], voxels: Mapping[str, str] | None = None
+) -> None:
+    """Write into ``folder`` what its files, all that are there now, were made of.
+
+    Args:
+        voxels: sameness.voxel_hash of the patient's scans, by what they are.
+    """
     files = sorted(item.relative_to(folder).as_posix() for item in folder.rglob("*"))
     files = [name for name in files if name != CARD]
     with staged_file(folder / CARD) as stage:
         stage.write_text(
-            json.dumps({"made_of": made_of, "files": files}, indent=2) + "\n", encoding="utf-8"
+            json.dumps({"made_of": made_of, "voxels": dict(voxels or {}), "files": files}, indent=2)
+            + "\n",
+            encoding="utf-8",
         )
 
 
 def rewrite_card(folder: Path) -> None:
     """Write anew which files lie in ``folder``; what they were made of stays."""
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    write_card(folder, card["made_of"])
+    write_card(folder, card["made_of"], card.get("voxels"))
+
+
+def voxels_of(folder: Path) -> dict[str, str]:
+    """Return what :func:`write_card` was told of the patient's scans."""
+    return json.loads((folder / CARD).read_text(encoding="utf-8")).get("voxels", {})
 
 
 def is_current(folder: Path, made_of: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.manifest import manifest_columns, read_manifest, resolve
 
 from SyntheticCTEvalLib.gamma.criteria import parse_criteria, parse_percents
+from SyntheticCTEvalLib.placement.ways import parse_by, parse_way
 from SyntheticCTEvalLib.structures.dvh_points import checked_points
 
 SCT = "sCT"
@@ -25,6 +26,8 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "criteria": ("criteria", parse_criteria),
     "cutoffs": ("cutoffs_percent", parse_percents),
     "dvh_points": ("dvh_points", checked_points),
+    "registration": ("registration", parse_way),
+    "registration_by": ("registration_by", parse_by),
 }
 """Columns that set for one patient what an option sets for all: field of the settings, reader."""
 

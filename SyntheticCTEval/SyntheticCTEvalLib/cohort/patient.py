@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
+from SyntheticCTLib.volumes.sameness import voxel_hash
 from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
@@ -19,6 +22,7 @@ from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
+from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
@@ -105,19 +109,21 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             f"{task.made_of['program']}: install the same version on all machines."
         )
     progress = NotedProgress(progress)
-    ct = read_volume(entry.ct, "CT", progress)
+    ct = read_volume(entry.ct, "CT", progress, mask_nan=settings.mask_nan)
     mr = read_volume(entry.mr, "MR", progress) if entry.mr else None
     made, histograms = {}, None
     if settings.model and mr is not None:
         made, histograms = _synthesize(mr, settings, progress)
     candidates = {SCT: made["sct"]} if made else {}
     for name, path in entry.candidates.items():
-        candidates[name] = read_volume(path, f"candidate {name}", progress)
+        what = f"candidate {name}"
+        candidates[name] = read_volume(path, what, progress, mask_nan=settings.mask_nan)
+    dose = partial(read_dose, unit=entry.dose_unit, progress=progress)
     evaluation = evaluate(
         ct,
         candidates,
-        dose_ct=read_dose(entry.dose_ct, entry.dose_unit) if entry.dose_ct else None,
-        doses={name: read_dose(path, entry.dose_unit) for name, path in entry.doses.items()},
+        dose_ct=dose(entry.dose_ct) if entry.dose_ct else None,
+        doses={name: dose(path) for name, path in entry.doses.items()},
         structures=_structures(entry, ct, settings.end_caps, progress),
         region=read_mask(entry.region, "region", progress) if entry.region else None,
         mr=mr,
@@ -125,19 +131,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         settings=settings_for(_evaluation_settings(entry, settings), settings.acceptance),
         progress=progress,
     )
-    mr_body = None
-    if mr is not None:
-        progress.report("Compare with the MR", 0)
-        mr_body = body_contour(mr, "MR")
-        if sitk.GetArrayViewFromImage(mr_body).all():
-            progress.warn(
-                "No air was found around the patient in the MR, so all of it counts as body: the "
-                "figures against the MR are not those of its body contour."
-            )
-        for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
-            evaluation.candidates[name].metrics.update(figures)
-        evaluation.definitions.update(mr_similarity.DEFINITIONS)
-        progress.report("Compare with the MR", 1)
+    mr_body = _compare_with_mr(evaluation, mr, candidates, progress)
     judge(evaluation, settings.acceptance)
     scene = settings.scene
     if scene and (reason := scene.missing()):
@@ -170,7 +164,36 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     write_document(report, task.folder / REPORT_DOCUMENT)
     if scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
-    write_card(task.folder, task.made_of)
+    scans = {"CT": ct} | ({"MR": mr} if mr is not None else {})
+    scans |= {f"candidate {name}": candidates[name] for name in entry.candidates}
+    write_card(task.folder, task.made_of, {what: voxel_hash(scans[what]) for what in scans})
+
+
+def _compare_with_mr(
+    evaluation: Evaluation,
+    mr: sitk.Image | None,
+    candidates: Mapping[str, sitk.Image],
+    progress: Progress,
+) -> sitk.Image | None:
+    """Add the figures against the MR to ``evaluation``; return the MR's body contour.
+
+    Args:
+        candidates: as they came, before registration.
+    """
+    if mr is None:
+        return None
+    progress.report("Compare with the MR", 0)
+    mr_body = body_contour(mr, "MR")
+    if sitk.GetArrayViewFromImage(mr_body).all():
+        progress.warn(
+            "No air was found around the patient in the MR, so all of it counts as body: the "
+            "figures against the MR are not those of its body contour."
+        )
+    for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
+        evaluation.candidates[name].metrics.update(figures)
+    evaluation.definitions.update(mr_similarity.DEFINITIONS)
+    progress.report("Compare with the MR", 1)
+    return mr_body
 
 
 def _model(task: PatientTask) -> dict[str, str] | None:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
+from SyntheticCTLib.volumes.sameness import given_twice
 
 from SyntheticCTEvalLib.evaluation.origin import origin
+from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.report.folder import earlier_results
 
-from .card import CARD, is_current
+from .card import CARD, is_current, voxels_of
 from .judged import judge_again
 from .manifest import SCT, PatientEntry, read_cohort_manifest
 from .parallel import (
@@ -74,6 +76,7 @@ def run_cohort(
     entries, notes = read_cohort_manifest(
         manifest, model=settings.model is not None, dose=settings.evaluation.dose
     )
+    entries = [_needing_mr(entry, settings) for entry in entries]
     names = _candidates(entries, settings)
     baseline = _baseline(baseline, names)
     _check_places(manifest, output, entries, settings)
@@ -115,7 +118,7 @@ def run_cohort(
     _judge_again(entries, folder, settings, failed)
     cohort = _collect(entries, folder, failed, notes, baseline)
     cohort.acceptance = settings.acceptance
-    cohort.registered = settings.evaluation.register
+    cohort.registered = settings.evaluation.registered
     cohort.origin = _origin(manifest, settings, baseline, model_sha256)
     return cohort
 
@@ -131,6 +134,18 @@ def _origin(
         "model_sha256": model_sha256,
     }
     return origin({"manifest": manifest}, options)
+
+
+def _needing_mr(entry: PatientEntry, settings: CohortSettings) -> PatientEntry:
+    """Return ``entry``, with its fault where the MR that is to carry the candidates is absent."""
+    by = entry.options.get("registration_by", settings.evaluation.registration_by)
+    if by != BY_MR or entry.mr is not None or entry.fault:
+        return entry
+    return replace(
+        entry,
+        fault="The registration is by the MR, and no MR is given for this patient: fill in the "
+        "column mr, or register each candidate by itself.",
+    )
 
 
 def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:
@@ -296,6 +311,12 @@ def _collect(
         first, sentence = next(iter(failed.items()))
         raise SyntheticCTError(
             f"None of the {len(names)} patients could be evaluated; {first}: {sentence}"
+        )
+    for what, *both in given_twice([voxels_of(folder / record.patient) for record in records]):
+        one, other = (records[number].patient for number in both)
+        notes.append(
+            f"{one} and {other} have the same {what}, voxel by voxel: check whether one patient "
+            "was entered twice, as its figures count twice."
         )
     told: dict[str, list[str]] = {}
     for record in records:

@@ -7,13 +7,17 @@ from pathlib import Path
 
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.headers import only_file, read_header
 from SyntheticCTLib.volumes.reading import read_volume
 
-from .rtdose import dicom_header, only_rtdose, read_rtdose
+from .rtdose import read_rtdose
 from .units import gray_per, in_gray
 
 
-def read_dose(path: str | os.PathLike, unit: str | None = None) -> sitk.Image:
+def read_dose(
+    path: str | os.PathLike, unit: str | None = None, progress: Progress = SILENT
+) -> sitk.Image:
     """Return the dose in ``path`` in Gy (float32, mm, LPS).
 
     DICOM RTDOSE is multiplied by its DoseGridScaling; a volume file never is, because
@@ -26,6 +30,8 @@ def read_dose(path: str | os.PathLike, unit: str | None = None) -> sitk.Image:
             NIfTI, MetaImage).
         unit: "Gy" or "cGy"; needed only where the file does not say. A volume file without a
             unit in its metadata is taken to be in Gy.
+        progress: receives warnings: a dose of less than the plan, one that is weighted, a file
+            that does not say where it lies.
 
     Raises:
         SyntheticCTError: unreadable, no dose, a unit that is unknown, relative or contradicts
@@ -39,8 +45,9 @@ def read_dose(path: str | os.PathLike, unit: str | None = None) -> sitk.Image:
     if not path.exists():
         raise SyntheticCTError(f"The dose {path} does not exist: check the path.")
     if path.is_dir():
-        return read_rtdose(only_rtdose(path), f"dose {path}", unit)
-    header = dicom_header(path)
+        header = only_file(path, "RTDOSE", "dose file")
+    else:
+        header = read_header(path, whole=True)
     if header is not None:
-        return read_rtdose(header, f"dose {path}", unit)
-    return in_gray(read_volume(path, "dose"), f"dose {path}", unit)
+        return read_rtdose(header, f"dose {path}", unit, progress)
+    return in_gray(read_volume(path, "dose", progress), f"dose {path}", unit)

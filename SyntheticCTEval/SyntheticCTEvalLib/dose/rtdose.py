@@ -3,62 +3,25 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME
+from SyntheticCTLib.dicom.headers import is_of
 
 from .plausibility import require_possible
 from .units import agreed_unit, check_dose, gray_per
 
-RT_DOSE_STORAGE = "1.2.840.10008.5.1.4.1.1.481.2"
-
-
+_PARTS = ("BEAM", "BRACHY", "FRACTION", "CONTROL_POINT")
 FRAME_TOLERANCE_MM = 0.06
 """By how much frames may lie beside a regular grid: offsets are often rounded to 0.1 mm."""
 
 
-def dicom_header(path: Path) -> Dataset | None:
-    """The file as DICOM (pixels are read when they are used), or None for anything else."""
-    try:
-        return pydicom.dcmread(path, defer_size="1 KB")
-    except InvalidDicomError:
-        pass
-    except (EOFError, OSError):
-        return None
-    # Some systems leave out the preamble; as a plain image such a file would be read unscaled.
-    try:
-        header = pydicom.dcmread(path, defer_size="1 KB", force=True)
-    except Exception:  # not DICOM: any kind of failure
-        return None
-    return header if "SOPClassUID" in header else None
-
-
-def _is_rtdose(header: Dataset) -> bool:
-    return header.get("SOPClassUID") == RT_DOSE_STORAGE or header.get("Modality") == "RTDOSE"
-
-
-def only_rtdose(folder: Path) -> Dataset:
-    found = [
-        header
-        for item in sorted(folder.iterdir())
-        if item.is_file() and (header := dicom_header(item)) is not None and _is_rtdose(header)
-    ]
-    if len(found) != 1:
-        raise SyntheticCTError(
-            f"The folder {folder} holds {len(found) or 'no'} DICOM RTDOSE files: "
-            "give the one dose file itself."
-        )
-    return found[0]
-
-
-def read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
-    if not _is_rtdose(dataset):
+def read_rtdose(dataset: Dataset, what: str, unit: str | None, progress: Progress) -> sitk.Image:
+    if not is_of(dataset, "RTDOSE"):
         raise SyntheticCTError(
             f"The {what} is a DICOM file of modality {dataset.get('Modality', 'unknown')}, not "
             "RTDOSE: give the dose file of the plan."
@@ -87,6 +50,7 @@ def read_rtdose(dataset: Dataset, what: str, unit: str | None) -> sitk.Image:
     image.SetMetaData("DoseUnits", "GY")
     if dataset.get(FRAME):
         image.SetMetaData(FRAME, str(dataset.get(FRAME)))
+    _warn_of_kind(dataset, what, len(values), progress)
     for key, value in _summed_up(dataset).items():
         image.SetMetaData(key, value)
     if len(values) > 1:
@@ -111,6 +75,26 @@ def _scaling(dataset: Dataset, what: str) -> float:
             f"The {what} has a DoseGridScaling that cannot be ({scaling}): export it again."
         )
     return number
+
+
+def _warn_of_kind(dataset: Dataset, what: str, frames: int, progress: Progress) -> None:
+    """Name what makes a dose another than that of the whole plan in Gy (DICOM C.8.8.3)."""
+    kind = str(dataset.get("DoseSummationType") or "").strip().upper()
+    if kind.startswith(_PARTS):
+        progress.warn(
+            f"The {what} is of a part of the treatment (DoseSummationType {kind}): every figure is "
+            "of that part; give the dose of the plan for those of the plan."
+        )
+    if dataset.get("DoseType") == "EFFECTIVE":
+        progress.warn(
+            f"The {what} is effective dose (DoseType EFFECTIVE), weighted by biology: its Gy are "
+            "not those of a physical dose."
+        )
+    if frames == 1 and not dataset.get("SliceThickness"):
+        progress.warn(
+            f"The {what} is one plane that does not say its thickness (SliceThickness): 1 mm was "
+            "taken."
+        )
 
 
 def _summed_up(dataset: Dataset) -> dict[str, str]:

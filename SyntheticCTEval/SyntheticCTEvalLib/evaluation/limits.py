@@ -17,9 +17,9 @@ PASS, ACTION, FAIL, MISSING = "pass", "action", "fail", "missing"
 MARKS = {PASS: "✓", ACTION: "▲", FAIL: "✗", MISSING: "–"}
 
 
-DEFINITION = (
-    "Each figure is held, unrounded, against the limits of the acceptance file; levels themselves "
-    "are within. Within tolerance; beyond tolerance and within the action level; beyond the action "
+LIMITS_DEFINITION = (
+    "Where limits are given: each figure is held, unrounded, against them; levels themselves are "
+    "within. Within tolerance; beyond tolerance and within the action level; beyond the action "
     "level, or beyond the only level that is given; not evaluated: there is no such figure, which "
     "is no acceptance. Figures that should be 0 are judged by their size."
 )
@@ -181,6 +181,5 @@ def acceptance_entry(
         "note": acceptance.note,
         "sha256": acceptance.sha256,
         "text": acceptance.text,
-        "definition": DEFINITION,
         "verdicts": {name: [each.entry() for each in found] for name, found in verdicts.items()},
     }

@@ -11,8 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import look_alike_note
@@ -25,7 +27,7 @@ from SyntheticCTEvalLib.gamma.comparison import (
     gamma_definitions,
 )
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
-from SyntheticCTEvalLib.image.background import background_warning, filled_warning
+from SyntheticCTEvalLib.image.background import background_hu, background_warning, filled_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
 from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
@@ -37,7 +39,8 @@ from SyntheticCTEvalLib.placement.coverage import (
     completed,
     coverage_of,
 )
-from SyntheticCTEvalLib.placement.place import Placed, place_candidates, place_definition
+from SyntheticCTEvalLib.placement.place import Placed
+from SyntheticCTEvalLib.placement.ways import place_definition
 from SyntheticCTEvalLib.structures.dvh import (
     DVH_DEFINITIONS,
     StructureDvhs,
@@ -47,7 +50,8 @@ from SyntheticCTEvalLib.structures.dvh import (
 from SyntheticCTEvalLib.structures.dvh_points import NO_POINTS, DvhPoints
 from SyntheticCTEvalLib.structures.target import describe_target, find_target
 
-from .results import CandidateResult, Evaluation
+from .placing import laid_on_ct, registration_of
+from .results import CandidateResult, Evaluation, Moved
 from .same_inputs import warn_of_same_inputs
 from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
 
@@ -75,24 +79,26 @@ def evaluate(
         structures: masks by name in the CT's frame, on any grids; one of them is the target.
             Every one gets dose-volume histograms.
         region: mask that limits every figure.
-        mr, histograms: shown in report and scene, not evaluated.
+        mr, histograms: shown, not evaluated; the MR carries candidates where settings say so.
 
     Raises:
         SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
-            region.
+            region; by the MR, no MR or a candidate that does not lie in its space.
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
+    ct, known = _numbers(ct, candidates, settings.mask_nan, progress)
     require_hu(ct, "true CT", progress)
     _name_look_alikes(candidates, progress)
     structures = dict(structures or {})
     target = find_target(structures, settings.target)
     body = _body(ct, progress)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
-
-    placed = place_candidates(ct, candidates, register=settings.register, progress=progress)
-    coverage = coverage_of(ct, body, placed, region, progress)
-    results = {n: _image(ct, body, n, p, coverage, progress) for n, p in placed.items()}
+    placement = laid_on_ct(ct, candidates, mr, settings, progress)
+    placed = placement.candidates
+    coverage = coverage_of(ct, body, placed, region, progress, known)
+    bent = bending_figures(placement, body, progress)
+    results = {n: _image(ct, body, n, p, coverage, bent[n], progress) for n, p in placed.items()}
     given, gamma, dvhs, notes = None, {}, {}, []
     if settings.dose:
         if dose_ct is None:
@@ -118,6 +124,7 @@ def evaluate(
         },
         dose_ct=given.reference if given else None,
         mr=mr,
+        **registration_of(placement, settings, bent),
         histograms=histograms,
         structures=structures,
         target=target,
@@ -137,6 +144,20 @@ def _body(ct: sitk.Image, progress: Progress) -> sitk.Image:
     return body
 
 
+def _numbers(
+    ct: sitk.Image, candidates: Mapping[str, sitk.Image], mask_nan: bool, progress: Progress
+) -> tuple[sitk.Image, np.ndarray | None]:
+    """Return the true CT as checks.filled does; refuse voxels without a number, or name them."""
+    for what, image in {"true CT": ct, **candidates}.items():
+        count = np.count_nonzero(~np.isfinite(sitk.GetArrayViewFromImage(image)))
+        if count and not mask_nan:
+            raise SyntheticCTError(not_finite(what, count, offered=True))
+        if count:
+            what = f"The {what}" if image is ct else what
+            progress.warn(MASKED.format(what=what, count=count, s="s" if count > 1 else ""))
+    return filled(ct)
+
+
 def _name_look_alikes(candidates: Mapping[str, sitk.Image], progress: Progress) -> None:
     for note in (look_alike_note(name, image) for name, image in candidates.items()):
         if note:
@@ -149,13 +170,14 @@ def _image(
     name: str,
     placed: Placed,
     coverage: Coverage,
+    bent: dict[str, float],
     progress: Progress,
 ) -> CandidateResult:
     covered = coverage.each[name]
     region = _mask(covered, ct)
     stiff = placed.volume if placed.stiff is None else placed.stiff
     for found, volume in (
-        (background_warning, placed.volume),
+        (background_warning, placed.raw),
         (filled_warning, placed.volume),
         (mirror_warning, stiff),
     ):
@@ -163,16 +185,26 @@ def _image(
             progress.warn(held)
     own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
     metrics = compare_images(ct, placed.volume, body, own_body, region)
+    metrics["background_hu"] = background_hu(ct, placed.raw, body, region)
     metrics["coverage_body_percent"] = round(coverage.percent[name], 3)
     if placed.stiff is not None:
         stiff_body = body_contour(completed(placed.stiff, ct, placed.covered), "CT")
         metrics |= rigid_figures(ct, placed.stiff, body, stiff_body, region)
-    metrics |= bending_figures(name, placed, body, progress)
+    metrics |= bent
     if coverage.differs:
-        common = compare_images(ct, placed.volume, body, own_body, _mask(coverage.common, ct))
+        shared = _mask(coverage.common, ct)
+        common = compare_images(ct, placed.volume, body, own_body, shared)
+        common["background_hu"] = background_hu(ct, placed.raw, body, shared)
         metrics["common"] = {key: value for key, value in common.items() if np.isscalar(value)}
     difference = marked_difference(placed.volume, ct, covered)
-    return CandidateResult(name, placed.volume, difference, own_body, metrics=metrics)
+    return CandidateResult(
+        name,
+        placed.volume,
+        difference,
+        own_body,
+        metrics=metrics,
+        moved=Moved(placed.original, placed.registration),
+    )
 
 
 def _recalculated(
@@ -220,7 +252,7 @@ def _imported(
             own[name] = moved_dose(own[name], found.rigid, bending)
     names, prescription = list(placed), settings.prescription_gy
     given = imported_doses(ct, body, dose_ct, own, names, prescription, target)
-    if not settings.register:
+    if not settings.registered:
         return given
     return replace(given, definition=f"{given.definition} {MOVED_DEFINITION}")
 
@@ -330,10 +362,10 @@ def _definitions(
     """Return one line a number, from the rooms that made the numbers."""
     lines = DEFINITIONS | COVERAGE_DEFINITIONS
     lines |= {
-        "registration": place_definition(settings.register),
+        "registration": place_definition(settings.registration, settings.registration_by),
         "region": coverage.definition,
     }
-    if settings.register:
+    if settings.registered:
         lines |= BENDING_DEFINITIONS | RIGID_DEFINITIONS
     if doses:
         lines["dose"] = doses.definition

@@ -58,6 +58,7 @@ QUANTITIES: dict[str, Quantity] = {
     "displacement_max_mm": Quantity("Largest displacement by bending, in the body", "mm", 1),
     "jacobian_min": Quantity("Least Jacobian determinant in the body", "", 2),
     "jacobian_max": Quantity("Largest Jacobian determinant in the body", "", 2),
+    "folding_percent": Quantity("Folded part of the body", "%", 2, LOWER),
     "registration_dsc": Quantity("Dice of the bodies after the rigid registration", "", 3),
     "registration_overlap_percent": Quantity("Overlap after the rigid registration", "%", 0),
 }

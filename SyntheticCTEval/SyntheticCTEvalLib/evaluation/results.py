@@ -12,6 +12,7 @@ from .mr_histograms import HistogramSet
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+    from SyntheticCTLib.registration.rigid_and_deformable import Registration
 
     from SyntheticCTEvalLib.gamma.criteria import GammaResult
     from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
@@ -20,6 +21,19 @@ if TYPE_CHECKING:
 
 NO_DIFFERENCE = -32768
 """Marks voxels without a difference in maps of differences in whole HU (int16)."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What was laid on the true CT, and how: what pictures of the registration are made of.
+
+    Attributes:
+        original: the volume as it came, on its own grid.
+        registration: None where it was taken to lie on the CT already.
+    """
+
+    original: sitk.Image
+    registration: Registration | None
 
 
 @dataclass
@@ -39,6 +53,7 @@ class CandidateResult:
         metrics: this candidate's entry of metrics.json.
         dvh: dose-volume histograms of ``dose`` by structure; empty without dose or structures.
         hot_spots: where ``gamma`` is above 1, the worst place first.
+        moved: how ``volume`` came to lie there; None where the evaluation was read from files.
     """
 
     name: str
@@ -51,6 +66,7 @@ class CandidateResult:
     metrics: dict[str, Any] = field(default_factory=dict)
     dvh: dict[str, Dvh] = field(default_factory=dict)
     hot_spots: list[HotSpot] = field(default_factory=list)
+    moved: Moved | None = None
 
 
 @dataclass
@@ -63,6 +79,11 @@ class Evaluation:
         candidates: by name, in the order the user gave.
         dose_ct: dose on the true CT in Gy on its own grid; None where no dose was evaluated.
         mr: the MR that the synthetic CT was made of, on its own grid, where it is known.
+        mr_registered: the MR on the true CT's grid, where the transform was found between the two
+            (``settings.registration_by``); 0 outside its field of view.
+        mr_moved: how ``mr_registered`` came to lie there; None where read from files.
+        registration: which way was taken: way, by, metric, and "mr", the figures of the MR's
+            registration, where that was it.
         histograms: MR histograms before and after Nyul, where they are known.
         structures: masks (uint8) by name, on any grid.
         target: name of the structure that is the target; found by name when None.
@@ -84,6 +105,9 @@ class Evaluation:
     candidates: dict[str, CandidateResult]
     dose_ct: sitk.Image | None = None
     mr: sitk.Image | None = None
+    mr_registered: sitk.Image | None = None
+    mr_moved: Moved | None = None
+    registration: dict[str, Any] = field(default_factory=dict)
     histograms: HistogramSet | None = None
     structures: dict[str, sitk.Image] = field(default_factory=dict)
     target: str | None = None
@@ -127,6 +151,7 @@ class Evaluation:
             "prescription_gy": self.prescription_gy,
             "prescription_kind": self.prescription_kind,
             "acceptance": self.acceptance and acceptance_entry(self.acceptance, self.verdicts),
+            "registration": self.registration,
             "notes": self.notes,
             "origin": self.origin,
         }

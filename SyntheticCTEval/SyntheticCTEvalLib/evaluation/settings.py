@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
+from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
 DEFAULT_PRESCRIPTION_GY = 45.0
@@ -27,7 +28,10 @@ class EvaluationSettings:
     Attributes:
         prescription_gy: prescription; None for 45 Gy where dose is recalculated, and for the
             largest reference dose where it is imported.
-        register: register the candidates onto the CT, rigidly and then deformably.
+        registration: how the candidates are laid on the CT: "none" (they lie there already),
+            "rigid", or "deformable" (rigid first).
+        registration_by: "candidate" registers each candidate onto the CT by itself; "mr" finds
+            one transform between MR and CT, which carries the MR and all candidates.
         dose: evaluate dose, imported or recalculated.
         target: name of the structure that the fields are shaped to; found by name when None.
         dose_spacing_mm: grid of a recalculated dose.
@@ -38,13 +42,16 @@ class EvaluationSettings:
         gamma_engine: "exact" or "pymedphys".
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
             of common practice where nothing is said.
+        mask_nan: leave voxels of CT and candidates that are no numbers out of the image figures.
 
     Raises:
-        SyntheticCTError: a prescription that is not above 0, no gamma criterion, or no points.
+        SyntheticCTError: a prescription that is not above 0, no gamma criterion, no points, or an
+            unknown registration.
     """
 
     prescription_gy: float | None = None
-    register: bool = True
+    registration: str = DEFORMABLE
+    registration_by: str = EACH
     dose: bool = True
     target: str | None = None
     dose_spacing_mm: float = 3.0
@@ -53,6 +60,7 @@ class EvaluationSettings:
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
     dvh_points: str = ""
+    mask_nan: bool = False
 
     def __post_init__(self) -> None:
         dose = self.prescription_gy
@@ -62,8 +70,18 @@ class EvaluationSettings:
             )
         if not self.criteria:
             raise SyntheticCTError("No gamma criterion is given: give one, such as 1 %/1 mm.")
+        if self.registration not in WAYS or self.registration_by not in BYS:
+            raise SyntheticCTError(
+                f"The registration {self.registration} by {self.registration_by} is unknown: give "
+                f"{', '.join(WAYS)}, by {' or '.join(BYS)}."
+            )
         self.gamma_criteria(dose)
         DvhPoints.parse(self.dvh_points)
+
+    @property
+    def registered(self) -> bool:
+        """Whether candidates are registered at all."""
+        return self.registration != NONE
 
     def gamma_criteria(self, prescription_gy: float | None) -> tuple[GammaCriteria, ...]:
         """Return what gamma is asked for at a prescription, one entry a criterion."""
@@ -115,7 +133,7 @@ class EvaluationSettings:
         """
         needed = {
             "evaluation": True,
-            "registration": self.register,
+            "registration": self.registration == DEFORMABLE,
             "recalculation": self.dose and not imported,
             "pymedphys": self.gamma_engine == "pymedphys",
         }

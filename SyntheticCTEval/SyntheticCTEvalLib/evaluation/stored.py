@@ -23,6 +23,7 @@ from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.gamma.criteria import NOT_EVALUATED, GammaCriteria, GammaResult
 from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
+from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.structures.dvh import Dvh
 
 from .limits import Acceptance, Limit, Verdict
@@ -39,12 +40,15 @@ _DVH_NUMBERS = ("volume_cm3", "outside_percent", "mean_gy", "min_gy", "max_gy")
 def maps_of(evaluation: Evaluation) -> Iterator[tuple[str, sitk.Image]]:
     """Yield name and image of every map that is written for people.
 
-    registered_NAME (HU), difference_NAME (int16, whole HU, -32768 where there is none),
+    registered_MR (no unit; where it carried the candidates), registered_NAME (HU),
+    difference_NAME (int16, whole HU, -32768 where there is none),
     dose_CT and dose_NAME (float32 Gy), dose_difference_NAME (float32 Gy, -1000 where there is
     none), gamma_NAME (float32, -1 where not evaluated).
     """
     if evaluation.dose_ct is not None:
         yield "dose_CT", evaluation.dose_ct
+    if evaluation.mr_registered is not None:
+        yield "registered_MR", evaluation.mr_registered
     for name, candidate in evaluation.candidates.items():
         yield f"registered_{name}", candidate.volume
         yield f"difference_{name}", whole_hu(candidate.difference)
@@ -91,6 +95,7 @@ def write_parts(evaluation: Evaluation, folder: Path) -> None:
         "patient": evaluation.patient,
         "acceptance": evaluation.acceptance and asdict(evaluation.acceptance),
         "verdicts": {n: [asdict(v) for v in found] for n, found in evaluation.verdicts.items()},
+        "registration": evaluation.registration,
         "definitions": evaluation.definitions,
         "notes": evaluation.notes,
         "origin": evaluation.origin,
@@ -137,6 +142,10 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
     yield
     mr = read_image_file(parts / "mr.nrrd", "MR") if (parts / "mr.nrrd").is_file() else None
     yield
+    mr_registered = (
+        _map(folder, "registered_MR") if record["registration"].get("by") == BY_MR else None
+    )
+    yield
     bodies = yield from _masks(parts / "bodies")
     structures = yield from _masks(parts / "structures")
     dvhs = _read_dvhs(record["dvh"], parts / "dvh.npz")
@@ -147,6 +156,8 @@ def reading_steps(folder: Path) -> Generator[None, None, Evaluation]:
         candidates={},
         dose_ct=_map(folder, "dose_CT"),
         mr=mr,
+        mr_registered=mr_registered,
+        registration=record["registration"],
         histograms=HistogramSet(**record["histograms"]) if record["histograms"] else None,
         structures=structures,
         target=record["target"],

@@ -24,6 +24,7 @@ _NAMED_SHARE = 0.2
 _FILLED_SHARE = 0.005
 _END_SHARE = 0.01
 _THINNER_MM = 20.0
+_NOTHING_BELOW_HU = -300
 
 
 def background_hu(
@@ -44,9 +45,15 @@ def background_warning(
     """Return a sentence where the candidate holds no air around the patient; "" where it does.
 
     Named is one value far from air (above -700 or below -1100 HU) in a fifth of that air, or
-    anything there in half of it.
+    anything there in half of it; where there is no such air, a candidate without any at all.
     """
     values = _around(ct, candidate, ct_body, region)
+    airless = float(sitk.GetArrayViewFromImage(candidate).min()) > _NOTHING_BELOW_HU
+    if not values.size and airless:
+        return (
+            f"{name} holds no air (nothing below {_NOTHING_BELOW_HU}): check that it is a CT-like "
+            "volume in HU."
+        )
     far = values[(values > AIR_BELOW_HU) | (values < PADDING_BELOW_HU)]
     share = far.size / max(values.size, 1)
     if share < _NAMED_SHARE:
@@ -65,8 +72,8 @@ def background_warning(
         )
     return (
         f"{held}background around the patient: its whole-image figures (MAE, SSIM and others), "
-        "its body contour and the beams of a recalculated dose meet that instead of air; write "
-        f"{HU_AIR} HU there."
+        "its body contour and the beams of a recalculated dose meet that instead of air; "
+        f"{'check that it is in HU, and ' if airless else ''}write {HU_AIR} HU there."
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import SimpleITK as sitk
+from SyntheticCTLib.volumes.checks import filled
 from SyntheticCTLib.volumes.grids import image_like
-from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, reached, resample
 
 from .body_agreement import body_contour, dice
 from .ssim import SSIM_SIGMA, SSIM_WINDOW, slice_ssim, whole_windows
@@ -64,10 +65,10 @@ def compare_with_mr(
 def _compare(
     mr: sitk.Image, scaled: np.ndarray, mr_body: sitk.Image, candidate: sitk.Image
 ) -> dict[str, float]:
-    placed = resample(candidate, mr, fill=HU_OUTSIDE)
-    ones = image_like(np.ones(candidate.GetSize()[::-1], np.uint8), candidate)
-    covered = resample(ones, mr, fill=0, nearest=True)
-    counted = sitk.GetArrayFromImage(covered) > 0
+    whole, known = filled(candidate)
+    placed = resample(floored(whole), mr, fill=HU_OUTSIDE)
+    counted = reached(whole, known, mr)
+    covered = image_like(counted.astype(np.uint8), mr)
     if not counted.any():
         return {"ssim_mr": float("nan"), "dsc_body_mr": float("nan")}
     body = body_contour(placed, "CT")
@@ -75,9 +76,9 @@ def _compare(
     similarity = slice_ssim(
         scaled, _scaled(found, *HU_WINDOW) * (sitk.GetArrayViewFromImage(body) > 0), 1.0
     )
-    whole = similarity[whole_windows(counted)]
+    inside = similarity[whole_windows(counted)]
     return {
-        "ssim_mr": float(whole.mean(dtype=np.float64)) if whole.size else float("nan"),
+        "ssim_mr": float(inside.mean(dtype=np.float64)) if inside.size else float("nan"),
         "dsc_body_mr": dice(mr_body * covered, body * covered),
     }
 

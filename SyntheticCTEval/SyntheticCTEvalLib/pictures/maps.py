@@ -31,25 +31,29 @@ def anatomy_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture:
     """Return MR, true CT and candidates in three planes."""
     images = {"True CT": evaluation.ct}
     images |= {name: candidate.volume for name, candidate in evaluation.candidates.items()}
-    first = 0 if evaluation.mr is None else 1
+    laid = evaluation.mr_registered is not None
+    mr = evaluation.mr_registered if laid else evaluation.mr
+    first = 0 if mr is None else 1
     board = Board(planes, ["MR"][:first] + list(images))
     note = ""
-    if evaluation.mr is not None:
-        slices = [plane.sample(evaluation.mr, np.nan) for plane in planes]
+    if mr is not None:
+        slices = [plane.sample(mr, np.nan) for plane in planes]
         seen = np.concatenate([values[values > 0] for values in slices])
         scale = colour_scale("gray", 0, float(np.percentile(seen, 99)) if seen.size else 1)
         for column, values in enumerate(slices):
             board.paint(0, column, np.ma.masked_invalid(values), scale, ground=MISSING_COLOUR)
         note = (
-            " The MR is resampled for display only and not registered, so that no structure of the "
-            "CT is drawn over it; grey is outside its field of view."
+            " The MR lies on the true CT by the transform that carried the candidates."
+            if laid
+            else " The MR is resampled for display only and not registered, so that no structure "
+            "of the CT is drawn over it; grey is outside its field of view."
         )
     scale = colour_scale("gray", *CT_WINDOW)
     for row, image in enumerate(images.values(), start=first):
         for column, plane in enumerate(planes):
             board.paint(row, column, plane.sample(image, HU_OUTSIDE), scale)
     board.bar(scale, "CT number in HU", "both", range(first, first + len(images)))
-    target = _outline_target(board, evaluation, TARGET_COLOUR, "Yellow", first)
+    target = _outline_target(board, evaluation, TARGET_COLOUR, "Yellow", 0 if laid else first)
     return Picture(
         "Anatomy",
         f"CT-like images are shown from {CT_WINDOW[0]} to {CT_WINDOW[1]} HU.{note}{target}",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.registration.displacement import displacement_inside
+from SyntheticCTLib.registration.displacement import Displacement, displacement_inside
+from SyntheticCTLib.registration.rigid_and_deformable import Registration
 
-from .place import Placed
+from .place import Placement
+from .ways import MR
 
 LARGEST_MM, LARGEST_MEAN_MM = 30.0, 6.0
 JACOBIAN_RANGE = (0.4, 2.5)
@@ -19,10 +21,14 @@ BENDING_DEFINITIONS = {
     ),
     "displacement_max_mm": "Largest such displacement in the body, in mm.",
     "jacobian_min": (
-        "Least Jacobian determinant of the registration in the body: 1 keeps volumes, 0 and below "
-        "folds."
+        "Least Jacobian determinant of the registration in the body, from central differences "
+        "between the voxels of the true CT: 1 keeps volumes, 0 and below folds."
     ),
     "jacobian_max": "Largest Jacobian determinant of the registration in the body.",
+    "folding_percent": (
+        "Share of the voxels of the body on the true CT at which the Jacobian determinant of the "
+        "registration is 0 or below: what lies there was folded over, and no such place should be."
+    ),
     "registration_dsc": (
         "Dice of the rough bodies of candidate and true CT after the rigid registration, in the "
         "field of view that both share: the registration's own measure of failure, below 0.9."
@@ -35,15 +41,27 @@ BENDING_DEFINITIONS = {
 
 
 def bending_figures(
-    name: str, placed: Placed, body: sitk.Image, progress: Progress = SILENT
-) -> dict[str, float]:
-    """Return the figures of :data:`BENDING_DEFINITIONS`; none where nothing was registered.
+    placement: Placement, body: sitk.Image, progress: Progress = SILENT
+) -> dict[str, dict[str, float]]:
+    """Return the figures of :data:`BENDING_DEFINITIONS` by candidate, empty without registration.
 
-    Warns, naming the candidate, where it was bent beyond what a patient does.
+    Those of the MR are under its name, where it carries the candidates. Warns, naming what was
+    registered, where it was bent beyond what a patient does.
     """
-    found = placed.registration
-    if found is None:
-        return {}
+    if placement.mr is None:
+        return {
+            name: _figures(found, _bent(name, found, body, progress)) if found else {}
+            for name, placed in placement.candidates.items()
+            for found in (placed.registration,)
+        }
+    everything = placement.candidates | {MR: placement.mr}
+    if not (found := placement.mr.registration):
+        return {name: {} for name in everything}
+    bent = _bent(MR, found, body, progress)  # the transform is the same for all
+    return {name: _figures(placed.registration, bent) for name, placed in everything.items()}
+
+
+def _bent(name: str, found: Registration, body: sitk.Image, progress: Progress) -> Displacement:
     bent = displacement_inside(body, found.transform, found.rigid)
     low, high = JACOBIAN_RANGE
     if (
@@ -58,11 +76,16 @@ def bending_figures(
             f"to {bent.largest_jacobian:.2f}): its figures may be the registration's work; check "
             "that it is of this patient."
         )
+    return bent
+
+
+def _figures(found: Registration, bent: Displacement) -> dict[str, float]:
     return {
         "displacement_mean_mm": bent.mean_mm,
         "displacement_max_mm": bent.largest_mm,
         "jacobian_min": bent.least_jacobian,
         "jacobian_max": bent.largest_jacobian,
+        "folding_percent": bent.folded_percent,
         "registration_dsc": found.agreement.body_dice,
         "registration_overlap_percent": 100 * found.agreement.overlap,
     }

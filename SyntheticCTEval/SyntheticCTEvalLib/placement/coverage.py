@@ -59,14 +59,20 @@ def coverage_of(
     placed: Mapping[str, Placed],
     region: sitk.Image | None,
     progress: Progress = SILENT,
+    known: np.ndarray | None = None,
 ) -> Coverage:
     """Return what each candidate covers, and what all do, inside ``region`` (mask on any grid).
+
+    Args:
+        known: voxels of the true CT that are numbers; None for all.
 
     Raises:
         SyntheticCTError: a candidate covers next to nothing of the body, or the region holds no
             voxel of the CT or of the body.
     """
     counted = _counted(region, ct)
+    if known is not None:
+        counted &= known
     inside = counted & (sitk.GetArrayViewFromImage(body) > 0)
     size = int(inside.sum())
     if not size:

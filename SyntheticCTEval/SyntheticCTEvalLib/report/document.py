@@ -29,7 +29,7 @@ def document_of(evaluation: Evaluation, title: str = TITLE) -> Document:
         summary_section(evaluation),
         dose_section(evaluation, cuts),
         image_section(evaluation, cuts),
-        registration_section(evaluation),
+        registration_section(evaluation, cuts),
         origin_section(evaluation, what_was_compared(evaluation)),
         definitions_section(evaluation),
     ]

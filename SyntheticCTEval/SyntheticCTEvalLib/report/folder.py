@@ -17,6 +17,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.writing import write_volume
 
+from SyntheticCTEvalLib.evaluation.limits import LIMITS_DEFINITION
 from SyntheticCTEvalLib.evaluation.results import NO_DIFFERENCE, Evaluation
 from SyntheticCTEvalLib.evaluation.stored import PARTS, RECORD, maps_of, write_parts
 
@@ -34,20 +35,22 @@ DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv", ACCEPTANCE)
 where limits were given."""
 
 DEFINITIONS = {
+    "acceptance": LIMITS_DEFINITION,
     "maps": (
         "difference_NAME.nrrd: candidate minus true CT in HU on the true CT's grid, "
         f"{NO_DIFFERENCE} where nothing was compared; evaluated.nrrd: 1 where all candidates were "
         "compared with the true CT, else 0; gamma_NAME.nrrd: gamma on the grid of the dose on the "
         "true CT, -1 where it was not evaluated."
-    )
+    ),
 }
 
 
 def result_names(candidates: Iterable[str]) -> list[str]:
     """Return the name of every file and folder that an evaluation of ``candidates`` may write."""
     kinds = ("registered", "difference", "dose", "dose_difference", "gamma")
-    maps = ["dose_CT", "evaluated", *(f"{kind}_{name}" for name in candidates for kind in kinds)]
-    return [*DOCUMENTS, PDF, SCENE, PARTS, *(f"{name}.nrrd" for name in maps)]
+    maps = ["dose_CT", "evaluated", "registered_MR"]
+    maps += [f"{kind}_{name}" for name in candidates for kind in kinds]
+    return [*DOCUMENTS, PDF, SCENE, PARTS, *(f"{name}.nrrd" for name in dict.fromkeys(maps))]
 
 
 def require_place(

@@ -8,7 +8,7 @@ from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, prin
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS
-from SyntheticCTEvalLib.pictures import charts, maps, planes
+from SyntheticCTEvalLib.pictures import charts, maps, planes, registration
 from SyntheticCTEvalLib.pictures.charts import candidate_colours
 
 from . import dvh_section
@@ -57,13 +57,14 @@ def image_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section:
     return Section("Image", [block for block in blocks if block is not None])
 
 
-def registration_section(evaluation: Evaluation) -> Section | None:
+def registration_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | None:
     """Return how candidates came to lie on the true CT; None where nothing is known of it."""
     told = evaluation.definitions.get("registration")
     rows = summary_rows(evaluation, _is_registration)
     blocks: list[Block] = [Text(told)] if told else []
     if rows:
         blocks.append(figures_table(evaluation, "What the registration did.", rows))
+    blocks += registration.registration_pictures(evaluation, cuts)
     return Section("Registration", blocks) if blocks else None
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from SyntheticCTEvalLib.evaluation.limits import (
     ACTION,
-    DEFINITION,
     FAIL,
     MARKS,
     MISSING,
@@ -193,7 +192,7 @@ def verdicts_as_blocks(
         "not evaluated."
     )
     source = acceptance.source.rstrip(".")
-    told = f"Limits: {source}. {acceptance.note} {DEFINITION} They are kept in acceptance.toml."
+    told = f"Limits: {source}. {acceptance.note} They are kept in acceptance.toml."
     return [Table(caption, columns, rows, VERDICTS), Text(" ".join(told.split()))]
 
 

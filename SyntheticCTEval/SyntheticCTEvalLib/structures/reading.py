@@ -9,10 +9,11 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.headers import is_of, only_file, read_header
 from SyntheticCTLib.volumes.mask_folder import is_mask_folder, read_masks
 from SyntheticCTLib.volumes.segmentation import read_segmentation
 
-from .rtstruct import dicom_header, is_rtstruct, only_rtstruct, read_rtstruct
+from .rtstruct import read_rtstruct
 
 
 def read_structures(
@@ -64,10 +65,13 @@ def read_structures(
 def _read_file(
     path: Path, reference: sitk.Image, progress: Progress, end_caps: bool
 ) -> dict[str, sitk.Image]:
-    dataset = only_rtstruct(path) if path.is_dir() else dicom_header(path)
+    if path.is_dir():
+        dataset = only_file(path, "RTSTRUCT", "structure set")
+    else:
+        dataset = read_header(path, whole=True)
     if dataset is None:
         return read_segmentation(path)
-    if not is_rtstruct(dataset):
+    if not is_of(dataset, "RTSTRUCT"):
         raise SyntheticCTError(
             f"The structures {path} are a DICOM file of modality "
             f"{dataset.get('Modality', 'unknown')}, not RTSTRUCT: give the structure set."

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frame_of
@@ -17,38 +13,6 @@ from .contours import PLANE_TOLERANCE_MM, Contours, by_plane, filled, plane_axes
 
 XOR = "CLOSEDPLANAR_XOR"
 CLOSED = ("CLOSED_PLANAR", XOR)
-
-
-def dicom_header(path: Path) -> Dataset | None:
-    try:
-        return pydicom.dcmread(path)
-    except InvalidDicomError:
-        pass
-    except Exception:  # pydicom raises many kinds for damaged files
-        return None
-    try:  # some systems leave out the preamble
-        dataset = pydicom.dcmread(path, force=True)
-    except Exception:
-        return None
-    return dataset if "SOPClassUID" in dataset else None
-
-
-def is_rtstruct(dataset: Dataset) -> bool:
-    return dataset.get("Modality") == "RTSTRUCT"
-
-
-def only_rtstruct(folder: Path) -> Dataset:
-    found = [
-        dataset
-        for item in sorted(folder.iterdir())
-        if item.is_file() and (dataset := dicom_header(item)) is not None and is_rtstruct(dataset)
-    ]
-    if len(found) != 1:
-        raise SyntheticCTError(
-            f"The folder {folder} holds {len(found) or 'no'} DICOM RTSTRUCT files: "
-            "give the one structure set itself."
-        )
-    return found[0]
 
 
 def _of_other_frames(

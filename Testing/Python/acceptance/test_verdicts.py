@@ -167,7 +167,9 @@ def evaluation():
             "PTV": image_like((distance < 25).astype(np.uint8), GRID),
             "Bladder": image_like((distance < 81).astype(np.uint8), GRID),
         },
-        settings=settings_for(EvaluationSettings(register=False, prescription_gy=45.0), acceptance),
+        settings=settings_for(
+            EvaluationSettings(registration="none", prescription_gy=45.0), acceptance
+        ),
     )
     judge(found, acceptance)
     return found
@@ -232,3 +234,6 @@ def test_verdicts_are_stored_printed_and_replaced(evaluation, tmp_path):
     assert not (tmp_path / "bare" / ACCEPTANCE).exists()
     assert read_evaluation(tmp_path / "bare").acceptance is None
     assert "Acceptance" not in (tmp_path / "bare" / "report.html").read_text(encoding="utf-8")
+    for folder in (tmp_path, tmp_path / "bare"):
+        found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        assert "levels themselves are within" in found["definitions"]["acceptance"]

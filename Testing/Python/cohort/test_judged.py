@@ -38,7 +38,7 @@ def evaluation():
     inside = (i - 9.5) ** 2 + (j - 9.5) ** 2 + (k - 9.5) ** 2 < 64
     grid = grid_of((20, 20, 20), (4.0, 4.0, 4.0), (0.0, 0.0, 0.0))
     values = np.where(inside, 20, -1000).astype(np.int16)
-    settings = EvaluationSettings(register=False, dose=False)
+    settings = EvaluationSettings(registration="none", dose=False)
     ct, other = image_like(values, grid), image_like(values + np.int16(9), grid)
     return evaluate(ct, {"sCT": other}, settings=settings)
 

@@ -147,7 +147,7 @@ def test_figures_say_what_they_were_made_of_and_which_candidate_is_a_look_alike(
     origin = whole.metrics["origin"]
     assert origin["inputs"]["candidate MRCAT"]["file"] == "mrcat.nrrd"
     assert len(origin["inputs"]["CT"]["sha256"]) == 64
-    assert origin["options"]["register"] is False
+    assert origin["options"]["registration"] == "none"
     notes = [note for note in whole.metrics["notes"] if "look-alike" in note]
     assert len(notes) == 1 and notes[0].startswith("MRCAT is ")  # and sCT is none
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from models import tiny_bundle
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
-from SyntheticCTEvalLib.cohort.card import write_card
+from SyntheticCTEvalLib.cohort.card import CARD, write_card
 from SyntheticCTEvalLib.cohort.manifest import PatientEntry
 from SyntheticCTEvalLib.cohort.patient import CohortSettings, _evaluation_settings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
@@ -104,13 +104,17 @@ def test_only_what_is_missing_or_changed_is_done_again(manifest, evaluated):
     manifest.write_text(manifest.read_text().replace("b/mr.nrrd,45", "b/mr.nrrd,50"))
     assert run(manifest, evaluated) == ["b"]
     assert run(
-        manifest, evaluated, settings=CohortSettings(evaluation=EvaluationSettings(register=False))
+        manifest,
+        evaluated,
+        settings=CohortSettings(evaluation=EvaluationSettings(registration="none")),
     ) == ["a", "b", "c"]
     assert (
         run(
             manifest,
             evaluated,
-            settings=CohortSettings(evaluation=EvaluationSettings(register=False), device="cpu"),
+            settings=CohortSettings(
+                evaluation=EvaluationSettings(registration="none"), device="cpu"
+            ),
         )
         == []
     )
@@ -186,7 +190,7 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     (manifest.parent / "c" / "mrcat.nrrd").unlink()
     progress = Recorder()
     cohort = run_cohort(manifest, out, workers=1, progress=progress)
-    assert cohort.registered and cohort.origin["options"]["register"]
+    assert cohort.registered and cohort.origin["options"]["registration"] == "deformable"
     assert cohort.origin["inputs"]["manifest"]["sha256"] == content_hash(manifest)
     assert list(cohort.failed) == ["b", "c"]
     assert cohort.failed["b"] == "ValueError: no luck"
@@ -340,3 +344,20 @@ def test_cancelling_ends_all_processes_and_leaves_nothing(tmp_path):
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
     assert list((tmp_path / "out" / "patients").iterdir()) == []
+
+
+def test_patients_that_share_a_scan_are_named(manifest, evaluated, monkeypatch):
+    stand_in = cohort_parallel.evaluate_patient
+
+    def with_voxels(task, progress):
+        stand_in(task, progress)
+        name = task.entry.patient
+        (task.folder / CARD).unlink()
+        voxels = {"CT": "one" if name in "ac" else "other", "MR": f"of {name}"}
+        write_card(task.folder, task.made_of, voxels)
+
+    monkeypatch.setattr(cohort_parallel, "evaluate_patient", with_voxels)
+    for _ in range(2):  # evaluated, and unchanged
+        cohort = run_cohort(manifest, manifest.parents[1] / "out", workers=1)
+        shared = [note for note in cohort.notes if "voxel by voxel" in note]
+        assert len(shared) == 1 and shared[0].startswith("a and c have the same CT")

@@ -15,6 +15,7 @@ from SyntheticCTEvalLib.dose.units import check_dose
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.gamma.engines import compute_gamma
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
 
 SMOOTH = np.linspace(0, 50, 60).reshape(3, 4, 5)
 
@@ -47,6 +48,26 @@ def test_a_single_plane_is_read_where_it_lies(tmp_path):
 def test_offsets_rounded_to_a_tenth_of_a_millimetre_are_a_regular_grid(tmp_path):
     path = rtdose(tmp_path / "dose.dcm", GridFrameOffsetVector=[0, 1.3, 2.5, 3.8])
     assert read_dose(path).GetSpacing()[2] == pytest.approx(3.8 / 3)
+
+
+@pytest.mark.parametrize(
+    ("elements", "words"),
+    [
+        ({}, ""),
+        ({"DoseSummationType": "MULTI_PLAN"}, ""),
+        ({"DoseSummationType": "BEAM"}, "part of the treatment (DoseSummationType BEAM)"),
+        ({"DoseSummationType": "FRACTION"}, "part of the treatment"),
+        ({"DoseSummationType": "BEAM_SESSION"}, "part of the treatment"),
+        ({"DoseType": "EFFECTIVE"}, "effective dose"),
+        ({"stored": STORED[1:2], "GridFrameOffsetVector": None}, "1 mm was taken"),
+    ],
+)
+def test_what_makes_a_dose_another_than_the_plans_is_told(tmp_path, elements, words):
+    progress = NotedProgress(Progress())
+    path = rtdose(tmp_path / "dose.dcm", **elements)
+    read_dose(path, progress=progress)
+    assert len(progress.warnings) == bool(words)
+    assert all("dose.dcm" in told and words in told for told in progress.warnings)
 
 
 @settings(

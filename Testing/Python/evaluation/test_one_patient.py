@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import sys
 
 import numpy as np
@@ -17,15 +18,17 @@ from SyntheticCTEvalLib.pictures.planes import target_of
 from SyntheticCTEvalLib.structures.target import find_target
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
 from SyntheticCTLib.phantom import STRUCTURE_NAMES, TINY, make_phantom
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.resampling import resample
 from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTProgram.program import main
 
 # A coarse dose grid and few voxels: what is tested is the chain, not the dose.
-PLACED = EvaluationSettings(register=False, dose_spacing_mm=6.0)
+PLACED = EvaluationSettings(registration="none", dose_spacing_mm=6.0)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +126,7 @@ def test_figures_are_limited_to_what_the_candidates_cover_and_to_the_region(phan
         ct,
         {"spoiled": image_like(spoiled, ct)},
         region=image_like(region, ct),
-        settings=EvaluationSettings(register=False, dose=False),
+        settings=EvaluationSettings(registration="none", dose=False),
     )
     assert limited.candidates["spoiled"].metrics["mae_body"] == 0
 
@@ -132,7 +135,7 @@ def test_a_cropped_neighbour_changes_no_figure_but_those_that_compare(phantom):
     ct = phantom.ct
     whole = changed(ct, 30)
     half = changed(ct, 30)[:, :, : ct.GetSize()[2] // 2]
-    settings = EvaluationSettings(register=False, dose=False)
+    settings = EvaluationSettings(registration="none", dose=False)
     alone = evaluate(ct, {"whole": whole}, settings=settings).candidates["whole"].metrics
     both = evaluate(ct, {"whole": whole, "half": half}, settings=settings)
     beside = both.candidates["whole"].metrics
@@ -194,7 +197,7 @@ def test_registration_brings_a_moved_candidate_back(phantom):
     settings = EvaluationSettings(dose=False)
     registered = evaluate(phantom.ct, {"moved": moved}, settings=settings)
     left = evaluate(
-        phantom.ct, {"moved": moved}, settings=EvaluationSettings(dose=False, register=False)
+        phantom.ct, {"moved": moved}, settings=EvaluationSettings(dose=False, registration="none")
     )
     assert (
         registered.candidates["moved"].metrics["mae_body"]
@@ -227,7 +230,8 @@ def test_what_cannot_belong_together_is_told(phantom):
         evaluate(phantom.ct, candidates, dose_ct=dose, doses={"self": dose}, settings=PLACED)
     settings = dataclasses.replace(PLACED, dose=False)
     result = evaluate(phantom.ct, {"MR": phantom.ct + 1024}, settings=settings)
-    assert any("MR holds no air" in note for note in result.notes)
+    assert any(re.search("MR holds 2[34] HU instead of air", note) for note in result.notes)
+    assert any("check that it is in HU" in note for note in result.notes)
 
 
 def test_a_true_ct_that_is_not_in_hu_is_refused_before_anything_is_done(phantom):
@@ -256,8 +260,33 @@ def test_a_candidate_without_air_around_the_patient_is_named(phantom, background
     assert (metrics["mae_image"] > 400) == (background == 0)
 
 
+@pytest.mark.parametrize("padding", [-3024, -2000, -1025])
+def test_padding_at_the_skin_is_not_interpolated_into_the_body(phantom, padding):
+    grid = sitk.Image(phantom.ct)
+    grid.SetOrigin([o + 0.4 * s for o, s in zip(grid.GetOrigin(), grid.GetSpacing(), strict=True)])
+    hu = sitk.GetArrayFromImage(resample(phantom.ct, grid, fill=-1024))
+    inside = sitk.GetArrayFromImage(body_contour(image_like(hu, grid), "CT")) > 0
+    plain, padded = (
+        evaluate_images(phantom.ct, image_like(np.where(inside, hu, v).astype(np.int16), grid))
+        for v in (-1024, padding)
+    )
+    figures = padded.candidates["model A"].metrics
+    expected = plain.candidates["model A"].metrics | {"background_hu": padding}
+    assert figures == expected
+    assert any(f"holds {padding} HU" in note for note in padded.notes) == (padding < -1100)
+
+
+def test_a_candidate_without_air_is_named_once(phantom):
+    hu = np.maximum(sitk.GetArrayFromImage(phantom.ct), 0)
+    named = [n for n in evaluate_images(phantom.ct, image_like(hu, phantom.ct)).notes if "air" in n]
+    assert len(named) == 1 and "holds 0 HU instead of air" in named[0]
+    inner = phantom.ct[30:50, 30:50, 8:20]
+    notes = evaluate_images(inner, sitk.Cast(inner, sitk.sitkFloat32) / 1000 + 1).notes
+    assert len([n for n in notes if n.startswith("model A holds no air")]) == 1
+
+
 def evaluate_images(ct, candidate):
-    settings = EvaluationSettings(register=False, dose=False)
+    settings = EvaluationSettings(registration="none", dose=False)
     return evaluate(ct, {"model A": candidate}, settings=settings)
 
 
@@ -380,7 +409,7 @@ def test_gamma_is_asked_for_on_the_command_line_and_without_slicer_core_there_is
 def test_the_target_that_is_named_is_the_one_shown(phantom):
     structures = {name: phantom.structures_ct == n for n, name in STRUCTURE_NAMES.items()}
     other = next(name for name in structures if find_target(structures, None) != name)
-    settings = EvaluationSettings(register=False, dose=False, target=other)
+    settings = EvaluationSettings(registration="none", dose=False, target=other)
     result = evaluate(phantom.ct, {"self": phantom.ct}, structures=structures, settings=settings)
     assert target_of(result)[0] == other
 

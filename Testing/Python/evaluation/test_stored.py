@@ -46,7 +46,9 @@ def evaluated():
         doses={"sCT of T2 (synthetic)": dose * 1.03},
         structures=structures,
         mr=sitk.Cast(ct + 1000, sitk.sitkUInt16),
-        settings=EvaluationSettings(register=False, target="PTV Ü", criteria=(Criterion(1, 2),)),
+        settings=EvaluationSettings(
+            registration="none", target="PTV Ü", criteria=(Criterion(1, 2),)
+        ),
     )
 
 

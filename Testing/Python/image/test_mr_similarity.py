@@ -99,3 +99,15 @@ def test_the_grid_of_the_candidate_does_not_matter(mr, candidate):
     body = body_contour(mr, "MR")
     found = compare_with_mr(mr, {"turned": turned, "as it was": candidate}, body)
     assert found["turned"] == pytest.approx(found["as it was"], abs=1e-6)
+
+
+def test_padding_is_not_interpolated_into_the_body(mr, candidate):
+    body = body_contour(mr, "MR")
+    moved = sitk.Image(candidate)
+    moved.SetOrigin([o + 2.5 for o in candidate.GetOrigin()])
+    hu = sitk.GetArrayFromImage(moved)
+    one, other = (
+        compare_with_mr(mr, {"sCT": image_like(np.where(hu > -500, hu, v), moved)}, body)
+        for v in (HU_OUTSIDE, -3024)
+    )
+    assert one == other

@@ -33,7 +33,7 @@ def test_the_script_gives_the_same_numbers_as_the_command_line(harness_without_w
         str(tmp_path / "out"),
         mrcat=mrcat,
         structures=structures,
-        settings=EvaluationSettings(register=False),
+        settings=EvaluationSettings(registration="none"),
     )
     found = evaluation.metrics()["candidates"]
 

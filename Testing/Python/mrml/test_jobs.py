@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
+import subprocess
 import sys
+import tempfile
 import time
 import weakref
 
@@ -87,6 +90,23 @@ def test_stages_run_in_turn_and_the_result_is_the_last_one(harness):
     assert order == ["a", "b", "c"]
     assert listener.ends == ["finished"]
     assert not folder.exists()
+
+
+def test_folders_of_a_slicer_that_is_gone_go_with_the_next_job(harness, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = (
+        "import os, SyntheticCTLib.basics.stages as s; w = s.work_folder('SyntheticCT-');"
+        "(w.__enter__() / 'MR.mha').write_text('voxels'); os._exit(9)"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 9
+    (left,) = tmp_path.glob("SyntheticCT-*/MR.mha")
+    running = Job([Steps(lambda job: (None for _ in itertools.count()))]).start()
+    assert not left.exists() and running.folder.parent == tmp_path
+    Job([Turn(lambda job: None)]).start().wait()
+    assert running.folder.is_dir()  # it is in use
+    running.cancel(wait=True)
+    assert not list(tmp_path.glob("SyntheticCT-*"))
 
 
 def test_the_commands_progress_and_warnings_are_told(harness, child):

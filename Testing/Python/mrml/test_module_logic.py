@@ -10,6 +10,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.bundle.folder import save_bundle
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
+from SyntheticCTLib.volumes.marks import label_synthetic
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 import vtk
@@ -131,6 +132,18 @@ def test_an_output_that_is_an_input_is_refused_and_left_alone(scene, logic, bund
         with pytest.raises(SyntheticCTError, match="T2 is also an input"):
             call()
     assert np.array_equal(sitk.GetArrayFromImage(image_from_node(node)), before)
+
+
+def test_what_is_no_mr_is_refused_or_doubted_in_the_words_of_the_command_line(scene, logic, bundle):
+    ct = add_volume(scene, ct_like(), "planning CT")
+    synthetic = add_volume(scene, label_synthetic(blob_mr()), "sCT")
+    for node, words in ((ct, "MR planning CT holds CT numbers"), (synthetic, "synthetic CT")):
+        for work in (logic.normalize, logic.generate):
+            with pytest.raises(SyntheticCTError, match=words):
+                work(node, str(bundle), empty(scene))
+    shifted, told = add_volume(scene, blob_mr() - 40, "shifted"), Recorder()
+    logic.generate(shifted, str(bundle), empty(scene), device="cpu", progress=told)
+    assert any("MR shifted holds negative values" in warning for warning in told.warnings)
 
 
 def test_a_failed_step_leaves_the_output_as_it_was(scene, logic, bundle, tmp_path):

@@ -101,7 +101,7 @@ def test_the_click_gives_the_figures_of_the_core(panel):
         doses={NAME: dose(1.002, hot=True), "MRCAT": dose(0.99)},
         structures={"PTV": target(), "block": water() > -500},
         settings=EvaluationSettings(
-            register=False, prescription_gy=45, criteria=(Criterion(2, 2),)
+            registration="none", prescription_gy=45, criteria=(Criterion(2, 2),)
         ),
     )
     nodes = nodes_of(panel)

@@ -52,6 +52,12 @@ def test_evaluate_waits_for_a_ct_and_a_candidate(harness, panel):
     panel.inputs.candidates.selector(0, 1).setCurrentNode(panel.case.sct)
     assert button.enabled
     assert list(panel.parameters.candidateNames) == [NAME]
+    panel.ui.registrationComboBox.currentIndex = 1
+    panel.ui.registrationByComboBox.currentIndex = 1
+    assert not button.enabled and "MR" in button.toolTip
+    panel.ui.mrSelector.setCurrentNode(panel.case.sct)
+    settings = panel.inputs.arguments()["settings"]
+    assert (settings.registration, settings.registration_by) == ("rigid", "mr") and button.enabled
     harness.click(panel.ui.removeCandidateButton)
     assert not button.enabled
     assert panel.case.sct.GetScene() is not None
@@ -188,7 +194,7 @@ def test_a_job_is_told_to_its_listener_and_cancelled_in_a_script(harness):
         def onEnd(self, job):
             heard.ended = job.state
 
-    settings = EvaluationSettings(register=False, dose=False)
+    settings = EvaluationSettings(registration="none", dose=False)
     job = logic.startEvaluation(case.ct, {NAME: case.sct}, settings=settings, listener=Listener())
     harness.process_events(until=lambda: "Body contour" in heard.steps, timeout_s=60)
     job.cancel(wait=True)
@@ -205,7 +211,7 @@ def test_a_scene_written_by_the_command_line_is_reviewed_in_the_panel(harness, p
         {NAME: water(52)},
         dose_ct=dose(),
         doses={NAME: dose(1.002, hot=True)},
-        settings=EvaluationSettings(register=False, prescription_gy=45),
+        settings=EvaluationSettings(registration="none", prescription_gy=45),
     )
     documents = {"report.html": "<!doctype html> Übersicht"}
     harness.load_scene(write_scene(evaluation, tmp_path / "scene.mrb", documents))

@@ -156,6 +156,12 @@ def test_the_card_of_the_model_and_whether_it_fits(harness, panel, settings, bun
     epochs = card.record["settings"]["epochs"]
     assert texts["Data"] == f"16 patients, {epochs} epochs"
     assert texts["Date"].startswith("20")
+    worse = load_bundle(bundle)
+    worse.record["warnings"] = ["The training ended worse than it was: 9 HU."]
+    settings.model = str(save_bundle(worse, tmp_path / "worse"))
+    harness.process_events()
+    assert "The training ended worse than it was." in panel.model._values["Data"].text
+    assert panel.model._values["Data"].toolTip == worse.record["warnings"][0]
     settings.model = str(tmp_path / "gone")
     harness.process_events()
     assert "no model bundle" in panel.model._values["Domain"].text

@@ -162,7 +162,11 @@ def test_evaluate_tells_what_does_not_fit(mr, tmp_path, capsys):
     )
     assert "--dose-ct" in failure(capsys, *start, "--candidate", f"a={ct}", "--dose", f"a={ct}")
     assert "twice" in failure(capsys, *start, "--candidate", f"a={ct}", "--candidate", f"a={ct}")
-    assert "do not overlap" in failure(
-        capsys, *start, "--no-registration", "--candidate", f"a={away}"
+    for none in (["--no-registration"], ["--registration", "none", "--no-registration"]):
+        assert "do not overlap" in failure(capsys, *start, *none, "--candidate", f"a={away}")
+    given = [*start, "--candidate", f"a={ct}"]
+    assert "contradict each other" in failure(
+        capsys, *given, "--no-registration", "--registration", "rigid"
     )
+    assert "give --mr" in failure(capsys, *given, "--registration-by", "mr")
     assert list((tmp_path / "out").iterdir()) == []

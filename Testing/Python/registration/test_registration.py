@@ -247,6 +247,16 @@ def test_a_turn_is_found_from_an_unknown_frame():
         )
 
 
+def registered_by_threads(monkeypatch, threads: int, fixed: sitk.Image, moving: sitk.Image):
+    monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+    try:
+        return register(fixed, moving, metric="mse", fill=HU_OUTSIDE)
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
 def test_the_same_images_give_the_same_result_on_an_oblique_grid_and_leave_no_files(
     tmp_path, monkeypatch
 ):
@@ -260,7 +270,9 @@ def test_the_same_images_give_the_same_result_on_an_oblique_grid_and_leave_no_fi
     )
     source = blobs(grid_of((120, 100, 75), (2.0, 2.0, 2.5), (-119, -99, -92.5)))
     fixed, moving = resample(source, grid, bend(9.0), fill=-1000), source
-    first, second = (register(fixed, moving, metric="mse", fill=HU_OUTSIDE) for _ in range(2))
+    first, second = (
+        registered_by_threads(monkeypatch, threads, fixed, moving) for threads in (1, 2)
+    )
     np.testing.assert_array_equal(
         sitk.GetArrayFromImage(first.warped), sitk.GetArrayFromImage(second.warped)
     )
@@ -346,6 +358,20 @@ def test_outside_the_moving_field_lies_the_fill_value():
     values = sitk.GetArrayFromImage(result.warped)
     assert (values[0] == -777).all() and (values[-1] == -777).all()
     assert (values[11] != -777).any()
+
+
+def test_padding_of_a_ct_is_not_interpolated_into_the_body():
+    ct = make_phantom(3, TINY).ct
+    hu = sitk.GetArrayFromImage(ct)
+    moving = [image_like(np.where(hu > -500, hu, v).astype(np.int16), ct) for v in (-1024, -3024)]
+    turn = sitk.Euler3DTransform()
+    turn.SetTranslation((3.0, -2.0, 1.0))
+    one, other = (
+        register(ct, image, metric="mse", deformable=False, fill=HU_OUTSIDE, rigid=turn)
+        for image in moving
+    )
+    assert one.agreement == other.agreement
+    np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (one.warped, other.warped)))
 
 
 def test_images_apart_from_one_another_start_centre_on_centre_and_that_is_said():

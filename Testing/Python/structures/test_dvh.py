@@ -262,7 +262,7 @@ def test_an_evaluation_has_figures_of_every_structure_and_shows_them(tmp_path):
         dose_ct=ramp(slope=(0, 0, 0.5)),
         doses={"sCT": ramp(slope=(0, 0, 0.5), offset=50.9)},
         structures={"rectum": sphere(5.0), "<PTV>": sphere(12.0)},
-        settings=EvaluationSettings(register=False, prescription_gy=45.0),
+        settings=EvaluationSettings(registration="none", prescription_gy=45.0),
     )
     metrics = result.metrics()
     assert (
@@ -302,7 +302,7 @@ def test_a_structure_beyond_a_dose_and_a_missing_prescription_are_told_in_the_re
         dose_ct=ramp(slope=(0, 0, 0.5)),
         doses={"sCT": ramp(low, slope=(0, 0, 0.5))},
         structures={"Ring-PTV": high, "bowel": high, "PTV_45": sphere(12.0)},
-        settings=EvaluationSettings(register=False),
+        settings=EvaluationSettings(registration="none"),
     )
     assert result.target == "PTV_45" and "PTV_45" in result.definitions["target"]
     assert any("bowel lies outside the dose on sCT" in note for note in result.notes)

@@ -169,7 +169,7 @@ def evaluation(points="", **more):
         doses={"sCT": image_like(30.9 + 0.5 * i, GRID), "other": dose},
         structures={"Bladder": target, "PTV": target},
         settings=EvaluationSettings(
-            register=False, prescription_gy=45.0, dvh_points=points, **more
+            registration="none", prescription_gy=45.0, dvh_points=points, **more
         ),
     )
 

@@ -14,8 +14,9 @@ import SimpleITK as sitk
 import torch
 from models import blob_mr
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.bundle.folder import load_bundle
+from SyntheticCTLib.inference.synthesis import generate
 from SyntheticCTLib.normalization.nyul import NyulStandard
 from SyntheticCTLib.training import epochs
 from SyntheticCTLib.training.epochs import CHECKPOINT, train
@@ -30,9 +31,9 @@ SMALL = TrainingSettings(epochs=2, width=2, depth=2, blocks=1, size=32, batch=3,
 def ct_of(mr: sitk.Image) -> sitk.Image:
     """Return a CT of the blob: fat outside, bone inside, air around."""
     values = sitk.GetArrayViewFromImage(mr)
-    return image_like(
-        np.select([values > 450, values > 150], [400, -100], -1000).astype(np.int16), mr
-    )
+    hu = np.select([values > 450, values > 150], [400, -100], -1000)
+    hu[0, 0, 0] += int(values.sum()) % 97  # no two patients have the same CT
+    return image_like(hu.astype(np.int16), mr)
 
 
 @pytest.fixture
@@ -127,6 +128,29 @@ def test_a_pair_that_is_one_volume_or_exchanged_is_refused(manifest, tmp_path):
             prepare_pairs(read_sources(manifest), tmp_path / "pairs")
 
 
+@pytest.mark.parametrize(("column", "what"), [("mr", "MR"), ("ct", "CT")])
+def test_a_patient_who_comes_twice_is_named_and_never_both_trained_on_and_held_out(
+    manifest, tmp_path, column, what
+):
+    text = manifest.read_text()
+    for number, suffix in ((0, "mha"), (2, "nii.gz")):  # another name, format and pixel type
+        scan = sitk.ReadImage(str(tmp_path / f"{column}{number}.nrrd"))
+        sitk.WriteImage(sitk.Cast(scan, sitk.sitkFloat32), str(tmp_path / f"copy{number}.{suffix}"))
+    manifest.write_text(text.replace(f"{column}1.nrrd", "copy0.mha"))
+    for _ in range(2):  # made, and kept
+        told = NotedProgress(Progress())
+        prepare_pairs(read_sources(manifest), tmp_path / "pairs", progress=told)
+        sentence = f"Patients 1 and 2 of the manifest have the same {what}, voxel by voxel"
+        assert any(warning.startswith(sentence) for warning in told.warnings)
+    manifest.write_text(text.replace(f"{column}1.nrrd", "copy2.nii.gz"))
+    with pytest.raises(SyntheticCTError, match=f"2 and 3 .* the same {what}, one to train on"):
+        prepare_pairs(read_sources(manifest), tmp_path / "pairs")
+    manifest.write_text(text)
+    clean = NotedProgress(Progress())
+    prepare_pairs(read_sources(manifest), tmp_path / "pairs", progress=clean)
+    assert not any("same" in warning for warning in clean.warnings)
+
+
 def test_a_training_is_neither_overwritten_nor_resumed_with_other_settings(manifest, tmp_path):
     sources = read_sources(manifest)
     train(sources, tmp_path / "model", replace(SMALL, epochs=1))
@@ -204,6 +228,11 @@ def test_a_training_that_ends_worse_than_it_was_says_so(
     train(read_sources(manifest), tmp_path / "model", settings, progress=progress)
     told = [w for w in progress.warnings if "ended worse" in w]
     assert len(told) == worse
+    model = load_bundle(tmp_path / "model")
+    assert model.record.get("warnings", []) == told
+    used = Warned()
+    generate(blob_mr(size=(40, 36, 8)), model, device="cpu", progress=used)
+    assert [w for w in used.warnings if "ended worse" in w] == told
     if worse:
         best = min(errors)
         assert f"held out the error was {best}.0 HU after epoch {errors.index(best) + 1}" in told[0]
@@ -293,3 +322,17 @@ def test_padding_of_a_training_mr_does_not_widen_the_range_of_the_network(manife
     padded = prepare_pairs(read_sources(manifest), tmp_path / "padded")
     assert padded.mr_range == pytest.approx(plain.mr_range, rel=1e-3)
     assert padded.nyul.scale == pytest.approx(plain.nyul.scale, rel=1e-6)
+
+
+def test_padding_of_a_training_ct_is_not_interpolated_into_the_body(manifest, tmp_path):
+    pairs = []
+    for padding in (-1024, -3024):
+        for number in range(3):
+            hu = sitk.GetArrayFromImage(ct := ct_of(blob_mr(size=(40, 36, 8), seed=number)))
+            hu = np.where(hu > -500, hu, padding).astype(np.int16)
+            hu[0, 0, 0] = -900 - number
+            write_volume(image_like(hu, ct), tmp_path / f"ct{number}.nrrd")
+        folder = tmp_path / str(padding)
+        prepare_pairs(read_sources(manifest), folder, spacing_mm=7.0)
+        pairs.append([np.load(folder / f"ct_{number}.npy") for number in range(3)])
+    np.testing.assert_array_equal(*pairs)

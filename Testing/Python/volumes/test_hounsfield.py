@@ -8,6 +8,7 @@ import pytest
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
+from SyntheticCTLib.mrcat.bulk_densities import BULK_HU, CT_THRESHOLDS
 from SyntheticCTLib.phantom import TINY, make_phantom
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.reading import read_volume
@@ -110,6 +111,23 @@ def test_a_doubtful_ct_is_taken_with_a_warning(patient, change, doubt):
     found = doubts(change(*patient))
     assert any(doubt in sentence for sentence in found), found
     assert all(sentence.startswith("The true CT may not be in HU") for sentence in found)
+
+
+@pytest.mark.parametrize("change", [1.1, 1.2, 1.3, 1.5, 1.6, 1.9, 0.8, 100, -100])
+@pytest.mark.parametrize("kind", ["bulk", "masked with air", "masked with -1024"])
+def test_a_scaled_or_shifted_volume_of_one_value_around_the_patient_is_found(patient, kind, change):
+    hu, body = patient
+    values = {
+        "bulk": np.asarray(BULK_HU)[np.digitize(hu, CT_THRESHOLDS)],
+        "masked with air": np.where(body, hu, -1000),
+        "masked with -1024": np.where(body, hu, -1024),
+    }[kind].astype(np.float32)
+    assert doubts(values) == []
+    wrong = values * np.float32(change) if abs(change) < 2 else values + np.float32(change)
+    try:
+        assert doubts(wrong)
+    except SyntheticCTError as refused:
+        assert "is not in HU" in str(refused)
 
 
 @pytest.mark.parametrize(

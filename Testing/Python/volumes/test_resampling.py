@@ -8,7 +8,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
-from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, resample
 
 ANGLES = st.floats(-3.1, 3.1).map(lambda angle: round(angle, 9))
 
@@ -149,3 +149,13 @@ def test_a_grid_that_was_kept_in_single_precision_is_the_same(tmp_path, origin):
     copied = resample(back, grid, fill=0)
     assert copied.GetOrigin() == grid.GetOrigin()
     assert (copied == grid).GetSize() == grid.GetSize()
+
+
+def test_padding_is_raised_to_the_value_outside_before_interpolation():
+    hu = np.full((4, 6, 6), -3024, np.int16)
+    hu[:, 2:4, 2:4] = 40
+    ct = sitk.GetImageFromArray(hu)
+    found = floored(ct)
+    assert found.GetPixelID() == ct.GetPixelID() and same_grid(found, ct)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found), np.maximum(hu, HU_OUTSIDE))
+    assert floored(found) is found
