@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from SyntheticCTEvalLib.cohort.records import Cohort
+from SyntheticCTEvalLib.evaluation.limits import Acceptance
 
 from . import agreement, comparison, limit_counts, outliers
 from .agreement import Agreement, Statement, agreement_of, korsholm_statements
@@ -50,7 +51,7 @@ def analyse(cohort: Cohort) -> Analysis:
     """Return all that is told of ``cohort``."""
     values = CohortValues.of_cohort(cohort)
     comparisons = compare_cohort(values)
-    agreements = agreement_of(values, cohort.acceptance)
+    agreements = agreement_of(values, _only(cohort.acceptances()))
     figures = main_figures(values)
     return Analysis(
         values=values,
@@ -79,6 +80,11 @@ def short_definitions(definitions: Definitions) -> dict[str, str]:
     return short
 
 
+def _only(acceptances: list[Acceptance]) -> Acceptance | None:
+    """What a group is held against: the limits of all patients, where these share one file."""
+    return acceptances[0] if len(acceptances) == 1 else None
+
+
 def _definitions(cohort: Cohort, values: CohortValues, with_dose: bool) -> Definitions:
     found: dict[str, dict[str, str]] = {}
     for record in cohort.patients:
@@ -91,5 +97,5 @@ def _definitions(cohort: Cohort, values: CohortValues, with_dose: bool) -> Defin
     if values.candidates:
         merged |= comparison.DEFINITIONS | outliers.DEFINITIONS
         merged |= agreement.DEFINITIONS if with_dose else {}
-        merged |= limit_counts.DEFINITIONS if cohort.acceptance else {}
+        merged |= limit_counts.DEFINITIONS if cohort.acceptances() else {}
     return merged

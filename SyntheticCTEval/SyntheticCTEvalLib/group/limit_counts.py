@@ -30,7 +30,8 @@ DEFINITIONS = {
         "Patients by what a limit says of them: within tolerance, beyond tolerance and within the "
         "action level, beyond the last level given, not evaluated. Of a limit that several "
         "structures of a patient fit, and of all limits, the worst counts; not evaluated counts as "
-        "worse than within the action level. Patients without the candidate are not counted."
+        "worse than within the action level. Patients without the candidate, or with other limits "
+        "of their own, are not counted."
     )
 }
 
@@ -81,17 +82,19 @@ class LimitCount:
 
 def count_limits(cohort: Cohort, candidates: list[str]) -> list[LimitCount]:
     """Return the counts of all limits together, then of each; none without limits."""
-    limits = cohort.acceptance.limits if cohort.acceptance else ()
+    limits = dict.fromkeys(limit for each in cohort.acceptances() for limit in each.limits)
     if not limits:
         return []
     found = {limit: _none(candidates) for limit in limits}
     every = _none(candidates)
     for record in cohort.patients:
-        target = record.metrics.get("target")
+        target, own_limits = record.metrics.get("target"), cohort.limits_of(record)
+        if own_limits is None:
+            continue
         for name, metrics in record.metrics.get("candidates", {}).items():
-            verdicts = verdicts_of(cohort.acceptance, metrics, target)
+            verdicts = verdicts_of(own_limits, metrics, target)
             every[name][overall(verdicts)].append(record.patient)
-            for limit in found:
+            for limit in own_limits.limits:
                 own = overall(verdict for verdict in verdicts if verdict.limit == limit)
                 found[limit][name][own].append(record.patient)
     counts = [LimitCount("All limits", "", every)] if len(found) > 1 else []

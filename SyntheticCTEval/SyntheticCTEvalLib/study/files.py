@@ -88,7 +88,6 @@ def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], p
             mean, sd, n = mean_and_sd(values.of(candidate, key))
             if n:
                 means[candidate][key_text(key)] = {"mean": mean, "sd": sd, "n": n}
-    limits = cohort.acceptance
     metrics = {
         "note": SYNTHETIC_NOTE,
         "definitions": analysis.definitions,
@@ -110,14 +109,15 @@ def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], p
             for each in analysis.statements
         },
         "outliers": [vars(outlier) for outlier in analysis.outliers],
-        "acceptance": limits
-        and {
-            "name": limits.name,
-            "source": limits.source,
-            "sha256": limits.sha256,
-            "text": limits.text,
+        "acceptance": {
+            "files": [
+                {"name": a.name, "source": a.source, "sha256": a.sha256, "text": a.text}
+                for a in cohort.acceptances()
+            ],
             "counts": [count.entry() for count in analysis.counts],
-        },
+        }
+        if cohort.acceptances()
+        else None,
         "failed": cohort.failed,
         "notes": notes,
         "origin": cohort.origin,

@@ -32,8 +32,8 @@ def identity_lines(cohort: Cohort, values: CohortValues) -> list[tuple[str, str]
         lines.append(("Gamma", criterion_words(cohort)))
         lines.append(("100 % of dose", prescription_words(cohort)))
         lines.append(("Registration", registration_words(cohort)))
-        limits = cohort.acceptance.name if cohort.acceptance else "none were given"
-        lines.append(("Limits", limits))
+        names = ", ".join(acceptance.name for acceptance in cohort.acceptances())
+        lines.append(("Limits", names or "none were given"))
     if date := cohort.origin.get("date"):
         lines.append(("Computed", f"{date.replace('T', ' ')} by {cohort.origin['program']}"))
     return [(what, text) for what, text in lines if text]

@@ -122,6 +122,11 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
         pictures[name] = picture
         progress.report(step, min(0.2 + 0.1 * (number + 1), 0.8))
     notes += _missing(found, pictures)
+    if len(cohort.acceptances()) > 1:
+        notes.append(
+            "Patients have limits of different files: each was held against its own, and the group "
+            "against none."
+        )
     if (reason := no_workbook()) and found.values.candidates:
         notes.append(reason)
     notes = list(dict.fromkeys(notes))
@@ -153,8 +158,9 @@ def _page(
     target = [each for each in found.agreements if each.of_target and _is_shown(values, each)]
     others = [each for each in found.agreements if not each.of_target and _is_shown(values, each)]
     first = []
-    if cohort.acceptance and found.counts:
-        first.append(limits_table(values, found.counts, cohort.acceptance.name))
+    if found.counts:
+        names = ", ".join(acceptance.name for acceptance in cohort.acceptances())
+        first.append(limits_table(values, found.counts, names))
     if found.statements:
         first.append(statements_table(values, found.statements))
     return (
