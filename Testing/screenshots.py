@@ -39,7 +39,7 @@ def main() -> None:
         jobs = noted(panel.logic, "startEvaluation")
         finish(slicer, panel, panel.ui.evaluateButton)
         shoot(slicer, panel, "SyntheticCTEval.png", 1500)
-        maps(jobs[-1].result[0])
+        boards(jobs[-1].result[0])
 
 
 def finish(slicer: Any, panel: Any, button: Any) -> None:
@@ -68,14 +68,14 @@ def noted(logic: Any, method: str) -> list[Any]:
     return results
 
 
-def maps(evaluation: Any) -> None:
+def boards(evaluation: Any) -> None:
     """Write the gamma maps and the anatomy of an evaluation, as its report has them."""
-    from SyntheticCTEvalLib.report import pictures, planes
+    from SyntheticCTEvalLib.pictures import dose_maps, maps, planes
 
     cuts = planes.planes_of(evaluation)
     for name, picture in (
-        ("Gamma.png", pictures.gamma_picture(evaluation, cuts)),
-        ("Anatomy.png", pictures.anatomy_picture(evaluation, cuts)),
+        ("Gamma.png", dose_maps.gamma_picture(evaluation, cuts)),
+        ("Anatomy.png", maps.anatomy_picture(evaluation, cuts)),
     ):
         (SCREENSHOTS / name).write_bytes(picture.png)
 

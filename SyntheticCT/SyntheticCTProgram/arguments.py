@@ -206,6 +206,7 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         gamma_cap=options.gamma_cap,
         gamma_engine=options.gamma_engine,
         dvh_points=options.dvh_points,
+        mask_nan=options.mask_nan,
         **own,
     )
 

@@ -15,7 +15,7 @@ from SyntheticCTEvalLib.report.folder import ACCEPTANCE, METRICS, PDF, REPORT, S
 from SyntheticCTEvalLib.report.metrics import metrics_text
 from SyntheticCTEvalLib.report.page import page_of
 from SyntheticCTEvalLib.report.pdf import missing, write_pdf
-from SyntheticCTEvalLib.report.summary import renew_verdicts, verdicts_as_blocks
+from SyntheticCTEvalLib.report.summary import renew_verdicts, shown_in, verdicts_as_blocks
 
 from .card import rewrite_card
 from .report_document import REPORT_DOCUMENT, read_document, write_document
@@ -32,14 +32,16 @@ def judge_again(folder: Path, acceptance: Acceptance | None, paper: str = "a4") 
     """
     metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
     candidates, target = metrics["candidates"], metrics.get("target")
-    verdicts, entry, blocks = {}, None, []
+    verdicts, entry = {}, None
     if acceptance is not None:
         verdicts = {name: verdicts_of(acceptance, m, target) for name, m in candidates.items()}
         entry = json.loads(json.dumps(acceptance_entry(acceptance, verdicts)))
-        blocks = verdicts_as_blocks(acceptance, verdicts, candidates)
     if metrics.get("acceptance") == entry:
         return
     document = read_document(folder / REPORT_DOCUMENT)
+    blocks = []
+    if acceptance is not None:
+        blocks = verdicts_as_blocks(acceptance, verdicts, shown_in(document, candidates))
     renew_verdicts(document, blocks)
     page = page_of(document)
     metrics["acceptance"] = entry

@@ -1,6 +1,15 @@
-"""Names of candidates, which become parts of file names."""
+"""Names of candidates: which become parts of file names, and what reports call them."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from SyntheticCTLib.volumes.marks import look_alike_note
+
+if TYPE_CHECKING:
+    from .results import Evaluation
 
 
 def is_candidate_name(name: str) -> bool:
@@ -8,3 +17,36 @@ def is_candidate_name(name: str) -> bool:
     allowed = all(letter.isalnum() or letter in " -_.,()+" for letter in name)
     taken = name.lower() == "ct" or name.lower().startswith("difference_")
     return allowed and 0 < len(name) <= 100 and name == name.strip(" .") and not taken
+
+
+def shown_names(evaluation: Evaluation) -> dict[str, str]:
+    """Return what every candidate is called in reports, by its name.
+
+    That is its name, but for the digital phantom's MRCAT look-alike, which must not be taken for
+    the vendor's product. No two candidates are called alike.
+    """
+    shown: dict[str, str] = {}
+    for name, candidate in evaluation.candidates.items():
+        called = name
+        if _passes_for_mrcat(name) and look_alike_note(name, candidate.volume):
+            called = f"{name} look-alike"
+            number = 1
+            while called in evaluation.candidates or called in shown.values():
+                number += 1
+                called = f"{name} look-alike {number}"
+        shown[name] = called
+    return shown
+
+
+def told(text: str, shown: Mapping[str, str]) -> str:
+    """Return a sentence with candidates named as ``shown`` (:func:`shown_names`) has them."""
+    for name, called in shown.items():
+        if called != name:
+            # Not within a word, a file's name, or what is called a look-alike already.
+            alone = rf"(?<![\w./\\-]){re.escape(name)}(?![\w/\\-]|\.\w| look.?alike)"
+            text = re.sub(alone, lambda _: called, text)  # noqa: B023
+    return text
+
+
+def _passes_for_mrcat(name: str) -> bool:
+    return "mrcat" in name.lower() and not re.search("look.?alike", name.lower())

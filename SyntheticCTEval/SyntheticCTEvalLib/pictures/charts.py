@@ -10,9 +10,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTEvalLib.evaluation.mr_histograms import HistogramSet
+from SyntheticCTEvalLib.evaluation.names import shown_names
 from SyntheticCTEvalLib.evaluation.results import Evaluation
+from SyntheticCTEvalLib.gamma.criteria import spaced
 
 from .maps import FAILS_COLOUR, with_gamma
+from .normalisation import reference_dose
 from .planes import Picture, figure_png, new_figure, short
 
 if TYPE_CHECKING:
@@ -32,6 +35,12 @@ def candidate_colours(evaluation: Evaluation) -> dict[str, str]:
     return colours_of(evaluation.candidates)
 
 
+def shown_colours(evaluation: Evaluation) -> dict[str, str]:
+    """Return the colours by what reports call the candidates."""
+    shown = shown_names(evaluation)
+    return {shown[name]: colour for name, colour in candidate_colours(evaluation).items()}
+
+
 def colours_of(candidates: Iterable[str]) -> dict[str, str]:
     """Return one colour a candidate; patient's and cohort's reports give the same order."""
     return dict(zip(candidates, itertools.cycle(CANDIDATE_COLOURS), strict=False))
@@ -42,12 +51,13 @@ def error_chart(evaluation: Evaluation) -> Picture:
     figure = new_figure(3.4)
     axes = figure.add_axes((0.07, 0.17, 0.7, 0.76))
     inside = sitk.GetArrayViewFromImage(evaluation.body) != 0
+    shown = shown_names(evaluation)
     edges = np.linspace(-ERROR_HU, ERROR_HU, 101)
     for index, (name, colour) in enumerate(candidate_colours(evaluation).items()):
         values = sitk.GetArrayViewFromImage(evaluation.candidates[name].difference)[inside]
         values = values[np.isfinite(values)]
         share = np.histogram(np.clip(values, -ERROR_HU, ERROR_HU), edges)[0] / max(values.size, 1)
-        _steps(axes, share, edges, short(name), colour, index)
+        _steps(axes, share, edges, short(shown[name]), colour, index)
     axes.axvline(0, color="#555555", linewidth=0.8)
     axes.set_yscale("log")
     axes.set_xlim(-ERROR_HU, ERROR_HU)
@@ -57,7 +67,7 @@ def error_chart(evaluation: Evaluation) -> Picture:
         "Errors in CT number",
         "Distribution of candidate minus true CT over the voxels inside the body contour of the "
         f"true CT; the outermost bins hold all errors beyond {ERROR_HU} HU. Logarithmic scale.",
-        f"Histogram of CT number errors for {', '.join(evaluation.candidates)}.",
+        f"Histogram of CT number errors for {', '.join(shown.values())}.",
         figure_png(figure),
     )
 
@@ -71,6 +81,7 @@ def hu_chart(evaluation: Evaluation) -> Picture | None:
     }
     if not measured:
         return None
+    shown = shown_names(evaluation)
     figure = new_figure(3.4)
     axes = figure.add_axes((0.07, 0.17, 0.7, 0.76))
     histogram = next(iter(measured.values()))
@@ -80,7 +91,7 @@ def hu_chart(evaluation: Evaluation) -> Picture | None:
     for index, (name, colour) in enumerate(candidate_colours(evaluation).items()):
         if name in measured:
             share = np.asarray(measured[name]["candidate"])
-            _steps(axes, share, edges, short(name), colour, index)
+            _steps(axes, share, edges, short(shown[name]), colour, index)
     axes.set_yscale("log")
     axes.set_ylim(bottom=1e-3)
     axes.set_xlim(edges[0], HU_SHOWN)
@@ -91,7 +102,7 @@ def hu_chart(evaluation: Evaluation) -> Picture | None:
         "Histogram of the CT numbers inside the body contour of the true CT, of the true CT and "
         f"of every candidate there, shown to {HU_SHOWN} HU (metrics.json holds all of it). "
         "Logarithmic scale.",
-        f"Histogram of CT numbers of the true CT and of {', '.join(measured)}.",
+        f"Histogram of CT numbers of the true CT and of {', '.join(map(shown.get, measured))}.",
         figure_png(figure),
     )
 
@@ -101,9 +112,11 @@ def gamma_chart(evaluation: Evaluation) -> Picture | None:
     candidates = with_gamma(evaluation)
     if not candidates:
         return None
+    criterion = candidates[0].gamma.criteria.criterion
     figure = new_figure(3.4)
     axes = figure.add_axes((0.07, 0.17, 0.7, 0.76))
     edges = np.linspace(0, GAMMA_TOP, 41)
+    shown = shown_names(evaluation)
     colours = candidate_colours(evaluation)
     for index, name in enumerate(colours):
         gamma = evaluation.candidates[name].gamma
@@ -117,7 +130,7 @@ def gamma_chart(evaluation: Evaluation) -> Picture | None:
             for cutoff, rate in gamma.pass_rates.items()
             if np.isfinite(rate)
         )
-        _steps(axes, share, edges, short(name) + rates, colours[name], index)
+        _steps(axes, share, edges, short(shown[name]) + rates, colours[name], index)
     axes.axvspan(1, GAMMA_TOP, color=FAILS_COLOUR, alpha=0.08, linewidth=0)
     axes.axvline(1, color=FAILS_COLOUR, linewidth=1.2)
     axes.text(1.02, 0.97, "fails", transform=axes.get_xaxis_transform(), va="top", fontsize=9,
@@ -128,9 +141,11 @@ def gamma_chart(evaluation: Evaluation) -> Picture | None:
     _legend(axes)
     return Picture(
         "Distribution of gamma",
-        "Gamma over all evaluated voxels, which are those above the lowest cutoff; the last bin "
-        f"holds everything from {GAMMA_TOP - 0.05:g} up. The pass rates are those of the table.",
-        f"Histogram of gamma for {', '.join(c.name for c in candidates)}.",
+        f"Gamma {spaced(criterion.name)}{'' if criterion.local else ' global'} over all evaluated "
+        "voxels, which are those above the lowest cutoff; the last bin holds everything from "
+        f"{GAMMA_TOP - 0.05:g} up. The pass rates are those of the table, their cutoffs in percent "
+        f"of {reference_dose(evaluation)[1]}.",
+        f"Histogram of gamma for {', '.join(shown[c.name] for c in candidates)}.",
         figure_png(figure),
     )
 

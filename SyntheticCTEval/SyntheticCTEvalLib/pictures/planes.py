@@ -1,4 +1,4 @@
-"""Planes through the patient, and boards of panels that show images on them.
+"""Planes through the patient, and what pictures of them are painted with.
 
 Everything is sampled on planes that lie along the patient's axes, whatever the grids of the
 images, so that sides, proportions and positions are right by construction.
@@ -11,7 +11,8 @@ import io
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import SimpleITK as sitk
@@ -65,8 +66,29 @@ class Plane:
 
     def sample(self, image: sitk.Image, fill: float, nearest: bool = False) -> np.ndarray:
         """Return ``image`` on the plane: float32, (row, column), row 0 at the top."""
-        image = sitk.Cast(image, sitk.sitkFloat32)
-        return sitk.GetArrayFromImage(resample(image, self.grid, fill=fill, nearest=nearest))[0]
+        near = sitk.Cast(self._near(image), sitk.sitkFloat32)
+        return sitk.GetArrayFromImage(resample(near, self.grid, fill=fill, nearest=nearest))[0]
+
+    def mask(self, mask: sitk.Image) -> np.ndarray:
+        """Return how much of each pixel ``mask`` (not 0) fills, 0 to 1, interpolated."""
+        near = sitk.Cast(self._near(mask) != 0, sitk.sitkFloat32)
+        return sitk.GetArrayFromImage(resample(near, self.grid, fill=0))[0]
+
+    def pixel_of(self, point_mm: Sequence[float]) -> tuple[float, float]:
+        """Return where a point (mm, LPS) lies on the plane, seen across it: (column, row)."""
+        column, row, _ = self.grid.TransformPhysicalPointToContinuousIndex(tuple(point_mm))
+        return column, row
+
+    def _near(self, image: sitk.Image) -> sitk.Image:
+        """Return the part of ``image`` that its values on the plane are made of."""
+        last = [count - 1 for count in self.grid.GetSize()]
+        corners = itertools.product(*((0, n) for n in last))
+        points = [self.grid.TransformIndexToPhysicalPoint(corner) for corner in corners]
+        indices = np.array([image.TransformPhysicalPointToContinuousIndex(p) for p in points])
+        size = np.array(image.GetSize())
+        first = np.clip(np.floor(indices.min(axis=0)).astype(int) - 2, 0, size - 1)
+        end = np.clip(np.ceil(indices.max(axis=0)).astype(int) + 3, first + 1, size)
+        return image[tuple(slice(int(a), int(b)) for a, b in zip(first, end, strict=True))]
 
     @property
     def extent_mm(self) -> tuple[float, float]:
@@ -84,44 +106,63 @@ def target_of(evaluation: Evaluation) -> tuple[str, sitk.Image] | None:
 
 
 def planes_of(
-    evaluation: Evaluation, margin_mm: float = 12.0, step_mm: float | None = None
+    evaluation: Evaluation,
+    margin_mm: float = 12.0,
+    step_mm: float | None = None,
+    at: Sequence[float] | None = None,
 ) -> list[Plane]:
     """Return the axial, coronal and sagittal plane through the target, else the body.
 
     Each shows the body with a margin: the axial one seen from the feet, the coronal one from
-    the front, the sagittal one from the patient's left. ``step_mm`` is the side of a pixel,
-    fit for a report when None.
+    the front, the sagittal one from the patient's left.
+
+    Args:
+        step_mm: side of a pixel, fit for a report when None.
+        at: point (mm, LPS) that the planes cut instead; it is shown wherever it lies.
     """
     target = target_of(evaluation)
     body = evaluation.body
     if not sitk.GetArrayViewFromImage(body).any():
         body = sitk.Cast(body == body, sitk.sitkUInt8)
-    centre, _, _ = _place_of(target[1] if target else body)
     _, low, high = _place_of(body)
-    low, high = low - margin_mm, high + margin_mm
-    centre = np.clip(centre, low, high)
+    if at is None:
+        centre, _, _ = _place_of(target[1] if target else body)
+        low, high = low - margin_mm, high + margin_mm
+        centre = np.clip(centre, low, high)
+    else:
+        centre = np.asarray(at, dtype=float)
+        low, high = np.minimum(low, centre) - margin_mm, np.maximum(high, centre) + margin_mm
     step = step_mm or max(0.75, float(max(high - low)) / 420)
     left, back, down = np.array((1, 0, 0)), np.array((0, 1, 0)), np.array((0, 0, -1))
-
-    def plane(
-        name: str, columns: np.ndarray, rows: np.ndarray, letters: tuple[str, str, str, str]
-    ) -> Plane:
-        normal = np.cross(columns, rows)
-        axis = int(np.flatnonzero(normal)[0])
-        size = [max(1, round(float(abs(a) @ (high - low)) / step)) for a in (columns, rows)]
-        corner = np.where(columns + rows < 0, high, low)
-        corner[axis] = centre[axis]
-        origin = corner + (columns + rows) * step / 2
-        direction = np.column_stack([columns, rows, normal]).astype(float).ravel()
-        grid = grid_of((*size, 1), (step, step, step), tuple(origin), tuple(direction))
-        side = (("R", "L"), ("A", "P"), ("I", "S"))[axis][int(centre[axis] > 0)]
-        return Plane(name, grid, letters, f"{side} {abs(centre[axis]):.0f} mm")
-
+    cut = partial(_plane, centre, low, high, step)
     return [
-        plane("Axial", left, back, ("R", "L", "A", "P")),
-        plane("Coronal", left, down, ("R", "L", "S", "I")),
-        plane("Sagittal", back, down, ("A", "P", "S", "I")),
+        cut("Axial", left, back, ("R", "L", "A", "P")),
+        cut("Coronal", left, down, ("R", "L", "S", "I")),
+        cut("Sagittal", back, down, ("A", "P", "S", "I")),
     ]
+
+
+def _plane(
+    centre: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    step: float,
+    name: str,
+    columns: np.ndarray,
+    rows: np.ndarray,
+    letters: tuple[str, str, str, str],
+) -> Plane:
+    """Return the plane through ``centre`` whose columns and rows run along two axes."""
+    normal = np.cross(columns, rows)
+    axis = int(np.flatnonzero(normal)[0])
+    size = [max(1, round(float(abs(a) @ (high - low)) / step)) for a in (columns, rows)]
+    corner = np.where(columns + rows < 0, high, low)
+    corner[axis] = centre[axis]
+    origin = corner + (columns + rows) * step / 2
+    direction = np.column_stack([columns, rows, normal]).astype(float).ravel()
+    grid = grid_of((*size, 1), (step, step, step), tuple(origin), tuple(direction))
+    side = (("R", "L"), ("A", "P"), ("I", "S"))[axis][int(centre[axis] > 0)]
+    return Plane(name, grid, letters, f"{side} {abs(centre[axis]):.0f} mm")
 
 
 _OTHERS = ((0, 1), (0, 2), (1, 2))  # array axes beside i, j and k
@@ -205,127 +246,3 @@ def paint_panel(
         interpolation="nearest",
         aspect="auto",
     )
-
-
-class Board:
-    """Rows of panels, one column a plane, all at one scale, with room for a colour bar."""
-
-    LEFT, RIGHT, TOP, GAP = 0.36, 1.36, 0.34, 0.07  # inches
-
-    def __init__(self, planes: list[Plane], rows: Sequence[str]) -> None:
-        self.planes = planes
-        free = WIDTH_INCH - self.LEFT - self.RIGHT - self.GAP * (len(planes) - 1)
-        # Patients much longer than wide must not make rows that fill a page.
-        tallest = max(plane.extent_mm[1] for plane in planes)
-        inch = min(free / sum(plane.extent_mm[0] for plane in planes), 4.0 / tallest)
-        self.row_inch = tallest * inch
-        self.height = self.TOP + len(rows) * (self.row_inch + self.GAP)
-        self.figure = new_figure(self.height)
-        self.axes: list[list[Axes]] = []
-        for row, name in enumerate(rows):
-            bottom = self._row_bottom(row)
-            left, line = self.LEFT, []
-            for plane in planes:
-                width, height = (extent * inch for extent in plane.extent_mm)
-                line.append(
-                    self._add_axes(left, bottom + (self.row_inch - height) / 2, width, height)
-                )
-                line[-1].set_axis_off()
-                left += width + self.GAP
-            self.axes.append(line)
-            longest = int(self.row_inch / 0.09)
-            middle = bottom + self.row_inch / 2
-            self._text(self.LEFT / 2, middle, short(name, longest), rotation=90)
-        self.right = left
-        left = self.LEFT
-        for plane in planes:
-            width = plane.extent_mm[0] * inch
-            title = f"{plane.name}, {plane.position}"
-            self._text(left + width / 2, self.height - self.TOP / 2, title)
-            left += width + self.GAP
-
-    def paint(
-        self,
-        row: int,
-        column: int,
-        values: np.ndarray,
-        scale: ScalarMappable,
-        alpha: float = 1.0,
-        ground: str | None = None,
-    ) -> None:
-        """Paint ``values`` (row, column) into a panel, over what is there or over ``ground``."""
-        paint_panel(self.axes[row][column], values, scale, alpha, ground)
-        self._letters(row, column)
-
-    def lines(
-        self,
-        row: int,
-        column: int,
-        values: np.ndarray,
-        levels: dict[float, Any],
-        width: float = 1,
-        halo: str | None = None,
-    ) -> None:
-        """Draw lines of equal value into a panel; ``levels`` gives each its colour."""
-        from matplotlib import patheffects
-
-        values = np.nan_to_num(values)
-        levels = {level: c for level, c in levels.items() if values.min() < level < values.max()}
-        if levels and min(values.shape) > 1:
-            drawn = self.axes[row][column].contour(
-                values, sorted(levels), colors=[levels[v] for v in sorted(levels)], linewidths=width
-            )
-            if halo is not None:
-                stroke = patheffects.withStroke(linewidth=width + 1.4, foreground=halo)
-                drawn.set_path_effects([stroke])
-
-    def outline(
-        self, mask: sitk.Image, colour: str, halo: str | None = None, first: int = 0
-    ) -> None:
-        """Draw the edge of ``mask`` (0 or 1), on a broader line ``halo``, from row ``first`` on."""
-        for column, plane in enumerate(self.planes):
-            values = plane.sample(mask, 0)
-            for row in range(first, len(self.axes)):
-                self.lines(row, column, values, {0.5: colour}, halo=halo)
-
-    def bar(
-        self,
-        scale: ScalarMappable,
-        label: str,
-        extend: str = "neither",
-        rows: Sequence[int] | None = None,
-    ) -> Any:
-        """Add the colour bar on the right of ``rows``, of all when None."""
-        rows = rows or range(len(self.axes))
-        bottom = self._row_bottom(rows[-1])
-        height = self._row_bottom(rows[0]) + self.row_inch - bottom
-        length = min(height * 0.92, 3.6)
-        axes = self._add_axes(self.right + 0.42, bottom + (height - length) / 2, 0.13, length)
-        bar = self.figure.colorbar(scale, cax=axes, extend=extend)
-        bar.set_label(label, fontsize=9, parse_math=False)
-        bar.ax.tick_params(labelsize=8)
-        return bar
-
-    def png(self) -> bytes:
-        """Return the board as a PNG."""
-        return figure_png(self.figure)
-
-    def _row_bottom(self, row: int) -> float:
-        return self.height - self.TOP - (row + 1) * (self.row_inch + self.GAP) + self.GAP
-
-    def _add_axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
-        return self.figure.add_axes(
-            (left / WIDTH_INCH, bottom / self.height, width / WIDTH_INCH, height / self.height)
-        )
-
-    def _text(self, x: float, y: float, text: str, **style: Any) -> None:
-        # parse_math: a name with dollar signs is a name, not a formula.
-        place = (x / WIDTH_INCH, y / self.height)
-        self.figure.text(
-            *place, text, ha="center", va="center", fontsize=11, parse_math=False, **style
-        )
-
-    def _letters(self, row: int, column: int) -> None:
-        axes = self.axes[row][column]
-        if not axes.texts:
-            draw_letters(axes, self.planes[column].letters)

@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, resample
 
+from SyntheticCTEvalLib.evaluation.names import shown_names
 from SyntheticCTEvalLib.evaluation.results import Evaluation, Moved
 from SyntheticCTEvalLib.placement.ways import MR
 
@@ -44,13 +45,15 @@ def registration_pictures(evaluation: Evaluation, planes: list[Plane]) -> list[P
 
     None where the evaluation was read from files, which do not say how volumes came there.
     """
-    shown = []
+    shown, called = [], shown_names(evaluation)
     if evaluation.mr_moved is not None:
         figures = evaluation.registration.get("mr", {})
         shown.append(_picture(evaluation, planes, MR, evaluation.mr_moved, figures))
     for name, candidate in evaluation.candidates.items():
         if candidate.moved is not None:
-            shown.append(_picture(evaluation, planes, name, candidate.moved, candidate.metrics))
+            shown.append(
+                _picture(evaluation, planes, called[name], candidate.moved, candidate.metrics)
+            )
     return shown
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from SyntheticCTEvalLib.evaluation.names import shown_names
 from SyntheticCTEvalLib.evaluation.quantities import describe
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.pictures.charts import LINE_STYLES, candidate_colours
@@ -37,7 +38,7 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
     rows = math.ceil(len(shown) / PANELS_A_ROW)
     height = ROW_INCH * rows + 0.35
     figure = new_figure(height)
-    colours = candidate_colours(evaluation)
+    colours, called = candidate_colours(evaluation), shown_names(evaluation)
     top = 1.05 * max(evaluation.dvh_ct[name].max_gy for name in shown)
     for index, structure in enumerate(shown):
         row, column = divmod(index, PANELS_A_ROW)
@@ -56,7 +57,7 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
             if dvh is not None and dvh.doses_gy.size:
                 style = LINE_STYLES[(n + 1) % len(LINE_STYLES)]
                 lines.append(axes.plot(*_curve(dvh), color=colour, linewidth=1.8, linestyle=style))
-                names.append(short(name))
+                names.append(short(called[name]))
         axes.set_title(short(structure), fontsize=10).set_parse_math(False)
         axes.set_xlim(0, top)
         axes.set_ylim(0, 103)
@@ -103,6 +104,7 @@ def dvh_tables(evaluation: Evaluation, most: int = TABLE_CANDIDATES) -> list[Tab
 
 def _table(evaluation: Evaluation, structures: Sequence[str], colours: Mapping[str, str]) -> Table:
     reference, shown = evaluation.metrics()["dvh_ct"], evaluation.shown_points()
+    called = shown_names(evaluation)
     rows: list[list[Cell]] = []
     heads = {}
     for structure in structures:
@@ -116,7 +118,7 @@ def _table(evaluation: Evaluation, structures: Sequence[str], colours: Mapping[s
         Column(Cell("True CT"), number=True),
     ]
     for name, colour in colours.items():
-        columns.append(Column(Cell(name, colour=colour), number=True, width=1.2))
+        columns.append(Column(Cell(called[name], colour=colour), number=True, width=1.2))
         columns += [Column(Cell(f"{MINUS} CT{end}"), number=True) for end in ("", ", %")]
     caption = (
         f"Doses and volumes on the true CT and on each candidate. {MINUS} CT: candidate minus true "

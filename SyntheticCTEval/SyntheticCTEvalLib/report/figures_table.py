@@ -17,7 +17,7 @@ from SyntheticCTEvalLib.evaluation.quantities import (
     quantities_of,
 )
 from SyntheticCTEvalLib.evaluation.results import Evaluation
-from SyntheticCTEvalLib.pictures.charts import candidate_colours
+from SyntheticCTEvalLib.pictures.charts import shown_colours
 
 from .blocks import Cell, Column, Table, candidate_columns
 
@@ -75,7 +75,7 @@ def figure_row(key: tuple[str, ...], described: Quantity, values: list[Any]) -> 
 
 def figures_table(evaluation: Evaluation, caption: str, rows: list[Row]) -> Table:
     """Return a table of figures with their names, units and better sides."""
-    colours = candidate_colours(evaluation)
+    colours = shown_colours(evaluation)
     if len(colours) > 1:
         caption += " ✓ marks the best of a row; equal as printed is equally good."
     columns = [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 
 from .blocks import Block, Cell, Column, Section, Table, facts_table
@@ -13,12 +15,13 @@ from .blocks import Block, Cell, Column, Section, Table, facts_table
 def origin_section(evaluation: Evaluation, compared: Table) -> Section:
     """Return what was compared, and with what program and files."""
     blocks: list[Block] = [compared]
+    shown = shown_names(evaluation)
     facts = origin_facts(evaluation.origin)
     if dose := evaluation.definitions.get("dose"):
-        facts.append(("Dose", dose))
+        facts.append(("Dose", told(dose, shown)))
     if facts:
         blocks.append(facts_table("What it was made with", facts))
-    if inputs := inputs_table(evaluation.origin):
+    if inputs := inputs_table(evaluation.origin, shown):
         blocks.append(inputs)
     return Section("Origin", blocks)
 
@@ -41,8 +44,14 @@ def origin_facts(origin: Mapping[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def inputs_table(origin: Mapping[str, Any]) -> Table | None:
-    """Return every input with its file, hashes and grid; None where they are not known."""
+def inputs_table(
+    origin: Mapping[str, Any], shown: Mapping[str, str] = MappingProxyType({})
+) -> Table | None:
+    """Return every input with its file, hashes and grid; None where they are not known.
+
+    Args:
+        shown: what candidates are called, by their names.
+    """
     inputs = origin.get("inputs", {})
     if not inputs:
         return None
@@ -57,6 +66,7 @@ def inputs_table(origin: Mapping[str, Any]) -> Table | None:
             hashes.append(f"voxels {found['voxels_sha256']}")
         if "model_sha256" in found:
             hashes.append(f"made by the model {found['model_sha256']}")
+        what = told(what, shown)
         name = Cell(what[:1].upper() + what[1:])
         rows.append(
             [name, Cell(found.get("file", "made here")), Cell(grid), Cell("; ".join(hashes))]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import SimpleITK as sitk
 
+from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, printed
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS
-from SyntheticCTEvalLib.pictures import charts, maps, planes, registration
+from SyntheticCTEvalLib.pictures import charts, dose_maps, maps, planes, registration
 from SyntheticCTEvalLib.pictures.charts import candidate_colours
+from SyntheticCTEvalLib.pictures.normalisation import normalised
 
 from . import dvh_section
 from .blocks import Block, Cell, Column, Section, Table, Text, facts_table
@@ -35,9 +37,11 @@ def dose_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | 
     blocks: list[Block | None] = [_common_table(evaluation), structures_table(evaluation)]
     blocks += [*dvh_section.dvh_tables(evaluation), dvh_section.dvh_chart(evaluation)]
     blocks += [
-        maps.dose_picture(evaluation, cuts),
-        maps.dose_difference_picture(evaluation, cuts),
-        maps.gamma_picture(evaluation, cuts),
+        dose_maps.dose_picture(evaluation, cuts),
+        dose_maps.dose_difference_picture(evaluation, cuts),
+        dose_maps.largest_difference_picture(evaluation),
+        dose_maps.gamma_picture(evaluation, cuts),
+        dose_maps.worst_gamma_picture(evaluation),
         charts.gamma_chart(evaluation),
     ]
     return Section("Dose", [block for block in blocks if block is not None])
@@ -59,9 +63,9 @@ def image_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section:
 
 def registration_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | None:
     """Return how candidates came to lie on the true CT; None where nothing is known of it."""
-    told = evaluation.definitions.get("registration")
+    way = evaluation.definitions.get("registration")
     rows = summary_rows(evaluation, _is_registration)
-    blocks: list[Block] = [Text(told)] if told else []
+    blocks: list[Block] = [Text(told(way, shown_names(evaluation)))] if way else []
     if rows:
         blocks.append(figures_table(evaluation, "What the registration did.", rows))
     blocks += registration.registration_pictures(evaluation, cuts)
@@ -70,8 +74,12 @@ def registration_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Se
 
 def definitions_section(evaluation: Evaluation) -> Section:
     """Return every definition under its name."""
+    shown = shown_names(evaluation)
     rows = [
-        [Cell(key, small=QUANTITIES[key].label if key in QUANTITIES else ""), Cell(text)]
+        [
+            Cell(key, small=QUANTITIES[key].label if key in QUANTITIES else ""),
+            Cell(told(text, shown)),
+        ]
         for key, text in definitions_of(evaluation)
     ]
     columns = [Column(Cell(""), width=1), Column(Cell(""), width=3)]
@@ -99,10 +107,12 @@ def what_was_compared(evaluation: Evaluation) -> Table:
         )
     if evaluation.prescription_gy is not None:
         origin = evaluation.definitions.get("prescription_gy", "")
-        facts.append(("Prescription", f"{evaluation.prescription_gy:g} Gy. {origin}".strip()))
+        kind = evaluation.prescription_kind
+        name = "Normalised to" if kind == "largest" else normalised(evaluation).capitalize()
+        facts.append((name, f"{evaluation.prescription_gy:.5g} Gy. {origin}".strip()))
     target = planes.target_of(evaluation)
     shown = f"the target ({target[0]})" if target else "the body"
-    facts.append(("Pictures cut through", f"the middle of {shown}"))
+    facts.append(("Pictures cut through", f"the middle of {shown}, where they say nothing else"))
     return facts_table("What was compared", facts)
 
 
@@ -111,7 +121,7 @@ def structures_table(evaluation: Evaluation) -> Table | None:
     rates = {n: c.metrics.get("gpr_structures", {}) for n, c in evaluation.candidates.items()}
     structures = dict.fromkeys(s for found in rates.values() for s in found)
     criteria = list(dict.fromkeys(c for own in rates.values() for s in own.values() for c in s))
-    colours = candidate_colours(evaluation)
+    colours, shown = candidate_colours(evaluation), shown_names(evaluation)
     rows, groups = [], set()
     for structure in structures:
         first = True
@@ -123,7 +133,7 @@ def structures_table(evaluation: Evaluation) -> Table | None:
                 groups.add(len(rows))
             cells = [Cell(printed(value, 2)) for value in values]
             rows.append(
-                [Cell(structure if first else ""), Cell(name, colour=colours[name]), *cells]
+                [Cell(structure if first else ""), Cell(shown[name], colour=colours[name]), *cells]
             )
             first = False
     if not rows:

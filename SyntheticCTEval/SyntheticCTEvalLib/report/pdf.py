@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import zlib
 from collections.abc import Callable
 from functools import cache
 from html import escape
@@ -242,17 +243,15 @@ def _picture(picture: Picture, inner: tuple[float, float]) -> list[Any]:
     from PIL import Image as Pixels
     from reportlab.platypus import Image, Paragraph, Spacer
 
-    stream = io.BytesIO(picture.png)
-    with Pixels.open(stream) as found:
-        wide, tall = found.size
-        if wide > _PIXELS_WIDE:
-            small = found.resize((_PIXELS_WIDE, round(tall * _PIXELS_WIDE / wide)), Pixels.LANCZOS)
-            stream = io.BytesIO()
-            small.save(stream, "PNG")
+    with Pixels.open(io.BytesIO(picture.png)) as found:
+        pixels = found.convert("RGB")
+    wide, tall = pixels.size
+    if wide > _PIXELS_WIDE:
+        pixels = pixels.resize((_PIXELS_WIDE, round(tall * _PIXELS_WIDE / wide)), Pixels.LANCZOS)
+    stream = _smaller(pixels)
     caption = Paragraph(escape(picture.caption), _style(7.6))
     room = inner[1] - caption.wrap(*inner)[1] - 34
     scale = min(inner[0] / wide, room / tall)
-    stream.seek(0)
     return [
         Spacer(1, 4),
         Paragraph(escape(picture.title), _style(9.5, bold=True)),
@@ -262,6 +261,22 @@ def _picture(picture: Picture, inner: tuple[float, float]) -> list[Any]:
         caption,
         Spacer(1, 8),
     ]
+
+
+def _smaller(pixels: Any) -> io.BytesIO:
+    """Return a picture as PNG or, where that is much smaller, as JPEG.
+
+    A PDF holds a PNG's pixels without the filters that make images small; charts, whose edges a
+    JPEG would blur, are small all the same.
+    """
+    jpeg = io.BytesIO()
+    pixels.save(jpeg, "JPEG", quality=90, subsampling=0, dpi=(72, 72))
+    stream = jpeg
+    if len(zlib.compress(pixels.tobytes(), 1)) < 2 * jpeg.tell():
+        stream = io.BytesIO()
+        pixels.save(stream, "PNG")
+    stream.seek(0)
+    return stream
 
 
 def _signature(lines: Lines, width: float) -> Any:

@@ -15,10 +15,11 @@ from SyntheticCTEvalLib.evaluation.limits import (
     Limit,
     Verdict,
 )
+from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.quantities import describe, printed
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import Criterion, spaced
-from SyntheticCTEvalLib.pictures.charts import candidate_colours, colours_of
+from SyntheticCTEvalLib.pictures.charts import colours_of, shown_colours
 from SyntheticCTEvalLib.pictures.normalisation import normalised, reference_dose
 from SyntheticCTEvalLib.pictures.planes import target_of
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
@@ -39,7 +40,7 @@ from .figures_table import MINUS, figure_row
 
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")
 IMAGE_FIGURES = (("mae_body", ""), ("ssim", ""), ("dsc_body", ""))
-VERDICTS = "verdicts"
+RESULT, VERDICTS = "result", "verdicts"
 _WORST_FIRST = (FAIL, MISSING, ACTION, PASS)
 """The worst first; what was not evaluated is not accepted."""
 
@@ -60,7 +61,7 @@ _COUNTED = {
 def identity_lines(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Return who and what was evaluated, and when: what stands under the title."""
     lines = [("Patient", evaluation.patient or "no pseudonym was given")]
-    candidates = ", ".join(evaluation.candidates) or "none"
+    candidates = ", ".join(shown_names(evaluation).values()) or "none"
     lines.append(("Held against the true CT", candidates))
     if evaluation.dose_ct is not None:
         words = reference_dose(evaluation)[1]
@@ -78,7 +79,8 @@ def summary_section(evaluation: Evaluation) -> Section:
         blocks.append(_result_table(evaluation))
     blocks.append(Lines(("Name", "Date", "Signature")))
     beside: list[Block] = []
-    if notes := list(dict.fromkeys(evaluation.notes)):
+    shown = shown_names(evaluation)
+    if notes := [told(note, shown) for note in evaluation.warnings]:
         beside.append(Notes("Read this first", notes))
     return Section("Result", blocks, beside)
 
@@ -94,8 +96,8 @@ def _result_table(evaluation: Evaluation) -> Table:
         if part:
             heads[len(rows)] = head
             rows += part
-    columns = [Column(Cell(""), width=2), *candidate_columns(candidate_colours(evaluation))]
-    return Table("", columns, rows, "result", heads=heads)
+    columns = [Column(Cell(""), width=2), *candidate_columns(shown_colours(evaluation))]
+    return Table("", columns, rows, RESULT, heads=heads)
 
 
 def _gamma_rows(evaluation: Evaluation) -> Iterator[tuple[str, list[list[Cell]]]]:
@@ -171,29 +173,41 @@ def verdict_blocks(evaluation: Evaluation) -> list[Block]:
     """Return what limits say of an evaluation; nothing where no limits were given."""
     if evaluation.acceptance is None:
         return []
-    return verdicts_as_blocks(evaluation.acceptance, evaluation.verdicts, evaluation.candidates)
+    return verdicts_as_blocks(evaluation.acceptance, evaluation.verdicts, shown_names(evaluation))
 
 
 def verdicts_as_blocks(
-    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]], candidates: Iterable[str]
+    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]], shown: Mapping[str, str]
 ) -> list[Block]:
-    """Return a table of verdicts, what all limits say in its first row, and the limits' source."""
-    colours = colours_of(candidates)
+    """Return a table of verdicts, what all limits say in its first row, and the limits' source.
+
+    Args:
+        shown: what candidates are called, by their names.
+    """
+    colours = colours_of(shown)
     if not colours:
         return []
     rows = [[Cell("All limits", best=True), *(_overall(verdicts[name]) for name in colours)]]
     for limit in acceptance.limits:
         rows += _limit_rows(limit, [verdicts[name] for name in colours])
     columns = [Column(Cell("Limit"), width=1.4)]
-    columns += [Column(Cell(name, colour=colour), width=1.2) for name, colour in colours.items()]
+    columns += [Column(Cell(shown[n], colour=colour), width=1.2) for n, colour in colours.items()]
     caption = (
         f"Acceptance: {acceptance.name}. {MARKS[PASS]} within tolerance, {MARKS[ACTION]} beyond "
         f"tolerance and within the action level, {MARKS[FAIL]} beyond the limit, {MARKS[MISSING]} "
         "not evaluated."
     )
     source = acceptance.source.rstrip(".")
-    told = f"Limits: {source}. {acceptance.note} They are kept in acceptance.toml."
-    return [Table(caption, columns, rows, VERDICTS), Text(" ".join(told.split()))]
+    words = f"Limits: {source}. {acceptance.note} They are kept in acceptance.toml."
+    return [Table(caption, columns, rows, VERDICTS), Text(" ".join(words.split()))]
+
+
+def shown_in(document: Document, candidates: Iterable[str]) -> dict[str, str]:
+    """Return what a report calls the candidates of its evaluation, by their names."""
+    blocks = document.sections[0].blocks
+    results = [b for b in blocks if isinstance(b, Table) and b.kind == RESULT]
+    titles = [column.title.text for table in results for column in table.columns[1:]]
+    return dict(zip(candidates, titles, strict=True))
 
 
 def renew_verdicts(document: Document, blocks: Sequence[Block]) -> None:
@@ -230,10 +244,10 @@ def _limit_rows(limit: Limit, verdicts: Sequence[Sequence[Verdict]]) -> list[lis
         chosen = [next((v for v in found if v.path == path), found[0]) for found in own]
         label = next(verdict.label for verdict in chosen if verdict.path == path)
         levels = [("tolerance", limit.tolerance), ("action level", limit.action)]
-        told = "; ".join(
+        words = "; ".join(
             f"{name} {limit.words(level)}" for name, level in levels if level is not None
         )
-        rows.append([Cell(label, small=told), *map(_verdict_cell, chosen)])
+        rows.append([Cell(label, small=words), *map(_verdict_cell, chosen)])
     return rows
 
 

@@ -1,0 +1,116 @@
+"""Where a candidate's dose is furthest from the dose on the true CT."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+from SyntheticCTLib.volumes.resampling import mask_on
+
+from SyntheticCTEvalLib.dose.difference import NO_DOSE_DIFFERENCE, subtract_doses
+from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
+from SyntheticCTEvalLib.gamma.hot_spots import find_hot_spots
+
+SKIN_MM = 20.0
+"""Places nearer to the end of the body are said to be so."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A voxel of the dose on the true CT.
+
+    Attributes:
+        point_mm: its centre in mm, LPS.
+        dose_gy: dose on the true CT.
+        difference_gy: dose on the candidate minus that; NaN where it is not known.
+        depth_mm: how far it is from where the body ends, where that is near; else None.
+        gamma: gamma of the first criterion; None where it was not evaluated.
+        volume_cm3: of the hot spot that it lies in; 0 where it lies in none.
+    """
+
+    point_mm: tuple[float, float, float]
+    dose_gy: float
+    difference_gy: float
+    depth_mm: float | None
+    gamma: float | None = None
+    volume_cm3: float = 0.0
+
+
+def largest_dose_difference(evaluation: Evaluation, candidate: CandidateResult) -> Place | None:
+    """Return the voxel in the body whose dose differs most; None where nothing differs.
+
+    Only voxels in which gamma was evaluated count: those at or above its lowest cutoff.
+    """
+    if evaluation.dose_ct is None or candidate.dose is None or candidate.gamma is None:
+        return None
+    difference = _differences(evaluation, candidate)
+    counts = sitk.GetArrayViewFromImage(candidate.gamma.evaluated) != 0
+    counts &= mask_on(evaluation.body, evaluation.dose_ct) & np.isfinite(difference)
+    size = np.where(counts, np.abs(difference), 0)
+    index = np.unravel_index(int(np.argmax(size)), size.shape)
+    return _place(evaluation, candidate, difference, index) if size[index] > 0 else None
+
+
+def worst_gamma(evaluation: Evaluation, candidate: CandidateResult) -> Place | None:
+    """Return the place of the worst hot spot, else the voxel of the largest gamma.
+
+    None where gamma was evaluated nowhere.
+    """
+    if evaluation.dose_ct is None or candidate.dose is None or candidate.gamma is None:
+        return None
+    image = candidate.gamma.gamma
+    gamma = sitk.GetArrayViewFromImage(image)
+    difference = _differences(evaluation, candidate)
+    spots = candidate.hot_spots or find_hot_spots(image, 1)
+    if spots:
+        index = image.TransformPhysicalPointToIndex(spots[0].point_mm)[::-1]
+        return _place(evaluation, candidate, difference, index, spots[0].volume_cm3)
+    index = np.unravel_index(int(np.argmax(gamma)), gamma.shape)
+    return _place(evaluation, candidate, difference, index) if gamma[index] >= 0 else None
+
+
+def _differences(evaluation: Evaluation, candidate: CandidateResult) -> np.ndarray:
+    """Candidate's dose minus the dose on the true CT (k, j, i) in Gy, NaN where not known."""
+    found = candidate.dose_difference
+    if found is None:
+        found = subtract_doses(candidate.dose, evaluation.dose_ct)
+    values = sitk.GetArrayFromImage(found)
+    return np.where(values == NO_DOSE_DIFFERENCE, np.float32(np.nan), values)
+
+
+def _place(
+    evaluation: Evaluation,
+    candidate: CandidateResult,
+    difference: np.ndarray,
+    index: tuple[int, ...],
+    volume_cm3: float = 0.0,
+) -> Place:
+    dose = evaluation.dose_ct
+    index = tuple(int(n) for n in index)
+    gamma = float(sitk.GetArrayViewFromImage(candidate.gamma.gamma)[index])
+    return Place(
+        point_mm=dose.TransformIndexToPhysicalPoint(index[::-1]),
+        dose_gy=float(sitk.GetArrayViewFromImage(dose)[index]),
+        difference_gy=float(difference[index]),
+        depth_mm=_depth(evaluation.body, dose, index),
+        gamma=gamma if gamma >= 0 else None,
+        volume_cm3=volume_cm3,
+    )
+
+
+def _depth(body: sitk.Image, dose: sitk.Image, index: tuple[int, ...]) -> float | None:
+    """Distance in mm of a voxel of the dose to the nearest one outside the body, if it is near."""
+    steps = np.array(dose.GetSpacing()[::-1])
+    reach = np.ceil(SKIN_MM / steps).astype(int) + 1
+    size = dose.GetSize()[::-1]
+    box = tuple(
+        slice(max(0, i - r), min(n, i + r + 1)) for i, r, n in zip(index, reach, size, strict=True)
+    )
+    inside = mask_on(body, dose[tuple(box[::-1])])
+    if inside.all():
+        return None
+    depth = ndimage.distance_transform_edt(inside, steps)
+    own = float(depth[tuple(i - part.start for i, part in zip(index, box, strict=True))])
+    return own if own <= SKIN_MM else None
