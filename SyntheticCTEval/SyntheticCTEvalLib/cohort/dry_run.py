@@ -174,10 +174,11 @@ def dry_run_cohort(
     workers = min(workers or default_workers(), max(len(plans), 1))
     seconds = sum(plan.seconds for plan in plans) / workers
     good = sum(not plan.faults for plan in plans)
+    time = f" Time: about {duration_words(seconds)} with {workers} at once (an estimate)."
     progress.tell(
         "dry_run",
-        f"{good} of {len(plans)} patients can be evaluated. Time: about {duration_words(seconds)} "
-        f"with {workers} at once (an estimate). Nothing was written.",
+        f"{good} of {len(plans)} patients can be evaluated.{time if seconds else ''} "
+        "Nothing was written.",
         patients=len(plans),
         can_be_evaluated=good,
         seconds=seconds,
@@ -196,7 +197,7 @@ def require_no_faults(plans: Sequence[PatientPlan]) -> None:
     bad = [plan for plan in plans if plan.faults]
     if not bad:
         return
-    named = "; ".join(
+    named = " ".join(
         f"{plan.patient}: {' '.join(plan.faults)}" if plan.patient else " ".join(plan.faults)
         for plan in bad
     )
@@ -334,4 +335,4 @@ def _values(role: str, image: sitk.Image, entry: PatientEntry) -> str:
     if role.startswith("dose"):
         told = f", read as {entry.dose_unit}" if entry.dose_unit else ""
         return f"largest dose {high:.4g} Gy{told}"
-    return f"values {low:.4g} to {high:.4g}{'' if role == 'MR' else ' HU'}"
+    return f"values {low:.4g} to {high:.4g}"
