@@ -25,7 +25,7 @@ _RECALCULATION = (10.0, 0.0)
 _GAMMA = (1.5, 1.0)
 _HISTOGRAMS = (1.5, 0.2)
 _WRITING = (22.0, 3.0)
-_SYNTHESIS_A_SLICE = 2.0  # of the MR, without a GPU
+_SYNTHESIS, _SYNTHESIS_A_SLICE = 20.0, 1.0  # of the MR, without a GPU
 
 
 def seconds_of(inputs: PatientInputs, asked: EvaluationSettings, makes: bool) -> float:
@@ -40,7 +40,7 @@ def seconds_of(inputs: PatientInputs, asked: EvaluationSettings, makes: bool) ->
     seconds = _of(_START, millions) + _of(_IMAGE, millions) * candidates
     seconds += _of(_WRITING, millions)
     if makes and inputs.mr is not None:
-        seconds += _SYNTHESIS_A_SLICE * inputs.mr.GetSize()[2]
+        seconds += _SYNTHESIS + _SYNTHESIS_A_SLICE * inputs.mr.GetSize()[2]
     seconds += _of(_RIGID, millions) * registered
     if asked.registration == DEFORMABLE:
         seconds += _of(_DEFORMABLE, millions) * registered
