@@ -110,7 +110,7 @@ def test_the_planes_go_through_the_largest_difference_of_each_candidate(written)
     share = dose / 45 * 100
     words = _words(written)
     assert (
-        f"sCT: \N{MINUS SIGN}3.00 Gy (\N{MINUS SIGN}6.67 %), to {dose:.2f} Gy ({share:.0f} %)"
+        f"sCT: \N{MINUS SIGN}3.00 Gy (\N{MINUS SIGN}6.67 %), at {dose:.2f} Gy ({share:.0f} %)"
         in (words[1])
     )
     assert {f"Axial, I {-point[2]:.0f} mm", f"Sagittal, L {point[0]:.0f} mm"} <= set(words)
@@ -135,7 +135,7 @@ def test_the_largest_difference_lies_in_the_body_and_above_the_cutoff():
     assert dose_maps.largest_difference_picture(evaluation) is None
 
 
-def test_a_place_tells_how_near_the_skin_it_is():
+def test_a_place_tells_how_near_the_edge_of_the_body_it_is():
     evaluation, candidate = _evaluation(structures=False)
     row = sitk.GetArrayViewFromImage(evaluation.body)[5, 15]
     last = int(np.flatnonzero(row)[-1])

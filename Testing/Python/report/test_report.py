@@ -39,7 +39,7 @@ def test_report_is_one_page_with_every_picture_and_definition_inside(tmp_path):
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     assert not [a for _, attrs in page.tags for a in attrs.values() if "://" in str(a)[:20]]
     pictures = page.all("img")
-    assert len(pictures) == 9
+    assert len(pictures) == 11
     for attrs in pictures:
         assert len(attrs["alt"]) > 20
         image = _decode(attrs)
@@ -55,7 +55,7 @@ def test_report_is_one_page_with_every_picture_and_definition_inside(tmp_path):
     ("given", "pictures"),
     [
         ({"names": ("sCT",), "dose": False, "mr": False, "structures": False}, 4),
-        ({"names": ("a", "b", "c"), "dose": True, "mr": False, "structures": False}, 8),
+        ({"names": ("a", "b", "c"), "dose": True, "mr": False, "structures": False}, 10),
         ({"names": (), "dose": True, "mr": True, "structures": True}, 3),
     ],
 )
