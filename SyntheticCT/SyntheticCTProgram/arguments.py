@@ -126,6 +126,17 @@ def add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
     )
 
 
+def add_dry_run(sub: argparse.ArgumentParser) -> None:
+    """Add that nothing is to be done, but said what would be."""
+    sub.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="read and check every input, say what would be used as what, what is missing and how "
+        "long it will take, and write nothing; the exit code is 2 where something cannot be "
+        "evaluated",
+    )
+
+
 def add_paper(sub: argparse.ArgumentParser) -> None:
     """Add the paper that report.pdf is laid out for."""
     sub.add_argument(
@@ -195,6 +206,7 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         gamma_cap=options.gamma_cap,
         gamma_engine=options.gamma_engine,
         dvh_points=options.dvh_points,
+        mask_nan=options.mask_nan,
         **own,
     )
 

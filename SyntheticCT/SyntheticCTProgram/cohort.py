@@ -11,6 +11,7 @@ from SyntheticCTLib.basics.progress import Progress
 
 from .arguments import (
     add_acceptance,
+    add_dry_run,
     add_dvh_points,
     add_end_caps,
     add_gamma,
@@ -31,9 +32,11 @@ def add_cohort(command: Callable) -> None:
         "Evaluate all patients of a study",
         "The manifest has a row a patient and the columns patient, ct, candidate_NAME for every "
         "candidate, and optionally mr, structures, region, target, prescription_gy, dose_ct, "
-        "dose_NAME, dose_unit, criteria, cutoffs and dvh_points; what it has no column or cell for "
-        "is left out, which the report says. Writes the study's tables and figures, and every "
-        "patient's report and maps; a second run redoes only what is missing or has changed.",
+        "dose_NAME, dose_unit, criteria, cutoffs, local, gamma_cap, dvh_points, end_caps, "
+        "registration, registration_by and acceptance (each as the option, for one patient); what "
+        "it has no column or cell for is left out, which the report says. Writes the study's "
+        "tables and figures, and every patient's report and maps; a second run redoes only what is "
+        "missing or has changed.",
     )
     sub.add_argument("manifest", metavar="MANIFEST.csv")
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
@@ -69,6 +72,7 @@ def add_cohort(command: Callable) -> None:
         metavar="ADDRESS",
         help="an existing dask cluster to use, which sees the same files (tcp://host:8786)",
     )
+    add_dry_run(sub)
     sub.add_argument("--redo", action="store_true", help="evaluate unchanged patients again, too")
 
 
@@ -80,29 +84,34 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         IncompleteError: some patients failed; the results of the others are written.
     """
     from SyntheticCTEvalLib.acceptance.limits import read_acceptance
+    from SyntheticCTEvalLib.cohort.dry_run import dry_run_cohort, require_no_faults
     from SyntheticCTEvalLib.cohort.patient import CohortSettings
     from SyntheticCTEvalLib.cohort.run import run_cohort
     from SyntheticCTEvalLib.study.report import write_cohort
     from SyntheticCTEvalMRML.scene import MrbWriter
 
     output = Path(options.output)
+    settings = CohortSettings(
+        model=Path(options.model) if options.model else None,
+        evaluation=evaluation_settings(options),
+        acceptance=read_acceptance(options.acceptance) if options.acceptance else None,
+        paper=options.paper,
+        end_caps=not options.no_end_caps,
+        device=options.device,
+        scene=MrbWriter(),
+    )
+    shared = {"baseline": options.baseline, "workers": options.workers, "redo": options.redo}
+    if options.dry_run:
+        plans = dry_run_cohort(options.manifest, output, settings, progress=progress, **shared)
+        require_no_faults(plans)
+        return {}
     result = run_cohort(
         options.manifest,
         output,
-        CohortSettings(
-            model=Path(options.model) if options.model else None,
-            evaluation=evaluation_settings(options),
-            acceptance=read_acceptance(options.acceptance) if options.acceptance else None,
-            paper=options.paper,
-            end_caps=not options.no_end_caps,
-            device=options.device,
-            scene=MrbWriter(),
-        ),
-        baseline=options.baseline,
-        workers=options.workers,
+        settings,
         scheduler=options.scheduler,
-        redo=options.redo,
         progress=progress,
+        **shared,
     )
     write_cohort(result, output, progress=progress)
     report = output / "report.html"

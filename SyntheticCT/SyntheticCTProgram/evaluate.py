@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
-from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from .arguments import (
     VOLUME_HELP,
     add_acceptance,
+    add_dry_run,
     add_dvh_points,
     add_end_caps,
     add_gamma,
@@ -27,18 +27,22 @@ from .arguments import (
     named_file,
 )
 
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.cohort.manifest import PatientEntry
+    from SyntheticCTEvalLib.evaluation.limits import Acceptance
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+
 
 def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Evaluate candidates against the true CT and write metrics, maps, report and scene."""
     from SyntheticCTEvalLib.acceptance.limits import acceptance_file, read_acceptance
     from SyntheticCTEvalLib.acceptance.verdicts import judge, settings_for
-    from SyntheticCTEvalLib.dose.reading import read_dose
+    from SyntheticCTEvalLib.cohort.inputs import read_inputs
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
     from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
     from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
-    from SyntheticCTEvalLib.structures.reading import read_structures
     from SyntheticCTEvalMRML.scene import MrbWriter
     from SyntheticCTLib.bundle.folder import load_bundle
 
@@ -52,51 +56,37 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     if scene and (reason := scene.missing()):
         progress.warn(f"No scene.mrb is written: {reason}")
         scene = None
-    named = {"CT": options.ct, "MR": options.mr, "model": options.model}
-    named |= {f"candidate {name}": path for name, path in candidates.items()}
-    named |= {"dose on the CT": options.dose_ct, "structures": options.structures}
-    named |= {f"dose on {name}": path for name, path in doses.items()} | {"region": options.region}
-    named |= {"acceptance": acceptance_file(options.acceptance) if limits else None}
-    named = {what: path for what, path in named.items() if path}
+    entry = _entry(options, candidates, doses)
+    named: dict[str, Path] = entry.inputs()
+    named |= {"model": Path(options.model)} if options.model else {}
+    named |= {"acceptance": acceptance_file(options.acceptance)} if limits else {}
     inputs = list(named.values())
     require_place(options.output, candidates, inputs)
+    if options.dry_run:
+        return _dry_run(options, entry, settings, limits, progress)
     require_writable_folder(options.output)
     progress = NotedProgress(progress)  # what reading warns of stands in the report as well
-    mr = read_volume(options.mr, "MR", progress) if options.mr else None
     bundle = load_bundle(options.model) if options.model else None
-    ct = read_volume(options.ct, "CT", progress, mask_nan=options.mask_nan)
-    volumes = {
-        name: read_volume(path, f"candidate {name}", progress, mask_nan=options.mask_nan)
-        for name, path in candidates.items()
-    }
-    dose = partial(read_dose, unit=options.dose_unit, progress=progress)
-    dose_ct = dose(options.dose_ct) if options.dose_ct else None
-    dose_of = {name: dose(path) for name, path in doses.items()}
-    region = read_mask(options.region, "region", progress) if options.region else None
+    found = read_inputs(
+        entry, progress, end_caps=not options.no_end_caps, mask_nan=options.mask_nan
+    )
     evaluation = run(
-        ct,
-        volumes,
-        dose_ct=dose_ct,
-        doses=dose_of,
-        structures=(
-            read_structures(options.structures, ct, progress, end_caps=not options.no_end_caps)
-            if options.structures
-            else {}
-        ),
-        region=region,
-        mr=mr,
-        histograms=histogram_set(mr, bundle) if bundle else None,
+        found.ct,
+        found.candidates,
+        dose_ct=found.dose_ct,
+        doses=found.doses,
+        structures=found.structures,
+        region=found.region,
+        mr=found.mr,
+        histograms=histogram_set(found.mr, bundle) if bundle else None,
         settings=settings,
         progress=progress,
     )
     judge(evaluation, limits)
-    images = {"CT": ct, "MR": mr, "region": region, "dose on the CT": dose_ct}
-    images |= {f"candidate {name}": image for name, image in volumes.items()}
-    images |= {f"dose on {name}": image for name, image in dose_of.items()}
     evaluation.origin = origin(
         named,
         asdict(settings) | {"dose_unit": options.dose_unit, "end_caps": not options.no_end_caps},
-        images={what: image for what, image in images.items() if image is not None},
+        images=found.images(),
         model={"name": Path(options.model).name, "sha256": bundle.sha256} if bundle else None,
         identified=options.identified,
     )
@@ -108,6 +98,54 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         write_evaluation(evaluation, stage, scene=scene, paper=options.paper, progress=progress)
     return {"report": Path(options.output) / "report.html"}
+
+
+def _entry(
+    options: argparse.Namespace, candidates: dict[str, str], doses: dict[str, str]
+) -> PatientEntry:
+    """Return the options' inputs as a cohort's manifest names them."""
+    from SyntheticCTEvalLib.cohort.manifest import PatientEntry
+
+    return PatientEntry(
+        patient=options.patient or "",
+        ct=Path(options.ct),
+        candidates={name: Path(path) for name, path in candidates.items()},
+        mr=Path(options.mr) if options.mr else None,
+        structures=Path(options.structures) if options.structures else None,
+        region=Path(options.region) if options.region else None,
+        dose_ct=Path(options.dose_ct) if options.dose_ct else None,
+        doses={name: Path(path) for name, path in doses.items()},
+        target=options.target,
+        prescription_gy=options.prescription,
+        dose_unit=options.dose_unit,
+        dose=not options.no_dose,
+    )
+
+
+def _dry_run(
+    options: argparse.Namespace,
+    entry: PatientEntry,
+    settings: EvaluationSettings,
+    limits: Acceptance | None,
+    progress: Progress,
+) -> dict[str, Path]:
+    """Tell what would be evaluated, and write nothing."""
+    from SyntheticCTEvalLib.cohort.dry_run import plan_patient, require_no_faults
+    from SyntheticCTEvalLib.cohort.patient import CohortSettings
+
+    plan = plan_patient(
+        entry,
+        CohortSettings(
+            model=Path(options.model) if options.model else None,
+            evaluation=settings,
+            acceptance=limits,
+            end_caps=not options.no_end_caps,
+        ),
+        synthesized=False,
+    )
+    progress.tell("patient", plan.text(), **plan.entry())
+    require_no_faults([plan])
+    return {}
 
 
 def _require_whole(
@@ -200,6 +238,7 @@ def add_evaluate(command: Callable) -> None:
         "--identified", action="store_true", help="tell whole paths of files, which may hold names"
     )
     add_paper(sub)
+    add_dry_run(sub)
     sub.add_argument(
         "--no-scene",
         action="store_true",

@@ -20,6 +20,9 @@ class Progress:
     def warn(self, message: str) -> None:
         """Tell a warning, one sentence, that must reach the user."""
 
+    def tell(self, event: str, text: str, **details: Any) -> None:
+        """Tell a result that is not written to a file, as lines of text or as JSON values."""
+
     def done(self, **outputs: Any) -> None:
         """Tell that the whole command is complete and its outputs are written."""
 
@@ -42,6 +45,9 @@ class JsonProgress(Progress):
 
     def warn(self, message: str) -> None:
         self._write(event="warning", message=message)
+
+    def tell(self, event: str, text: str, **details: Any) -> None:
+        self._write(event=event, **details)
 
     def done(self, **outputs: Any) -> None:
         self._write(event="done", **{name: str(value) for name, value in outputs.items()})
@@ -94,6 +100,9 @@ class TerminalProgress(Progress):
 
     def warn(self, message: str) -> None:
         self._console.print(f"Warning: {message}", style="yellow", markup=False)
+
+    def tell(self, event: str, text: str, **details: Any) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def done(self, **outputs: Any) -> None:
         self.close()

@@ -49,11 +49,34 @@ def read_dicom_folder(
             several patients; a damaged file; slices that differ in size, pixel spacing or
             orientation, lie on one another, beside one another or at unequal distances.
     """
+    slices = series_of(folder, what, series, progress)
+    folder = slices[0].path.parent
+    for modality in sorted({item.modality for item in slices}):
+        require_role(modality, f"folder {folder}", what, progress)
+    require_one_patient(slices, folder, what)
+    if len(slices) == 1 and slices[0].frames > 1:
+        return read_dicom_file(slices[0].path, what, progress)
+    _require_slices(slices, folder, what)
+    warn_of_frames(slices, folder, what, progress)
+    check_scaling(slices, folder, what, progress)
+    ordered, step = in_order(slices, folder, what)
+    stored = np.concatenate([stored_values(s.path, f"{what} slice") for s in ordered])
+    return placed(rescaled(stored, [s.rescale for s in ordered]), ordered[0], step)
+
+
+def series_of(
+    folder: Path, what: str, series: str = "", progress: Progress = SILENT
+) -> list[DicomSlice]:
+    """Return the headers of the series that :func:`read_dicom_folder` reads.
+
+    Raises:
+        SyntheticCTError: no slices, or several series of which none is named.
+    """
     slices, others = _headers(folder, what)
     if not slices and not others:
         found = [s for s in sorted(folder.iterdir()) if s.is_dir() and _holds_dicom(s)]
         if len(found) == 1:
-            return read_dicom_folder(found[0], what, series, progress)
+            return series_of(found[0], what, series, progress)
         hint = (
             f"choose one of its subfolders {', '.join(s.name for s in found)}"
             if found
@@ -66,18 +89,7 @@ def read_dicom_folder(
             f"The {what} folder {folder} holds no image slices, only {kinds}: "
             "choose the folder that holds the slices."
         )
-    slices = choose_series(slices, folder, what, series, progress)
-    for modality in sorted({item.modality for item in slices}):
-        require_role(modality, f"folder {folder}", what, progress)
-    require_one_patient(slices, folder, what)
-    if len(slices) == 1 and slices[0].frames > 1:
-        return read_dicom_file(slices[0].path, what, progress)
-    _require_slices(slices, folder, what)
-    warn_of_frames(slices, folder, what, progress)
-    check_scaling(slices, folder, what, progress)
-    ordered, step = in_order(slices, folder, what)
-    stored = np.concatenate([stored_values(s.path, f"{what} slice") for s in ordered])
-    return placed(rescaled(stored, [s.rescale for s in ordered]), ordered[0], step)
+    return choose_series(slices, folder, what, series, progress)
 
 
 def _holds_dicom(folder: Path) -> bool:

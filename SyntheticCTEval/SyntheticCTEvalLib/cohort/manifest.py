@@ -13,6 +13,8 @@ from typing import Any
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.manifest import manifest_columns, read_manifest, resolve
 
+from SyntheticCTEvalLib.acceptance.limits import SHIPPED, read_acceptance
+from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.gamma.criteria import parse_criteria, parse_percents
 from SyntheticCTEvalLib.placement.ways import parse_by, parse_way
 from SyntheticCTEvalLib.structures.dvh_points import checked_points
@@ -22,16 +24,41 @@ SCT = "sCT"
 
 CANDIDATE, DOSE = "candidate_", "dose_"
 _FILES = ("mr", "structures", "region", "dose_ct")
+_YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
+
+
+def yes_or_no(text: str) -> bool:
+    """Return what a cell answers.
+
+    Raises:
+        SyntheticCTError: it is neither.
+    """
+    if text.strip().casefold() not in (*_YES, *_NO):
+        raise SyntheticCTError(f"{text!r} is no answer: write yes or no.")
+    return text.strip().casefold() in _YES
+
+
+def _gamma_cap(text: str) -> float:
+    value = _positive(text)
+    if value is None:
+        raise SyntheticCTError(f"{text!r} is no largest gamma: write a number, such as 2.")
+    return value
+
+
 _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "criteria": ("criteria", parse_criteria),
     "cutoffs": ("cutoffs_percent", parse_percents),
     "dvh_points": ("dvh_points", checked_points),
+    "gamma_cap": ("gamma_cap", _gamma_cap),
     "registration": ("registration", parse_way),
     "registration_by": ("registration_by", parse_by),
 }
 """Columns that set for one patient what an option sets for all: field of the settings, reader."""
 
-_KNOWN = ("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit", *_OPTIONS)
+_KNOWN = (
+    *("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit"),
+    *("end_caps", "local", "acceptance", *_OPTIONS),
+)
 _RESERVED = ("ct", "unit")  # dose_ct and dose_unit are columns of their own
 _NO_FILE = ("n/a", "na", "nan", "none", "null")  # as BIDS and statistics programs write it
 _SAFE = " -_.+"
@@ -52,6 +79,9 @@ class PatientEntry:
         dose_unit: unit of dose volumes that name none.
         dose: evaluate dose, imported or recalculated.
         options: fields of EvaluationSettings that the row sets for this patient.
+        local: all gamma criteria are local (True) or global (False); None where not said.
+        end_caps: see CohortSettings; None where the row does not say.
+        acceptance: limits of this patient; None where the row has none of its own.
         notes: what is left out for this patient, for want of a cell.
         fault: why nothing can be evaluated; empty where it can.
     """
@@ -69,6 +99,9 @@ class PatientEntry:
     dose_unit: str | None = None
     dose: bool = True
     options: dict[str, Any] = field(default_factory=dict)
+    local: bool | None = None
+    end_caps: bool | None = None
+    acceptance: Acceptance | None = None
     notes: tuple[str, ...] = ()
     fault: str = ""
 
@@ -87,7 +120,8 @@ def read_cohort_manifest(
     """Return the patients of a manifest, and notes on what its columns leave out.
 
     Columns: patient, ct; optionally mr, structures, region, target, prescription_gy, dose_ct,
-    dose_unit, criteria, cutoffs, dvh_points, and for every candidate ``candidate_NAME`` and
+    dose_unit, criteria, cutoffs, local, gamma_cap, dvh_points, end_caps, acceptance, registration,
+    registration_by, and for every candidate ``candidate_NAME`` and
     ``dose_NAME``. Paths are relative to the manifest. Cells of optional columns may be empty.
 
     Args:
@@ -267,13 +301,8 @@ def _entry(
                 f"The prescription {cells['prescription_gy']!r} is no dose in Gy: give a "
                 "number, such as 50.4."
             )
-    options = {}
-    for column, (setting, read) in _OPTIONS.items():
-        if column in cells:
-            try:
-                options[setting] = read(cells[column])
-            except SyntheticCTError as error:
-                fault = f"Column {column}: {error}"
+    options, own, faults = _own_options(manifest, cells)
+    fault = faults[0] if faults else fault
     return PatientEntry(
         patient=row["patient"],
         ct=paths["ct"],
@@ -288,9 +317,33 @@ def _entry(
         dose_unit=cells.get("dose_unit"),
         dose=dose,
         options=options,
+        **own,
         notes=tuple(notes),
         fault=fault,
     )
+
+
+def _own_options(
+    manifest: str | os.PathLike, cells: dict[str, str]
+) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Return what a row sets of EvaluationSettings and of PatientEntry, and what is wrong in it."""
+
+    def limits(cell: str) -> Acceptance | None:
+        if cell.casefold() in _NO_FILE:
+            return None
+        return read_acceptance(cell if cell in SHIPPED else resolve(manifest, cell))
+
+    readers = {column: read for column, (_, read) in _OPTIONS.items()}
+    readers |= {"local": yes_or_no, "end_caps": yes_or_no, "acceptance": limits}
+    found, faults = {}, []
+    for column, read in readers.items():
+        if column in cells:
+            try:
+                found[column] = read(cells[column])
+            except SyntheticCTError as error:
+                faults.append(f"Column {column}: {error}")
+    options = {_OPTIONS[column][0]: value for column, value in found.items() if column in _OPTIONS}
+    return options, {c: value for c, value in found.items() if c not in _OPTIONS}, faults
 
 
 def _positive(cell: str) -> float | None:

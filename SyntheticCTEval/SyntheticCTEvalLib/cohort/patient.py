@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,22 @@ from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
-from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTLib.volumes.sameness import voxel_hash
 from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
-from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
+from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
+from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
 
 from .card import FOR_LIMITS, write_card
+from .inputs import read_inputs
 from .manifest import SCT, PatientEntry
 from .records import PICTURES
 from .report_document import REPORT_DOCUMENT, write_document
@@ -77,14 +78,14 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
     Raises:
         SyntheticCTError: an input does not exist or cannot be read.
     """
-    asked = _evaluation_settings(entry, settings)
+    asked = evaluation_settings(entry, settings)
     return {
         "program": __version__,
         "inputs": {what: content_hash(path, what) for what, path in entry.inputs().items()},
         "model": model_sha256 if entry.mr else "",
         "settings": asdict(asked),
-        FOR_LIMITS: needs_of(asked, settings.acceptance),
-        "end_caps": settings.end_caps,
+        FOR_LIMITS: needs_of(asked, limits_of(entry, settings)),
+        "end_caps": end_caps_of(entry, settings),
         "paper": settings.paper,
         "dose_unit": entry.dose_unit,
         "scene": settings.scene is not None,
@@ -107,48 +108,38 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
             f"{task.made_of['program']}: install the same version on all machines."
         )
     progress = NotedProgress(progress)
-    ct = read_volume(entry.ct, "CT", progress, mask_nan=settings.mask_nan)
-    mr = read_volume(entry.mr, "MR", progress) if entry.mr else None
+    limits = limits_of(entry, settings)
+    inputs = read_inputs(
+        entry,
+        progress,
+        end_caps=end_caps_of(entry, settings),
+        mask_nan=settings.evaluation.mask_nan,
+    )
+    ct, mr = inputs.ct, inputs.mr
     made, histograms = {}, None
     if settings.model and mr is not None:
         made, histograms = _synthesize(mr, settings, progress)
-    candidates = {SCT: made["sct"]} if made else {}
-    for name, path in entry.candidates.items():
-        what = f"candidate {name}"
-        candidates[name] = read_volume(path, what, progress, mask_nan=settings.mask_nan)
-    dose = partial(read_dose, unit=entry.dose_unit, progress=progress)
+    candidates = ({SCT: made["sct"]} if made else {}) | inputs.candidates
     evaluation = evaluate(
         ct,
         candidates,
-        dose_ct=dose(entry.dose_ct) if entry.dose_ct else None,
-        doses={name: dose(path) for name, path in entry.doses.items()},
-        structures=_structures(entry, ct, settings.end_caps, progress),
-        region=read_mask(entry.region, "region", progress) if entry.region else None,
+        dose_ct=inputs.dose_ct,
+        doses=inputs.doses,
+        structures=inputs.structures,
+        region=inputs.region,
         mr=mr,
         histograms=histograms,
-        settings=settings_for(_evaluation_settings(entry, settings), settings.acceptance),
+        settings=settings_for(evaluation_settings(entry, settings), limits),
         progress=progress,
     )
-    mr_body = None
-    if mr is not None:
-        progress.report("Compare with the MR", 0)
-        mr_body = body_contour(mr, "MR")
-        if sitk.GetArrayViewFromImage(mr_body).all():
-            progress.warn(
-                "No air was found around the patient in the MR, so all of it counts as body: the "
-                "figures against the MR are not those of its body contour."
-            )
-        for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
-            evaluation.candidates[name].metrics.update(figures)
-        evaluation.definitions.update(mr_similarity.DEFINITIONS)
-        progress.report("Compare with the MR", 1)
-    judge(evaluation, settings.acceptance)
+    mr_body = _compare_with_mr(evaluation, mr, candidates, progress)
+    judge(evaluation, limits)
     scene = settings.scene
     if scene and (reason := scene.missing()):
         progress.warn(f"scene.mrb was left out: {reason}")
         scene = None
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
-    if entry.structures and not settings.end_caps:
+    if entry.structures and not end_caps_of(entry, settings):
         notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys(notes))
     options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
@@ -179,14 +170,67 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     write_card(task.folder, task.made_of, {what: voxel_hash(scans[what]) for what in scans})
 
 
+def _compare_with_mr(
+    evaluation: Evaluation,
+    mr: sitk.Image | None,
+    candidates: Mapping[str, sitk.Image],
+    progress: Progress,
+) -> sitk.Image | None:
+    """Add the figures against the MR to ``evaluation``; return the MR's body contour.
+
+    Args:
+        candidates: as they came, before registration.
+    """
+    if mr is None:
+        return None
+    progress.report("Compare with the MR", 0)
+    mr_body = body_contour(mr, "MR")
+    if sitk.GetArrayViewFromImage(mr_body).all():
+        progress.warn(
+            "No air was found around the patient in the MR, so all of it counts as body: the "
+            "figures against the MR are not those of its body contour."
+        )
+    for name, figures in mr_similarity.compare_with_mr(mr, candidates, mr_body).items():
+        evaluation.candidates[name].metrics.update(figures)
+    evaluation.definitions.update(mr_similarity.DEFINITIONS)
+    progress.report("Compare with the MR", 1)
+    return mr_body
+
+
 def _model(task: PatientTask) -> dict[str, str] | None:
     sha256 = task.made_of["model"]
     return {"name": task.settings.model.name, "sha256": sha256} if sha256 else None
 
 
-def _evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:
+def evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:
+    """Return how a patient is evaluated, before what limits need is added."""
     own = {"prescription_gy": entry.prescription_gy, "target": entry.target, "dose": entry.dose}
-    return replace(settings.evaluation, **own, **entry.options)
+    found = replace(settings.evaluation, **own, **entry.options)
+    if entry.local is None:
+        return found
+    return replace(found, criteria=tuple(replace(c, local=entry.local) for c in found.criteria))
+
+
+def needing_mr(entry: PatientEntry, settings: CohortSettings) -> PatientEntry:
+    """Return ``entry``, with its fault where the MR that is to carry the candidates is absent."""
+    by = entry.options.get("registration_by", settings.evaluation.registration_by)
+    if by != BY_MR or entry.mr is not None or entry.fault:
+        return entry
+    return replace(
+        entry,
+        fault="The registration is by the MR, and no MR is given for this patient: fill in the "
+        "column mr, or register each candidate by itself.",
+    )
+
+
+def limits_of(entry: PatientEntry, settings: CohortSettings) -> Acceptance | None:
+    """Return the limits that a patient is held against: its own, else those of all."""
+    return entry.acceptance or settings.acceptance
+
+
+def end_caps_of(entry: PatientEntry, settings: CohortSettings) -> bool:
+    """Return whether a patient's structures end beyond their last contours."""
+    return settings.end_caps if entry.end_caps is None else entry.end_caps
 
 
 def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):
@@ -200,13 +244,3 @@ def _synthesize(mr: sitk.Image, settings: CohortSettings, progress: Progress):
     generated = generate(mr, bundle, device=settings.device, progress=progress)
     volumes = {"sct": generated.sct, "uncertainty": generated.uncertainty}
     return volumes, histogram_set(mr, bundle, generated.normalized)
-
-
-def _structures(
-    entry: PatientEntry, ct: sitk.Image, end_caps: bool, progress: Progress
-) -> dict[str, sitk.Image]:
-    from SyntheticCTEvalLib.structures.reading import read_structures
-
-    if not entry.structures:
-        return {}
-    return dict(read_structures(entry.structures, ct, progress, end_caps=end_caps))

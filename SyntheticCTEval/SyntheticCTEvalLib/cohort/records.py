@@ -86,11 +86,13 @@ class PatientRecord:
         metrics: content of metrics.json. Besides results.Evaluation.metrics(), where the
             manifest has an MR, every candidate has "ssim_mr" and "dsc_body_mr": against the MR
             without registration (paper, Table 3).
+        acceptance: limits that its candidates were held against; None without.
     """
 
     patient: str
     folder: Path
     metrics: dict[str, Any]
+    acceptance: Acceptance | None = None
 
     @classmethod
     def read(cls, patient: str, folder: Path) -> PatientRecord:
@@ -112,7 +114,7 @@ class Cohort:
         notes: parts that were skipped for want of a column, and why; warnings.
         baseline: candidate that the others are compared with ("MRCAT" where there is one,
             else the last).
-        acceptance: limits that the candidates were held against; None without.
+        acceptance: limits of patients that have none of their own; None without.
         registered: the candidates were registered onto the true CTs.
         origin: what the results were made of (basics.fingerprint.origin); empty where that is
             not known.
@@ -125,3 +127,12 @@ class Cohort:
     acceptance: Acceptance | None = None
     registered: bool = True
     origin: dict[str, Any] = field(default_factory=dict)
+
+    def limits_of(self, record: PatientRecord) -> Acceptance | None:
+        """Return the limits that a patient was held against."""
+        return record.acceptance or self.acceptance
+
+    def acceptances(self) -> list[Acceptance]:
+        """Return all files of limits that patients were held against, each once."""
+        found = {a.sha256: a for r in self.patients if (a := self.limits_of(r)) is not None}
+        return list(found.values())

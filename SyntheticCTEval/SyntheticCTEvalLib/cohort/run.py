@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from SyntheticCTLib.basics.stages import stage_in
 from SyntheticCTLib.volumes.sameness import given_twice
 
 from SyntheticCTEvalLib.evaluation.origin import origin
-from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.report.folder import earlier_results
 
 from .card import CARD, is_current, voxels_of
@@ -31,7 +30,7 @@ from .parallel import (
     has_dask,
     processors,
 )
-from .patient import CohortSettings, PatientTask, made_of
+from .patient import CohortSettings, PatientTask, limits_of, made_of, needing_mr
 from .records import Cohort, PatientRecord
 
 PATIENTS = "patients"
@@ -73,14 +72,9 @@ def run_cohort(
     """
     settings = settings or CohortSettings()
     output = Path(output).resolve()
-    entries, notes = read_cohort_manifest(
-        manifest, model=settings.model is not None, dose=settings.evaluation.dose
-    )
-    entries = [_needing_mr(entry, settings) for entry in entries]
-    names = _candidates(entries, settings)
-    baseline = _baseline(baseline, names)
-    _check_places(manifest, output, entries, settings)
-    model_sha256 = _model_sha256(settings)
+    found = prepare(manifest, output, settings, baseline)
+    entries, notes, baseline = found.entries, found.notes, found.baseline
+    model_sha256 = found.model_sha256
     if scheduler and not has_dask():
         raise SyntheticCTError(
             "A dask scheduler needs the package distributed, which is not installed: "
@@ -118,9 +112,46 @@ def run_cohort(
     _judge_again(entries, folder, settings, failed)
     cohort = _collect(entries, folder, failed, notes, baseline)
     cohort.acceptance = settings.acceptance
+    own = {entry.patient: limits_of(entry, settings) for entry in entries}
+    for record in cohort.patients:
+        record.acceptance = own[record.patient]
     cohort.registered = settings.evaluation.registered
     cohort.origin = _origin(manifest, settings, baseline, model_sha256)
     return cohort
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a cohort's run begins with.
+
+    Attributes:
+        entries: the manifest's patients.
+        notes: what is left out for want of columns.
+        baseline: candidate that the others are compared with.
+        model_sha256: of the model; "" for none.
+    """
+
+    entries: list[PatientEntry]
+    notes: list[str]
+    baseline: str
+    model_sha256: str
+
+
+def prepare(
+    manifest: str | os.PathLike, output: Path, settings: CohortSettings, baseline: str | None
+) -> Prepared:
+    """Read a manifest and the model, and check where results would lie, before any work.
+
+    Raises:
+        SyntheticCTError: nothing can be evaluated, or a result would lie where something else does.
+    """
+    entries, notes = read_cohort_manifest(
+        manifest, model=settings.model is not None, dose=settings.evaluation.dose
+    )
+    entries = [needing_mr(entry, settings) for entry in entries]
+    baseline = _baseline(baseline, _candidates(entries, settings))
+    _check_places(manifest, output, entries, settings)
+    return Prepared(entries, notes, baseline, _model_sha256(settings))
 
 
 def _origin(
@@ -133,19 +164,8 @@ def _origin(
         "end_caps": settings.end_caps,
         "model_sha256": model_sha256,
     }
-    return origin({"manifest": manifest}, options)
-
-
-def _needing_mr(entry: PatientEntry, settings: CohortSettings) -> PatientEntry:
-    """Return ``entry``, with its fault where the MR that is to carry the candidates is absent."""
-    by = entry.options.get("registration_by", settings.evaluation.registration_by)
-    if by != BY_MR or entry.mr is not None or entry.fault:
-        return entry
-    return replace(
-        entry,
-        fault="The registration is by the MR, and no MR is given for this patient: fill in the "
-        "column mr, or register each candidate by itself.",
-    )
+    model = {"name": settings.model.name, "sha256": model_sha256} if settings.model else None
+    return origin({"manifest": manifest}, options, model=model)
 
 
 def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:
@@ -292,7 +312,7 @@ def _judge_again(
     for entry in entries:
         if entry.patient not in failed:
             try:
-                judge_again(folder / entry.patient, settings.acceptance, settings.paper)
+                judge_again(folder / entry.patient, limits_of(entry, settings), settings.paper)
             except SyntheticCTError as error:
                 failed[entry.patient] = str(error)
 

@@ -1,7 +1,8 @@
 """One patient's CT, candidates, doses and structures in, all figures and maps out.
 
-Offers: one_patient (evaluate), settings, results, quantities (figures in words), names, origin
-    (what results were made of), stored (in a folder), mr_histograms, limits (verdicts, as data).
+Offers: one_patient (evaluate), checked (inputs), settings, results, quantities (figures in words),
+    names, origin (what results were made of), stored (in a folder), mr_histograms,
+    limits (verdicts, as data).
 Inside: same_inputs (one volume given twice).
 May use: placement, image, dose, structures, gamma and the rooms of SyntheticCTLib.
 """

@@ -11,13 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
-from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
 from SyntheticCTLib.volumes.grids import image_like
-from SyntheticCTLib.volumes.hounsfield import require_hu
-from SyntheticCTLib.volumes.marks import look_alike_note
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
@@ -48,11 +44,11 @@ from SyntheticCTEvalLib.structures.dvh import (
     dvh_metrics,
 )
 from SyntheticCTEvalLib.structures.dvh_points import NO_POINTS, DvhPoints
-from SyntheticCTEvalLib.structures.target import describe_target, find_target
+from SyntheticCTEvalLib.structures.target import describe_target
 
+from .checked import checked_inputs
 from .placing import laid_on_ct, registration_of
 from .results import CandidateResult, Evaluation, Moved
-from .same_inputs import warn_of_same_inputs
 from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
 
 
@@ -87,13 +83,10 @@ def evaluate(
     """
     settings = settings or EvaluationSettings()
     progress = NotedProgress(progress)
-    ct, known = _numbers(ct, candidates, settings.mask_nan, progress)
-    require_hu(ct, "true CT", progress)
-    _name_look_alikes(candidates, progress)
     structures = dict(structures or {})
-    target = find_target(structures, settings.target)
-    body = _body(ct, progress)
-    warn_of_same_inputs(ct, body, candidates, mr, progress)
+    sound = checked_inputs(ct, candidates, mr, structures, target=settings.target,
+                           mask_nan=settings.mask_nan, progress=progress)  # fmt: skip
+    ct, known, body, target = sound.ct, sound.known, sound.body, sound.target
     placement = laid_on_ct(ct, candidates, mr, settings, progress)
     placed = placement.candidates
     coverage = coverage_of(ct, body, placed, region, progress, known)
@@ -135,33 +128,6 @@ def evaluate(
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
     )
-
-
-def _body(ct: sitk.Image, progress: Progress) -> sitk.Image:
-    progress.report("Body contour", 0)
-    body = body_contour(ct, "CT")
-    progress.report("Body contour", 1)
-    return body
-
-
-def _numbers(
-    ct: sitk.Image, candidates: Mapping[str, sitk.Image], mask_nan: bool, progress: Progress
-) -> tuple[sitk.Image, np.ndarray | None]:
-    """Return the true CT as checks.filled does; refuse voxels without a number, or name them."""
-    for what, image in {"true CT": ct, **candidates}.items():
-        count = np.count_nonzero(~np.isfinite(sitk.GetArrayViewFromImage(image)))
-        if count and not mask_nan:
-            raise SyntheticCTError(not_finite(what, count, offered=True))
-        if count:
-            what = f"The {what}" if image is ct else what
-            progress.warn(MASKED.format(what=what, count=count, s="s" if count > 1 else ""))
-    return filled(ct)
-
-
-def _name_look_alikes(candidates: Mapping[str, sitk.Image], progress: Progress) -> None:
-    for note in (look_alike_note(name, image) for name, image in candidates.items()):
-        if note:
-            progress.warn(note)
 
 
 def _image(

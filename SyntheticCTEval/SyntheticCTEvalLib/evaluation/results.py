@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from SyntheticCTEvalLib.structures.dvh import Dvh
 
 
+SCHEMA = "urn:synthetic-ct:metrics:1"
+"""Version of metrics.json: it changes where a name or a meaning does."""
+
 NO_DIFFERENCE = -32768
 """Marks voxels without a difference in maps of differences in whole HU (int16)."""
 
@@ -139,9 +142,15 @@ class Evaluation:
             if dose
         }
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the reader must know, each sentence once: what the report says first."""
+        return list(dict.fromkeys(self.notes))
+
     def metrics(self) -> dict[str, Any]:
-        """Return the content of metrics.json."""
+        """Return the content of metrics.json (see report/metrics.schema.json)."""
         return {
+            "schema": SCHEMA,
             "patient": self.patient,
             "definitions": self.definitions,
             "candidates": {name: result.metrics for name, result in self.candidates.items()},

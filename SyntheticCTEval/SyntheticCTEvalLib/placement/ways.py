@@ -71,7 +71,7 @@ def _by_mr(way: str) -> str:
         f"were carried onto the true CT by it ({_ONCE}). It presumes that the candidates lie in "
         "the MR's space. No candidate is bent or moved by its own errors, which would flatter it: "
         "they stay in the figures, and so does the error of the registration, which is the same "
-        "for all candidates. Figures are therefore worse than where each candidate is registered "
+        "for all candidates. Figures are as a rule worse than where each candidate is registered "
         f"by itself. {_REPEATABLE}"
     )
 

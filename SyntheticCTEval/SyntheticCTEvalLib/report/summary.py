@@ -80,7 +80,7 @@ def summary_section(evaluation: Evaluation) -> Section:
     blocks.append(Lines(("Name", "Date", "Signature")))
     beside: list[Block] = []
     shown = shown_names(evaluation)
-    if notes := list(dict.fromkeys(told(note, shown) for note in evaluation.notes)):
+    if notes := [told(note, shown) for note in evaluation.warnings]:
         beside.append(Notes("Read this first", notes))
     return Section("Result", blocks, beside)
 

@@ -1,7 +1,7 @@
-"""An evaluated cohort in, the paper's tables, statistics, figures and report out.
+"""An evaluated cohort in, the paper's tables and figures, files and a report out.
 
 Offers: report (write_cohort).
-Inside: values, comparison (every figure), paired_comparison (the choice of the test), tables,
-    figures, panels, charts.
-May use: cohort and below.
+Inside: headline, result_tables (parts of the report); files, sheets, workbook, latex (beside it);
+    figures, panels, charts, agreement_charts (pictures).
+May use: group and below.
 """

@@ -11,12 +11,12 @@ import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import CohortPictures
 from SyntheticCTEvalLib.evaluation.quantities import HIGHER, LOWER, describe
+from SyntheticCTEvalLib.group.comparison import CONFIRMATORY, CohortComparison, printed_p
+from SyntheticCTEvalLib.group.values import TABLES, CohortValues, Key
 from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
-from .comparison import CONFIRMATORY, CohortComparison, printed_p
 from .panels import PRINT_DPI
-from .values import TABLES, CohortValues, Key
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -53,7 +53,7 @@ def figure3(pictures: Mapping[str, CohortPictures]) -> Picture | None:
         axes.set_xlim(edges[0], edges[-1])
         axes.set_title(title, fontsize=12)
         axes.set_ylabel("Foreground voxels in % per bin" if column == 0 else "", fontsize=10)
-        _style(axes, label)
+        style_axes(axes, label)
         overlaps.append(_overlap(shares))
         if len(shares) > 1:
             axes.text(0.98, 0.72, f"overlap of pairs {overlaps[-1]:.0f} %", ha="right",
@@ -105,7 +105,7 @@ def box_plots(values: CohortValues, comparisons: Sequence[CohortComparison]) -> 
         )
         _paired_boxes(axes, values, key, turned)
         quantity = describe(key)
-        title = axes.set_title("\n".join(_wrapped(values.label(key))), fontsize=10.5, pad=20)
+        title = axes.set_title("\n".join(wrapped(values.label(key))), fontsize=10.5, pad=20)
         title.set_parse_math(False)
         found = [tests[key, c] for c in values.candidates if (key, c) in tests]
         if len(found) == 1:
@@ -184,7 +184,7 @@ def _paired_boxes(axes: Axes, values: CohortValues, key: Key, turned: bool) -> N
         _box(axes, row, place, 0.5, values.colours[name], 18)
     axes.set_xlim(-0.6, len(found) - 0.4)
     axes.set_xticks(places, [short(name, 18) for name in values.candidates])
-    _style(axes, "")
+    style_axes(axes, "")
     for text in axes.get_xticklabels():
         text.set_parse_math(False)
         if turned:
@@ -206,7 +206,7 @@ def _dvh_boxes(axes: Axes, values: CohortValues, structure: str) -> None:
     axes.margins(y=0.1)
     axes.set_xlim(-0.6, len(DVH_FIGURES) - 0.4)
     axes.set_xticks(range(len(DVH_FIGURES)), DVH_FIGURES)
-    _style(axes, "")
+    style_axes(axes, "")
     axes.grid(axis="y", color="#E3E3E3", linewidth=0.6)
     axes.set_axisbelow(True)
 
@@ -280,16 +280,18 @@ def _overlap(shares: np.ndarray) -> float:
     return 100 * float(np.mean(found)) if found else math.nan
 
 
-def _style(axes: Axes, label: str) -> None:
+def style_axes(axes: Axes, label: str) -> None:
+    """Give axes the look that all charts of the study share."""
     axes.set_xlabel(label, fontsize=10)
     axes.tick_params(labelsize=9)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _wrapped(text: str) -> list[str]:
+def wrapped(text: str, width: int = 28) -> list[str]:
+    """Return the lines of a title of at most ``width`` letters."""
     # A number stays with its unit.
     text = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" Gy", "\N{NO-BREAK SPACE}Gy")
-    return textwrap.wrap(text, 28)
+    return textwrap.wrap(text, width)
 
 
 def _rgb(colour: str) -> tuple[float, ...]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import CohortPictures
 from SyntheticCTEvalLib.evaluation.quantities import HIGHER, describe, printed
+from SyntheticCTEvalLib.group.values import CohortValues, Key
 from SyntheticCTEvalLib.pictures.maps import DIFFERENCE_HU, FAILS_COLOUR
 from SyntheticCTEvalLib.pictures.planes import MISSING_COLOUR, Picture, colour_scale, short
 
 from .panels import AXIAL, CORONAL, Panels, size_of
-from .values import CohortValues, Key
 
 WINDOW = (-750, 750)
 """HU, of the paper's Figure 1."""

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
-import json
 import os
 import urllib.parse
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
 from SyntheticCTEvalLib.cohort.records import METRICS, Cohort, CohortPictures, PatientRecord
-from SyntheticCTEvalLib.evaluation.quantities import finite
+from SyntheticCTEvalLib.group.agreement import MAIN_POINTS, Agreement, signed
+from SyntheticCTEvalLib.group.analysis import Analysis, analyse, short_definitions
+from SyntheticCTEvalLib.group.comparison import (
+    CONFIRMATORY,
+    EXPLORATORY,
+    CohortComparison,
+    printed_p,
+)
+from SyntheticCTEvalLib.group.tables import MISSING
+from SyntheticCTEvalLib.group.values import CohortValues
 from SyntheticCTEvalLib.pictures.planes import Picture
+from SyntheticCTEvalLib.report.blocks import Table, facts_table
 from SyntheticCTEvalLib.report.origin_part import origin_facts
 from SyntheticCTEvalLib.report.page import template_environment
 
-from . import charts, figures
-from .comparison import (
-    CONFIRMATORY,
-    DEFINITIONS,
-    EXPLORATORY,
-    CohortComparison,
-    compare_cohort,
-    comparison_entry,
-    printed_p,
-    write_statistics_csv,
-)
-from .tables import MISSING, make_table, mean_and_sd, write_all_figures_csv, write_table_csv
-from .values import TABLES, CohortValues, key_text
+from . import agreement_charts, charts, figures
+from .files import OWN, write_cohort_metrics, write_tables, write_text
+from .headline import identity_lines
+from .result_tables import agreement_table, limits_table, statements_table
+from .workbook import missing as no_workbook
 
 TITLE = "Evaluation of synthetic CT over a cohort"
 REPORT, FIGURES = "report.html", "figures"
@@ -46,6 +46,9 @@ MISSING_FIGURES = {
     "boxplots": "no patient has a figure of Tables 1 to 3",
     "dvh_differences": "no patient has dose-volume figures, for want of dose or structures",
 }
+_MAY_LACK = ("paired", "bland_altman", "bland_altman_dose")
+"""Figures that need several candidates or a target's doses, which other notes speak of."""
+
 _WORDS = {
     "figure1": "Figure 1", "figure2": "Figure 2", "figure3": "Figure 3", "figure6": "Figure 6",
     "boxplots": "The picture of box plots", "dvh_differences": "The picture of dose-volume "
@@ -62,6 +65,19 @@ class PatientLine:
     candidates: list[str]
     prescription: str
     notes: list[str]
+
+
+@dataclass
+class OutlierLine:
+    """A line of the report's outliers, ready to be printed."""
+
+    name: str
+    link: str
+    candidate: str
+    label: str
+    value: str
+    outside: str
+    rule: str
 
 
 @dataclass
@@ -98,69 +114,114 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
     folder = Path(folder)
     step = "Cohort report"
     progress.report(step, 0)
-    values = CohortValues.of_cohort(cohort)
-    comparisons = compare_cohort(values)
-    tables = [make_table(number, values, comparisons) for number in TABLES]
+    found = analyse(cohort)
     progress.report(step, 0.2)
     notes = list(cohort.notes)
     pictures = {}
-    for number, (name, picture) in enumerate(_pictures(cohort, values, comparisons, notes)):
+    for number, (name, picture) in enumerate(_pictures(cohort, found, notes)):
         pictures[name] = picture
         progress.report(step, min(0.2 + 0.1 * (number + 1), 0.8))
-    notes += _missing(values, tables, pictures)
-    notes = list(dict.fromkeys(notes))
-    definitions = _definitions(cohort, values)
-    there = [table for table in tables if table is not None]
-
-    environment = template_environment(Path(__file__).parent)
-    written = []
-    for table in there:
-        page = environment.get_template("table.html").render(
-            table=table,
-            colours=values.colours,
-            definitions=_short(definitions),
-            synthetic_note=SYNTHETIC_NOTE,
+    notes += _missing(found, pictures)
+    if len(cohort.acceptances()) > 1:
+        notes.append(
+            "Patients have limits of different files: each was held against its own, and the group "
+            "against none."
         )
-        _write_text(folder / f"table{table.number}.html", page)
-        write_table_csv(table, folder / f"table{table.number}.csv")
-        written += [f"table{table.number}.html", f"table{table.number}.csv"]
-    write_all_figures_csv(values, folder / "all_figures.csv")
-    write_statistics_csv(comparisons, folder / "statistics.csv")
+    if (reason := no_workbook()) and found.values.candidates:
+        notes.append(reason)
+    notes = list(dict.fromkeys(notes))
+    written = write_tables(found, folder, cohort.origin.get("date", ""))
     for name, picture in pictures.items():
         with staged_file(folder / FIGURES / f"{name}.png") as stage:
             stage.write_bytes(picture.png)
         written.append(f"{FIGURES}/{name}.png")
-    metrics = _metrics(cohort, values, comparisons, definitions, notes)
-    text = json.dumps(finite(metrics), indent=2, ensure_ascii=False, allow_nan=False)
-    _write_text(folder / METRICS, text + "\n")
-    lines = {
-        family: [_line(c) for c in comparisons if c.family == family and c.result is not None]
-        for family in (CONFIRMATORY, EXPLORATORY)
-    }
-    html = environment.get_template("study.html").render(
-        title=TITLE,
-        synthetic_note=SYNTHETIC_NOTE,
-        summary=_summary(cohort, values),
-        failed=cohort.failed,
-        notes=notes,
-        values=values,
-        tables=there,
-        confirmatory=lines[CONFIRMATORY],
-        exploratory=lines[EXPLORATORY],
-        untested=_untested(comparisons, values),
-        pictures=list(pictures.values()),
-        patients=[_patient_line(record, folder) for record in cohort.patients],
-        definitions=_short(definitions),
-    )
+    write_cohort_metrics(cohort, found, notes, folder / METRICS)
+    html = _page(cohort, found, pictures, notes, folder)
     _remove_stale(folder, written)
-    _write_text(folder / REPORT, html)
+    write_text(folder / REPORT, html)
     progress.report(step, 1)
 
 
-def _pictures(
-    cohort: Cohort, values: CohortValues, comparisons: list[CohortComparison], notes: list[str]
-) -> Iterator[tuple[str, Picture]]:
+def _page(
+    cohort: Cohort,
+    found: Analysis,
+    pictures: dict[str, Picture],
+    notes: list[str],
+    folder: Path,
+) -> str:
+    values = found.values
+    lines = {
+        family: [_line(c) for c in found.comparisons if c.family == family and c.result is not None]
+        for family in (CONFIRMATORY, EXPLORATORY)
+    }
+    patients = [_patient_line(record, folder) for record in cohort.patients]
+    target = [each for each in found.agreements if each.of_target and _is_shown(values, each)]
+    others = [each for each in found.agreements if not each.of_target and _is_shown(values, each)]
+    first = []
+    if found.counts:
+        names = ", ".join(acceptance.name for acceptance in cohort.acceptances())
+        first.append(limits_table(values, found.counts, names))
+    if found.statements:
+        first.append(statements_table(values, found.statements))
+    return (
+        template_environment(Path(__file__).parent)
+        .get_template("study.html")
+        .render(
+            title=TITLE,
+            synthetic_note=SYNTHETIC_NOTE,
+            identity=identity_lines(cohort, values),
+            first=first,
+            failed=cohort.failed,
+            notes=notes,
+            values=values,
+            tables=[table for table in found.tables.values() if table is not None],
+            confirmatory=lines[CONFIRMATORY],
+            exploratory=lines[EXPLORATORY],
+            untested=_untested(found.comparisons, values),
+            target=_agreement(found, target, "Dose in the patients' targets"),
+            others=_agreement(found, others, "Dose in the other structures"),
+            outliers=_outlier_lines(found, patients),
+            pictures=list(pictures.values()),
+            patients=patients,
+            origin=facts_table("", origin_facts(cohort.origin)) if cohort.origin else None,
+            definitions=short_definitions(found.definitions),
+        )
+    )
+
+
+def _agreement(found: Analysis, agreements: list[Agreement], caption: str) -> Table | None:
+    if not agreements:
+        return None
+    return agreement_table(found.values, agreements, caption, limits=bool(found.counts))
+
+
+def _is_shown(values: CohortValues, agreement: Agreement) -> bool:
+    """Whether the page has room for a point: those of the patients' reports, and the main ones."""
+    structures = values.targets if agreement.of_target else [agreement.key[1]]
+    points = {point for name in structures for point in values.shown_points.get(name, ())}
+    return agreement.point in (points | set(MAIN_POINTS))
+
+
+def _outlier_lines(found: Analysis, patients: list[PatientLine]) -> list[OutlierLine]:
+    links = {patient.name: patient.link for patient in patients}
+    return [
+        OutlierLine(
+            name=each.patient,
+            link=links.get(each.patient, ""),
+            candidate=each.candidate,
+            label=each.label,
+            value=f"{signed(each.value, each.digits).removeprefix('+')} {each.unit}".strip(),
+            outside=f"{signed(each.low, each.digits).removeprefix('+')} to "
+            f"{signed(each.high, each.digits).removeprefix('+')}",
+            rule=each.rule,
+        )
+        for each in found.outliers
+    ]
+
+
+def _pictures(cohort: Cohort, found: Analysis, notes: list[str]) -> Iterator[tuple[str, Picture]]:
     """Yield the figures that there are, by file name, and note what could not be read."""
+    values, main = found.values, found.figures
     slices: dict[str, CohortPictures] = {}
     gpr: dict[str, dict[str, dict[str, float]]] = {}
     for record in cohort.patients:
@@ -174,7 +235,10 @@ def _pictures(
         "figure1": lambda: figures.figure1(values, slices, registered=cohort.registered),
         "figure3": lambda: charts.figure3(slices),
         "figure6": lambda: figures.figure6(values, slices),
-        "boxplots": lambda: charts.box_plots(values, comparisons),
+        "boxplots": lambda: charts.box_plots(values, found.comparisons),
+        "paired": lambda: agreement_charts.paired(values, main),
+        "bland_altman": lambda: agreement_charts.bland_altman_candidates(values, main),
+        "bland_altman_dose": lambda: agreement_charts.bland_altman_dose(values, main),
         "dvh_differences": lambda: charts.dvh_differences(values),
     }
     for name, make in single.items():
@@ -186,10 +250,9 @@ def _pictures(
             yield name, picture
 
 
-def _missing(
-    values: CohortValues, tables: list[Any], pictures: dict[str, Picture]
-) -> Iterator[str]:
-    for number, table in zip(TABLES, tables, strict=True):
+def _missing(found: Analysis, pictures: dict[str, Picture]) -> Iterator[str]:
+    values = found.values
+    for number, table in found.tables.items():
         if table is None:
             yield f"Table {number} is left out: {MISSING[number]}."
     for name, reason in MISSING_FIGURES.items():
@@ -199,85 +262,6 @@ def _missing(
         yield "Nothing was tested: there is no candidate that the others could be compared with."
     elif len(values.candidates) == 1:
         yield f"Nothing was tested: {values.candidates[0]} is the only candidate."
-
-
-def _definitions(cohort: Cohort, values: CohortValues) -> dict[str, str | dict[str, str]]:
-    """Return the definition of every figure: one line, or a line a patient where they differ."""
-    found: dict[str, dict[str, str]] = {}
-    for record in cohort.patients:
-        for key, text in record.metrics.get("definitions", {}).items():
-            found.setdefault(key, {})[record.patient] = text
-    merged: dict[str, str | dict[str, str]] = {
-        key: next(iter(texts.values())) if len(set(texts.values())) == 1 else texts
-        for key, texts in found.items()
-    }
-    if values.candidates:
-        merged |= DEFINITIONS
-    return merged
-
-
-def _short(definitions: dict[str, str | dict[str, str]]) -> dict[str, str]:
-    """Return one line for each definition; where patients differ, the first one's."""
-    short = {}
-    for key, found in definitions.items():
-        if isinstance(found, dict):
-            patient, text = next(iter(found.items()))
-            found = (
-                f"{text} (Of {patient}; this line differs between patients and is in each one's "
-                "report and in metrics.json.)"
-            )
-        short[key] = found
-    return short
-
-
-def _metrics(
-    cohort: Cohort,
-    values: CohortValues,
-    comparisons: list[CohortComparison],
-    definitions: dict[str, Any],
-    notes: list[str],
-) -> dict[str, Any]:
-    """Return the content of the cohort's metrics.json."""
-    means: dict[str, dict[str, Any]] = {}
-    for candidate in values.candidates:
-        means[candidate] = {}
-        for key in values.keys:
-            mean, sd, n = mean_and_sd(values.of(candidate, key))
-            if n:
-                means[candidate][key_text(key)] = {"mean": mean, "sd": sd, "n": n}
-    return {
-        "note": SYNTHETIC_NOTE,
-        "definitions": definitions,
-        "baseline": values.baseline,
-        "candidates": values.candidates,
-        "patients": {
-            record.patient: {
-                key: record.metrics[key]
-                for key in ("candidates", "dvh_ct", "prescription_gy", "notes")
-                if key in record.metrics
-            }
-            for record in cohort.patients
-        },
-        "means": means,
-        "statistics": [comparison_entry(c) for c in comparisons],
-        "failed": cohort.failed,
-        "notes": notes,
-        "origin": cohort.origin,
-    }
-
-
-def _summary(cohort: Cohort, values: CohortValues) -> str:
-    count = len(cohort.patients)
-    said = f"{count} {'patient' if count == 1 else 'patients'} evaluated"
-    if cohort.failed:
-        said += f", {len(cohort.failed)} not (see below)"
-    if values.candidates:
-        said += f". Candidates, held against the true CT: {', '.join(values.candidates)}"
-    if values.baseline and len(values.candidates) > 1:
-        said += f"; the others are compared with {values.baseline}"
-    for what, text in origin_facts(cohort.origin):
-        said += f". {what}: {text}"
-    return said + "."
 
 
 def _untested(comparisons: list[CohortComparison], values: CohortValues) -> list[str]:
@@ -295,31 +279,23 @@ def _untested(comparisons: list[CohortComparison], values: CohortValues) -> list
 def _line(comparison: CohortComparison) -> ComparisonLine:
     result, quantity = comparison.result, comparison.quantity
     digits = quantity.digits + (quantity.unit in ("HU", "mm"))
-    low, high = (_signed(bound, digits) for bound in result.interval)
+    low, high = (signed(bound, digits) for bound in result.interval)
     effect = "dz" if result.effect_name.startswith("Cohen") else "r"
     return ComparisonLine(
         label=comparison.label,
         unit=quantity.unit,
         candidate=comparison.candidate,
         better=comparison.better,
-        difference=_signed(result.difference, digits),
+        difference=signed(result.difference, digits),
         interval=f"{low} to {high}",
         p=printed_p(result.p),
         holm_p=printed_p(comparison.holm_p),
         shapiro_p=printed_p(result.shapiro_p),
         test=result.test,
-        effect=f"{effect} = {_signed(result.effect, 2)}",
+        effect=f"{effect} = {signed(result.effect, 2)}",
         n=result.n,
         significant=comparison.significant,
     )
-
-
-def _signed(value: float, digits: int) -> str:
-    text = f"{value:+.{digits}f}"
-    if text in ("+nan", "nan"):
-        return "n/a"
-    text = text[1:] if float(text) == 0 else text
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _patient_line(record: PatientRecord, folder: Path) -> PatientLine:
@@ -340,13 +316,7 @@ def _patient_line(record: PatientRecord, folder: Path) -> PatientLine:
 
 def _remove_stale(folder: Path, written: list[str]) -> None:
     """Remove tables and figures of an earlier run that this one does not have."""
-    own = [f"table{number}.{kind}" for number in TABLES for kind in ("csv", "html")]
-    own += [f"{FIGURES}/{name}.png" for name in MISSING_FIGURES]
+    own = [*OWN, *(f"{FIGURES}/{name}.png" for name in (*MISSING_FIGURES, *_MAY_LACK))]
     own += [f"{FIGURES}/{path.name}" for path in (folder / FIGURES).glob("figure2_page*.png")]
     for name in set(own) - set(written):
         (folder / name).unlink(missing_ok=True)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with staged_file(path) as stage:
-        stage.write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ from models import tiny_bundle
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
 from SyntheticCTEvalLib.cohort.card import CARD, write_card
 from SyntheticCTEvalLib.cohort.manifest import PatientEntry
-from SyntheticCTEvalLib.cohort.patient import CohortSettings, _evaluation_settings
+from SyntheticCTEvalLib.cohort.patient import CohortSettings, evaluation_settings
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
 from SyntheticCTEvalLib.cohort.run import run_cohort
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
@@ -141,7 +141,7 @@ def test_a_study_takes_the_criteria_of_an_evaluation(manifest, monkeypatch):
     expected = GammaCriteria(2, 3, local=True, cutoffs_percent=(20, 90), cap=1.5)
     assert not found.end_caps
     entry = PatientEntry("a", manifest.parent / "a" / "ct", {}, prescription_gy=45.0)
-    judged = _evaluation_settings(entry, found)
+    judged = evaluation_settings(entry, found)
     assert judged.gamma_criteria(45.0) == (replace(expected, normalization_gy=45.0),)
     assert judged.gamma_engine == "pymedphys"
 

@@ -1,19 +1,18 @@
-"""The evaluation as a whole: on a phantom, on doses of known difference, on real files."""
+"""The evaluation as a whole: on a phantom, with candidates of known difference."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import re
-import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from quick import short_bending
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-from SyntheticCTEvalLib.evaluation.stored import read_evaluation
 from SyntheticCTEvalLib.pictures.planes import target_of
 from SyntheticCTEvalLib.structures.target import find_target
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -21,11 +20,8 @@ from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
 from SyntheticCTLib.phantom import STRUCTURE_NAMES, TINY, make_phantom
-from SyntheticCTLib.volumes.grids import grid_of, image_like
-from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
-from SyntheticCTLib.volumes.writing import write_volume
-from SyntheticCTProgram.program import main
 
 # A coarse dose grid and few voxels: what is tested is the chain, not the dose.
 PLACED = EvaluationSettings(registration="none", dose_spacing_mm=6.0)
@@ -170,56 +166,39 @@ def test_a_region_limits_what_is_counted_and_no_beam(phantom):
     assert np.abs(first - second).max() < 1e-4
 
 
-def test_an_imported_dose_goes_with_its_candidate(phantom):
+@pytest.fixture(scope="module")
+def moved(phantom):
+    """A candidate and its imported dose away from the CT, evaluated with a registration."""
     ct = phantom.ct
     k, j, i = np.indices(ct.GetSize()[::-1])
     far = sum(((n - s / 2) / (0.25 * s)) ** 2 for n, s in zip((k, j, i), k.shape, strict=True))
     dose = image_like((45 * np.exp(-far)).astype(np.float32), ct)
     away = {"sct": sitk.Image(ct) + 0, "dose": sitk.Image(dose) + 0}
     for image in away.values():
-        image.SetOrigin([o + d for o, d in zip(ct.GetOrigin(), (15, 0, 0), strict=True)])
+        image.SetOrigin([o + d for o, d in zip(ct.GetOrigin(), (15, -7, 6), strict=True)])
     result = evaluate(ct, {"sCT": away["sct"]}, dose_ct=dose, doses={"sCT": away["dose"]})
-    assert result.candidates["sCT"].metrics["gpr"]["60"] > 97
-    assert "moved by the same transform" in result.definitions["dose"]
+    return SimpleNamespace(sct=away["sct"], result=result)
 
 
-def test_how_far_a_candidate_was_bent_stands_beside_its_figures(phantom):
+def test_an_imported_dose_goes_with_its_candidate(moved):
+    assert moved.result.candidates["sCT"].metrics["gpr"]["60"] > 97
+    assert "moved by the same transform" in moved.result.definitions["dose"]
+
+
+def test_registration_brings_a_moved_candidate_back(phantom, moved):
+    settings = EvaluationSettings(dose=False, registration="none")
+    left = evaluate(phantom.ct, {"sCT": moved.sct}, settings=settings)
+    registered = moved.result.candidates["sCT"].metrics["mae_body"]
+    assert registered < 0.4 * left.candidates["sCT"].metrics["mae_body"]
+
+
+def test_how_far_a_candidate_was_bent_stands_beside_its_figures(phantom, monkeypatch):
+    short_bending(monkeypatch)
     settings = EvaluationSettings(dose=False)
     metrics = evaluate(phantom.ct, {"sCT": phantom.ct}, settings=settings).candidates["sCT"].metrics
     assert metrics["displacement_max_mm"] < 1
     assert 0.9 < metrics["jacobian_min"] <= metrics["jacobian_max"] < 1.1
     assert metrics["registration_dsc"] > 0.99
-
-
-def test_registration_brings_a_moved_candidate_back(phantom):
-    moved = sitk.Image(phantom.ct)
-    moved.SetOrigin([o + d for o, d in zip(moved.GetOrigin(), (9, -7, 6), strict=True)])
-    settings = EvaluationSettings(dose=False)
-    registered = evaluate(phantom.ct, {"moved": moved}, settings=settings)
-    left = evaluate(
-        phantom.ct, {"moved": moved}, settings=EvaluationSettings(dose=False, registration="none")
-    )
-    assert (
-        registered.candidates["moved"].metrics["mae_body"]
-        < 0.4 * left.candidates["moved"].metrics["mae_body"]
-    )
-
-
-def test_a_region_may_be_cropped_to_its_box(phantom, tmp_path):
-    whole = sitk.Image(phantom.ct.GetSize(), sitk.sitkUInt8) * 0
-    whole.CopyInformation(phantom.ct)
-    box = (slice(30, 50), slice(30, 50), slice(8, 20))
-    whole[box] = 1
-    write_volume(phantom.ct, tmp_path / "ct.nrrd")
-    write_volume(changed(phantom.ct, 100), tmp_path / "dense.nrrd")
-    found = []
-    for name, mask in (("whole", whole), ("box", whole[box])):
-        write_volume(mask, tmp_path / f"{name}.nrrd")
-        files = ["--ct", tmp_path / "ct.nrrd", "--candidate", f"dense={tmp_path}/dense.nrrd"]
-        asked = ["--no-dose", "--no-registration", "--no-scene"]
-        region = ["--region", tmp_path / f"{name}.nrrd", "--output", tmp_path / f"out {name}"]
-        found.append(run(*files, *asked, *region)["candidates"]["dense"]["mae_body"])
-    assert found[0] == found[1]
 
 
 def test_what_cannot_belong_together_is_told(phantom):
@@ -313,120 +292,9 @@ def test_target_is_found_by_name_or_named(phantom):
         find_target(names, "kidney")
 
 
-@pytest.fixture
-def dose_files(tmp_path, phantom):
-    ct = write_volume(phantom.ct, tmp_path / "ct.nrrd")
-    grid = grid_of((20, 20, 20), (3.0, 3.0, 3.0), (-30.0, -30.0, -30.0))
-    dose = np.full((20, 20, 20), 10.0, np.float32)
-    dose[4:16, 4:16, 4:16] = 50
-    write_volume(image_like(dose, grid), tmp_path / "dose.nrrd")
-    write_volume(image_like(dose * 1.05, grid), tmp_path / "hot.nrrd")
-    return ct, tmp_path / "dose.nrrd", tmp_path / "hot.nrrd"
-
-
-def run(*arguments) -> dict:
-    assert main(["evaluate", *map(str, arguments)]) == 0
-    folder = arguments[arguments.index("--output") + 1]
-    return json.loads((folder / "metrics.json").read_text())
-
-
-def test_imported_doses_are_compared_and_all_files_written(dose_files, tmp_path):
-    ct, dose, hot = dose_files
-    out = tmp_path / "out"
-    metrics = run(
-        "--ct", ct, "--candidate", f"same={ct}", "--candidate", f"hot={ct}",
-        "--no-registration", "--dose-ct", dose, "--dose", f"same={dose}", "--dose", f"hot={hot}",
-        "--prescription", 50, "--output", out,
-    )  # fmt: skip
-    assert metrics["candidates"]["same"]["gpr"] == {"10": 100, "60": 100}
-    # The surface of the cube passes, because the dose changes there within 1 mm.
-    inner = 100 * (1 - 10**3 / 12**3)
-    assert metrics["candidates"]["hot"]["gpr"]["60"] == pytest.approx(inner)
-    assert "50 Gy" in metrics["definitions"]["gpr"]
-    assert {p.name for p in out.iterdir()} == {
-        "metrics.json", "metrics.csv", "report.html", "scene.mrb", "dose_CT.nrrd", "evaluated.nrrd",
-        *(
-            f"{kind}_{name}.nrrd"
-            for kind in ("registered", "difference", "dose", "dose_difference", "gamma")
-            for name in ("same", "hot")
-        ),
-    }  # fmt: skip
-    before = ct.read_bytes()
-    again = main([
-        "evaluate", "--ct", str(out / "registered_same.nrrd"), "--candidate", f"same={ct}",
-        "--no-registration", "--no-dose", "--output", str(out),
-    ])  # fmt: skip
-    assert again == 2
-    assert ct.read_bytes() == before
-    assert not list(out.glob(".partial*"))
-
-
-def test_real_ct_against_its_bulk_density_volume(real_data, tmp_path):
-    path = real_data / "ct_pelvis" / "ct.nrrd"
-    bulk = write_volume(bulk_from_ct(read_volume(path, "CT")), tmp_path / "bulk.nrrd")
-    metrics = run(
-        "--ct", path, "--candidate", f"bulk={bulk}", "--no-registration",
-        "--output", tmp_path / "out",
-    )["candidates"]["bulk"]  # fmt: skip
-    assert 15 < metrics["mae_body"] < 80
-    assert metrics["dsc_body"] > 0.97
-    assert 60 < metrics["gpr"]["10"] <= 100
-    assert not math.isnan(metrics["ssim"])
-
-
-def test_real_rtdose_against_itself_passes_everywhere(real_data, tmp_path):
-    ct = real_data / "ct_pelvis" / "ct.nrrd"
-    dose = real_data / "rt_dicom" / "rtdose.dcm"
-    metrics = run(
-        "--ct", ct, "--candidate", f"same={ct}", "--no-registration", "--dose-ct", dose,
-        "--dose", f"same={dose}", "--output", tmp_path / "out",
-    )  # fmt: skip
-    assert metrics["candidates"]["same"]["gpr"] == {"10": 100, "60": 100}
-    assert metrics["prescription_gy"] == pytest.approx(14.68, abs=0.005)
-
-
-def test_gamma_is_asked_for_on_the_command_line_and_without_slicer_core_there_is_no_scene(
-    dose_files, tmp_path, capsys, monkeypatch
-):
-    ct, dose, hot = dose_files
-    monkeypatch.setitem(sys.modules, "slicer", None)
-    out = tmp_path / "out"
-    metrics = run(
-        "--ct", ct, "--candidate", f"hot candidate={ct}", "--no-registration", "--dose-ct", dose,
-        "--dose", f"hot candidate={hot}", "--prescription", 50, "--dose-percent", 5.5,
-        "--distance-mm", 2, "--local", "--cutoffs", "20,50,90", "--gamma-cap", 1.5,
-        "--output", out,
-    )  # fmt: skip
-    assert metrics["candidates"]["hot candidate"]["gpr"] == {"20": 100, "50": 100, "90": 100}
-    assert "local" in metrics["definitions"]["gpr"]
-    assert "No scene.mrb is written" in capsys.readouterr().err
-    assert not (out / "scene.mrb").exists()
-    found = read_evaluation(out).candidates["hot candidate"].gamma
-    assert found.criteria.local and found.criteria.cap == 1.5
-    assert 0.8 < sitk.GetArrayFromImage(found.gamma).max() <= 1
-
-
 def test_the_target_that_is_named_is_the_one_shown(phantom):
     structures = {name: phantom.structures_ct == n for n, name in STRUCTURE_NAMES.items()}
     other = next(name for name in structures if find_target(structures, None) != name)
     settings = EvaluationSettings(registration="none", dose=False, target=other)
     result = evaluate(phantom.ct, {"self": phantom.ct}, structures=structures, settings=settings)
     assert target_of(result)[0] == other
-
-
-def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path, monkeypatch):
-    from SyntheticCTEvalLib.structures import reading as structures
-
-    asked = {}
-    monkeypatch.setattr(
-        structures, "read_structures", lambda *_files, **options: asked.update(options) or {}
-    )
-    ct = str(write_volume(phantom.ct, tmp_path / "ct.nrrd"))
-    arguments = ["evaluate", "--ct", ct, "--candidate", f"self={ct}"]
-    (tmp_path / "s.dcm").write_bytes(b"stands in")
-    arguments += ["--structures", str(tmp_path / "s.dcm")]
-    arguments += ["--no-end-caps", "--no-registration", "--no-dose", "--no-scene"]
-    assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
-    assert asked == {"end_caps": False}
-    notes = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["notes"]
-    assert any("end at their last contours" in note for note in notes)

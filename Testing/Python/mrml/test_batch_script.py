@@ -41,7 +41,7 @@ def test_the_script_gives_the_same_numbers_as_the_command_line(harness_without_w
         write_volume(image_from_node(node), tmp_path / f"{name}.nrrd")
     assert main(["phantom", "--seed", "3", "--grid", "tiny", "--output", f"{tmp_path}/in"]) == 0
     assert read_volume(tmp_path / "out" / "sct.nrrd").HasMetaDataKey("SyntheticCT")
-    arguments = ["evaluate", "--ct", f"{tmp_path}/ct.nrrd", "--no-registration"]
+    arguments = ["evaluate", "--ct", f"{tmp_path}/ct.nrrd", "--no-registration", "--no-scene"]
     arguments += ["--structures", f"{tmp_path}/in/phantom_3/structures_ct.seg.nrrd"]
     arguments += ["--candidate", f"sCT={tmp_path}/out/sct.nrrd"]
     arguments += ["--candidate", f"MRCAT={tmp_path}/mrcat.nrrd", "--output", f"{tmp_path}/cli"]

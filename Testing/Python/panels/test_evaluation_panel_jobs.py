@@ -91,7 +91,7 @@ def test_bad_input_gets_one_sentence(harness, panel):
     assert "Two candidates are called MRCAT" in refused(harness, panel)
     panel.parameters.candidateNames = [NAME, "MRCAT"]
     panel.ui.cutoffsLineEdit.text = "ten"
-    assert "'ten' are not percents" in refused(harness, panel)
+    assert "'ten' is not a list of percents" in refused(harness, panel)
     panel.ui.cutoffsLineEdit.text = "10; 60"
     panel.ui.referenceDoseSelector.setCurrentNode(None)
     assert "not on the true CT" in refused(harness, panel)

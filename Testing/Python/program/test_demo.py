@@ -7,6 +7,9 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from quick import coarse_dose, short_bending
+from SyntheticCTLib import phantom
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import demo_bundle_folder
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 from SyntheticCTLib.volumes.reading import read_volume
@@ -15,9 +18,27 @@ from SyntheticCTProgram.program import main
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
+    """The demo's results on few voxels, coarse in dose and registration: its chain."""
     folder = tmp_path_factory.mktemp("demo")
-    assert main(["demo", "--output", str(folder), "--progress", "json"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(phantom, "COARSE", phantom.TINY)
+        coarse_dose(patch)
+        short_bending(patch)
+        assert main(["demo", "--output", str(folder), "--progress", "json"]) == 0
     return folder
+
+
+@pytest.mark.parametrize(("asked", "grid"), [([], "coarse"), (["--full"], "clinical")])
+def test_the_demo_is_made_on_the_grid_that_is_asked_for(asked, grid, tmp_path, monkeypatch):
+    made = []
+
+    def make_phantom(seed, of, progress):
+        made.append((seed, of.name))
+        raise SyntheticCTError("that is enough")
+
+    monkeypatch.setattr(phantom, "make_phantom", make_phantom)
+    assert main(["demo", "--output", str(tmp_path / "demo"), *asked]) == 2
+    assert made == [(1001, grid)]
 
 
 def test_demo_leaves_everything_it_promises(demo):

@@ -73,7 +73,7 @@ def test_no_result_is_forgotten(tmp_path):
         "evaluation",
     }
     maps = {"registered_A", "difference_A", "dose_A", "dose_difference_A", "gamma_A"}
-    maps |= {"dose_CT", "evaluated"}
+    maps |= {"dose_CT", "evaluated", "registered_MR"}
     assert names == documents | {f"{name}.nrrd" for name in maps}
 
 

@@ -10,12 +10,12 @@ from cohorts import CANDIDATES, slices, study_cohort
 from PIL import Image
 from scipy import ndimage
 from SyntheticCTEvalLib.cohort.records import Cohort, PatientRecord
+from SyntheticCTEvalLib.group.comparison import compare_cohort
+from SyntheticCTEvalLib.group.values import CohortValues
 from SyntheticCTEvalLib.pictures.maps import FAILS_COLOUR
 from SyntheticCTEvalLib.pictures.planes import MISSING_COLOUR
 from SyntheticCTEvalLib.study.charts import box_plots, dvh_differences, figure3
-from SyntheticCTEvalLib.study.comparison import compare_cohort
 from SyntheticCTEvalLib.study.figures import figure1, figure2, figure6
-from SyntheticCTEvalLib.study.values import CohortValues
 
 
 @pytest.fixture

@@ -37,6 +37,10 @@ class CohortValues:
         criterion: name of the gamma criterion that gpr is of; "" where patients differ, which
             have no gpr here then, but gpr_criteria.
         keys: figures that any patient has, in the order in which they are printed.
+        targets: name of every patient's target; "" where there is none.
+        prescriptions_gy: of every patient; NaN where there is none.
+        without_prescription: patients whose largest dose stands for it.
+        shown_points: dose-volume points that any patient's report shows, by structure.
     """
 
     patients: list[str]
@@ -46,7 +50,12 @@ class CohortValues:
     prescription_gy: float | None
     criterion: str
     keys: list[Key]
+    targets: list[str]
+    prescriptions_gy: np.ndarray
+    without_prescription: list[str]
+    shown_points: dict[str, list[str]]
     _numbers: dict[tuple[str, Key], np.ndarray] = field(repr=False, default_factory=dict)
+    _target_ct: list[dict[str, Any]] = field(repr=False, default_factory=list)
 
     @classmethod
     def of_cohort(cls, cohort: Cohort) -> CohortValues:
@@ -68,6 +77,7 @@ class CohortValues:
                     numbers.setdefault((name, key), np.full(len(entries), np.nan))[row] = value
         keys = list(dict.fromkeys(key for _, key in numbers))
         found = {record.metrics.get("prescription_gy") for record in cohort.patients}
+        targets = [record.metrics.get("target") or "" for record in cohort.patients]
         return cls(
             patients=[record.patient for record in cohort.patients],
             candidates=sorted(names, key=lambda name: name != baseline),
@@ -76,13 +86,43 @@ class CohortValues:
             prescription_gy=found.pop() if len(found) == 1 else None,
             criterion=criterion,
             keys=sorted(keys, key=position),
+            targets=targets,
+            prescriptions_gy=np.array(
+                [record.metrics.get("prescription_gy") or np.nan for record in cohort.patients]
+            ),
+            without_prescription=[
+                record.patient
+                for record in cohort.patients
+                if record.metrics.get("prescription_kind") == "largest"
+            ],
+            shown_points=_shown_points(cohort),
             _numbers=numbers,
+            _target_ct=[
+                (record.metrics.get("dvh_ct") or {}).get(target, {})
+                for record, target in zip(cohort.patients, targets, strict=True)
+            ],
         )
 
     def of(self, candidate: str, key: Key) -> np.ndarray:
         """Return one value a patient (float64); NaN where there is none."""
         none = np.full(len(self.patients), np.nan)
         return self._numbers.get((candidate, key), none)
+
+    def of_target(self, candidate: str, figure: str) -> np.ndarray:
+        """Return a dose-volume figure of every patient's own target; NaN where there is none."""
+        rows = [self.of(candidate, ("dvh", target, figure)) for target in self.targets]
+        return np.array([row[column] for column, row in enumerate(rows)], float)
+
+    def ct_of_target(self, figure: str) -> np.ndarray:
+        """Return a dose-volume figure of every patient's target on the true CT."""
+        found = [own.get(figure) for own in self._target_ct]
+        return np.array([value if is_finite(value) else np.nan for value in found], float)
+
+    @property
+    def target_name(self) -> str:
+        """What the patients' target is called: its name where all share one."""
+        names = sorted({name for name in self.targets if name})
+        return f"{names[0]} (target)" if len(names) == 1 else "Target"
 
     def table_keys(self, number: int) -> list[Key]:
         """Return the figures of one of the paper's tables that any patient has."""
@@ -104,6 +144,14 @@ class CohortValues:
 def key_text(key: Key) -> str:
     """Return a key as files have it: "mae_body", "gpr.10", "dvh.bladder.D95_difference"."""
     return ".".join(part for part in key if part)
+
+
+def _shown_points(cohort: Cohort) -> dict[str, list[str]]:
+    found: dict[str, dict[str, None]] = {}
+    for record in cohort.patients:
+        for structure, points in (record.metrics.get("dvh_points") or {}).items():
+            found.setdefault(structure, {}).update(dict.fromkeys(points))
+    return {structure: list(points) for structure, points in found.items()}
 
 
 def _cutoff(key: Key) -> float:

@@ -11,16 +11,16 @@ import pytest
 from cohorts import PLACES, study_cohort
 from study import STUDY
 from SyntheticCTEvalLib.cohort.records import Cohort, PatientRecord
-from SyntheticCTEvalLib.study.comparison import (
+from SyntheticCTEvalLib.group.comparison import (
     CONFIRMATORY,
     EXPLORATORY,
     compare_cohort,
     printed_p,
     write_statistics_csv,
 )
-from SyntheticCTEvalLib.study.paired_comparison import compare_paired, holm
-from SyntheticCTEvalLib.study.tables import make_table, write_all_figures_csv, write_table_csv
-from SyntheticCTEvalLib.study.values import TABLES, CohortValues
+from SyntheticCTEvalLib.group.paired_comparison import compare_paired, holm
+from SyntheticCTEvalLib.group.tables import make_table, write_all_figures_csv, write_table_csv
+from SyntheticCTEvalLib.group.values import TABLES, CohortValues
 
 # fmt: off
 MEANS = {

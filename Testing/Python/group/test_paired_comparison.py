@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from study import STUDY
-from SyntheticCTEvalLib.study.paired_comparison import compare_paired, holm
+from SyntheticCTEvalLib.group.paired_comparison import compare_paired, holm
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 # fmt: off

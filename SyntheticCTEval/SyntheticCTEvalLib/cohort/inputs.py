@@ -1,0 +1,91 @@
+"""What a patient is evaluated from: read once, in one way, by a run and by a dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import SimpleITK as sitk
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.reading import read_mask, read_volume
+
+from SyntheticCTEvalLib.dose.reading import read_dose
+from SyntheticCTEvalLib.structures.reading import read_structures
+
+from .manifest import PatientEntry
+
+Read = Callable[[str, Callable[[], Any]], Any]
+"""Reads an input, by what it is: calls the function, or tells why that failed and returns None."""
+
+
+@dataclass
+class PatientInputs:
+    """What was read of a patient.
+
+    Attributes:
+        ct, mr, region, dose_ct: images; None where there is none.
+        candidates, doses: images by candidate.
+        structures: masks by name.
+    """
+
+    ct: sitk.Image
+    mr: sitk.Image | None = None
+    candidates: dict[str, sitk.Image] = field(default_factory=dict)
+    dose_ct: sitk.Image | None = None
+    doses: dict[str, sitk.Image] = field(default_factory=dict)
+    structures: dict[str, sitk.Image] = field(default_factory=dict)
+    region: sitk.Image | None = None
+
+    def images(self) -> dict[str, sitk.Image]:
+        """Return every volume by what it is, as PatientEntry.inputs names it."""
+        found = {"CT": self.ct, "MR": self.mr, "region": self.region}
+        found |= {"dose on the CT": self.dose_ct}
+        found |= {f"candidate {name}": image for name, image in self.candidates.items()}
+        found |= {f"dose on {name}": image for name, image in self.doses.items()}
+        return {what: image for what, image in found.items() if image is not None}
+
+
+def read_inputs(
+    entry: PatientEntry,
+    progress: Progress,
+    *,
+    end_caps: bool = True,
+    mask_nan: bool = False,
+    read: Read = lambda what, reader: reader(),
+) -> PatientInputs:
+    """Return all that there is of a patient.
+
+    Args:
+        end_caps: see structures.reading.read_structures.
+        mask_nan: let voxels of CT and candidates be no numbers.
+        read: called for every input, with what it is and what reads it.
+
+    Raises:
+        SyntheticCTError: an input cannot be used.
+    """
+
+    def volume(what: str, path: Path | None, **options: Any) -> sitk.Image | None:
+        return path and read(what, lambda: read_volume(path, what, progress, **options))
+
+    def dose(what: str, path: Path | None) -> sitk.Image | None:
+        return path and read(what, lambda: read_dose(path, entry.dose_unit, progress))
+
+    ct = volume("CT", entry.ct, mask_nan=mask_nan)
+    mr = volume("MR", entry.mr)
+    candidates = {
+        name: volume(f"candidate {name}", path, mask_nan=mask_nan)
+        for name, path in entry.candidates.items()
+    }
+    dose_ct = dose("dose on the CT", entry.dose_ct)
+    doses = {name: dose(f"dose on {name}", path) for name, path in entry.doses.items()}
+    region, structures = None, {}
+    if path := entry.region:
+        region = read("region", lambda: read_mask(path, "region", progress))
+    if entry.structures and ct is not None:
+        structures = read(
+            "structures",
+            lambda: dict(read_structures(entry.structures, ct, progress, end_caps=end_caps)),
+        )
+    return PatientInputs(ct, mr, candidates, dose_ct, doses, structures or {}, region)

@@ -1,0 +1,83 @@
+"""Inputs held against what they must be, before anything is registered or computed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
+from SyntheticCTLib.volumes.hounsfield import require_hu
+from SyntheticCTLib.volumes.marks import look_alike_note
+
+from SyntheticCTEvalLib.structures.target import find_target
+
+from .same_inputs import warn_of_same_inputs
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Inputs that can be evaluated.
+
+    Attributes:
+        ct: true CT, without voxels that are no numbers.
+        known: voxels (k, j, i) that were numbers; None where all were.
+        body: body contour on it.
+        target: name of the structure that is the target; None for none.
+    """
+
+    ct: sitk.Image
+    known: np.ndarray | None
+    body: sitk.Image
+    target: str | None
+
+
+def checked_inputs(
+    ct: sitk.Image,
+    candidates: Mapping[str, sitk.Image],
+    mr: sitk.Image | None,
+    structures: Mapping[str, sitk.Image],
+    *,
+    target: str | None,
+    mask_nan: bool,
+    progress: Progress,
+) -> Checked:
+    """Return the inputs as they can be evaluated; ``progress`` is warned of what is doubtful.
+
+    Args:
+        target: name of the target, where it was asked for.
+        mask_nan: voxels that are no numbers are left out, and not refused.
+
+    Raises:
+        SyntheticCTError: voxels that are no numbers, a true CT that is not in HU or holds no
+            body, an unknown target.
+    """
+    ct, known = _numbers(ct, candidates, mask_nan, progress)
+    require_hu(ct, "true CT", progress)
+    for note in (look_alike_note(name, image) for name, image in candidates.items()):
+        if note:
+            progress.warn(note)
+    found = find_target(structures, target)
+    progress.report("Body contour", 0)
+    body = body_contour(ct, "CT")
+    progress.report("Body contour", 1)
+    warn_of_same_inputs(ct, body, candidates, mr, progress)
+    return Checked(ct, known, body, found)
+
+
+def _numbers(
+    ct: sitk.Image, candidates: Mapping[str, sitk.Image], mask_nan: bool, progress: Progress
+) -> tuple[sitk.Image, np.ndarray | None]:
+    """Return the true CT as checks.filled does; refuse voxels without a number, or name them."""
+    for what, image in {"true CT": ct, **candidates}.items():
+        count = np.count_nonzero(~np.isfinite(sitk.GetArrayViewFromImage(image)))
+        if count and not mask_nan:
+            raise SyntheticCTError(not_finite(what, count, offered=True))
+        if count:
+            what = f"The {what}" if image is ct else what
+            progress.warn(MASKED.format(what=what, count=count, s="s" if count > 1 else ""))
+    return filled(ct)

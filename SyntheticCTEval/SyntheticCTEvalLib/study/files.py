@@ -1,0 +1,159 @@
+"""The files that a cohort's tables leave beside its report: CSV, HTML, LaTeX, a workbook, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from SyntheticCTLib.basics.outputs import staged_file
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
+
+from SyntheticCTEvalLib.cohort.records import Cohort
+from SyntheticCTEvalLib.evaluation.quantities import finite
+from SyntheticCTEvalLib.group.agreement import agreement_entry
+from SyntheticCTEvalLib.group.analysis import Analysis, short_definitions
+from SyntheticCTEvalLib.group.comparison import comparison_entry, write_statistics_csv
+from SyntheticCTEvalLib.group.tables import mean_and_sd, write_all_figures_csv, write_table_csv
+from SyntheticCTEvalLib.group.values import TABLES, key_text
+from SyntheticCTEvalLib.report.page import template_environment
+
+from . import sheets
+from .latex import rows_latex, table_latex, write_latex
+from .result_tables import AGREEMENT_HEAD, agreement_cells
+from .sheets import Sheet, write_sheet_csv
+from .workbook import missing, write_workbook
+
+WORKBOOK = "study.xlsx"
+OWN = (
+    *(f"table{number}.{kind}" for number in TABLES for kind in ("csv", "html", "tex")),
+    *("agreement.csv", "agreement.tex", "korsholm2014.csv", "limits.csv", "outliers.csv"),
+    WORKBOOK,
+)
+"""Files that may be left out; those of an earlier run are removed then."""
+
+
+def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[str]:
+    """Write the tables as CSV, HTML, LaTeX and as a workbook, and return the files' names.
+
+    Args:
+        computed: when the results were computed (ISO 8601).
+
+    Raises:
+        SyntheticCTError: a file cannot be written.
+    """
+    written = []
+    page = template_environment(Path(__file__).parent).get_template("table.html")
+    for table in filter(None, analysis.tables.values()):
+        name = f"table{table.number}"
+        html = page.render(
+            table=table,
+            colours=analysis.values.colours,
+            definitions=short_definitions(analysis.definitions),
+            synthetic_note=SYNTHETIC_NOTE,
+        )
+        write_text(folder / f"{name}.html", html)
+        write_table_csv(table, folder / f"{name}.csv")
+        write_latex(table_latex(table), folder / f"{name}.tex")
+        written += [f"{name}.{kind}" for kind in ("html", "csv", "tex")]
+    for name, sheet in _further(analysis):
+        write_sheet_csv(sheet, folder / name)
+        written.append(name)
+    if analysis.agreements:
+        rows = [agreement_cells(each) for each in analysis.agreements]
+        notes = [str(analysis.definitions["agreement"])]
+        title = "Dose on candidates minus dose on the true CT"
+        write_latex(rows_latex(title, AGREEMENT_HEAD, rows, notes), folder / "agreement.tex")
+        written.append("agreement.tex")
+    write_all_figures_csv(analysis.values, folder / "all_figures.csv")
+    write_statistics_csv(analysis.comparisons, folder / "statistics.csv")
+    if analysis.values.candidates and not missing():
+        write_workbook(_workbook(analysis), folder / WORKBOOK, computed)
+        written.append(WORKBOOK)
+    return written
+
+
+def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], path: Path) -> None:
+    """Write the cohort's metrics.json.
+
+    Raises:
+        SyntheticCTError: ``path`` cannot be written.
+    """
+    values = analysis.values
+    means: dict[str, dict[str, Any]] = {}
+    for candidate in values.candidates:
+        means[candidate] = {}
+        for key in values.keys:
+            mean, sd, n = mean_and_sd(values.of(candidate, key))
+            if n:
+                means[candidate][key_text(key)] = {"mean": mean, "sd": sd, "n": n}
+    metrics = {
+        "note": SYNTHETIC_NOTE,
+        "definitions": analysis.definitions,
+        "baseline": values.baseline,
+        "candidates": values.candidates,
+        "patients": {
+            record.patient: {
+                key: record.metrics[key]
+                for key in ("candidates", "dvh_ct", "target", "prescription_gy", "notes")
+                if key in record.metrics
+            }
+            for record in cohort.patients
+        },
+        "means": means,
+        "statistics": [comparison_entry(c) for c in analysis.comparisons],
+        "agreement": [agreement_entry(each) for each in analysis.agreements],
+        "korsholm2014": {
+            each.candidate: {"state": each.state, "sentence": each.sentence, "points": each.points}
+            for each in analysis.statements
+        },
+        "outliers": [vars(outlier) for outlier in analysis.outliers],
+        "acceptance": {
+            "files": [
+                {"name": a.name, "source": a.source, "sha256": a.sha256, "text": a.text}
+                for a in cohort.acceptances()
+            ],
+            "counts": [count.entry() for count in analysis.counts],
+        }
+        if cohort.acceptances()
+        else None,
+        "failed": cohort.failed,
+        "notes": notes,
+        "origin": cohort.origin,
+    }
+    text = json.dumps(finite(metrics), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text as UTF-8.
+
+    Raises:
+        SyntheticCTError: ``path`` cannot be written.
+    """
+    with staged_file(path) as stage:
+        stage.write_text(text, encoding="utf-8")
+
+
+def _further(analysis: Analysis) -> Iterator[tuple[str, Sheet]]:
+    """Yield the tables that are not the paper's, where they have rows, by their CSV's name."""
+    for name, sheet in (
+        ("agreement.csv", sheets.agreement_sheet(analysis.agreements)),
+        ("korsholm2014.csv", sheets.korsholm_sheet(analysis.statements)),
+        ("limits.csv", sheets.limits_sheet(analysis.counts)),
+        ("outliers.csv", sheets.outliers_sheet(analysis.outliers)),
+    ):
+        if sheet.rows:
+            yield name, sheet
+
+
+def _workbook(analysis: Analysis) -> list[Sheet]:
+    found = [
+        sheets.table_sheet(table, analysis.comparisons)
+        for table in filter(None, analysis.tables.values())
+    ]
+    found += [sheet for _, sheet in _further(analysis)]
+    found += [sheets.statistics_sheet(analysis.comparisons), sheets.figures_sheet(analysis.values)]
+    found.append(sheets.definitions_sheet(analysis.definitions))
+    return [sheet for sheet in found if sheet.rows]

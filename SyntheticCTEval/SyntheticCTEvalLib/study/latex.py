@@ -1,0 +1,116 @@
+"""A cohort's tables for LaTeX: plain tabular environments, nothing beyond LaTeX's own packages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from SyntheticCTLib.basics.outputs import staged_file
+
+from SyntheticCTEvalLib.group.tables import Table
+
+_BREAK = "\\\\"
+_LETTERS = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\ensuremath{<}",
+    ">": r"\ensuremath{>}",
+    "|": r"\ensuremath{|}",
+    '"': "''",
+    "[": "{[}",
+    "]": "{]}",
+    "*": "{*}",
+    "`": r"\textasciigrave{}",
+    "\N{MINUS SIGN}": r"\ensuremath{-}",
+    "±": r"\ensuremath{\pm}",
+    "×": r"\ensuremath{\times}",
+    "≤": r"\ensuremath{\leq}",
+    "≥": r"\ensuremath{\geq}",
+    "∞": r"\ensuremath{\infty}",
+    "°": r"\ensuremath{^\circ}",
+    "²": r"\textsuperscript{2}",
+    "³": r"\textsuperscript{3}",
+    "µ": r"\ensuremath{\mu}",
+    "\N{EN DASH}": "--",
+    "\N{EM DASH}": "---",
+    "\N{NO-BREAK SPACE}": "~",
+    "✓": "",
+    "\n": " ",
+    "\t": " ",
+    "\r": " ",
+}
+
+
+def escaped(text: str) -> str:
+    """Return a text as LaTeX shows it, in text and in tabular environments."""
+    return "".join(_LETTERS.get(letter, letter) for letter in text)
+
+
+def table_latex(table: Table) -> str:
+    """Return one of the paper's tables: as many patients side by side as on a page."""
+    parts = []
+    for first, last in table.blocks():
+        final = last >= len(table.patients)
+        head = ["", *table.patients[first:last]]
+        head += ["Mean", "SD", "n", *(["p", "p (Holm)"] if table.baseline else [])] if final else []
+        lines: list[list[str] | str] = []
+        for rows in table.groups():
+            unit = f" in {rows[0].unit}" if rows[0].unit else ""
+            span = rf"\multicolumn{{{len(head)}}}{{l}}{{{escaped(rows[0].label + unit)}}} {_BREAK}"
+            lines.append(span)
+            for row in rows:
+                cells = [escaped(row.candidate), *map(escaped, row.cells[first:last])]
+                if final:
+                    mean = escaped(row.mean)
+                    cells.append(rf"\textbf{{{mean}}}" if row.best else mean)
+                    cells += [escaped(row.sd), str(row.n)]
+                    if table.baseline:
+                        cells += [escaped(row.p), escaped(row.holm_p)]
+                lines.append(cells)
+        parts.append(_tabular(head, lines))
+    notes = [*table.notes, "SD over patients (n - 1)."]
+    if table.baseline:
+        notes.insert(0, f"p is against {table.baseline}; the best mean is bold.")
+    return _file(f"Table {table.number}. {table.title}", parts, notes)
+
+
+def rows_latex(
+    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> str:
+    """Return a table of printed cells, of which the first column is text."""
+    lines: list[list[str] | str] = [[escaped(cell) for cell in row] for row in rows]
+    return _file(title, [_tabular(head, lines)], notes)
+
+
+def write_latex(text: str, path: Path) -> None:
+    """Write what the functions above return.
+
+    Raises:
+        SyntheticCTError: ``path`` cannot be written.
+    """
+    with staged_file(path) as stage:
+        stage.write_text(text, encoding="utf-8")
+
+
+def _tabular(head: Sequence[str], lines: Sequence[list[str] | str]) -> str:
+    found = [rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", r"\hline"]
+    found.append(" & ".join(map(escaped, head)) + f" {_BREAK}")
+    found.append(r"\hline")
+    found += [line if isinstance(line, str) else f"{' & '.join(line)} {_BREAK}" for line in lines]
+    return "\n".join([*found, r"\hline", r"\end{tabular}"])
+
+
+def _file(title: str, parts: Sequence[str], notes: Sequence[str]) -> str:
+    comment = "% " + " ".join(title.split())
+    usage = r"% Use: \input{} this file in a table or table* environment; UTF-8."
+    said = rf"{{\par\footnotesize {escaped(' '.join(notes))}\par}}" if notes else ""
+    found = [comment, usage, "\n\n\\medskip\n".join(parts), said]
+    return "\n".join(line for line in found if line) + "\n"
