@@ -107,7 +107,7 @@ def largest_difference_picture(evaluation: Evaluation) -> Picture | None:
     heads = [
         f"{short(shown[name], 40)}: {_signed(place.difference_gy)} Gy "
         f"({_signed(place.difference_gy / reference * 100)} %), "
-        f"to {_dose(place.dose_gy, reference)} on the true CT{_depth(place)}"
+        f"at {_dose(place.dose_gy, reference)} on the true CT{_depth(place)}"
         for name, place in places.items()
     ]
     board = Board(
@@ -271,7 +271,9 @@ def _dose(gray: float, reference: float) -> str:
 
 
 def _depth(place: Place) -> str:
-    return "" if place.depth_mm is None else f"; at most {place.depth_mm:.0f} mm under the skin"
+    if place.depth_mm is None:
+        return ""
+    return f"; at most {place.depth_mm:.0f} mm from the edge of the body"
 
 
 def _signed(value: float) -> str:

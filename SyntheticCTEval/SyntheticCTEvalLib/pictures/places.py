@@ -13,7 +13,7 @@ from SyntheticCTEvalLib.dose.difference import NO_DOSE_DIFFERENCE, subtract_dose
 from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
 from SyntheticCTEvalLib.gamma.hot_spots import find_hot_spots
 
-SKIN_MM = 20.0
+NEAR_MM = 20.0
 """Places nearer to the end of the body are said to be so."""
 
 
@@ -103,7 +103,7 @@ def _place(
 def _depth(body: sitk.Image, dose: sitk.Image, index: tuple[int, ...]) -> float | None:
     """Distance in mm of a voxel of the dose to the nearest one outside the body, if it is near."""
     steps = np.array(dose.GetSpacing()[::-1])
-    reach = np.ceil(SKIN_MM / steps).astype(int) + 1
+    reach = np.ceil(NEAR_MM / steps).astype(int) + 1
     size = dose.GetSize()[::-1]
     box = tuple(
         slice(max(0, i - r), min(n, i + r + 1)) for i, r, n in zip(index, reach, size, strict=True)
@@ -113,4 +113,4 @@ def _depth(body: sitk.Image, dose: sitk.Image, index: tuple[int, ...]) -> float 
         return None
     depth = ndimage.distance_transform_edt(inside, steps)
     own = float(depth[tuple(i - part.start for i, part in zip(index, box, strict=True))])
-    return own if own <= SKIN_MM else None
+    return own if own <= NEAR_MM else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -59,8 +60,9 @@ def _difference(evaluation, candidate, values):
 
 @pytest.fixture
 def written(monkeypatch):
-    """What boards write beside their panels: heads, titles, names, keys."""
+    """What boards write beside their panels: heads, titles, names, keys; they are not painted."""
     texts = []
+    monkeypatch.setattr(Board, "png", lambda self: b"")
     own = Board._text
 
     def text(self, x, y, words, *arguments, **style):
@@ -110,7 +112,7 @@ def test_the_planes_go_through_the_largest_difference_of_each_candidate(written)
     share = dose / 45 * 100
     words = _words(written)
     assert (
-        f"sCT: \N{MINUS SIGN}3.00 Gy (\N{MINUS SIGN}6.67 %), to {dose:.2f} Gy ({share:.0f} %)"
+        f"sCT: \N{MINUS SIGN}3.00 Gy (\N{MINUS SIGN}6.67 %), at {dose:.2f} Gy ({share:.0f} %)"
         in (words[1])
     )
     assert {f"Axial, I {-point[2]:.0f} mm", f"Sagittal, L {point[0]:.0f} mm"} <= set(words)
@@ -135,7 +137,7 @@ def test_the_largest_difference_lies_in_the_body_and_above_the_cutoff():
     assert dose_maps.largest_difference_picture(evaluation) is None
 
 
-def test_a_place_tells_how_near_the_skin_it_is():
+def test_a_place_tells_how_near_the_edge_of_the_body_it_is():
     evaluation, candidate = _evaluation(structures=False)
     row = sitk.GetArrayViewFromImage(evaluation.body)[5, 15]
     last = int(np.flatnonzero(row)[-1])
@@ -249,21 +251,19 @@ def test_no_text_of_a_board_lies_over_a_panel_or_beyond_the_edge(written, monkey
         "bladder"
     ]
     boards = []
-    own = Board.png
-    monkeypatch.setattr(Board, "png", lambda self: boards.append(self) or own(self))
+    monkeypatch.setattr(Board, "png", lambda self: boards.append(self) or b"")
     cuts = planes_of(evaluation)
     dose_maps.dose_picture(evaluation, cuts)
-    dose_maps.dose_difference_picture(evaluation, cuts)
     dose_maps.largest_difference_picture(evaluation)
-    dose_maps.gamma_picture(evaluation, cuts)
     dose_maps.worst_gamma_picture(evaluation)
-    assert len(boards) == 5
+    assert len(boards) == 3
     for board in boards:
         page = board.figure.bbox
-        panels = [axes.bbox for row in board.axes for axes in row]
+        drawn = [axes for row in board.axes for axes in row]
+        panels = [axes.bbox.frozen() for axes in drawn]
         texts = [text for text in written if text.figure is board.figure]
         boxes = [text.get_window_extent() for text in texts]
-        bars = [axes for axes in board.figure.axes if axes.bbox not in panels]
+        bars = [axes for axes in board.figure.axes if axes not in drawn]
         boxes += [axes.get_tightbbox() for axes in bars]
         for number, box in enumerate(boxes):
             assert page.x0 <= box.x0
@@ -284,7 +284,7 @@ def test_no_text_of_a_board_lies_over_a_panel_or_beyond_the_edge(written, monkey
                                     "the largest dose on the true CT."),
     ],
 )  # fmt: skip
-def test_what_is_100_percent_is_named_everywhere(kind, short, sentence):
+def test_what_is_100_percent_is_named_everywhere(kind, short, sentence, written):
     evaluation, _ = _evaluation(structures=False)
     evaluation.prescription_kind = kind
     assert normalised(evaluation) == short
@@ -304,7 +304,10 @@ def test_what_is_100_percent_is_named_everywhere(kind, short, sentence):
 
 def test_a_look_alike_is_called_so_and_nothing_else_is():
     names = ("MRCAT", "MRCAT look-alike", "mrcat 2", "bulk", "real MRCAT")
-    evaluation = made_evaluation(names=names, dose=False, mr=False)
+    candidates = {
+        name: SimpleNamespace(volume=sitk.Image(2, 2, 2, sitk.sitkInt16)) for name in names
+    }
+    evaluation = SimpleNamespace(candidates=candidates)
     for name in names[:-1]:
         volume = label_synthetic(evaluation.candidates[name].volume)
         volume.SetMetaData(PHANTOM_KEY, "7")
