@@ -23,6 +23,8 @@ REQUIREMENTS = {
     "skimage": "scikit-image>=0.25",
     "matplotlib": "matplotlib>=3.8",
     "jinja2": "jinja2>=3.1",
+    "reportlab": "reportlab>=4.2",
+    "openpyxl": "openpyxl>=3.1",
     "pymedphys": "pymedphys>=0.40",
     "pydosert": "pydosert>=1.5,<2",
     "dask": "dask>=2024.8",
@@ -30,7 +32,7 @@ REQUIREMENTS = {
 }
 """What pip is asked for, by the name under which it is imported."""
 
-_EVALUATION = ("skimage", "matplotlib", "jinja2")
+_EVALUATION = ("skimage", "matplotlib", "jinja2", "reportlab")
 PURPOSES: dict[str, tuple[str, ...]] = {
     "generation": (TORCH, "safetensors"),
     "registration": ("plastimatch",),
@@ -38,7 +40,7 @@ PURPOSES: dict[str, tuple[str, ...]] = {
     "evaluation": _EVALUATION,
     "pymedphys": ("pymedphys",),
     "recalculation": (TORCH, "pydosert"),
-    "cohort": (*_EVALUATION, "plastimatch", "dask", "distributed"),
+    "cohort": (*_EVALUATION, "openpyxl", "plastimatch", "dask", "distributed"),
 }
 """Packages by what they are needed for, as the panels name it to :func:`require`."""
 
