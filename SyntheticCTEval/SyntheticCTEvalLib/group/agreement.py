@@ -69,6 +69,7 @@ class Agreement:
 
     Attributes:
         key: figure; its structure is "target" for every patient's own target.
+        of_target: it is of that, and not of a structure that happens to be called so.
         label: of structure and figure.
         unit: "% of prescription" or "% points".
         candidate: whose.
@@ -77,16 +78,12 @@ class Agreement:
     """
 
     key: Key
+    of_target: bool
     label: str
     unit: str
     candidate: str
     spread: Spread
     verdicts: tuple[GroupVerdict, ...] = ()
-
-    @property
-    def of_target(self) -> bool:
-        """Whether the figure is of every patient's own target."""
-        return self.key[1] == TARGET
 
     @property
     def point(self) -> str:
@@ -124,20 +121,24 @@ def agreement_of(values: CohortValues, acceptance: Acceptance | None = None) -> 
     """
     keys = [key for key in values.keys if key[0] == "dvh" and key[-1].endswith(DIFFERENCE)]
     figures = dict.fromkeys(key[2] for key in keys if key[1] in values.targets)
-    rows = [("dvh", TARGET, figure) for figure in figures]
-    rows += [key for key in keys if not _always_target(values, key)]
+    rows = [(("dvh", TARGET, figure), True) for figure in figures]
+    rows += [(key, False) for key in keys if not _always_target(values, key)]
     found = []
-    for key in rows:
+    for key, of_target in rows:
         quantity = describe(key)
         figure = key[2].removesuffix(DIFFERENCE)
-        label = f"{values.target_name}, {figure}" if key[1] == TARGET else f"{key[1]}, {figure}"
+        label = f"{values.target_name}, {figure}" if of_target else f"{key[1]}, {figure}"
         for candidate in values.candidates:
-            differences = _of(values, candidate, key)
+            differences = (
+                values.of_target(candidate, key[2]) if of_target else values.of(candidate, key)
+            )
             if not np.isfinite(differences).any():
                 continue
             spread = spread_of(differences)
-            verdicts = _verdicts(acceptance, key, values, spread)
-            found.append(Agreement(key, label, quantity.unit, candidate, spread, verdicts))
+            verdicts = _verdicts(acceptance, key, of_target, values, spread)
+            found.append(
+                Agreement(key, of_target, label, quantity.unit, candidate, spread, verdicts)
+            )
     return found
 
 
@@ -184,23 +185,23 @@ def _always_target(values: CohortValues, key: Key) -> bool:
     return bool(owners) and all(target == key[1] for target in owners)
 
 
-def _of(values: CohortValues, candidate: str, key: Key) -> np.ndarray:
-    if key[1] == TARGET:
-        return values.of_target(candidate, key[2])
-    return values.of(candidate, key)
-
-
 def _verdicts(
-    acceptance: Acceptance | None, key: Key, values: CohortValues, spread: Spread
+    acceptance: Acceptance | None,
+    key: Key,
+    of_target: bool,
+    values: CohortValues,
+    spread: Spread,
 ) -> tuple[GroupVerdict, ...]:
     found = []
     for limit in acceptance.limits if acceptance else ():
         if limit.better != ZERO or limit.figure != key[2] or not limit.structure:
             continue
         pattern = limit.structure.casefold()
-        names = {name for name in values.targets if name} if key[1] == TARGET else {key[1]}
+        names = {name for name in values.targets if name} if of_target else {key[1]}
+        if pattern == TARGET and not of_target:
+            continue
         fits = any(fnmatch.fnmatchcase(name.casefold(), pattern) for name in names)
-        if not (fits or (key[1] == TARGET and pattern == TARGET)):
+        if not (fits or (of_target and pattern == TARGET)):
             continue
         found.append(_verdict(limit.tolerance, limit.action, limit.unit, spread))
     return tuple(found)
@@ -217,9 +218,10 @@ def _verdict(
     levels = [(name, level) for name, level in levels if level is not None]
     for number, (name, level) in enumerate(levels):
         if reach <= level:
-            return GroupVerdict(f"within {name} ±{level:g} {mark}", ACTION if number else PASS)
+            state = ACTION if number else PASS
+            return GroupVerdict(f"within {name} ±{level:g}\N{NO-BREAK SPACE}{mark}", state)
     name, level = levels[-1]
-    return GroupVerdict(f"beyond {name} ±{level:g} {mark}", FAIL)
+    return GroupVerdict(f"beyond {name} ±{level:g}\N{NO-BREAK SPACE}{mark}", FAIL)
 
 
 def _statement(values: CohortValues, agreements: Sequence[Agreement], candidate: str) -> Statement:

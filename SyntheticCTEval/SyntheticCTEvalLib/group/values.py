@@ -122,7 +122,9 @@ class CohortValues:
     def target_name(self) -> str:
         """What the patients' target is called: its name where all share one."""
         names = sorted({name for name in self.targets if name})
-        return f"{names[0]} (target)" if len(names) == 1 else "Target"
+        if len(names) != 1 or names[0].casefold() == "target":
+            return "Target"
+        return f"{names[0]} (target)"
 
     def table_keys(self, number: int) -> list[Key]:
         """Return the figures of one of the paper's tables that any patient has."""
