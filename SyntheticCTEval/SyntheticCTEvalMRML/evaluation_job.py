@@ -45,6 +45,8 @@ class EvaluationInputs:
         region: label map or volume; voxels of 0 are left out of every figure.
         mr: MR that the report shows, and that carries the candidates where the registration is by
             it.
+        limits: acceptance file, or the name of a shipped one, that candidates are held against.
+        patient: the patient's pseudonym, for the report.
     """
 
     ct: Any
@@ -55,6 +57,8 @@ class EvaluationInputs:
     structures: Any = None
     region: Any = None
     mr: Any = None
+    limits: str = ""
+    patient: str = ""
 
     def check(self, settings: EvaluationSettings) -> None:
         """Raise SyntheticCTError where something is missing or cannot be what it should be."""
@@ -228,6 +232,12 @@ def _arguments(
     arguments += ["--cutoffs", ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)]
     arguments += ["--gamma-cap", repr(float(settings.gamma_cap))]
     arguments += ["--gamma-engine", settings.gamma_engine]
+    for option, asked in (
+        ("--dvh-points", settings.dvh_points),
+        ("--acceptance", inputs.limits),
+        ("--patient", inputs.patient),
+    ):
+        arguments += [option, asked] if asked else []
     return [*arguments, "--no-scene", "--output", folder / RESULTS]
 
 

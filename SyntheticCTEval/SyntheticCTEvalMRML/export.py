@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from SyntheticCTEvalLib.report.folder import write_document_text
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_folder
 from SyntheticCTMRML.display import nodes_of_class
@@ -42,7 +43,7 @@ def export(
     absent = [Path(folder) / name for name, text in texts.items() if not text]
     with staged_folder(folder, _sources(scene), absent) as stage:
         for name in written:
-            (stage / name).write_text(texts[name], encoding="utf-8")
+            write_document_text(texts[name], stage / name)
         if SCENE in names:
             written.append(SCENE)
             _write_scene(scene, stage / SCENE)

@@ -43,6 +43,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         regionNode: Any = None,
         mrNode: Any = None,
         settings: Any = None,
+        limits: str = "",
+        patient: str = "",
         listener: Any = None,
     ) -> Any:
         """Hold candidates against the true CT in a child process; Slicer goes on meanwhile.
@@ -60,6 +62,9 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param mrNode: MR to be shown in the report; it carries the candidates onto the CT where
           ``settings.registration_by`` is "mr".
         :param settings: SyntheticCTEvalLib.evaluation.EvaluationSettings.
+        :param limits: acceptance file, or "tg218" or "korsholm2014", that candidates are held
+          against.
+        :param patient: the patient's pseudonym, for the report.
         :param listener: SyntheticCTMRML.jobs.JobListener that is told about progress and end.
         :return: SyntheticCTMRML.jobs.Job, started; its result is
           SyntheticCTEvalLib.results.Evaluation with all figures and
@@ -80,6 +85,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             structures=structuresNode,
             region=regionNode,
             mr=mrNode,
+            limits=limits,
+            patient=patient,
         )
         job = evaluation_job(slicer.mrmlScene, inputs, settings, listener)
         require(*settings.purposes(imported=doseNode is not None))
@@ -229,13 +236,14 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         Files of an earlier export are replaced, files that the scene was loaded from never.
 
-        :param report: write report.html.
+        :param report: write report.html and report.pdf.
         :param tables: write metrics.csv, dvh.csv and metrics.json.
         :param scene: write evaluation.mrb, with everything in the scene.
         """
         from SyntheticCTEvalMRML.export import export
 
-        wanted = {"report.html": report, "metrics.csv": tables, "dvh.csv": tables}
+        wanted = {"report.html": report, "report.pdf": report}
+        wanted |= {"metrics.csv": tables, "dvh.csv": tables}
         wanted |= {"metrics.json": tables, "evaluation.mrb": scene}
         names = [name for name, asked in wanted.items() if asked]
         return export(slicer.mrmlScene, self.evaluationNodes(evaluationNode), folder, names)

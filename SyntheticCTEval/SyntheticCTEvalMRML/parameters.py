@@ -174,6 +174,9 @@ class SyntheticCTEvalParameterNode:
     distance: Annotated[float, WithinRange(0.1, 50), Default(1.0)]
     normalization: Normalization
     furtherCriteria: str
+    dvhPoints: str
+    limits: str
+    pseudonym: str
     cutoffs: Annotated[str, Default("10, 60")]
     cap: Annotated[float, WithinRange(1, 10), Default(2.0)]
     engine: Engine

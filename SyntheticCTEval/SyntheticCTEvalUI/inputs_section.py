@@ -94,6 +94,8 @@ class InputsSection:
             "structuresNode": alive(parameters.structures),
             "regionNode": alive(parameters.region),
             "mrNode": alive(parameters.mr),
+            "limits": parameters.limits.strip(),
+            "patient": parameters.pseudonym.strip(),
             "settings": self._settings(withDose=not imported or bool(reference or doses)),
         }
 
@@ -118,6 +120,7 @@ class InputsSection:
             criteria=(first, *further),
             gamma_cap=parameters.cap,
             gamma_engine=parameters.engine.value,
+            dvh_points=parameters.dvhPoints,
         )
 
     def _updateTargets(self) -> None:

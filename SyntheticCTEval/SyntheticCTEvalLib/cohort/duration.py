@@ -1,7 +1,8 @@
 """How long a patient takes, estimated from the voxels of what is evaluated.
 
-Measured on two cores (phantoms on the coarse grid, one patient at a time); a busier or slower
-machine takes longer, and a registration that must be repeated may take three times as long.
+Measured on two busy cores (a phantom on the tiny and on the coarse grid, one candidate, five
+structures); an idle or larger machine is faster, and a registration that must be repeated, as on
+coarse grids, may take three times as long.
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from SyntheticCTEvalLib.placement.ways import BY_MR, DEFORMABLE
 
 from .inputs import PatientInputs
 
-# Seconds: as such, and for a million voxels of the CT.
-_START = (5.0, 2.0)
-_RIGID = (8.0, 1.0)
-_DEFORMABLE = (15.0, 5.0)
-_IMAGE = (2.0, 3.0)
-_SYNTHESIS = (10.0, 10.0)
-_RECALCULATION = (5.0, 1.0)
-_GAMMA = (2.0, 1.0)
-_WRITING = (10.0, 3.0)
-_HISTOGRAMS = (0.5, 0.1)
+# Seconds: as such, and for a million voxels of what is worked on.
+_START = (5.0, 1.5)
+_RIGID = (8.0, 0.3)
+_DEFORMABLE = (25.0, 3.0)
+_IMAGE = (1.0, 10.0)
+_RECALCULATION = (10.0, 0.0)
+_GAMMA = (1.5, 1.0)
+_HISTOGRAMS = (1.5, 0.2)
+_WRITING = (22.0, 3.0)
+_SYNTHESIS, _SYNTHESIS_A_SLICE = 20.0, 1.0  # of the MR, without a GPU
 
 
 def seconds_of(inputs: PatientInputs, asked: EvaluationSettings, makes: bool) -> float:
@@ -37,7 +38,9 @@ def seconds_of(inputs: PatientInputs, asked: EvaluationSettings, makes: bool) ->
     candidates = len(inputs.candidates) + makes
     registered = 0 if not asked.registered else 1 if asked.registration_by == BY_MR else candidates
     seconds = _of(_START, millions) + _of(_IMAGE, millions) * candidates
-    seconds += _of(_WRITING, millions) + (_of(_SYNTHESIS, _millions_of_mr(inputs)) if makes else 0)
+    seconds += _of(_WRITING, millions)
+    if makes and inputs.mr is not None:
+        seconds += _SYNTHESIS + _SYNTHESIS_A_SLICE * inputs.mr.GetSize()[2]
     seconds += _of(_RIGID, millions) * registered
     if asked.registration == DEFORMABLE:
         seconds += _of(_DEFORMABLE, millions) * registered
@@ -60,7 +63,3 @@ def _of(constants: tuple[float, float], millions: float) -> float:
 
 def _voxels(image: sitk.Image) -> int:
     return math.prod(image.GetSize())
-
-
-def _millions_of_mr(inputs: PatientInputs) -> float:
-    return _voxels(inputs.mr) / 1e6 if inputs.mr is not None else 0.0

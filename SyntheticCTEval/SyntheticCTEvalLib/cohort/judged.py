@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import zipfile
@@ -11,10 +12,10 @@ from SyntheticCTLib.basics.outputs import staged_file
 
 from SyntheticCTEvalLib.acceptance.verdicts import verdicts_of
 from SyntheticCTEvalLib.evaluation.limits import Acceptance, acceptance_entry
-from SyntheticCTEvalLib.report.folder import ACCEPTANCE, METRICS, PDF, REPORT, SCENE
+from SyntheticCTEvalLib.report.folder import ACCEPTANCE, METRICS, PDF, REPORT, SCENE, documents_in
 from SyntheticCTEvalLib.report.metrics import metrics_text
 from SyntheticCTEvalLib.report.page import page_of
-from SyntheticCTEvalLib.report.pdf import missing, write_pdf
+from SyntheticCTEvalLib.report.pdf import missing, pdf_of
 from SyntheticCTEvalLib.report.summary import renew_verdicts, shown_in, verdicts_as_blocks
 
 from .card import rewrite_card
@@ -25,7 +26,7 @@ def judge_again(folder: Path, acceptance: Acceptance | None, paper: str = "a4") 
     """Hold the figures in a patient's ``folder`` against ``acceptance``, unless that was done.
 
     Changes what depends on it: the part on acceptance in metrics.json, report.html and report.pdf,
-    the copies of the first two in scene.mrb, and acceptance.toml.
+    their copies in scene.mrb, and acceptance.toml.
 
     Raises:
         SyntheticCTError: the report cannot be written again, or a file cannot be written.
@@ -45,12 +46,16 @@ def judge_again(folder: Path, acceptance: Acceptance | None, paper: str = "a4") 
     renew_verdicts(document, blocks)
     page = page_of(document)
     metrics["acceptance"] = entry
+    pdf = b"" if missing() else pdf_of(document, paper)
     # The scene first: its copies are known by being those of the files as they still are.
-    _renew_scene(folder, {REPORT: page, METRICS: metrics_text(metrics)})
+    copies = documents_in(folder)
+    new = {REPORT: page, METRICS: metrics_text(metrics), PDF: base64.b64encode(pdf).decode()}
+    _renew_scene(folder, {copies[name]: new[name] for name in new.keys() & copies.keys()})
     _write(folder / REPORT, page)
     (folder / PDF).unlink(missing_ok=True)  # rather than one that says something else
-    if not missing():
-        write_pdf(document, folder / PDF, paper)
+    if pdf:
+        with staged_file(folder / PDF) as stage:
+            stage.write_bytes(pdf)
     write_document(document, folder / REPORT_DOCUMENT)
     if acceptance is None:
         (folder / ACCEPTANCE).unlink(missing_ok=True)
@@ -66,11 +71,11 @@ def _write(path: Path, text: str) -> None:
 
 
 def _renew_scene(folder: Path, texts: dict[str, str]) -> None:
-    """Exchange the copies of documents in scene.mrb, where there is one, for new ``texts``."""
+    """Exchange the copies of documents in scene.mrb, where there is one: old texts for new."""
     scene = folder / SCENE
     if not scene.is_file():
         return
-    new = {(folder / name).read_bytes(): text.encode("utf-8") for name, text in texts.items()}
+    new = {old.encode("utf-8"): text.encode("utf-8") for old, text in texts.items()}
     sizes = {len(content) for content in new}
     with (
         staged_file(scene) as stage,

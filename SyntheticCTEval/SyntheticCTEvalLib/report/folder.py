@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -181,9 +182,20 @@ def _compared(differences: list[sitk.Image]) -> sitk.Image:
 
 
 def documents_in(folder: Path) -> dict[str, str]:
-    """Return the text of the documents in ``folder`` by file name.
+    """Return the text of the documents in ``folder`` by file name, of report.pdf in base 64.
 
     Without acceptance.toml, which metrics.json holds, too.
     """
     paths = [folder / name for name in DOCUMENTS if name != ACCEPTANCE]
-    return {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
+    texts = {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
+    if (folder / PDF).is_file():
+        texts[PDF] = base64.b64encode((folder / PDF).read_bytes()).decode("ascii")
+    return texts
+
+
+def write_document_text(text: str, path: Path) -> None:
+    """Write what :func:`documents_in` returned of a document as the file that it was."""
+    if path.name == PDF:
+        path.write_bytes(base64.b64decode(text))
+    else:
+        path.write_text(text, encoding="utf-8")

@@ -50,6 +50,19 @@ def write_pdf(document: Document, path: str | os.PathLike, paper: str = "a4") ->
     Raises:
         SyntheticCTError: an unknown paper, or ``path`` cannot be written.
     """
+    content = pdf_of(document, paper)
+    path = Path(path)
+    with staged_file(path) as stage:
+        stage.write_bytes(content)
+    return path
+
+
+def pdf_of(document: Document, paper: str = "a4") -> bytes:
+    """Return a document as the bytes of a PDF.
+
+    Raises:
+        SyntheticCTError: an unknown paper.
+    """
     from reportlab.lib import pagesizes
     from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate
 
@@ -77,11 +90,7 @@ def write_pdf(document: Document, path: str | os.PathLike, paper: str = "a4") ->
             PageTemplate(frames=[frame], onPage=_pages_of(document, width, height))
         )
         made.build(_story(document, inner), canvasmaker=_numbered())
-        content = stream.getvalue()
-    path = Path(path)
-    with staged_file(path) as stage:
-        stage.write_bytes(content)
-    return path
+        return stream.getvalue()
 
 
 @cache

@@ -20,9 +20,10 @@ from SyntheticCTEvalLib.evaluation.limits import FAIL, PASS, Acceptance, Limit
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.quantities import LOWER
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
-from SyntheticCTEvalLib.report.blocks import Document, Section
+from SyntheticCTEvalLib.report.blocks import Cell, Column, Document, Section, Table
 from SyntheticCTEvalLib.report.folder import ACCEPTANCE, write_results
 from SyntheticCTEvalLib.report.pdf import missing
+from SyntheticCTEvalLib.report.summary import RESULT
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 
@@ -136,7 +137,9 @@ def test_changed_limits_redo_a_patient_only_where_they_need_new_figures(tmp_path
         }  # fmt: skip
         (task.folder / "metrics.json").write_text(json.dumps(metrics))
         (task.folder / "report.html").write_text("page")
-        document = Document("title", [("Patient", "a")], "mark", "foot", [Section("Result", [])])
+        result = Table("", [Column(Cell("")), Column(Cell("sCT"))], [], RESULT)
+        sections = [Section("Result", [result])]
+        document = Document("title", [("Patient", "a")], "mark", "foot", sections)
         write_document(document, task.folder / REPORT_DOCUMENT)
         CohortPictures(1.5, np.zeros((2, 2)), {}, {}).write(task.folder / PICTURES)
         write_card(task.folder, task.made_of)

@@ -122,6 +122,35 @@ def test_only_what_is_missing_or_changed_is_done_again(manifest, evaluated):
     assert {path.name for path in out.iterdir()} == {"a", "b", "c"}
 
 
+def test_a_patient_that_is_added_is_the_only_one_that_is_evaluated(manifest, evaluated):
+    assert run(manifest, evaluated) == ["a", "b", "c"]
+    added = "a,a/ct,a/mr.nrrd,45,a/mrcat.nrrd,a/sct.nrrd".replace("a,", "d,", 1)
+    lines = manifest.read_text().splitlines()
+    manifest.write_text("\n".join([*lines[:2], added, *lines[2:]]) + "\n")
+    assert run(manifest, evaluated) == ["d"]
+    assert run(manifest, evaluated) == []
+
+
+def test_limits_of_a_patients_own_are_judged_by_without_evaluating(
+    manifest, evaluated, monkeypatch
+):
+    judged = []
+    monkeypatch.setattr(
+        "SyntheticCTEvalLib.cohort.run.judge_again",
+        lambda folder, limits, paper: judged.append((folder.name, limits and limits.name)),
+    )
+    run(manifest, evaluated)
+    (manifest.parent / "own.toml").write_text(
+        'name = "own"\nsource = "us"\n[[limit]]\nfigure = "mae_body"\ntolerance = 50\n'
+    )
+    lines = manifest.read_text().splitlines()
+    cells = [",acceptance", ",", ",own.toml", ","]
+    manifest.write_text("\n".join(map(str.__add__, lines, cells)) + "\n")
+    judged.clear()
+    assert run(manifest, evaluated) == []
+    assert judged == [("a", None), ("b", "own"), ("c", None)]
+
+
 def test_a_study_takes_the_criteria_of_an_evaluation(manifest, monkeypatch):
     settings = []
 
@@ -192,6 +221,7 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     cohort = run_cohort(manifest, out, workers=1, progress=progress)
     assert cohort.registered and cohort.origin["options"]["registration"] == "deformable"
     assert cohort.origin["inputs"]["manifest"]["sha256"] == content_hash(manifest)
+    assert cohort.origin["model"] is None
     assert list(cohort.failed) == ["b", "c"]
     assert cohort.failed["b"] == "ValueError: no luck"
     assert "does not exist" in cohort.failed["c"]

@@ -154,7 +154,8 @@ def test_the_table_of_curves_tells_the_volume_that_reaches_a_dose(original):
 
 def test_documents_for_people_are_text_files(folder):
     documents = documents_in(folder)
-    assert list(documents) == ["report.html", "metrics.json", "metrics.csv", "dvh.csv"]
+    names = ["report.html", "metrics.json", "metrics.csv", "dvh.csv", "report.pdf"]
+    assert list(documents) == names
     assert "not a medical device" in documents["report.html"]
     assert documents["dvh.csv"].splitlines()[0].startswith('Dose (Gy),"PTV Ü, CT"')
 

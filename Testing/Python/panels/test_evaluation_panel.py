@@ -304,8 +304,9 @@ def test_export_writes_what_is_chosen_and_the_report_opens(session, panel, tmp_p
     ui.exportSceneCheckBox.checked = False
     session.click(ui.exportButton)
     assert {path.name for path in folder.iterdir()} == {
-        "report.html", "metrics.csv", "metrics.json", "dvh.csv",
+        "report.html", "report.pdf", "metrics.csv", "metrics.json", "dvh.csv",
     }  # fmt: skip
+    assert (folder / "report.pdf").read_bytes().startswith(b"%PDF")
     assert "not a medical device" in (folder / "report.html").read_text(encoding="utf-8")
     session.click(ui.openReportButton)
     (opened,) = session.dialogs.opened

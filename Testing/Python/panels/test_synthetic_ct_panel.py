@@ -99,7 +99,7 @@ def test_normalize_charts_the_histograms_and_repeats_itself_cleanly(harness, pan
     assert 98 < sum(shares) <= 100.001  # up to the 99.5th percentile at least
 
 
-def test_the_whole_flow_with_ct_and_body(harness, panel, settings):
+def test_the_whole_flow_with_ct_and_body_and_again_replaces_its_results(harness, panel, settings):
     mr = ct_like() + 1000.0
     settings.mr = add_volume(harness.scene, sitk.Cast(mr, sitk.sitkFloat32), "MR")
     settings.ct = add_volume(harness.scene, ct_like(), "CT")
@@ -117,15 +117,7 @@ def test_the_whole_flow_with_ct_and_body(harness, panel, settings):
     outside = sitk.GetArrayFromImage(mask) == 0
     assert (sct[outside] == -1000).all()
     assert (sct[~outside] != -1000).any()
-
-
-def test_making_it_again_replaces_what_was_registered(harness, panel, settings):
-    settings.mr = add_volume(harness.scene, sitk.Cast(ct_like() + 1000.0, sitk.sitkFloat32), "MR")
-    settings.ct = add_volume(harness.scene, ct_like(), "CT")
-    settings.deformable = False
-    run(harness, panel, "makeButton")
-    nodes = harness.scene.GetNumberOfNodes()
-    first = volumes(harness)
+    nodes, first = harness.scene.GetNumberOfNodes(), volumes(harness)
     run(harness, panel, "makeButton")
     assert volumes(harness) == first
     assert harness.scene.GetNumberOfNodes() == nodes
@@ -369,7 +361,3 @@ def test_without_main_window_the_logic_does_the_same(harness_without_window, bun
     logic.showHistograms(mr, results.normalized)
     logic.showOverlay(mr, results.normalized)
     assert results.normalized.GetName() == "T2 normalized"
-
-
-def test_the_modules_own_test_passes(harness):
-    harness.run_self_test("SyntheticCT")

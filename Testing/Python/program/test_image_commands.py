@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from models import blob_mr, ct_like, tiny_bundle
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import read_card, save_bundle
+from SyntheticCTLib.registration import rigid_and_deformable
 from SyntheticCTLib.registration.rigid_and_deformable import register
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import label_synthetic
@@ -101,18 +102,26 @@ def truncated(monkeypatch, share: float) -> None:
     monkeypatch.setattr(sitk, "WriteTransform", shortened)
 
 
+@pytest.fixture(scope="module")
+def registered():
+    """A CT laid on itself by a known transform."""
+    known = sitk.Euler3DTransform((1, 2, 3), 0.1, 0, 0, (9, 8, 7))
+    ct = ct_like()
+    return register(ct, ct, metric="mse", fill=-1024, rigid=known, deformable=False)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.8, 0.95])
 @pytest.mark.parametrize("suffix", [".tfm", ".h5"])
 def test_a_transform_that_was_not_written_whole_is_no_result(
-    folder, capsys, monkeypatch, share, suffix
+    folder, capsys, monkeypatch, registered, share, suffix
 ):
     write_volume(ct_like(), folder / "ct.nrrd")
-    sitk.WriteTransform(sitk.Euler3DTransform((1, 2, 3), 0.1, 0, 0, (9, 8, 7)), folder / "k.tfm")
+    monkeypatch.setattr(rigid_and_deformable, "register", lambda *_, **__: registered)
     truncated(monkeypatch, share)
     arguments = ("register", "--fixed", folder / "ct.nrrd", "--moving", folder / "ct.nrrd")
     arguments += ("--metric", "mse", "--fill", "-1024", "--no-deformable")
     path = folder / "out" / f"found{suffix}"
-    assert run(*arguments, "--rigid", folder / "k.tfm", "--transform", path) == 2
+    assert run(*arguments, "--transform", path) == 2
     assert f"found{suffix} cannot be written: make sure that there is room" in (
         capsys.readouterr().err
     )

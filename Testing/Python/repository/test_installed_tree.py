@@ -31,8 +31,8 @@ def installed(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("tests", "chosen"),
     [
-        ("test_synthetic_ct_panel.py", "generate or card or own_test"),
-        ("test_evaluation_panel.py", "click or export"),
+        (("repository/own_test.py", "panels/test_synthetic_ct_panel.py"), "own_test or card"),
+        (("panels/test_evaluation_panel.py",), "click or export"),
     ],
 )
 def test_the_panels_run_from_what_cmake_installs(tests, chosen, tmp_path):
@@ -43,7 +43,7 @@ def test_the_panels_run_from_what_cmake_installs(tests, chosen, tmp_path):
     assert Path(found.stdout.strip()).is_relative_to(folder)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-k", chosen,
-         str(REPOSITORY / "Testing" / "Python" / "panels" / tests)],
+         *(str(REPOSITORY / "Testing" / "Python" / file) for file in tests)],
         env=environment, capture_output=True, text=True, cwd=REPOSITORY,
     )  # fmt: skip
     if "skipped" in done.stdout and "passed" not in done.stdout:
