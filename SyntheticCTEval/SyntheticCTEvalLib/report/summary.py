@@ -203,11 +203,15 @@ def verdicts_as_blocks(
 
 
 def shown_in(document: Document, candidates: Iterable[str]) -> dict[str, str]:
-    """Return what a report calls the candidates of its evaluation, by their names."""
+    """Return what a report calls the candidates of its evaluation, by their names.
+
+    Their names where the report has no table of results.
+    """
     blocks = document.sections[0].blocks
     results = [b for b in blocks if isinstance(b, Table) and b.kind == RESULT]
     titles = [column.title.text for table in results for column in table.columns[1:]]
-    return dict(zip(candidates, titles, strict=True))
+    names = list(candidates)
+    return dict(zip(names, titles or names, strict=True))
 
 
 def renew_verdicts(document: Document, blocks: Sequence[Block]) -> None:

@@ -13,12 +13,14 @@ import pytest
 from evaluations import made_evaluation
 from pages import HOSTILE, Page
 from PIL import Image
+from SyntheticCTEvalLib.report.document import document_of
 from SyntheticCTEvalLib.report.figures_table import summary_rows
 from SyntheticCTEvalLib.report.metrics import write_metrics, write_metrics_csv
-from SyntheticCTEvalLib.report.page import write_report
+from SyntheticCTEvalLib.report.page import write_page, write_report
 from SyntheticCTEvalLib.report.parts import definitions_of
+from SyntheticCTEvalLib.report.summary import shown_in
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
+from SyntheticCTLib.volumes.marks import PHANTOM_KEY, SYNTHETIC_NOTE, label_synthetic
 
 
 def _read(path):
@@ -139,3 +141,24 @@ def test_report_that_cannot_be_written_leaves_nothing(tmp_path):
     with pytest.raises(SyntheticCTError, match="is a folder"):
         write_report(made_evaluation(names=("sCT",), dose=False), tmp_path / "report.html")
     assert list(tmp_path.iterdir()) == [tmp_path / "report.html"]
+
+
+def test_the_whole_report_calls_a_look_alike_so_and_files_keep_the_name(tmp_path):
+    evaluation = made_evaluation(mr=False)
+    label_synthetic(evaluation.candidates["MRCAT"].volume).SetMetaData(PHANTOM_KEY, "7")
+    evaluation.notes = ["MRCAT was registered onto the CT rigidly only."]
+    evaluation.definitions["region"] = "Covered: sCT 100 %, MRCAT 99 %."
+    evaluation.origin = {
+        "program": "p", "date": "2026-01-01", "inputs": {"candidate MRCAT": {"file": "MRCAT.nrrd"}}
+    }  # fmt: skip
+    document = document_of(evaluation)
+    page = _read(write_page(document, tmp_path / "report.html"))
+    text = page.text.replace("MRCAT look-alike", "").replace("MRCAT.nrrd", "")
+    alts = " ".join(attrs["alt"] for attrs in page.all("img"))
+    assert "MRCAT" not in text + alts.replace("MRCAT look-alike", "")
+    assert "MRCAT.nrrd" in page.text
+    assert shown_in(document, evaluation.candidates) == {
+        "sCT": "sCT",
+        "MRCAT": "MRCAT look-alike",
+    }
+    assert list(evaluation.metrics()["candidates"]) == ["sCT", "MRCAT"]
