@@ -31,7 +31,10 @@ def installed(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("tests", "chosen"),
     [
-        (("repository/own_test.py", "panels/test_synthetic_ct_panel.py"), "own_test or card"),
+        (
+            ("repository/on_what_is_installed.py", "panels/test_synthetic_ct_panel.py"),
+            "own_test or card",
+        ),
         (("panels/test_evaluation_panel.py",), "click or export"),
     ],
 )
