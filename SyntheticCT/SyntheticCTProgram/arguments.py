@@ -155,7 +155,14 @@ def add_mask_nan(sub: argparse.ArgumentParser) -> None:
 
 
 def add_gamma(sub: argparse.ArgumentParser) -> None:
-    """Add the gamma criteria and what computes gamma."""
+    """Add the gamma criteria, what computes gamma, and the grid of a recalculated dose."""
+    sub.add_argument(
+        "--dose-spacing",
+        type=float,
+        default=3.0,
+        metavar="MM",
+        help="grid of a recalculated dose (%(default)s)",
+    )
     sub.add_argument(
         "--criteria",
         type=criteria,
@@ -203,6 +210,7 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         dose=not options.no_dose,
         criteria=_criteria(options),
         cutoffs_percent=options.cutoffs,
+        dose_spacing_mm=options.dose_spacing,
         gamma_cap=options.gamma_cap,
         gamma_engine=options.gamma_engine,
         dvh_points=options.dvh_points,

@@ -230,6 +230,7 @@ def _arguments(
     arguments += ["--registration-by", settings.registration_by]
     arguments += ["--criteria", ",".join(criterion.name for criterion in settings.criteria)]
     arguments += ["--cutoffs", ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)]
+    arguments += ["--dose-spacing", repr(float(settings.dose_spacing_mm))]
     arguments += ["--gamma-cap", repr(float(settings.gamma_cap))]
     arguments += ["--gamma-engine", settings.gamma_engine]
     for option, asked in (

@@ -8,7 +8,7 @@ import pytest
 
 
 def coarse_dose(patch: pytest.MonkeyPatch, spacing_mm: float = 6.0) -> None:
-    """Let commands recalculate dose on a coarse grid, which no option of theirs asks for."""
+    """Let the demo recalculate dose on a coarse grid, which no option of its asks for."""
     from SyntheticCTEvalLib.evaluation import settings  # here: the harness loads modules anew
 
     coarse = functools.partial(settings.EvaluationSettings, dose_spacing_mm=spacing_mm)

@@ -75,6 +75,10 @@ class EvaluationSettings:
                 f"The registration {self.registration} by {self.registration_by} is unknown: give "
                 f"{', '.join(WAYS)}, by {' or '.join(BYS)}."
             )
+        if not (math.isfinite(self.dose_spacing_mm) and 0.5 <= self.dose_spacing_mm <= 20):
+            raise SyntheticCTError(
+                f"The grid of the dose is {self.dose_spacing_mm:g} mm: give 0.5 to 20 mm."
+            )
         self.gamma_criteria(dose)
         DvhPoints.parse(self.dvh_points)
 

@@ -275,6 +275,7 @@ def evaluate_images(ct, candidate):
         ({"prescription_gy": 0}, "prescription is 0 Gy"),
         ({"prescription_gy": math.nan}, "prescription is nan Gy"),
         ({"criteria": ()}, "No gamma criterion"),
+        ({"dose_spacing_mm": 0}, "grid of the dose"),
         ({"cutoffs_percent": (110,)}, "cutoffs"),
     ],
 )
