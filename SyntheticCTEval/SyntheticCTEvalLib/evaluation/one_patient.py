@@ -13,7 +13,9 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.volumes.checks import filled
 from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, reached, resample
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
@@ -141,14 +143,14 @@ def _image(
 ) -> CandidateResult:
     covered = coverage.each[name]
     region = _mask(covered, ct)
-    stiff = placed.volume if placed.stiff is None else placed.stiff
-    for found, volume in (
-        (background_warning, placed.raw),
-        (filled_warning, placed.volume),
-        (mirror_warning, stiff),
-    ):
-        if held := found(name, ct, volume, body, _mask(placed.covered, ct)):
-            progress.warn(held)
+    given = _mask(placed.covered, ct)
+    told = [
+        background_warning(name, ct, placed.raw, body, given),
+        filled_warning(name, ct, placed.volume, body, given),
+        _mirrored(name, ct, body, placed),
+    ]
+    for sentence in filter(None, told):
+        progress.warn(sentence)
     own_body = body_contour(completed(placed.volume, ct, placed.covered), "CT")
     metrics = compare_images(ct, placed.volume, body, own_body, region)
     metrics["background_hu"] = background_hu(ct, placed.raw, body, region)
@@ -171,6 +173,22 @@ def _image(
         metrics=metrics,
         moved=Moved(placed.original, placed.registration),
     )
+
+
+def _mirrored(name: str, ct: sitk.Image, body: sitk.Image, placed: Placed) -> str:
+    """Return a sentence where left and right of a candidate seem to be exchanged, else "".
+
+    A registration turns a mirror image until it fits better, and worse mirrored back: so the
+    candidate is looked at as it came as well.
+    """
+    stiff = placed.volume if placed.stiff is None else placed.stiff
+    told = mirror_warning(name, ct, stiff, body, _mask(placed.covered, ct))
+    if told or placed.registration is None:
+        return told
+    numbers, known = filled(placed.original)
+    as_it_came = resample(floored(sitk.Cast(numbers, sitk.sitkFloat32)), ct, fill=HU_OUTSIDE)
+    covered = _mask(reached(placed.original, known, ct), ct)
+    return mirror_warning(name, ct, as_it_came, body, covered)
 
 
 def _recalculated(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTLib.phantom import TINY, make_phantom
 from SyntheticCTLib.volumes.grids import image_like
@@ -47,3 +49,12 @@ def test_bad_candidates_are_not_called_mirrored(ct):
     ):
         if candidate.shape == hu.shape:
             assert told(ct, candidate) == ""
+
+
+def test_a_mirror_image_is_named_after_a_registration_as_well():
+    """The registration turns it, so that mirrored back it fits worse than as it came."""
+    case = make_phantom(3, TINY)
+    exchanged = image_like(sitk.GetArrayFromImage(case.ct)[:, :, ::-1].copy(), case.ct)
+    moved = EvaluationSettings(registration="rigid", dose=False)
+    found = evaluate(case.ct, {"exchanged": exchanged}, settings=moved)
+    assert any("exchanged fits the true CT better as its mirror" in note for note in found.notes)
