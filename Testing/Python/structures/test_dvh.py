@@ -287,7 +287,7 @@ def test_an_evaluation_has_figures_of_every_structure_and_shows_them(tmp_path):
     assert html.count("&lt;PTV&gt;") >= 2 and "<PTV>" not in html
     assert ">+2.00<" in html
     table = write_metrics_csv(result, tmp_path / "m.csv").read_text()
-    assert "sCT,dvh.rectum.D50_difference," in table and "{" not in table
+    assert "sCT,rectum,dvh.D50_difference," in table and "{" not in table
 
 
 def test_a_structure_beyond_a_dose_and_a_missing_prescription_are_told_in_the_report(tmp_path):
