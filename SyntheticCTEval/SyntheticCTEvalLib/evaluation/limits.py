@@ -155,7 +155,10 @@ class Verdict:
         ):
             digits += 1
         sign = "" if self.limit.better in (HIGHER, LOWER) or not round(self.value, digits) else "+"
-        return f"{self.value:{sign}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+        text = f"{self.value:{sign}.{digits}f}"
+        if float(text) == 0:  # neither +0.00 nor -0.00
+            text = text.lstrip("+-")
+        return text.replace("-", "\N{MINUS SIGN}")
 
     def entry(self) -> dict[str, Any]:
         """Return the verdict as metrics.json has it."""
