@@ -71,7 +71,8 @@ def test_imported_doses_are_compared_and_all_files_written(dose_files, tmp_path)
     assert metrics["candidates"]["hot"]["gpr"]["60"] == pytest.approx(inner)
     assert "50 Gy" in metrics["definitions"]["gpr"]
     assert {p.name for p in out.iterdir()} == {
-        "metrics.json", "metrics.csv", "report.html", "scene.mrb", "dose_CT.nrrd", "evaluated.nrrd",
+        "metrics.json", "metrics.csv", "report.html", "report.pdf", "scene.mrb", "dose_CT.nrrd",
+        "evaluated.nrrd",
         *(
             f"{kind}_{name}.nrrd"
             for kind in ("registered", "difference", "dose", "dose_difference", "gamma")
@@ -139,11 +140,11 @@ def test_gamma_is_asked_for_on_the_command_line_and_without_slicer_core_there_is
 
 
 def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path, monkeypatch):
-    from SyntheticCTEvalLib.structures import reading as structures
+    from SyntheticCTEvalLib.cohort import inputs
 
     asked = {}
     monkeypatch.setattr(
-        structures, "read_structures", lambda *_files, **options: asked.update(options) or {}
+        inputs, "read_structures", lambda *_files, **options: asked.update(options) or {}
     )
     ct = str(write_volume(phantom.ct, tmp_path / "ct.nrrd"))
     arguments = ["evaluate", "--ct", ct, "--candidate", f"self={ct}"]
