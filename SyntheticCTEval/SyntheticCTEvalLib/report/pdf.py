@@ -208,7 +208,7 @@ def _table(table: Table, width: float) -> Any:
         lines += [
             ("BACKGROUND", (j, at), (j, at), HexColor(_SHADE))
             for j, cell in enumerate(row)
-            if cell.best or cell.state
+            if cell.state or (cell.best and table.kind != "result")
         ]
     weights = [column.width for column in table.columns]
     widths = [width * weight / sum(weights) for weight in weights]

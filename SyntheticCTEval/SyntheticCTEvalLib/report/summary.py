@@ -39,7 +39,7 @@ from .blocks import (
 from .figures_table import MINUS, figure_row
 
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")
-IMAGE_FIGURES = (("mae_body", ""), ("ssim", ""), ("dsc_body", ""))
+IMAGE_FIGURES = (("mae_body", ""), ("mae_body_rigid", ""), ("ssim", ""), ("dsc_body", ""))
 RESULT, VERDICTS = "result", "verdicts"
 _WORST_FIRST = (FAIL, MISSING, ACTION, PASS)
 """The worst first; what was not evaluated is not accepted."""
