@@ -42,13 +42,13 @@ def named_file(text: str) -> tuple[str, str]:
     return name, os.path.expanduser(path)
 
 
-def percents(text: str) -> tuple[float, ...]:
+def _percents(text: str) -> tuple[float, ...]:
     from SyntheticCTEvalLib.gamma.criteria import parse_percents
 
     return _read(parse_percents, text)
 
 
-def criteria(text: str) -> tuple[Criterion, ...]:
+def _parsed_criteria(text: str) -> tuple[Criterion, ...]:
     from SyntheticCTEvalLib.gamma.criteria import parse_criteria
 
     return _read(parse_criteria, text)
@@ -67,7 +67,7 @@ def whole_count(text: str) -> int:
     return int(text)
 
 
-def add_end_caps(sub: argparse.ArgumentParser) -> None:
+def _add_end_caps(sub: argparse.ArgumentParser) -> None:
     """Add how structures of an RTSTRUCT end."""
     sub.add_argument(
         "--no-end-caps",
@@ -77,17 +77,17 @@ def add_end_caps(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def dvh_points(text: str) -> str:
+def _dvh_points(text: str) -> str:
     from SyntheticCTEvalLib.structures.dvh_points import checked_points
 
     return _read(checked_points, text)
 
 
-def add_dvh_points(sub: argparse.ArgumentParser) -> None:
+def _add_dvh_points(sub: argparse.ArgumentParser) -> None:
     """Add which points of dose-volume histograms are told."""
     sub.add_argument(
         "--dvh-points",
-        type=dvh_points,
+        type=_dvh_points,
         default="",
         metavar="TEXT",
         help='dose-volume points by structure, such as "PTV*: D98 D95 D2; Bladder: V40Gy Dmean" '
@@ -95,7 +95,7 @@ def add_dvh_points(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def add_acceptance(sub: argparse.ArgumentParser) -> None:
+def _add_acceptance(sub: argparse.ArgumentParser) -> None:
     """Add the limits that figures are held against."""
     sub.add_argument(
         "--acceptance",
@@ -105,7 +105,7 @@ def add_acceptance(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
+def _add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
     """Add how candidates are laid on the true CT; ``mr`` says where the MR is given."""
     from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, WAYS
 
@@ -126,7 +126,7 @@ def add_registration(sub: argparse.ArgumentParser, mr: str) -> None:
     )
 
 
-def add_dry_run(sub: argparse.ArgumentParser) -> None:
+def _add_dry_run(sub: argparse.ArgumentParser) -> None:
     """Add that nothing is to be done, but said what would be."""
     sub.add_argument(
         "--dry-run",
@@ -137,14 +137,14 @@ def add_dry_run(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def add_paper(sub: argparse.ArgumentParser) -> None:
+def _add_paper(sub: argparse.ArgumentParser) -> None:
     """Add the paper that report.pdf is laid out for."""
     sub.add_argument(
         "--paper", choices=("a4", "letter"), default="a4", help="of report.pdf (%(default)s)"
     )
 
 
-def add_mask_nan(sub: argparse.ArgumentParser) -> None:
+def _add_mask_nan(sub: argparse.ArgumentParser) -> None:
     """Add what becomes of voxels that are no numbers."""
     sub.add_argument(
         "--mask-nan",
@@ -154,7 +154,7 @@ def add_mask_nan(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def add_gamma(sub: argparse.ArgumentParser) -> None:
+def _add_gamma(sub: argparse.ArgumentParser) -> None:
     """Add the gamma criteria, what computes gamma, and the grid of a recalculated dose."""
     sub.add_argument(
         "--dose-spacing",
@@ -165,7 +165,7 @@ def add_gamma(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--criteria",
-        type=criteria,
+        type=_parsed_criteria,
         metavar="P/MM,...",
         help="gamma criteria, such as 1/1,2/2,3/2,3/3local: percent of the prescription (local: of "
         "the voxel's dose) and mm; the first makes the gamma map (1/1)",
@@ -179,7 +179,7 @@ def add_gamma(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument(
         "--cutoffs",
-        type=percents,
+        type=_percents,
         default=(10.0, 60.0),
         metavar="P,P",
         help="a pass rate each: of the voxels with at least so many percent of the "
@@ -194,6 +194,19 @@ def add_gamma(sub: argparse.ArgumentParser) -> None:
         default="exact",
         help="exact minimum in each voxel cell, or pymedphys' sampling (%(default)s)",
     )
+
+
+def add_evaluation(sub: argparse.ArgumentParser, mr: str) -> None:
+    """Add the options that evaluate and cohort share; ``mr`` says where the MR is given."""
+    sub.add_argument("--no-dose", action="store_true", help="images only")
+    _add_end_caps(sub)
+    _add_registration(sub, mr)
+    _add_mask_nan(sub)
+    _add_gamma(sub)
+    _add_dvh_points(sub)
+    _add_acceptance(sub)
+    _add_paper(sub)
+    _add_dry_run(sub)
 
 
 def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSettings:

@@ -9,19 +9,7 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
-from .arguments import (
-    add_acceptance,
-    add_dry_run,
-    add_dvh_points,
-    add_end_caps,
-    add_gamma,
-    add_mask_nan,
-    add_paper,
-    add_registration,
-    evaluation_settings,
-    model_folder,
-    whole_count,
-)
+from .arguments import add_evaluation, evaluation_settings, model_folder, whole_count
 
 
 def add_cohort(command: Callable) -> None:
@@ -52,14 +40,7 @@ def add_cohort(command: Callable) -> None:
         help="candidate that the others are compared with (MRCAT where there is one, else the "
         "last)",
     )
-    sub.add_argument("--no-dose", action="store_true", help="images only")
-    add_registration(sub, "column mr")
-    add_end_caps(sub)
-    add_mask_nan(sub)
-    add_gamma(sub)
-    add_dvh_points(sub)
-    add_acceptance(sub)
-    add_paper(sub)
+    add_evaluation(sub, "column mr")
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
@@ -72,7 +53,6 @@ def add_cohort(command: Callable) -> None:
         metavar="ADDRESS",
         help="an existing dask cluster to use, which sees the same files (tcp://host:8786)",
     )
-    add_dry_run(sub)
     sub.add_argument("--redo", action="store_true", help="evaluate unchanged patients again, too")
 
 

@@ -23,7 +23,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Make an unseen digital patient and run the whole chain on it."""
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
-    from SyntheticCTEvalLib.evaluation.origin import origin
+    from SyntheticCTEvalLib.evaluation.origin import tell_origin
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import MrbWriter, require_mrml
@@ -53,7 +53,8 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     ]
     evaluation.patient = f"digital patient {options.seed}"
     made_by = options.model or demo_bundle_folder()
-    evaluation.origin = origin(
+    tell_origin(
+        evaluation,
         {"model": made_by},
         {"seed": options.seed, "full": options.full},
         images={

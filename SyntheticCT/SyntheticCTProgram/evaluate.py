@@ -14,14 +14,7 @@ from SyntheticCTLib.basics.progress import NotedProgress, Progress
 
 from .arguments import (
     VOLUME_HELP,
-    add_acceptance,
-    add_dry_run,
-    add_dvh_points,
-    add_end_caps,
-    add_gamma,
-    add_mask_nan,
-    add_paper,
-    add_registration,
+    add_evaluation,
     evaluation_settings,
     model_folder,
     named_file,
@@ -40,7 +33,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalLib.cohort.inputs import read_inputs
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
-    from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
+    from SyntheticCTEvalLib.evaluation.origin import tell_origin
     from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import MrbWriter
@@ -83,14 +76,14 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         progress=progress,
     )
     judge(evaluation, limits)
-    evaluation.origin = origin(
+    tell_origin(
+        evaluation,
         named,
         asdict(settings) | {"dose_unit": options.dose_unit, "end_caps": not options.no_end_caps},
         images=found.images(),
         model={"name": Path(options.model).name, "sha256": bundle.sha256} if bundle else None,
         identified=options.identified,
     )
-    evaluation.definitions["origin"] = ORIGIN_DEFINITION
     evaluation.patient = options.patient or ""
     if options.no_end_caps:
         evaluation.notes.append(NO_END_CAPS)
@@ -152,6 +145,8 @@ def _require_whole(
     options: argparse.Namespace, candidates: dict[str, str], doses: dict[str, str]
 ) -> None:
     """Raise SyntheticCTError where options ask for others that are not given."""
+    from SyntheticCTEvalLib.placement.ways import BY_MR
+
     unknown = [name for name in doses if name not in candidates]
     if unknown:
         raise SyntheticCTError(
@@ -166,7 +161,7 @@ def _require_whole(
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
-    if options.registration_by == "mr" and not options.mr:
+    if options.registration_by == BY_MR and not options.mr:
         raise SyntheticCTError(
             "--registration-by mr finds the transform between MR and CT: give --mr as well."
         )
@@ -214,7 +209,6 @@ def add_evaluate(command: Callable) -> None:
         help="dose on that candidate; may be given several times",
     )
     sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="of dose volumes that name none")
-    sub.add_argument("--no-dose", action="store_true", help="images only")
     sub.add_argument(
         "--prescription",
         type=float,
@@ -223,22 +217,15 @@ def add_evaluate(command: Callable) -> None:
         "(45 when dose is recalculated, the largest reference dose when it is imported)",
     )
     sub.add_argument("--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map")
-    add_end_caps(sub)
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
-    add_registration(sub, "--mr")
-    add_mask_nan(sub)
-    add_gamma(sub)
-    add_dvh_points(sub)
-    add_acceptance(sub)
+    add_evaluation(sub, "--mr")
     sub.add_argument(
         "--patient", metavar="PSEUDONYM", help="who it is, for the report; no name is taken"
     )
     sub.add_argument(
         "--identified", action="store_true", help="tell whole paths of files, which may hold names"
     )
-    add_paper(sub)
-    add_dry_run(sub)
     sub.add_argument(
         "--no-scene",
         action="store_true",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 
@@ -40,6 +42,13 @@ def grid_of(
     grid.SetOrigin(origin)
     grid.SetDirection(direction)
     return grid
+
+
+def told_grid(size: Sequence[int], spacing_mm: Sequence[float], times: str = "×") -> str:
+    """Return a grid in words: "256 × 256 × 96 voxels of 1.5 × 1.5 × 3 mm"."""
+    sign = f" {times} "
+    steps = sign.join(f"{step:.3g}" for step in spacing_mm)
+    return f"{sign.join(map(str, size))} voxels of {steps} mm"
 
 
 def same_grid(first: sitk.Image, second: sitk.Image, tolerance_mm: float | None = None) -> bool:

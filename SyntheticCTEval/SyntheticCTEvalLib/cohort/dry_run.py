@@ -14,6 +14,7 @@ from SyntheticCTLib.basics.inputs import folder_and_series
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.dicom.headers import read_header
 from SyntheticCTLib.dicom.series import series_of
+from SyntheticCTLib.volumes.grids import told_grid
 
 from SyntheticCTEvalLib.acceptance.verdicts import settings_for
 from SyntheticCTEvalLib.dose.doses import imported_doses
@@ -297,7 +298,11 @@ def _lines(entry: PatientEntry, inputs: PatientInputs) -> list[InputLine]:
     for role, path in entry.inputs().items():
         image, found = images.get(role), ""
         if image is not None:
-            parts = [_kind(path, role), _grid(image), _values(role, image, entry)]
+            parts = [
+                _kind(path, role),
+                told_grid(image.GetSize(), image.GetSpacing(), "x"),
+                _values(role, image, entry),
+            ]
             found = ", ".join(part for part in parts if part)
         elif role == "structures" and inputs.structures:
             found = f"{len(inputs.structures)} structures"
@@ -320,11 +325,6 @@ def _kind(path: Path, role: str) -> str:
         modality = "RTDOSE" if header is None else str(header.get("Modality") or "no modality")
         return f"DICOM {modality}"
     return "".join(folder.suffixes[-2:] if folder.suffix == ".gz" else folder.suffix).lstrip(".")
-
-
-def _grid(image: sitk.Image) -> str:
-    size = " x ".join(map(str, image.GetSize()))
-    return f"{size} voxels of {' x '.join(f'{step:.3g}' for step in image.GetSpacing())} mm"
 
 
 def _values(role: str, image: sitk.Image, entry: PatientEntry) -> str:

@@ -18,7 +18,7 @@ from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
-from SyntheticCTEvalLib.evaluation.origin import ORIGIN_DEFINITION, origin
+from SyntheticCTEvalLib.evaluation.origin import tell_origin
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
@@ -145,14 +145,14 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
     options |= {"model_sha256": task.made_of["model"]}
     images = {"CT": ct, "MR": mr} | {f"candidate {n}": image for n, image in candidates.items()}
-    evaluation.origin = origin(
+    tell_origin(
+        evaluation,
         entry.inputs(),
         options,
         hashes=task.made_of["inputs"],
         images={what: image for what, image in images.items() if image is not None},
         model=_model(task),
     )
-    evaluation.definitions["origin"] = ORIGIN_DEFINITION
     task.folder.mkdir()
     for name, image in made.items():
         write_volume(image, task.folder / f"{name}.nrrd")

@@ -13,9 +13,7 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
-from SyntheticCTLib.volumes.checks import filled
 from SyntheticCTLib.volumes.grids import image_like
-from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, reached, resample
 
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
@@ -37,7 +35,7 @@ from SyntheticCTEvalLib.placement.coverage import (
     completed,
     coverage_of,
 )
-from SyntheticCTEvalLib.placement.place import Placed
+from SyntheticCTEvalLib.placement.place import Placed, as_it_came
 from SyntheticCTEvalLib.placement.ways import place_definition
 from SyntheticCTEvalLib.structures.dvh import (
     DVH_DEFINITIONS,
@@ -185,10 +183,8 @@ def _mirrored(name: str, ct: sitk.Image, body: sitk.Image, placed: Placed) -> st
     told = mirror_warning(name, ct, stiff, body, _mask(placed.covered, ct))
     if told or placed.registration is None:
         return told
-    numbers, known = filled(placed.original)
-    as_it_came = resample(floored(sitk.Cast(numbers, sitk.sitkFloat32)), ct, fill=HU_OUTSIDE)
-    covered = _mask(reached(placed.original, known, ct), ct)
-    return mirror_warning(name, ct, as_it_came, body, covered)
+    volume, covered = as_it_came(ct, placed.original)
+    return mirror_warning(name, ct, volume, body, _mask(covered, ct))
 
 
 def _recalculated(

@@ -12,13 +12,16 @@ from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 import SyntheticCTLib
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.fingerprint import content_hash
+
+if TYPE_CHECKING:
+    from .results import Evaluation
 
 PACKAGES = (
     "numpy", "scipy", "SimpleITK", "pydicom", "torch", "plastimatch", "scikit-image", "numba",
@@ -76,6 +79,16 @@ def origin(
         "model": dict(model) if model else None,
         "inputs": found,
     }
+
+
+def tell_origin(evaluation: Evaluation, *made_of: Any, **known: Any) -> None:
+    """Set an evaluation's origin, and the line that says what is in it.
+
+    Args:
+        made_of, known: as of :func:`origin`.
+    """
+    evaluation.origin = origin(*made_of, **known)
+    evaluation.definitions["origin"] = ORIGIN_DEFINITION
 
 
 def shown_command(arguments: Sequence[str], identified: bool = False) -> str:

@@ -14,7 +14,7 @@ from SyntheticCTLib.volumes.resampling import mask_on
 from SyntheticCTEvalLib.dose.difference import subtract_doses
 
 from .criteria import GammaCriteria, GammaPasses, GammaResult, spaced
-from .engines import compute_gamma, pass_rates, percent_of
+from .engines import compute_gamma, counts_by_cutoff, pass_rates, percent_of
 from .further import further_passes
 from .hot_spots import HotSpot, find_hot_spots
 
@@ -69,9 +69,11 @@ class DoseComparison:
         inside = mask_on(mask, reference)
         every = {}
         for name, found in self.passes.items():
-            gamma = np.where(found.passed, np.float32(0), np.float32(2))
-            region = inside & found.evaluated
-            every[name] = _by_cutoff(pass_rates(region, reference, found.criteria, gamma))
+            passed, evaluated = (
+                counts_by_cutoff(inside & voxels, reference, found.criteria)
+                for voxels in (found.passed, found.evaluated)
+            )
+            every[name] = _by_cutoff(pass_rates(passed, evaluated))
         return {"gpr": every[self.gamma.criteria.criterion.name], "gpr_criteria": every}
 
     def _rates_in(self, inside: np.ndarray) -> dict[str, float]:

@@ -86,7 +86,7 @@ def compute_gamma(
     for plane, planned in zip(gamma, region, strict=True):
         np.logical_and(planned, plane != NOT_EVALUATED, out=planned)
     counts = counts_by_cutoff(region, reference, criteria)
-    passed = counts_by_cutoff(region, reference, criteria, gamma)
+    passed = counts_by_cutoff(region & (gamma <= 1), reference, criteria)
     note += left_out(wanted, counts, passed, mask is not None, progress)
     note += _not_asked(reference, evaluated, criteria, mask, progress)
     image = image_like(gamma, reference)
@@ -94,7 +94,7 @@ def compute_gamma(
     return GammaResult(
         gamma=image,
         evaluated=image_like(region.view(np.uint8), reference),
-        pass_rates={cutoff: percent_of(passed[cutoff], counts[cutoff]) for cutoff in counts},
+        pass_rates=pass_rates(passed, counts),
         criteria=criteria,
         engine=engine,
         definition=definition_of(criteria, engine, max(counts.values()), mask is not None) + note,
@@ -262,33 +262,21 @@ def _threshold(criteria: GammaCriteria, cutoff: float, dtype: np.dtype) -> np.ge
 
 
 def counts_by_cutoff(
-    region: np.ndarray,
-    reference: sitk.Image,
-    criteria: GammaCriteria,
-    gamma: np.ndarray | None = None,
+    region: np.ndarray, reference: sitk.Image, criteria: GammaCriteria
 ) -> dict[float, int]:
-    """Return by cutoff how many voxels of a region reach it and, if given, have gamma up to 1."""
+    """Return by cutoff how many voxels of a region (k, j, i; bool) reach it."""
     dose = sitk.GetArrayViewFromImage(reference)
     counts = dict.fromkeys(criteria.cutoffs_percent, 0)
     least = {cutoff: _threshold(criteria, cutoff, dose.dtype) for cutoff in counts}
     for k, plane in enumerate(region):
-        asked = plane if gamma is None else plane & (gamma[k] <= 1)
         for cutoff in counts:
-            counts[cutoff] += int(np.count_nonzero(asked & (dose[k] >= least[cutoff])))
+            counts[cutoff] += int(np.count_nonzero(plane & (dose[k] >= least[cutoff])))
     return counts
 
 
-def pass_rates(
-    region: np.ndarray, reference: sitk.Image, criteria: GammaCriteria, gamma: np.ndarray
-) -> dict[float, float]:
-    """Return by cutoff how many percent of a region have gamma up to 1; NaN for none.
-
-    Args:
-        region, gamma: (k, j, i) on the grid of ``reference``; the region was evaluated.
-    """
-    counts = counts_by_cutoff(region, reference, criteria)
-    passed = counts_by_cutoff(region, reference, criteria, gamma)
-    return {cutoff: percent_of(passed[cutoff], counts[cutoff]) for cutoff in counts}
+def pass_rates(passed: dict[float, int], evaluated: dict[float, int]) -> dict[float, float]:
+    """Return by cutoff how many percent of the evaluated voxels passed; NaN for none."""
+    return {cutoff: percent_of(passed[cutoff], count) for cutoff, count in evaluated.items()}
 
 
 def percent_of(part: int, whole: int) -> float:

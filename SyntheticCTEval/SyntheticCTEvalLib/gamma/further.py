@@ -20,7 +20,7 @@ from .engines import (
     counts_by_cutoff,
     definition_of,
     left_out,
-    percent_of,
+    pass_rates,
     searched,
     wanted_voxels,
 )
@@ -68,7 +68,7 @@ def further_passes(
     return GammaPasses(
         passed=passed,
         evaluated=region,
-        pass_rates={cutoff: percent_of(good[cutoff], counts[cutoff]) for cutoff in counts},
+        pass_rates=pass_rates(good, counts),
         criteria=criteria,
         definition=definition_of(criteria, first.engine, max(counts.values()), mask is not None)
         + note,

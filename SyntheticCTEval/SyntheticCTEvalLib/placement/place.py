@@ -129,6 +129,19 @@ def place_by_mr(
     return Placement(placed, _place_mr(ct, mr, found))
 
 
+def as_it_came(ct: sitk.Image, candidate: sitk.Image) -> tuple[sitk.Image, np.ndarray]:
+    """Return a candidate on the CT's grid by its own frame alone, and the voxels it covers.
+
+    Returns:
+        CT numbers in HU, -1024 where it does not reach; (k, j, i; bool), all false without overlap.
+    """
+    numbers = _Numbers.of(candidate)
+    return (
+        resample(numbers.hu, ct, fill=HU_OUTSIDE),
+        reached(numbers.own, numbers.known, ct),
+    )
+
+
 @dataclass(frozen=True)
 class _Numbers:
     """A candidate's values, fit to be interpolated.

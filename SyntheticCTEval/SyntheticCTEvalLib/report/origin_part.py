@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from SyntheticCTLib.volumes.grids import told_grid
+
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 
@@ -57,10 +59,7 @@ def inputs_table(
         return None
     rows = []
     for what, found in inputs.items():
-        grid = ""
-        if "size" in found:
-            steps = " × ".join(f"{step:.3g}" for step in found["spacing_mm"])
-            grid = f"{' × '.join(map(str, found['size']))} voxels of {steps} mm"
+        grid = told_grid(found["size"], found["spacing_mm"]) if "size" in found else ""
         hashes = [f"file {found['sha256']}"] if "sha256" in found else []
         if "voxels_sha256" in found:
             hashes.append(f"voxels {found['voxels_sha256']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import SimpleITK as sitk
+from SyntheticCTLib.volumes.grids import told_grid
 
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, printed
@@ -97,13 +98,13 @@ def definitions_of(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 def what_was_compared(evaluation: Evaluation) -> Table:
     """Return the table of grids, doses and what percentages are of."""
-    facts = [("True CT", _grid(evaluation.ct))]
+    facts = [("True CT", _told(evaluation.ct))]
     if evaluation.mr is not None:
-        facts.append(("MR", _grid(evaluation.mr)))
+        facts.append(("MR", _told(evaluation.mr)))
     if evaluation.dose_ct is not None:
         largest = float(sitk.GetArrayViewFromImage(evaluation.dose_ct).max())
         facts.append(
-            ("Dose on the true CT", f"{_grid(evaluation.dose_ct)}, up to {largest:.2f} Gy")
+            ("Dose on the true CT", f"{_told(evaluation.dose_ct)}, up to {largest:.2f} Gy")
         )
     if evaluation.prescription_gy is not None:
         origin = evaluation.definitions.get("prescription_gy", "")
@@ -162,6 +163,5 @@ def _is_registration(key: tuple[str, ...]) -> bool:
     return key[0] in REGISTRATION_FIGURES
 
 
-def _grid(image: sitk.Image) -> str:
-    size = " × ".join(map(str, image.GetSize()))
-    return f"{size} voxels of {' × '.join(f'{s:.3g}' for s in image.GetSpacing())} mm"
+def _told(image: sitk.Image) -> str:
+    return told_grid(image.GetSize(), image.GetSpacing())
