@@ -86,9 +86,9 @@ def test_mean_and_median_of_a_ramp_are_those_of_the_centre(direction, shift, spa
     size = tuple(int(120 / s) for s in spacing)
     origin = tuple(d - s * (n - 1) / 2 for d, s, n in zip(shift, spacing, size, strict=True))
     dvh = dose_volume_histogram(ramp(grid_of(size, spacing, origin), direction, 100.0), box())
-    # 1 Gy is 1 mm here: the points stand in for the volume to a twentieth of a millimetre.
+    # 1 Gy is 1 mm here: the points stand in for the volume to a tenth of a millimetre.
     assert dvh.mean_gy == pytest.approx(100, abs=0.05)
-    assert dvh.dose_at(50) == pytest.approx(100, abs=0.05)
+    assert dvh.dose_at(50) == pytest.approx(100, abs=0.1)
 
 
 def test_masks_on_turned_grids_are_looked_up_where_they_lie():
