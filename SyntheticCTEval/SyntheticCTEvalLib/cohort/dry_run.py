@@ -20,7 +20,6 @@ from SyntheticCTEvalLib.acceptance.verdicts import settings_for
 from SyntheticCTEvalLib.dose.doses import imported_doses
 from SyntheticCTEvalLib.evaluation.checked import Checked, checked_inputs
 from SyntheticCTEvalLib.evaluation.settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
-from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.placement.ways import EACH, place_definition
 from SyntheticCTEvalLib.structures.target import describe_target
 
@@ -283,9 +282,7 @@ def _facts(
     given = f"{dose:.4g} Gy. " if dose else ""
     facts["Prescription"] = given + asked.prescription_origin(imported)
     cutoffs = " and ".join(f"{cutoff:g} %" for cutoff in asked.cutoffs_percent)
-    named = ", ".join(
-        f"{spaced(c.name)}{'' if c.local else ' global'}" for c in dict.fromkeys(asked.criteria)
-    )
+    named = ", ".join(criterion.told for criterion in dict.fromkeys(asked.criteria))
     facts["Gamma"] = f"{named}; above {cutoffs}; up to {asked.gamma_cap:g}; {asked.gamma_engine}"
     if limits := limits_of(entry, settings):
         facts["Limits"] = limits.name

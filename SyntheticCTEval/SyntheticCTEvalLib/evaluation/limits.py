@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .quantities import HIGHER, LOWER, describe
+from .quantities import HIGHER, LOWER, MINUS, describe
 
 TARGET = "target"
 """As a limit's structure: the target of the evaluation."""
@@ -158,7 +158,7 @@ class Verdict:
         text = f"{self.value:{sign}.{digits}f}"
         if float(text) == 0:  # neither +0.00 nor -0.00
             text = text.lstrip("+-")
-        return text.replace("-", "\N{MINUS SIGN}")
+        return text.replace("-", MINUS)
 
     def entry(self) -> dict[str, Any]:
         """Return the verdict as metrics.json has it."""

@@ -11,6 +11,7 @@ from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import TISSUES
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
 
+MINUS = "\N{MINUS SIGN}"
 LOWER, HIGHER, ZERO = "lower is better", "higher is better", "nearer to 0 is better"
 
 
@@ -175,6 +176,15 @@ def printed(value: Any, digits: int) -> str:
     if isinstance(value, float) and value == math.inf:
         return "∞"
     return f"{value:.{digits}f}" if is_finite(value) else "n/a"
+
+
+def signed(value: Any, digits: int = 2) -> str:
+    """Return a difference as tables print it: with its sign, but for 0; "n/a" without one."""
+    if not is_finite(value):
+        return "n/a"
+    text = f"{value:+.{digits}f}"
+    text = text[1:] if float(text) == 0 else text
+    return text.replace("-", MINUS)
 
 
 def _describe_dvh(structure: str, figure: str) -> Quantity:

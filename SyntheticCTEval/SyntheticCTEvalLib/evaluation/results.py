@@ -134,7 +134,8 @@ class Evaluation:
             if dose
         }
 
-    def _dvh_ct_figures(self) -> dict[str, dict[str, float]]:
+    def dvh_ct_figures(self) -> dict[str, dict[str, float]]:
+        """Return the dose-volume figures on the true CT by structure, as metrics.json has them."""
         dose, asked = self.prescription_gy, DvhPoints.parse(self.dvh_points)
         return {
             name: dvh.figures(dose, asked.for_structure(name, dose, self.target))
@@ -154,7 +155,7 @@ class Evaluation:
             "patient": self.patient,
             "definitions": self.definitions,
             "candidates": {name: result.metrics for name, result in self.candidates.items()},
-            "dvh_ct": self._dvh_ct_figures(),
+            "dvh_ct": self.dvh_ct_figures(),
             "dvh_points": self.shown_points(),
             "target": self.target,
             "prescription_gy": self.prescription_gy,

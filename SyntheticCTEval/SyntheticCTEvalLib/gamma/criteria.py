@@ -42,6 +42,11 @@ class Criterion:
         kind = " local" if self.local else ""
         return f"{self.dose_percent:g}%/{self.distance_mm:g}mm{kind}"
 
+    @property
+    def told(self) -> str:
+        """The criterion as people read it, with its kind: "3 %/2 mm global"."""
+        return spaced(self.name) + ("" if self.local else " global")
+
     @classmethod
     def parse(cls, text: str) -> Criterion:
         """Read "3/2", "3%/2mm", "3 % / 2 mm", "3/3local", "3%/2mm global".

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from SyntheticCTEvalLib.evaluation.limits import ACTION, FAIL, MISSING, PASS, TARGET, Acceptance
-from SyntheticCTEvalLib.evaluation.quantities import ZERO, describe
+from SyntheticCTEvalLib.evaluation.quantities import ZERO, describe, signed
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 from .comparison import printed_p
@@ -299,15 +299,6 @@ def _sentence(candidate: str, state: str, points: dict[str, dict[str, Any]]) -> 
             "not rely on it there."
         )
     return said
-
-
-def signed(value: float, digits: int = 2) -> str:
-    """Return a number with its sign, as tables of differences print it."""
-    if not math.isfinite(value):
-        return "n/a"
-    text = f"{value:+.{digits}f}"
-    text = text[1:] if float(text) == 0 else text
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def printed_confidence(confidence: float) -> str:

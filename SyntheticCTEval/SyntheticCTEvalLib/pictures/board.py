@@ -115,7 +115,7 @@ class Board:
         pixels = np.zeros((*where.shape, 4))
         pixels[where & ((rows + columns) % STRIPE_EVERY < STRIPE_PIXELS)] = to_rgba(colour)
         self.axes[row][column].imshow(pixels, interpolation="nearest", aspect="auto")
-        self.lines(row, column, where.astype(float), {0.5: Key("", colour, width=1.0)}, "black")
+        self.lines(row, column, where.astype(float), {0.5: Key("", colour, halo="black")})
 
     def lines(
         self,
@@ -123,12 +123,11 @@ class Board:
         column: int,
         values: np.ndarray,
         levels: dict[float, Key],
-        halo: str | None = None,
     ) -> None:
         """Draw lines of equal value into a panel; ``levels`` says how."""
         values = np.nan_to_num(values)
         for level, key in levels.items():
-            self._draw(row, column, _paths(values, level), key, halo)
+            self._draw(row, column, _paths(values, level), key)
 
     def outline(self, mask: sitk.Image, key: Key, rows: Sequence[int] | None = None) -> None:
         """Draw the edge of ``mask`` (not 0) into ``rows``, all when None."""
@@ -176,9 +175,7 @@ class Board:
         """Return the board as a PNG."""
         return figure_png(self.figure)
 
-    def _draw(
-        self, row: int, column: int, paths: list[np.ndarray], key: Key, halo: str | None = None
-    ) -> None:
+    def _draw(self, row: int, column: int, paths: list[np.ndarray], key: Key) -> None:
         from matplotlib import patheffects
         from matplotlib.collections import LineCollection
 
@@ -187,8 +184,8 @@ class Board:
         drawn = LineCollection(
             paths, colors=[key.colour], linewidths=key.width, linestyles=[key.line]
         )
-        if around := halo or key.halo:
-            stroke = patheffects.withStroke(linewidth=key.width + 1.4, foreground=around)
+        if key.halo:
+            stroke = patheffects.withStroke(linewidth=key.width + 1.4, foreground=key.halo)
             drawn.set_path_effects([stroke])
         self.axes[row][column].add_collection(drawn, autolim=False)
 

@@ -12,7 +12,6 @@ import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation.mr_histograms import HistogramSet
 from SyntheticCTEvalLib.evaluation.names import shown_names
 from SyntheticCTEvalLib.evaluation.results import Evaluation
-from SyntheticCTEvalLib.gamma.criteria import spaced
 
 from .maps import FAILS_COLOUR, with_gamma
 from .normalisation import reference_dose
@@ -141,8 +140,8 @@ def gamma_chart(evaluation: Evaluation) -> Picture | None:
     _legend(axes)
     return Picture(
         "Distribution of gamma",
-        f"Gamma {spaced(criterion.name)}{'' if criterion.local else ' global'} over all evaluated "
-        "voxels, which are those above the lowest cutoff; the last bin holds everything from "
+        f"Gamma {criterion.told} over all evaluated voxels, which are those above the lowest "
+        "cutoff; the last bin holds everything from "
         f"{GAMMA_TOP - 0.05:g} up. The pass rates are those of the table, their cutoffs in percent "
         f"of {reference_dose(evaluation)[1]}.",
         f"Histogram of gamma for {', '.join(shown[c.name] for c in candidates)}.",

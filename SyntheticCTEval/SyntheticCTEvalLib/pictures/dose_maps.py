@@ -11,8 +11,8 @@ import numpy as np
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
 from SyntheticCTEvalLib.evaluation.names import shown_names
+from SyntheticCTEvalLib.evaluation.quantities import signed
 from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
-from SyntheticCTEvalLib.gamma.criteria import spaced
 
 from .board import Board, Key, Keys
 from .contours import Contours
@@ -105,8 +105,8 @@ def largest_difference_picture(evaluation: Evaluation) -> Picture | None:
     candidates = [evaluation.candidates[name] for name in places]
     shown = shown_names(evaluation)
     heads = [
-        f"{short(shown[name], 40)}: {_signed(place.difference_gy)} Gy "
-        f"({_signed(place.difference_gy / reference * 100)} %), "
+        f"{short(shown[name], 40)}: {signed(place.difference_gy)} Gy "
+        f"({signed(place.difference_gy / reference * 100)} %), "
         f"at {_dose(place.dose_gy, reference)} on the true CT{_depth(place)}"
         for name, place in places.items()
     ]
@@ -142,10 +142,11 @@ def gamma_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture | None
     board = Board(planes, [shown[c.name] for c in candidates], keys=keys)
     _paint_gamma(board, evaluation, candidates)
     contours.draw(board)
+    criterion = candidates[0].gamma.criteria.criterion
     return Picture(
         "Gamma on the anatomy",
-        f"Gamma {_criterion(candidates[0])} from 0 to 1 over the true CT. Voxels that fail (gamma "
-        "above 1) are magenta with white stripes and a white edge; where gamma was not evaluated, "
+        f"Gamma {criterion.told} from 0 to 1 over the true CT. Voxels that fail (gamma above 1) "
+        "are magenta with white stripes and a white edge; where gamma was not evaluated, "
         f"the anatomy shows alone.{contours.words}",
         f"Gamma maps in three planes for {_listed(evaluation, candidates)}.",
         board.png(),
@@ -163,7 +164,7 @@ def worst_gamma_picture(evaluation: Evaluation) -> Picture | None:
     cuts = [planes_of(evaluation, at=place.point_mm) for place in places.values()]
     heads = [
         f"{short(shown[name], 40)}: {_gamma(evaluation.candidates[name], place)}; on the true CT "
-        f"{_dose(place.dose_gy, reference)}, {_signed(place.difference_gy)} Gy{_depth(place)}"
+        f"{_dose(place.dose_gy, reference)}, {signed(place.difference_gy)} Gy{_depth(place)}"
         for name, place in places.items()
     ]
     contours = Contours(evaluation, [plane for own in cuts for plane in own])
@@ -173,11 +174,12 @@ def worst_gamma_picture(evaluation: Evaluation) -> Picture | None:
     contours.draw(board)
     for row, place in enumerate(places.values()):
         board.ring(row, place.point_mm)
+    criterion = candidates[0].gamma.criteria.criterion
     return Picture(
         "Worst gamma",
-        f"The planes of each row cut the largest gamma ({_criterion(candidates[0])}) of that "
-        "candidate's worst hot spot, the connected voxels whose sum of (gamma - 1) times volume "
-        "is largest; where nothing fails, the largest gamma. "
+        f"The planes of each row cut the largest gamma ({criterion.told}) of that candidate's "
+        "worst hot spot, the connected voxels whose sum of (gamma - 1) times volume is largest; "
+        "where nothing fails, the largest gamma. "
         f"{RING[0].upper()}{RING[1:]}. Colours as above.{contours.words}"
         f"{_without(evaluation, places, 'gamma was evaluated nowhere')}",
         f"Gamma maps through the worst gamma of {_listed(evaluation, candidates)}.",
@@ -254,11 +256,6 @@ def _without(evaluation: Evaluation, places: dict[str, Place], why: str) -> str:
     return f" Left out, because {why}: {_listed(evaluation, left)}." if left else ""
 
 
-def _criterion(candidate: CandidateResult) -> str:
-    criterion = candidate.gamma.criteria.criterion
-    return spaced(criterion.name) + ("" if criterion.local else " global")
-
-
 def _gamma(candidate: CandidateResult, place: Place) -> str:
     if place.volume_cm3 <= 0:
         return f"largest gamma {place.gamma:.2f}, no voxel fails"
@@ -274,9 +271,3 @@ def _depth(place: Place) -> str:
     if place.depth_mm is None:
         return ""
     return f"; at most {place.depth_mm:.0f} mm from the edge of the body"
-
-
-def _signed(value: float) -> str:
-    if not np.isfinite(value):
-        return "n/a"
-    return f"{value:+.2f}".replace("-", "\N{MINUS SIGN}")

@@ -7,11 +7,12 @@ import SimpleITK as sitk
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
 from SyntheticCTEvalLib.evaluation.names import shown_names
+from SyntheticCTEvalLib.evaluation.quantities import MINUS
 from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
 
 from .board import Board, Key, Keys
 from .contours import Contours
-from .planes import MISSING_COLOUR, Picture, Plane, colour_scale
+from .planes import MISSING_COLOUR, Picture, Plane, colour_scale, mr_scale
 
 CT_WINDOW = (-400, 600)
 DIFFERENCE_HU = 300
@@ -35,8 +36,7 @@ def anatomy_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture:
     note = ""
     if mr is not None:
         slices = [plane.sample(mr, np.nan) for plane in planes]
-        seen = np.concatenate([values[values > 0] for values in slices])
-        scale = colour_scale("gray", 0, float(np.percentile(seen, 99)) if seen.size else 1)
+        scale = mr_scale(slices)
         for column, values in enumerate(slices):
             board.paint(0, column, np.ma.masked_invalid(values), scale, ground=MISSING_COLOUR)
         note = (
@@ -87,7 +87,7 @@ def signed_lines(level: float, unit: str) -> dict[float, Key]:
     """Return keys of lines at plus and minus ``level``: solid and dashed, as is usual."""
     return {
         level: Key(f"+{level:g} {unit}", "black", width=0.9),
-        -level: Key(f"\N{MINUS SIGN}{level:g} {unit}", "black", (0, (3, 1.5)), 0.9),
+        -level: Key(f"{MINUS}{level:g} {unit}", "black", (0, (3, 1.5)), 0.9),
     }
 
 

@@ -98,11 +98,11 @@ class Plane:
 
 
 def target_of(evaluation: Evaluation) -> tuple[str, sitk.Image] | None:
-    """Return name and mask (float32, 0 or 1) of the target structure, if there is one."""
+    """Return name and mask (not 0) of the target structure, if there is one."""
     name = find_target(evaluation.structures, evaluation.target)
     if name is None or not sitk.GetArrayViewFromImage(evaluation.structures[name]).any():
         return None
-    return name, sitk.Cast(evaluation.structures[name] != 0, sitk.sitkFloat32)
+    return name, evaluation.structures[name]
 
 
 def planes_of(
@@ -120,12 +120,12 @@ def planes_of(
         step_mm: side of a pixel, fit for a report when None.
         at: point (mm, LPS) that the planes cut instead; it is shown wherever it lies.
     """
-    target = target_of(evaluation)
     body = evaluation.body
     if not sitk.GetArrayViewFromImage(body).any():
         body = sitk.Cast(body == body, sitk.sitkUInt8)
     _, low, high = _place_of(body)
     if at is None:
+        target = target_of(evaluation)
         centre, _, _ = _place_of(target[1] if target else body)
         low, high = low - margin_mm, high + margin_mm
         centre = np.clip(centre, low, high)
@@ -188,6 +188,12 @@ def colour_scale(name: str, low: float, high: float, over: str | None = None) ->
 
     colours = colormaps[name].with_extremes(bad=(0, 0, 0, 0), over=over)
     return ScalarMappable(Normalize(low, high), colours)
+
+
+def mr_scale(slices: Sequence[np.ndarray]) -> ScalarMappable:
+    """Return the grey scale of an MR: from 0 to the 99th percentile of what is above 0."""
+    seen = np.concatenate([values[np.isfinite(values) & (values > 0)] for values in slices])
+    return colour_scale("gray", 0, float(np.percentile(seen, 99)) if seen.size else 1)
 
 
 def new_figure(height_inch: float, width_inch: float = WIDTH_INCH, dpi: int = DPI) -> Figure:

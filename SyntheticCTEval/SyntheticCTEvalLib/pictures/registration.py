@@ -21,6 +21,7 @@ from .planes import (
     colour_scale,
     draw_letters,
     figure_png,
+    mr_scale,
     new_figure,
     paint_panel,
     short,
@@ -69,13 +70,12 @@ def _picture(
     steps = _steps(moved)
     sheet = _Sheet(planes, list(steps))
     hu = colour_scale("gray", *WINDOW_HU)
-    bones = sitk.Cast(evaluation.ct, sitk.sitkFloat32)
-    body = sitk.Cast(evaluation.body, sitk.sitkFloat32)
+    own = sitk.Cast(moved.original, sitk.sitkFloat32)
     for row, plane in enumerate(planes):
-        true, inside = plane.sample(evaluation.ct, np.nan), plane.sample(body, 0)
-        outlines = ((inside, 0.5), (plane.sample(bones, HU_OUTSIDE), BONE_HU))
-        found = [_on(plane, moved.original, transform) for transform in steps.values()]
-        scale = _mr_scale(found) if moved is evaluation.mr_moved else hu
+        true, inside = plane.sample(evaluation.ct, np.nan), plane.mask(evaluation.body)
+        outlines = ((inside, 0.5), (plane.sample(evaluation.ct, HU_OUTSIDE), BONE_HU))
+        found = [_on(plane, own, transform) for transform in steps.values()]
+        scale = mr_scale(found) if moved is evaluation.mr_moved else hu
         for column, values in enumerate(found):
             sheet.paint(row, column, (true, hu), (values, scale))
             sheet.dots(row, column, inside > 0.5)
@@ -121,13 +121,8 @@ def _told(figures: Mapping[str, Any]) -> str:
 
 
 def _on(plane: Plane, image: sitk.Image, transform: sitk.Transform | None) -> np.ndarray:
-    image = sitk.Cast(image, sitk.sitkFloat32)
+    """Return ``image`` (float32) on the plane, NaN where it does not reach."""
     return sitk.GetArrayFromImage(resample(image, plane.grid, transform, fill=np.nan))[0]
-
-
-def _mr_scale(slices: list[np.ndarray]) -> ScalarMappable:
-    seen = np.concatenate([values[values > 0] for values in slices])
-    return colour_scale("gray", 0, float(np.percentile(seen, 99)) if seen.size else 1)
 
 
 class _Sheet:

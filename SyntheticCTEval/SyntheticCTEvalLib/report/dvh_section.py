@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from SyntheticCTEvalLib.evaluation.names import shown_names
-from SyntheticCTEvalLib.evaluation.quantities import describe
+from SyntheticCTEvalLib.evaluation.quantities import MINUS, describe, printed, signed
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.pictures.charts import LINE_STYLES, candidate_colours
 from SyntheticCTEvalLib.pictures.normalisation import normalised
@@ -17,7 +17,6 @@ from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY, Dvh
 from SyntheticCTEvalLib.structures.target import find_target
 
 from .blocks import Cell, Column, Table
-from .figures_table import MINUS
 
 TABLE_CANDIDATES = 3
 """Side by side in one table, so that it is no wider than a page."""
@@ -99,19 +98,28 @@ def dvh_tables(evaluation: Evaluation, most: int = TABLE_CANDIDATES) -> list[Tab
     if not structures:
         return []
     parts = [names[start : start + most] for start in range(0, len(names), most)]
-    return [_table(evaluation, structures, {n: colours[n] for n in part}) for part in parts]
+    reference, shown = evaluation.dvh_ct_figures(), evaluation.shown_points()
+    points = {structure: (reference[structure], shown[structure]) for structure in structures}
+    return [_table(evaluation, points, {n: colours[n] for n in part}) for part in parts]
 
 
-def _table(evaluation: Evaluation, structures: Sequence[str], colours: Mapping[str, str]) -> Table:
-    reference, shown = evaluation.metrics()["dvh_ct"], evaluation.shown_points()
+def _table(
+    evaluation: Evaluation,
+    points: Mapping[str, tuple[Mapping[str, float], Sequence[str]]],
+    colours: Mapping[str, str],
+) -> Table:
+    """Return the table of some candidates.
+
+    Args:
+        points: by structure, its figures on the true CT and the points that are shown.
+    """
     called = shown_names(evaluation)
     rows: list[list[Cell]] = []
     heads = {}
-    for structure in structures:
-        own = reference[structure]
+    for structure, (own, shown) in points.items():
         found = [evaluation.candidates[name].metrics["dvh"][structure] for name in colours]
         heads[len(rows)] = f"{structure}, {own['volume_cm3']:.1f} cm³"
-        rows += [_row(structure, point, own, found) for point in shown[structure]]
+        rows += [_row(structure, point, own, found) for point in shown]
     columns = [
         Column(Cell("Point"), width=1.3),
         Column(Cell("Unit"), width=0.6),
@@ -134,11 +142,11 @@ def _row(
     unit = describe(("dvh", structure, point)).unit
     is_dose = unit == "Gy"
     digits = 2 if is_dose else 1
-    cells = [Cell(point), Cell(unit), Cell(_number(own[point], digits))]
+    cells = [Cell(point), Cell(unit), Cell(printed(own[point], digits))]
     for figures in found:
         difference = figures[point + (DIFFERENCE_GY if is_dose else DIFFERENCE)]
-        percent = _signed(figures[point + DIFFERENCE], 2) if is_dose else ""
-        cells += [Cell(_number(figures[point], digits)), Cell(_signed(difference, digits))]
+        percent = signed(figures[point + DIFFERENCE]) if is_dose else ""
+        cells += [Cell(printed(figures[point], digits)), Cell(signed(difference, digits))]
         cells.append(Cell(percent))
     return cells
 
@@ -155,16 +163,3 @@ def _curve(dvh: Dvh) -> tuple[np.ndarray, np.ndarray]:
     percents = np.linspace(100, 0, 401)
     doses = np.interp(percents, dvh.volumes_percent, dvh.doses_gy)
     return np.array([0, *doses, dvh.max_gy]), np.array([100, *percents, 0])
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}" if math.isfinite(value) else "n/a"
-
-
-def _signed(value: float, digits: int) -> str:
-    if not math.isfinite(value):
-        return "n/a"
-    text = f"{value:+.{digits}f}"
-    if float(text) == 0:
-        return f"{0:.{digits}f}"
-    return text.replace("-", MINUS)

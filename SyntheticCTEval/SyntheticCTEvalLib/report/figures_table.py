@@ -9,6 +9,7 @@ from typing import Any
 
 from SyntheticCTEvalLib.evaluation.quantities import (
     HIGHER,
+    MINUS,
     ZERO,
     Quantity,
     flat,
@@ -21,7 +22,6 @@ from SyntheticCTEvalLib.pictures.charts import shown_colours
 
 from .blocks import Cell, Column, Table, candidate_columns
 
-MINUS = "\N{MINUS SIGN}"
 _ARROWS = {"lower is better": "↓ ", "higher is better": "↑ "}
 
 

@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.volumes.grids import told_grid
 
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
-from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, printed
+from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, printed, quantities_of
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS
@@ -90,7 +90,8 @@ def definitions_section(evaluation: Evaluation) -> Section:
 
 def definitions_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     """Return (key, definition) of every figure printed and of everything else defined."""
-    keys = list(dict.fromkeys(row.key for row in summary_rows(evaluation)))
+    entries = [candidate.metrics for candidate in evaluation.candidates.values()]
+    keys = dict.fromkeys(key[0] for key in quantities_of(entries))
     known = DEFINITIONS | evaluation.definitions
     order = dict.fromkeys([*(key for key in keys if key in known), *evaluation.definitions])
     return [(key, known[key]) for key in order]

@@ -16,7 +16,7 @@ from SyntheticCTEvalLib.evaluation.limits import (
     Verdict,
 )
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
-from SyntheticCTEvalLib.evaluation.quantities import describe, printed
+from SyntheticCTEvalLib.evaluation.quantities import describe, signed
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import Criterion, spaced
 from SyntheticCTEvalLib.pictures.charts import colours_of, shown_colours
@@ -36,7 +36,7 @@ from .blocks import (
     Text,
     candidate_columns,
 )
-from .figures_table import MINUS, figure_row
+from .figures_table import figure_row
 
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")
 IMAGE_FIGURES = (("mae_body", ""), ("mae_body_rigid", ""), ("ssim", ""), ("dsc_body", ""))
@@ -137,8 +137,8 @@ def _target_rows(evaluation: Evaluation) -> tuple[str, list[list[Cell]]]:
         values = [entry.get(point + DIFFERENCE) for entry in entries]
         if all(value is None for value in values):
             continue
-        cells = [_signed(value, 2) for value in values]
-        gray = ["" if v is None else f"{_signed(v * scale, 2)} Gy" for v in values]
+        cells = [signed(value, 2) for value in values]
+        gray = ["" if v is None else f"{signed(v * scale, 2)} Gy" for v in values]
         label = Cell(point, link="dvh_differences")
         rows.append([label, *(Cell(c, small=g) for c, g in zip(cells, gray, strict=True))])
     of = normalised(evaluation)
@@ -160,13 +160,6 @@ def _image_rows(evaluation: Evaluation) -> list[list[Cell]]:
 
 def _marked(label: Cell, cells: list[str], best: list[bool]) -> list[Cell]:
     return [label, *(Cell(c, best=b) for c, b in zip(cells, best, strict=True))]
-
-
-def _signed(value: float | None, digits: int) -> str:
-    text = printed(value, digits)
-    if text == "n/a" or float(text) == 0:
-        return text.removeprefix("-")
-    return text.replace("-", MINUS) if text.startswith("-") else f"+{text}"
 
 
 def verdict_blocks(evaluation: Evaluation) -> list[Block]:

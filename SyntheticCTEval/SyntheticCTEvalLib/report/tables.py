@@ -53,7 +53,7 @@ def dose_volume_columns(evaluation: Evaluation) -> dict[str, list]:
     Differences are candidate minus true CT, in the row's unit (of percents: points), and for
     doses in percent of the prescription as well. Empty where there are none.
     """
-    own, shown = evaluation.metrics()["dvh_ct"], evaluation.shown_points()
+    own, shown = evaluation.dvh_ct_figures(), evaluation.shown_points()
     rows = [(structure, point) for structure, points in shown.items() for point in points]
     if not rows:
         return {}

@@ -11,7 +11,13 @@ from SyntheticCTEvalLib.cohort.records import CohortPictures
 from SyntheticCTEvalLib.evaluation.quantities import HIGHER, describe, printed
 from SyntheticCTEvalLib.group.values import CohortValues, Key
 from SyntheticCTEvalLib.pictures.maps import DIFFERENCE_HU, FAILS_COLOUR
-from SyntheticCTEvalLib.pictures.planes import MISSING_COLOUR, Picture, colour_scale, short
+from SyntheticCTEvalLib.pictures.planes import (
+    MISSING_COLOUR,
+    Picture,
+    colour_scale,
+    mr_scale,
+    short,
+)
 
 from .panels import AXIAL, CORONAL, Panels, size_of
 
@@ -62,7 +68,9 @@ def figure1(values: CohortValues, pictures: Pictures, *, registered: bool = True
         found = pictures[patient]
         panels.heading(first, heading)
         if found.axial_mr is not None:
-            panels.paint(first, 0, found.axial_mr, _mr_scale(found.axial_mr), ground=MISSING_COLOUR)
+            panels.paint(
+                first, 0, found.axial_mr, mr_scale([found.axial_mr]), ground=MISSING_COLOUR
+            )
             panels.label(first, 0, "MR, unregistered")
         panels.paint(first, 1, found.axial_ct, grey, ground=MISSING_COLOUR)
         panels.label(first, 1, "True CT")
@@ -129,7 +137,7 @@ def figure6(values: CohortValues, pictures: Pictures) -> Picture | None:
     grey = colour_scale("gray", *WINDOW)
     for row, patient in enumerate(shown):
         found = pictures[patient]
-        panels.paint(row, 0, found.mr_axial, _mr_scale(found.mr_axial), ground=MISSING_COLOUR)
+        panels.paint(row, 0, found.mr_axial, mr_scale([found.mr_axial]), ground=MISSING_COLOUR)
         for column, name in enumerate(names, start=1):
             if name not in found.mr_candidates:
                 continue
@@ -235,8 +243,3 @@ def _printed(values: CohortValues, patient: str, candidate: str, key: Key) -> st
 
 def _own(values: CohortValues, slices: Mapping[str, np.ndarray]) -> list[str]:
     return [name for name in values.candidates if name in slices]
-
-
-def _mr_scale(mr: np.ndarray):
-    seen = mr[np.isfinite(mr) & (mr > 0)]
-    return colour_scale("gray", 0, float(np.percentile(seen, 99)) if seen.size else 1)

@@ -14,7 +14,8 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 
 from SyntheticCTEvalLib.cohort.records import METRICS, Cohort, CohortPictures, PatientRecord
-from SyntheticCTEvalLib.group.agreement import MAIN_POINTS, Agreement, signed
+from SyntheticCTEvalLib.evaluation.quantities import signed
+from SyntheticCTEvalLib.group.agreement import MAIN_POINTS, Agreement
 from SyntheticCTEvalLib.group.analysis import Analysis, analyse, short_definitions
 from SyntheticCTEvalLib.group.comparison import (
     CONFIRMATORY,

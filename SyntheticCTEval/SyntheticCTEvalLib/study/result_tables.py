@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from SyntheticCTEvalLib.evaluation.limits import FAIL, MARKS, MISSING
-from SyntheticCTEvalLib.group.agreement import Agreement, Statement, signed
+from SyntheticCTEvalLib.evaluation.quantities import signed
+from SyntheticCTEvalLib.group.agreement import Agreement, Statement
 from SyntheticCTEvalLib.group.comparison import printed_p
 from SyntheticCTEvalLib.group.limit_counts import STATES, LimitCount
 from SyntheticCTEvalLib.group.tolerance import Interval

@@ -9,14 +9,13 @@ import pytest
 from group_cases import dose_cohort
 from SyntheticCTEvalLib.acceptance.limits import read_acceptance
 from SyntheticCTEvalLib.evaluation.limits import ACTION, FAIL, MISSING, PASS, Acceptance, Limit
-from SyntheticCTEvalLib.evaluation.quantities import ZERO
+from SyntheticCTEvalLib.evaluation.quantities import ZERO, signed
 from SyntheticCTEvalLib.group.agreement import (
     DEFINITIONS,
     agreement_entry,
     agreement_of,
     korsholm_statements,
     printed_confidence,
-    signed,
 )
 from SyntheticCTEvalLib.group.values import CohortValues
 

@@ -190,8 +190,7 @@ def test_no_file_is_over_400_lines_and_no_function_over_80():
         wrong += [
             f"{dotted(file)}.{node.name}"
             for node in ast.walk(ast.parse(text))
-            if isinstance(node, ast.FunctionDef)
-            and node.end_lineno - node.lineno >= 80
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno >= 80
         ]
     assert not wrong
 
