@@ -82,6 +82,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         identified=options.identified,
     )
     evaluation.patient = options.patient or ""
+    evaluation.notes[:0] = options.note
     if options.no_end_caps:
         evaluation.notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys([*progress.warnings, *evaluation.notes]))
@@ -222,6 +223,13 @@ def add_evaluate(command: Callable) -> None:
     )
     sub.add_argument(
         "--identified", action="store_true", help="tell whole paths of files, which may hold names"
+    )
+    sub.add_argument(
+        "--note",
+        action="append",
+        default=[],
+        metavar="SENTENCE",
+        help="stands among the notes of the report; may be given again",
     )
     sub.add_argument(
         "--no-scene",

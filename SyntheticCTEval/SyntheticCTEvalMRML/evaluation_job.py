@@ -21,6 +21,7 @@ from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
 from SyntheticCTMRML.nodes import checked_steps, image_steps
+from SyntheticCTMRML.roles import other_patients, role_fault
 from SyntheticCTMRML.segments import segment_masks
 from SyntheticCTMRML.translation import tr as _
 
@@ -98,6 +99,8 @@ class EvaluationInputs:
                     name=settings.target
                 )
             )
+        if fault := role_fault(self.mr, self.ct):
+            raise SyntheticCTError(fault)
         for dose in (self.dose_ct, *self.doses.values()):
             if dose is not None and any(dose is node for node in self.candidates.values()):
                 raise SyntheticCTError(
@@ -115,6 +118,14 @@ class EvaluationInputs:
                 every[f"dose{number}"] = self.doses.get(name)
         every["dose_ct"] = self.dose_ct
         return {file: node for file, node in every.items() if node is not None}
+
+    def other_patients(self) -> str:
+        """Return a warning where the nodes belong to different patients, else ""."""
+        given = {"CT": self.ct, "MR": self.mr, "structures": self.structures}
+        given |= {"dose on the CT": self.dose_ct}
+        given |= {f"candidate {name}": node for name, node in self.candidates.items()}
+        given |= {f"dose on {name}": node for name, node in self.doses.items()}
+        return other_patients(given)
 
     def image_steps(self, file: str) -> Generator[None, None, sitk.Image]:
         """Return one of the volumes as a checked image, doses in Gy, in steps."""
@@ -152,7 +163,7 @@ def evaluation_job(
         CommandLine(lambda job: _arguments(job.folder, inputs, settings)),
         Steps(lambda job: _adding(job, scene, inputs)),
     ]
-    return Job(stages, listener)
+    return Job(stages, listener, [*inputs.nodes().values(), inputs.structures])
 
 
 def dose_of(node: Any, unit: str | None) -> sitk.Image:
@@ -239,6 +250,8 @@ def _arguments(
         ("--patient", inputs.patient),
     ):
         arguments += [option, asked] if asked else []
+    if warning := inputs.other_patients():
+        arguments += ["--note", warning]
     return [*arguments, "--no-scene", "--output", folder / RESULTS]
 
 

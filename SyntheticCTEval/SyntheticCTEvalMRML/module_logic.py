@@ -90,7 +90,10 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         )
         job = evaluation_job(slicer.mrmlScene, inputs, settings, listener)
         require(*settings.purposes(imported=doseNode is not None))
-        return job.start()
+        job.start()
+        if warning := inputs.other_patients():
+            job.warn(warning)
+        return job
 
     def startCohort(
         self,

@@ -53,6 +53,12 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved),
         ):
             self.addObserver(slicer.mrmlScene, event, function)
+        self.addObserver(
+            slicer.mrmlScene,
+            slicer.mrmlScene.NodeAboutToBeRemovedEvent,
+            self.onNodeAboutToBeRemoved,
+            priority=1.0,  # before the selectors
+        )
         self._connect()
 
     def cleanup(self) -> None:
@@ -105,6 +111,17 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._shown:
             self._disconnect()
             self._connect()
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller: Any, event: Any, node: Any) -> None:
+        """A role whose node goes is empty, and is not the next volume in the list."""
+        from SyntheticCTUI.removed_nodes import empty_settings
+
+        if self.parameters is not None and not slicer.mrmlScene.IsClosing():
+            selectors = self._boundWidgets().items()
+            names = [name for name, part in selectors if hasattr(part, "setCurrentNode")]
+            empty_settings(self.parameters, names, node)
+            self.inputs.candidates.forget(node)
 
     def onNodeRemoved(self, caller: Any, event: Any) -> None:
         self.update()
