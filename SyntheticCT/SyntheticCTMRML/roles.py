@@ -79,9 +79,9 @@ def role_fault(mr: Any, ct: Any = None, mrcat: Any = None) -> str:
             return _("{name} is chosen as {what} and as {other}: choose another volume.").format(
                 name=node.GetName(), what=what, other=other
             )
-    if mr is not None and (mr.GetAttribute(MARKS[0]) or _modality_of(mr) == "CT"):
+    if mr is not None and (mr.GetAttribute(MARKS[0]) or modality_of(mr) == "CT"):
         return _("{name} is a CT and no MR: choose the MR.").format(name=mr.GetName())
-    if ct is not None and _modality_of(ct) == "MR":
+    if ct is not None and modality_of(ct) == "MR":
         return _("{name} is an MR and no CT: choose the CT.").format(name=ct.GetName())
     return ""
 
@@ -99,13 +99,14 @@ def guess_role(node: Any) -> str:
         return "mrcat"
     if words & {"sct", "registered", "normalized", "dose", "gamma", "uncertainty"}:
         return ""
-    modality = _modality_of(node)
+    modality = modality_of(node)
     if modality in ("MR", "CT"):
         return modality.lower()
     return next((role for role, known in _WORDS.items() if words & set(known)), "")
 
 
-def _modality_of(node: Any) -> str:
+def modality_of(node: Any) -> str:
+    """Return the DICOM modality that Slicer's subject hierarchy knows of a node, else ""."""
     scene = node.GetScene()
     tree = scene.GetSubjectHierarchyNode() if scene is not None else None
     item = tree.GetItemByDataNode(node) if tree is not None else 0

@@ -20,6 +20,7 @@ from .demo import add_demo
 from .evaluate import add_evaluate
 from .images import add_generate, add_normalize, add_register
 from .phantom import add_phantom
+from .read_rt import add_read_rt
 from .train import add_train
 
 BAD_INPUT = 2
@@ -33,6 +34,7 @@ COMMANDS = (
     add_normalize,
     add_generate,
     add_register,
+    add_read_rt,
     add_evaluate,
     add_cohort,
 )

@@ -21,7 +21,7 @@ from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
 from SyntheticCTMRML.nodes import checked_steps, image_steps
-from SyntheticCTMRML.roles import other_patients, role_fault
+from SyntheticCTMRML.roles import modality_of, other_patients, role_fault
 from SyntheticCTMRML.segments import segment_masks
 from SyntheticCTMRML.translation import tr as _
 
@@ -172,6 +172,14 @@ def dose_of(node: Any, unit: str | None) -> sitk.Image:
 
 
 def _dose_steps(node: Any, unit: str | None) -> Generator[None, None, sitk.Image]:
+    if modality_of(node) == "RTDOSE" and not node.GetAttribute(DOSE_ATTRIBUTE):
+        raise SyntheticCTError(
+            _(
+                "The dose {name} was loaded from RTDOSE without SlicerRT: it holds stored numbers "
+                "and no dose. Read its file by the button Read RT files, or install SlicerRT and "
+                "load it again."
+            ).format(name=node.GetName())
+        )
     image = yield from image_steps(node, "dose")
     return in_gray(image, f"dose {node.GetName()}", _unit_of(node, unit))
 

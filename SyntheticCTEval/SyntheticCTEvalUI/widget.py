@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
+from SyntheticCTEvalMRML.parameters import alive
 
 
 class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -45,6 +47,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.evaluationSelector.addAttribute(ANCHOR_CLASS, ANCHOR)
         widget.setMRMLScene(slicer.mrmlScene)
         self.ui.evaluateButton.connect("clicked()", self.onEvaluate)
+        self.ui.readRtButton.connect("clicked()", self.onReadRt)
         for event, function in (
             (slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose),
             (slicer.mrmlScene.EndCloseEvent, self.onSceneEnd),
@@ -87,6 +90,30 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ),
             self.onEvaluated,
         )
+
+    def onReadRt(self) -> None:
+        """Read RTDOSE, RTSTRUCT and RTPLAN files that the user chooses."""
+        paths = qt.QFileDialog.getOpenFileNames(
+            slicer.util.mainWindow(), _("RTDOSE, RTSTRUCT and RTPLAN files"), "", "DICOM (*)"
+        )
+        if paths:
+            self.jobPanel.run(
+                lambda listener: self.logic.startReadRtFiles(
+                    list(paths), self.parameters.ct, listener
+                ),
+                self.onRtRead,
+            )
+
+    def onRtRead(self, found: Any) -> None:
+        """Choose what was read where nothing is chosen; which dose is whose, the user says."""
+        parameters = self.parameters or self.logic.getParameterNode()
+        if found.structures and alive(parameters.structures) is None:
+            parameters.structures = found.structures[0]
+        if len(found.doses) == 1 and alive(parameters.referenceDose) is None:
+            parameters.referenceDose = found.doses[0]
+        if found.prescription_gy and not parameters.prescription:
+            parameters.prescription = found.prescription_gy
+        self.update()
 
     def onEvaluated(self, result: Any) -> None:
         """Show the evaluation that has ended, also when the module was left meanwhile."""
@@ -136,6 +163,9 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.review.update()
             self.files.update()
             missing = self.inputs.whatIsMissing()
+            self.ui.readRtButton.enabled = (
+                alive(self.parameters.ct) is not None and not self.jobPanel.busy
+            )
             self.ui.evaluateButton.enabled = not missing and not self.jobPanel.busy
             self.ui.evaluateButton.toolTip = missing or _(
                 "Compare every candidate with the true CT, in a process of its own; Slicer can be "
@@ -154,8 +184,6 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _connect(self) -> None:
         """Bind the panel to the scene's parameter node."""
-        from SyntheticCTEvalMRML.parameters import alive
-
         self.parameters = self.logic.getParameterNode()
         if alive(self.parameters.evaluation) is None:
             self.parameters.evaluation = next(iter(self.logic.evaluations()), None)
