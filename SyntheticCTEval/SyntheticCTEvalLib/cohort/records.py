@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
+from SyntheticCTEvalLib.placement.ways import NONE
 
 METRICS, PICTURES = "metrics.json", "cohort.npz"
 
@@ -94,6 +95,11 @@ class PatientRecord:
     metrics: dict[str, Any]
     acceptance: Acceptance | None = None
 
+    @property
+    def registered(self) -> bool:
+        """Whether its candidates were registered onto the true CT, as far as it is told."""
+        return self.metrics.get("registration", {}).get("way", NONE) != NONE
+
     @classmethod
     def read(cls, patient: str, folder: Path) -> PatientRecord:
         """Read the record that lies in ``folder``."""
@@ -115,7 +121,6 @@ class Cohort:
         baseline: candidate that the others are compared with ("MRCAT" where there is one,
             else the last).
         acceptance: limits of patients that have none of their own; None without.
-        registered: the candidates were registered onto the true CTs.
         origin: what the results were made of (basics.fingerprint.origin); empty where that is
             not known.
     """
@@ -125,7 +130,6 @@ class Cohort:
     notes: list[str] = field(default_factory=list)
     baseline: str = ""
     acceptance: Acceptance | None = None
-    registered: bool = True
     origin: dict[str, Any] = field(default_factory=dict)
 
     def limits_of(self, record: PatientRecord) -> Acceptance | None:

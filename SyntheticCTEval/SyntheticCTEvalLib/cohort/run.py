@@ -115,7 +115,6 @@ def run_cohort(
     own = {entry.patient: limits_of(entry, settings) for entry in entries}
     for record in cohort.patients:
         record.acceptance = own[record.patient]
-    cohort.registered = settings.evaluation.registered
     cohort.origin = _origin(manifest, settings, baseline, model_sha256)
     return cohort
 

@@ -32,7 +32,7 @@ from SyntheticCTEvalLib.report.page import template_environment
 
 from . import agreement_charts, charts, figures
 from .files import OWN, write_cohort_metrics, write_tables, write_text
-from .headline import identity_lines
+from .headline import identity_lines, registration_ways, registration_words
 from .result_tables import agreement_table, limits_table, statements_table
 from .workbook import missing as no_workbook
 
@@ -127,6 +127,11 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
         notes.append(
             "Patients have limits of different files: each was held against its own, and the group "
             "against none."
+        )
+    if len(registration_ways(cohort)) > 1:
+        notes.append(
+            "Patients were not laid on their true CTs in one way, which shows in every figure of "
+            f"images and doses: {registration_words(cohort)}."
         )
     if (reason := no_workbook()) and found.values.candidates:
         notes.append(reason)
@@ -224,6 +229,7 @@ def _pictures(cohort: Cohort, found: Analysis, notes: list[str]) -> Iterator[tup
     """Yield the figures that there are, by file name, and note what could not be read."""
     values, main = found.values, found.figures
     slices: dict[str, CohortPictures] = {}
+    registered = {record.patient: record.registered for record in cohort.patients}
     gpr: dict[str, dict[str, dict[str, float]]] = {}
     for record in cohort.patients:
         try:
@@ -233,7 +239,7 @@ def _pictures(cohort: Cohort, found: Analysis, notes: list[str]) -> Iterator[tup
         candidates = record.metrics.get("candidates", {})
         gpr[record.patient] = {name: c.get("gpr", {}) for name, c in candidates.items()}
     single = {
-        "figure1": lambda: figures.figure1(values, slices, registered=cohort.registered),
+        "figure1": lambda: figures.figure1(values, slices, registered),
         "figure3": lambda: charts.figure3(slices),
         "figure6": lambda: figures.figure6(values, slices),
         "boxplots": lambda: charts.box_plots(values, found.comparisons),

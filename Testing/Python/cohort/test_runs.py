@@ -219,7 +219,7 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     (manifest.parent / "c" / "mrcat.nrrd").unlink()
     progress = Recorder()
     cohort = run_cohort(manifest, out, workers=1, progress=progress)
-    assert cohort.registered and cohort.origin["options"]["registration"] == "deformable"
+    assert cohort.origin["options"]["registration"] == "deformable"
     assert cohort.origin["inputs"]["manifest"]["sha256"] == content_hash(manifest)
     assert cohort.origin["model"] is None
     assert list(cohort.failed) == ["b", "c"]

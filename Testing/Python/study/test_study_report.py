@@ -168,6 +168,22 @@ def test_two_patients_are_not_tested_and_that_is_said(tmp_path):
     assert rows and all(row["p"] == row["holm_p"] == "" for row in rows)
 
 
+def test_patients_that_were_registered_in_other_ways_are_told_first(tmp_path):
+    cohort = study_cohort(tmp_path, pictures=True)
+    cohort.patients = cohort.patients[:3]
+    for record, way in zip(cohort.patients, ("deformable", "none", "deformable"), strict=True):
+        record.metrics["registration"] = {"way": way, "by": "candidate"}
+        for entry in record.metrics["candidates"].values():
+            entry["mae_body"] = 10.0 + (record.patient == "P2") - (record.patient == "P3")
+    write_cohort(cohort, tmp_path)
+    page = _page(tmp_path / "report.html")
+    assert "not laid on their true CTs in one way" in page.text
+    assert "the candidates were taken to lie on the true CT (1: P2)" in page.text
+    # P1 lies in the middle, P2 is the worst.
+    assert "P1, left: before registration" in page.text
+    assert "P2, middle: as they came and as evaluated, not registered" in page.text
+
+
 def test_names_are_shown_and_never_run(tmp_path):
     rows = [
         PatientRecord(
