@@ -291,7 +291,7 @@ def wrapped(text: str, width: int = 28) -> list[str]:
     """Return the lines of a title of at most ``width`` letters."""
     # A number stays with its unit.
     text = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" Gy", "\N{NO-BREAK SPACE}Gy")
-    return textwrap.wrap(text, width)
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def _rgb(colour: str) -> tuple[float, ...]:

@@ -29,6 +29,8 @@ PATIENTS_A_PAGE = 10
 
 UNRANKED = "shown as an example"
 
+_SHORT = 10  # letters of a name that share a line with more
+
 LEAST_DOSE = 0.1
 """Of the largest dose; below it, Figure 2 shows the anatomy alone."""
 
@@ -81,13 +83,14 @@ def figure1(
             after = found.axial_after[name]
             if registered[patient] and name in found.axial_before:
                 panels.paint(row, 0, found.axial_before[name], grey, ground=MISSING_COLOUR)
-                panels.label(row, 0, f"{short(name, 10)}, unregistered")
+                panels.label(row, 0, _label(name, "unregistered"))
             panels.paint(row, 1, after, grey, ground=MISSING_COLOUR)
             state = "registered" if registered[patient] else "as it came"
-            panels.label(row, 1, f"{short(name, 10)}, {state}")
+            panels.label(row, 1, _label(name, state))
             panels.paint(row, 2, after - found.axial_ct, change, ground=MISSING_COLOUR)
             error = _printed(values, patient, name, ("mae_body", ""))
-            panels.label(row, 2, f"{short(name, 10)} minus CT\nMAE (body) {error} HU")
+            called = name if len(name) <= _SHORT else "Candidate"  # its row has the whole name
+            panels.label(row, 2, f"{called} minus CT\nMAE (body) {error} HU")
     panels.bars(
         [(grey, "CT number in HU", "both"), (change, "Candidate minus true CT\nin HU", "both")]
     )
@@ -102,8 +105,13 @@ def figure1(
     )
 
 
+def _label(name: str, state: str) -> str:
+    """Return what stands in a panel: two lines where a name is long."""
+    return f"{short(name, 20)}{', ' if len(name) <= _SHORT else chr(10)}{state}"
+
+
 def _registered_words(moved: list[str], shown: list[str]) -> tuple[str, str]:
-    """Return what Figure 1 shows where, and when, if of ``shown`` those ``moved`` are registered."""
+    """Return what Figure 1 shows where, and when, if those ``moved`` are registered."""
     came = "iddle: as they came and as evaluated, not registered onto the true CT"
     both = (
         "eft: before registration onto the true CT, on the same plane; middle: registered, as "

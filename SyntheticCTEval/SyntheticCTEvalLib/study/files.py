@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,14 @@ OWN = (
     WORKBOOK,
 )
 """Files that may be left out; those of an earlier run are removed then."""
+
+SCHEMA = "urn:synthetic-ct:cohort-metrics:1"
+"""Version of the cohort's metrics.json: it changes where a name or a meaning does."""
+
+_OF_PATIENTS = (
+    "candidates", "dvh_ct", "target", "prescription_gy", "prescription_kind", "registration",
+    "notes",
+)  # fmt: skip
 
 
 def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[str]:
@@ -75,7 +83,11 @@ def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[s
 
 
 def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], path: Path) -> None:
-    """Write the cohort's metrics.json.
+    """Write the cohort's metrics.json (see cohort_metrics.schema.json).
+
+    Args:
+        cohort: with its candidates by their names, which this file keeps as keys.
+        analysis: of the cohort as it is shown (Cohort.as_shown).
 
     Raises:
         SyntheticCTError: ``path`` cannot be written.
@@ -88,19 +100,9 @@ def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], p
             mean, sd, n = mean_and_sd(values.of(candidate, key))
             if n:
                 means[candidate][key_text(key)] = {"mean": mean, "sd": sd, "n": n}
-    metrics = {
-        "note": SYNTHETIC_NOTE,
-        "definitions": analysis.definitions,
+    group = {
         "baseline": values.baseline,
         "candidates": values.candidates,
-        "patients": {
-            record.patient: {
-                key: record.metrics[key]
-                for key in ("candidates", "dvh_ct", "target", "prescription_gy", "notes")
-                if key in record.metrics
-            }
-            for record in cohort.patients
-        },
         "means": means,
         "statistics": [comparison_entry(c) for c in analysis.comparisons],
         "agreement": [agreement_entry(each) for each in analysis.agreements],
@@ -118,12 +120,33 @@ def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], p
         }
         if cohort.acceptances()
         else None,
+    }
+    metrics = {
+        "schema": SCHEMA,
+        "note": SYNTHETIC_NOTE,
+        "definitions": analysis.definitions,
+        **_renamed(group, {called: name for name, called in cohort.shown_names().items()}),
+        "patients": {
+            record.patient: {
+                key: record.metrics[key] for key in _OF_PATIENTS if key in record.metrics
+            }
+            for record in cohort.patients
+        },
         "failed": cohort.failed,
         "notes": notes,
         "origin": cohort.origin,
     }
     text = json.dumps(finite(metrics), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return ``value`` with keys and texts that are one of ``names`` exchanged for what it has."""
+    if isinstance(value, dict):
+        return {names.get(key, key): _renamed(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_renamed(inner, names) for inner in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def write_text(path: Path, text: str) -> None:

@@ -26,10 +26,7 @@ def identity_lines(cohort: Cohort, values: CohortValues) -> list[tuple[str, str]
         said += f", {len(cohort.failed)} not (see below)"
     lines = [("Patients", said)]
     if values.candidates:
-        told = ", ".join(
-            f"{name} (a look-alike)" if _is_look_alike(cohort, name) else name
-            for name in values.candidates
-        )
+        told = ", ".join(values.candidates)
         if values.baseline and len(values.candidates) > 1:
             told += f" (the others are compared with {values.baseline})"
         lines.append(("Held against the true CT", told))
@@ -41,15 +38,6 @@ def identity_lines(cohort: Cohort, values: CohortValues) -> list[tuple[str, str]
     if date := cohort.origin.get("date"):
         lines.append(("Computed", f"{date.replace('T', ' ')} by {cohort.origin['program']}"))
     return [(what, text) for what, text in lines if text]
-
-
-def _is_look_alike(cohort: Cohort, name: str) -> bool:
-    """Whether a candidate is the phantom's MRCAT look-alike, which is not the vendor's product."""
-    return "look-alike" not in name and any(
-        note.startswith(f"{name} is an MRCAT look-alike")
-        for record in cohort.patients
-        for note in record.metrics.get("notes", [])
-    )
 
 
 def criterion_words(cohort: Cohort) -> str:

@@ -115,6 +115,7 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
     folder = Path(folder)
     step = "Cohort report"
     progress.report(step, 0)
+    names, cohort = cohort, cohort.as_shown()
     found = analyse(cohort)
     progress.report(step, 0.2)
     notes = list(cohort.notes)
@@ -141,7 +142,7 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
         with staged_file(folder / FIGURES / f"{name}.png") as stage:
             stage.write_bytes(picture.png)
         written.append(f"{FIGURES}/{name}.png")
-    write_cohort_metrics(cohort, found, notes, folder / METRICS)
+    write_cohort_metrics(names, found, notes, folder / METRICS)
     html = _page(cohort, found, pictures, notes, folder)
     _remove_stale(folder, written)
     write_text(folder / REPORT, html)
