@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from SyntheticCTEvalLib.evaluation.limits import FAIL, MARKS, MISSING
+from SyntheticCTEvalLib.evaluation.limits import FAIL, MARKS, MISSING, PASS, worst
 from SyntheticCTEvalLib.evaluation.quantities import signed
 from SyntheticCTEvalLib.group.agreement import Agreement, Statement
 from SyntheticCTEvalLib.group.comparison import printed_p
-from SyntheticCTEvalLib.group.limit_counts import STATES, LimitCount
+from SyntheticCTEvalLib.group.limit_counts import LimitCount
 from SyntheticCTEvalLib.group.tolerance import Interval
 from SyntheticCTEvalLib.group.values import CohortValues
 from SyntheticCTEvalLib.report.blocks import Cell, Column, Table
@@ -19,7 +19,7 @@ AGREEMENT_HEAD = (
 )  # fmt: skip
 
 _NAMES_SHOWN = 6
-_SHOWN = {"pass": "shown", "fail": "not shown", "missing": "not evaluated"}
+_SHOWN = {PASS: "shown", FAIL: "not shown", MISSING: "not evaluated"}
 
 
 def agreement_cells(agreement: Agreement) -> list[str]:
@@ -77,10 +77,8 @@ def agreement_table(
             *map(Cell, (mean, sd, n, of_mean, tolerance)),
         ]
         if limits:
-            states = [verdict.state for verdict in each.verdicts]
-            worst = next((s for s in (FAIL, MISSING, "action", "pass") if s in states), "")
             told = "; ".join(f"{MARKS[v.state]} {v.words}" for v in each.verdicts)
-            row.append(Cell(told, state=worst))
+            row.append(Cell(told, state=worst(v.state for v in each.verdicts)))
         row += [Cell(agreed, small=ends), Cell(p, small="" if each.normal else "▲ not normal")]
         rows.append(row)
         point = each.point
@@ -115,17 +113,14 @@ def limits_table(values: CohortValues, counts: Sequence[LimitCount], name: str) 
         cells = count.cells()
         for candidate in values.candidates:
             found = cells[candidate]
-            states = [state for state, _, _ in found]
-            worst = next((s for s in (FAIL, MISSING, *STATES[::-1]) if s in states), "")
+            state = worst(each for each, _, _ in found)
             told = "; ".join(text for _, text, _ in found) or "no patient has it"
-            who = "; ".join(f"{MARKS[state]} {_few(names)}" for state, _, names in found if names)
-            row.append(Cell(told, small=who, state=worst))
+            who = "; ".join(f"{MARKS[each]} {_few(names)}" for each, _, names in found if names)
+            row.append(Cell(told, small=who, state=state))
         rows.append(row)
     return Table(f"Patients within the limits: {name}", columns, rows, "verdicts")
 
 
-def _few(names: str) -> str:
-    found = names.split(", ")
-    if len(found) <= _NAMES_SHOWN:
-        return names
-    return f"{', '.join(found[:_NAMES_SHOWN])} and {len(found) - _NAMES_SHOWN} more"
+def _few(names: Sequence[str]) -> str:
+    shown, more = ", ".join(names[:_NAMES_SHOWN]), len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
