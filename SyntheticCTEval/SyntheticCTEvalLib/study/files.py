@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from SyntheticCTEvalLib.group.values import TABLES, key_text
 from SyntheticCTEvalLib.report.page import template_environment
 
 from . import sheets
-from .latex import rows_latex, table_latex, write_latex
+from .latex import rows_latex, table_latex
 from .result_tables import AGREEMENT_HEAD, agreement_cells
 from .sheets import Sheet, write_sheet_csv
 from .workbook import missing, write_workbook
@@ -63,21 +63,22 @@ def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[s
         )
         write_text(folder / f"{name}.html", html)
         write_table_csv(table, folder / f"{name}.csv")
-        write_latex(table_latex(table), folder / f"{name}.tex")
+        write_text(folder / f"{name}.tex", table_latex(table))
         written += [f"{name}.{kind}" for kind in ("html", "csv", "tex")]
-    for name, sheet in _further(analysis):
+    further = dict(_further(analysis))
+    for name, sheet in further.items():
         write_sheet_csv(sheet, folder / name)
         written.append(name)
     if analysis.agreements:
         rows = [agreement_cells(each) for each in analysis.agreements]
         notes = [str(analysis.definitions["agreement"])]
         title = "Dose on candidates minus dose on the true CT"
-        write_latex(rows_latex(title, AGREEMENT_HEAD, rows, notes), folder / "agreement.tex")
+        write_text(folder / "agreement.tex", rows_latex(title, AGREEMENT_HEAD, rows, notes))
         written.append("agreement.tex")
     write_all_figures_csv(analysis.values, folder / "all_figures.csv")
     write_statistics_csv(analysis.comparisons, folder / "statistics.csv")
     if analysis.values.candidates and not missing():
-        write_workbook(_workbook(analysis), folder / WORKBOOK, computed)
+        write_workbook(_workbook(analysis, further.values()), folder / WORKBOOK, computed)
         written.append(WORKBOOK)
     return written
 
@@ -171,12 +172,12 @@ def _further(analysis: Analysis) -> Iterator[tuple[str, Sheet]]:
             yield name, sheet
 
 
-def _workbook(analysis: Analysis) -> list[Sheet]:
+def _workbook(analysis: Analysis, further: Iterable[Sheet]) -> list[Sheet]:
     found = [
         sheets.table_sheet(table, analysis.comparisons)
         for table in filter(None, analysis.tables.values())
     ]
-    found += [sheet for _, sheet in _further(analysis)]
+    found += further
     found += [sheets.statistics_sheet(analysis.comparisons), sheets.figures_sheet(analysis.values)]
     found.append(sheets.definitions_sheet(analysis.definitions))
     return [sheet for sheet in found if sheet.rows]

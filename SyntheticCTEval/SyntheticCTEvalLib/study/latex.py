@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from SyntheticCTLib.basics.outputs import staged_file
 
 from SyntheticCTEvalLib.group.tables import Table
 
@@ -88,16 +85,6 @@ def rows_latex(
     """Return a table of printed cells, of which the first column is text."""
     lines: list[list[str] | str] = [[escaped(cell) for cell in row] for row in rows]
     return _file(title, [_tabular(head, lines)], notes)
-
-
-def write_latex(text: str, path: Path) -> None:
-    """Write what the functions above return.
-
-    Raises:
-        SyntheticCTError: ``path`` cannot be written.
-    """
-    with staged_file(path) as stage:
-        stage.write_text(text, encoding="utf-8")
 
 
 def _tabular(head: Sequence[str], lines: Sequence[list[str] | str]) -> str:
