@@ -27,7 +27,7 @@ from SyntheticCTEvalLib.group.tables import MISSING
 from SyntheticCTEvalLib.group.values import CohortValues
 from SyntheticCTEvalLib.pictures.planes import Picture
 from SyntheticCTEvalLib.report.blocks import Table, facts_table
-from SyntheticCTEvalLib.report.origin_part import origin_facts
+from SyntheticCTEvalLib.report.origin_part import inputs_table, origin_facts
 from SyntheticCTEvalLib.report.page import template_environment
 
 from . import agreement_charts, charts, figures
@@ -190,10 +190,17 @@ def _page(
             outliers=_outlier_lines(found, patients),
             pictures=list(pictures.values()),
             patients=patients,
-            origin=facts_table("", origin_facts(cohort.origin)) if cohort.origin else None,
+            origin=_origin_tables(cohort),
             definitions=short_definitions(found.definitions),
         )
     )
+
+
+def _origin_tables(cohort: Cohort) -> list[Table]:
+    if not cohort.origin:
+        return []
+    tables = [facts_table("", origin_facts(cohort.origin)), inputs_table(cohort.origin)]
+    return [table for table in tables if table is not None]
 
 
 def _agreement(found: Analysis, agreements: list[Agreement], caption: str) -> Table | None:
