@@ -21,7 +21,7 @@ from SyntheticCTEvalLib.report.page import template_environment
 
 from . import sheets
 from .latex import rows_latex, table_latex
-from .result_tables import AGREEMENT_HEAD, agreement_cells
+from .result_tables import AGREEMENT_HEAD, agreement_cells, agreement_group
 from .sheets import Sheet, write_sheet_csv
 from .workbook import missing, write_workbook
 
@@ -70,10 +70,7 @@ def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[s
         write_sheet_csv(sheet, folder / name)
         written.append(name)
     if analysis.agreements:
-        rows = [agreement_cells(each) for each in analysis.agreements]
-        notes = [str(analysis.definitions["agreement"])]
-        title = "Dose on candidates minus dose on the true CT"
-        write_text(folder / "agreement.tex", rows_latex(title, AGREEMENT_HEAD, rows, notes))
+        write_text(folder / "agreement.tex", _agreement_latex(analysis))
         written.append("agreement.tex")
     write_all_figures_csv(analysis.values, folder / "all_figures.csv")
     write_statistics_csv(analysis.comparisons, folder / "statistics.csv")
@@ -158,6 +155,17 @@ def write_text(path: Path, text: str) -> None:
     """
     with staged_file(path) as stage:
         stage.write_text(text, encoding="utf-8")
+
+
+def _agreement_latex(analysis: Analysis) -> str:
+    groups: dict[str, list[list[str]]] = {}
+    for each in analysis.agreements:
+        cells = agreement_cells(each)
+        cells[-1] += "" if each.normal else ", not normal"
+        groups.setdefault(agreement_group(each), []).append(cells)
+    notes = [str(analysis.definitions["agreement"])]
+    title = "Dose on candidates minus dose on the true CT"
+    return rows_latex(title, AGREEMENT_HEAD, groups, notes, texts=2)
 
 
 def _further(analysis: Analysis) -> Iterator[tuple[str, Sheet]]:

@@ -14,8 +14,8 @@ from SyntheticCTEvalLib.group.values import CohortValues
 from SyntheticCTEvalLib.report.blocks import Cell, Column, Table
 
 AGREEMENT_HEAD = (
-    "Figure", "Unit", "Candidate", "Mean", "SD", "95 % interval of the mean",
-    "Tolerance interval 95 %/95 %", "Limits of agreement", "n", "Shapiro-Wilk p",
+    "Point", "Candidate", "Mean", "SD", "n", "95 % interval of the mean",
+    "Tolerance interval 95 %/95 %", "Limits of agreement", "Shapiro-Wilk p",
 )  # fmt: skip
 
 _NAMES_SHOWN = 6
@@ -26,17 +26,22 @@ def agreement_cells(agreement: Agreement) -> list[str]:
     """Return an agreement as printed, in the order of :data:`AGREEMENT_HEAD`."""
     spread = agreement.spread
     return [
-        agreement.label,
-        agreement.unit,
+        agreement.point,
         agreement.candidate,
         signed(spread.mean),
         signed(spread.sd).removeprefix("+"),
+        str(spread.n),
         interval_text(spread.mean_interval),
         interval_text(spread.tolerance),
         interval_text(spread.limits),
-        str(spread.n),
         printed_p(spread.shapiro_p),
     ]
+
+
+def agreement_group(agreement: Agreement) -> str:
+    """Return what an agreement is of, which stands above its rows: structure and unit."""
+    structure = agreement.label.rpartition(", ")[0]
+    return f"{structure}: candidate minus true CT in {agreement.unit}"
 
 
 def interval_text(interval: Interval) -> str:
@@ -53,27 +58,25 @@ def agreement_table(
     Args:
         limits: there is an acceptance file, and a column for what its limits say.
     """
-    names = ("Mean", "SD", "n", "95 % interval of the mean", "Tolerance interval 95 %/95 %")
-    columns = [Column(Cell("Point")), Column(Cell("Candidate"))]
-    columns += [Column(Cell(name), number=True) for name in names]
-    columns += [Column(Cell("Limits"))] if limits else []
-    columns += [Column(Cell(n), number=True) for n in ("Limits of agreement", "Shapiro-Wilk p")]
+    columns = [Column(Cell(name), number=place > 1) for place, name in enumerate(AGREEMENT_HEAD)]
+    if limits:
+        columns.insert(-2, Column(Cell("Limits")))
     rows: list[list[Cell]] = []
     heads, before, point = {}, None, None
     for each in agreements:
-        head = (each.label.rpartition(", ")[0], each.unit)
+        head = agreement_group(each)
         if head != before:
-            heads[len(rows)] = f"{head[0]}: candidate minus true CT in {head[1]}"
+            heads[len(rows)] = head
             before, point = head, None
-        _, _, _, mean, sd, of_mean, tolerance, agreed, n, p = agreement_cells(each)
+        name, candidate, mean, sd, n, of_mean, tolerance, agreed, p = agreement_cells(each)
         spread = each.spread
         ends = ""
         if agreed != "n/a":
             lower, upper = interval_text(spread.lower_limit), interval_text(spread.upper_limit)
             ends = f"({lower}; {upper})"
         row = [
-            Cell("" if each.point == point else each.point),
-            Cell(each.candidate, colour=values.colours[each.candidate]),
+            Cell("" if name == point else name),
+            Cell(candidate, colour=values.colours[each.candidate]),
             *map(Cell, (mean, sd, n, of_mean, tolerance)),
         ]
         if limits:
@@ -81,7 +84,7 @@ def agreement_table(
             row.append(Cell(told, state=worst(v.state for v in each.verdicts)))
         row += [Cell(agreed, small=ends), Cell(p, small="" if each.normal else "▲ not normal")]
         rows.append(row)
-        point = each.point
+        point = name
     return Table(caption, columns, rows, "dense agreement", heads=heads)
 
 
