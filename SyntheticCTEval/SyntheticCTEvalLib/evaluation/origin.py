@@ -37,11 +37,22 @@ ORIGIN_DEFINITION = (
 )
 
 
+def hashes_of(inputs: Mapping[str, str | os.PathLike]) -> dict[str, str]:
+    """Return the hashes of files and folders, by what they are.
+
+    To be asked for when the files are read: they may change while an evaluation runs.
+
+    Raises:
+        SyntheticCTError: an input does not exist or cannot be read.
+    """
+    return {what: content_hash(path, what) for what, path in inputs.items()}
+
+
 def origin(
     inputs: Mapping[str, str | os.PathLike],
     options: Mapping[str, Any],
     *,
-    hashes: Mapping[str, str] | None = None,
+    hashes: Mapping[str, str],
     images: Mapping[str, sitk.Image] | None = None,
     model: Mapping[str, str] | None = None,
     identified: bool = False,
@@ -51,22 +62,18 @@ def origin(
     Args:
         inputs: files and folders by what they are.
         options: what was asked for, as JSON has it.
-        hashes: those of ``inputs``, where they are known.
+        hashes: those of ``inputs`` (:func:`hashes_of`) as they were read.
         images: volumes that were read of them or made, by what they are.
         model: name and hash of the model, where one was used.
         identified: whole paths are told, not their last parts.
-
-    Raises:
-        SyntheticCTError: an input does not exist or cannot be read.
     """
-    known, images = hashes or {}, images or {}
     found: dict[str, dict[str, Any]] = {}
     for what, path in inputs.items():
         found[what] = {
             "file": str(Path(path).absolute()) if identified else Path(path).name,
-            "sha256": known.get(what) or content_hash(path, what),
+            "sha256": hashes[what],
         }
-    for what, image in images.items():
+    for what, image in (images or {}).items():
         found[what] = found.get(what, {}) | _grid_and_voxels(image)
     return {
         "program": f"synthetic-ct {__version__}",

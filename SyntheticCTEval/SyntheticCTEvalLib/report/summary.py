@@ -11,9 +11,11 @@ from SyntheticCTEvalLib.evaluation.limits import (
     MARKS,
     MISSING,
     PASS,
+    WORST_FIRST,
     Acceptance,
     Limit,
     Verdict,
+    worst,
 )
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.quantities import describe, signed
@@ -41,9 +43,6 @@ from .figures_table import figure_row
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")
 IMAGE_FIGURES = (("mae_body", ""), ("mae_body_rigid", ""), ("ssim", ""), ("dsc_body", ""))
 RESULT, VERDICTS = "result", "verdicts"
-_WORST_FIRST = (FAIL, MISSING, ACTION, PASS)
-"""The worst first; what was not evaluated is not accepted."""
-
 _SAID = {
     FAIL: "beyond the limits",
     MISSING: "not evaluated in full",
@@ -218,13 +217,13 @@ def renew_verdicts(document: Document, blocks: Sequence[Block]) -> None:
 
 def _overall(verdicts: Sequence[Verdict]) -> Cell:
     counts = Counter(verdict.state for verdict in verdicts)
-    state = next(state for state in _WORST_FIRST if counts[state])
+    state = worst(counts)
     if len(counts) == 1:
         many = f"all {len(verdicts)}" if len(verdicts) > 1 else "the one limit"
         words = f"{many} {_COUNTED[state]}"
     else:
         parts = "; ".join(
-            f"{counts[each]} {_COUNTED[each]}" for each in _WORST_FIRST if counts[each]
+            f"{counts[each]} {_COUNTED[each]}" for each in WORST_FIRST if counts[each]
         )
         words = f"of {len(verdicts)}: {parts}"
     return Cell(f"{MARKS[state]} {_SAID[state]}", small=words, best=state == PASS, state=state)
@@ -240,11 +239,7 @@ def _limit_rows(limit: Limit, verdicts: Sequence[Sequence[Verdict]]) -> list[lis
     for path in paths:
         chosen = [next((v for v in found if v.path == path), found[0]) for found in own]
         label = next(verdict.label for verdict in chosen if verdict.path == path)
-        levels = [("tolerance", limit.tolerance), ("action level", limit.action)]
-        words = "; ".join(
-            f"{name} {limit.words(level)}" for name, level in levels if level is not None
-        )
-        rows.append([Cell(label, small=words), *map(_verdict_cell, chosen)])
+        rows.append([Cell(label, small=limit.levels_words), *map(_verdict_cell, chosen)])
     return rows
 
 
