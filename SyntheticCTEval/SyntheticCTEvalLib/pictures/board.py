@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from .planes import WIDTH_INCH, Plane, draw_letters, figure_png, new_figure, paint_panel, short
+from .planes import WIDTH_INCH, Canvas, Plane, draw_letters, paint_panel, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +44,7 @@ class Keys:
     keys: Sequence[Key]
 
 
-class Board:
+class Board(Canvas):
     """Rows of panels, one column a plane, all at one scale, with room for a colour bar.
 
     Args:
@@ -79,8 +79,9 @@ class Board:
         self._top = 0.0 if heads else self.TOP
         foot = sum(math.ceil(len(found.keys) / _KEYS_A_ROW) for found in keys) * _KEY_ROW
         self._foot = foot + 0.12 if keys else 0.0
-        self.height = self._top + len(rows) * (self._head + self.row_inch + self.GAP) + self._foot
-        self.figure = new_figure(self.height)
+        super().__init__(
+            self._top + len(rows) * (self._head + self.row_inch + self.GAP) + self._foot
+        )
         self.right = self.LEFT + sum(self._widths) + self.GAP * len(widths)
         self.axes = [self._add_row(row, short(name)) for row, name in enumerate(rows)]
         for row, head in enumerate(heads):
@@ -171,10 +172,6 @@ class Board:
         bar.ax.tick_params(labelsize=9)
         return bar
 
-    def png(self) -> bytes:
-        """Return the board as a PNG."""
-        return figure_png(self.figure)
-
     def _draw(self, row: int, column: int, paths: list[np.ndarray], key: Key) -> None:
         from matplotlib import patheffects
         from matplotlib.collections import LineCollection
@@ -253,17 +250,6 @@ class Board:
     def _row_bottom(self, row: int) -> float:
         step = self._head + self.row_inch + self.GAP
         return self.height - self._top - (row + 1) * step + self.GAP
-
-    def _add_axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
-        return self.figure.add_axes(
-            (left / WIDTH_INCH, bottom / self.height, width / WIDTH_INCH, height / self.height)
-        )
-
-    def _text(self, x: float, y: float, text: str, size: float = 11, **style: Any) -> Any:
-        # parse_math: a name with dollar signs is a name, not a formula.
-        place = (x / WIDTH_INCH, y / self.height)
-        style = {"ha": "center", "va": "center", "fontsize": size, **style}
-        return self.figure.text(*place, text, parse_math=False, **style)
 
     def _fit(self, text: Any, room_inch: float, least: float = 8.5) -> None:
         """Make a text smaller until it fits, and cut what is left over."""
