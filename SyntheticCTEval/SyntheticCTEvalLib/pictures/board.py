@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
+
+from SyntheticCTEvalLib.evaluation.quantities import MINUS
 
 from .planes import WIDTH_INCH, Canvas, Plane, draw_letters, paint_panel, short
 
@@ -20,13 +23,16 @@ Line = str | tuple[float, tuple[float, ...]]
 """A style of matplotlib's lines: its name, or an offset and lengths of dash and gap."""
 
 STRIPE_PIXELS, STRIPE_EVERY = 2, 6
+SIGN_MM, SIGN_SIZE = 14.0, 16.0
+"""Between signs, and their size in square points."""
+
 _KEYS_A_ROW = 5
 _KEY_ROW = 0.23  # inches
 
 
 @dataclass(frozen=True)
 class Key:
-    """A line, or a striped patch, and what it means."""
+    """A line, a striped patch or a sign, and what it means."""
 
     label: str
     colour: str
@@ -34,6 +40,7 @@ class Key:
     width: float = 1.0
     halo: str | None = None
     striped: bool = False
+    marker: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,14 +137,62 @@ class Board(Canvas):
         for level, key in levels.items():
             self._draw(row, column, _paths(values, level), key)
 
-    def outline(self, mask: sitk.Image, key: Key, rows: Sequence[int] | None = None) -> None:
-        """Draw the edge of ``mask`` (not 0) into ``rows``, all when None."""
+    def outline(
+        self, mask: sitk.Image, key: Key, rows: Sequence[int] | None = None
+    ) -> dict[tuple[int, int], list[np.ndarray]]:
+        """Draw the edge of ``mask`` (not 0) into ``rows``, all when None.
+
+        Returns:
+            By panel (row, column) that it cuts, its lines (point; column, row).
+        """
         found: dict[int, list[np.ndarray]] = {}
+        drawn: dict[tuple[int, int], list[np.ndarray]] = {}
         for row in range(len(self.axes)) if rows is None else rows:
             for column, plane in enumerate(self.planes[row]):
                 if id(plane) not in found:
                     found[id(plane)] = _paths(plane.mask(mask), 0.5)
                 self._draw(row, column, found[id(plane)], key)
+                if found[id(plane)]:
+                    drawn[row, column] = found[id(plane)]
+        return drawn
+
+    def tag(self, row: int, column: int, place: Sequence[float], text: str, colour: str) -> None:
+        """Write a number at a place (column, row) of a panel."""
+        from matplotlib import patheffects
+
+        written = self.axes[row][column].annotate(
+            text, place, ha="center", va="center", fontsize=8, weight="bold", color=colour
+        )
+        written.set_path_effects([patheffects.withStroke(linewidth=2.6, foreground="black")])
+
+    def signs(self, row: int, column: int, values: np.ndarray, level: float) -> None:
+        """Write + and − all over what is beyond ``level``, so that sides are told in grey."""
+        from matplotlib import patheffects
+
+        step = max(4, round(SIGN_MM / self.planes[row][column].grid.GetSpacing()[0]))
+        for sign, beyond in (("+", values > level), (MINUS, values < -level)):
+            labels, _ = ndimage.label(beyond)
+            rows, columns = np.indices(values.shape)
+            points = (rows % step == 0) & ((columns + rows // step % 2 * (step // 2)) % step == 0)
+            chosen = list(np.argwhere(beyond & points))
+            marked = {labels[tuple(p)] for p in chosen}
+            sizes = np.bincount(labels.ravel())
+            for number in np.flatnonzero(sizes >= (step / 3) ** 2):
+                if number and number not in marked:
+                    own = np.where(labels == number, np.abs(values), -1)
+                    chosen.append(np.array(np.unravel_index(int(np.argmax(own)), own.shape)))
+            if not chosen:
+                continue
+            y, x = np.array(chosen).T
+            drawn = self.axes[row][column].scatter(
+                x, y, marker="+" if sign == "+" else "_", s=SIGN_SIZE, c="black", linewidths=0.9
+            )
+            drawn.set_path_effects([patheffects.withStroke(linewidth=2.4, foreground="white")])
+
+    def shape(self, row: int, column: int) -> tuple[int, int]:
+        """Return how many rows and columns of pixels a panel has."""
+        across, down, _ = self.planes[row][column].grid.GetSize()
+        return down, across
 
     def ring(self, row: int, point_mm: Sequence[float]) -> None:
         """Mark a point (mm, LPS) in every panel of a row; what lies there stays to be seen."""
@@ -220,6 +275,7 @@ class Board(Canvas):
     def _add_sample(self, left: float, height: float, key: Key) -> None:
         """Draw what a key explains, half an inch wide."""
         from matplotlib import patheffects
+        from matplotlib.lines import Line2D
         from matplotlib.patches import Rectangle
 
         if key.halo or key.striped:
@@ -230,6 +286,11 @@ class Board(Canvas):
         if key.striped:
             for x in np.arange(left + 0.04, left + 0.45, 0.08):
                 self._line((x, x + 0.12), (height - 0.075, height + 0.075), "white", 1.4)
+            return
+        if key.marker:
+            x, y = (left + 0.25) / WIDTH_INCH, height / self.height
+            style = {"marker": key.marker, "markersize": SIGN_SIZE**0.5 + 2, "mew": 1.1}
+            self.figure.add_artist(Line2D([x], [y], color=key.colour, **style))
             return
         ends = left + 0.03, left + 0.47
         drawn = self._line(ends, (height, height), key.colour, max(key.width, 1.3), key.line)

@@ -161,8 +161,17 @@ def _plane(
     origin = corner + (columns + rows) * step / 2
     direction = np.column_stack([columns, rows, normal]).astype(float).ravel()
     grid = grid_of((*size, 1), (step, step, step), tuple(origin), tuple(direction))
-    side = (("R", "L"), ("A", "P"), ("I", "S"))[axis][int(centre[axis] > 0)]
-    return Plane(name, grid, letters, f"{side} {abs(centre[axis]):.0f} mm")
+    return Plane(name, grid, letters, f"{_told(axis, centre[axis])} mm")
+
+
+def told_point(point_mm: Sequence[float]) -> str:
+    """Return where a point (mm, LPS) lies, for people, as the titles of planes do."""
+    return f"{', '.join(_told(axis, place) for axis, place in enumerate(point_mm))} mm"
+
+
+def _told(axis: int, place_mm: float) -> str:
+    side = (("R", "L"), ("A", "P"), ("I", "S"))[axis][int(place_mm > 0)]
+    return f"{side} {abs(place_mm):.0f}"
 
 
 _OTHERS = ((0, 1), (0, 2), (1, 2))  # array axes beside i, j and k

@@ -115,7 +115,8 @@ def _told(figures: Mapping[str, Any]) -> str:
         else "Nothing was bent. "
     )
     return (
-        f"{bent}After the rigid part, the bodies have a Dice of {figures['registration_dsc']:.3f}."
+        f"{bent}After the rigid part, the registration's check of itself, the Dice of rough "
+        f"outlines, is {figures['registration_dsc']:.3f}."
     )
 
 

@@ -13,16 +13,21 @@ from SyntheticCTEvalLib.image.similarity import DEFINITIONS
 from SyntheticCTEvalLib.pictures import charts, dose_maps, maps, planes, registration
 from SyntheticCTEvalLib.pictures.charts import candidate_colours
 from SyntheticCTEvalLib.pictures.normalisation import normalised
+from SyntheticCTEvalLib.pictures.places import PLACE_DEFINITIONS, largest_places
 
 from . import dvh_section
 from .blocks import Block, Cell, Column, Section, Table, Text, facts_table
 from .figures_table import figures_table, summary_rows
+from .largest_difference import largest_differences
 
 REGISTRATION_FIGURES = (
     "coverage_body_percent", "mae_body_rigid", "dsc_body_rigid", "displacement_mean_mm",
     "displacement_max_mm", "jacobian_min", "jacobian_max", "folding_percent", "registration_dsc",
     "registration_overlap_percent",
 )  # fmt: skip
+_TOLD_APART = ("dsc_body_rigid", "registration_dsc")
+"""Two Dice coefficients that must not be taken for each other: their definitions stand by."""
+
 _CONVENTION = (
     "Pictures use the radiological convention: the axial slice is seen from the feet and the "
     "coronal slice from the front, with the patient's right (R) on the left. A anterior, P "
@@ -40,7 +45,7 @@ def dose_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | 
     blocks += [
         dose_maps.dose_picture(evaluation, cuts),
         dose_maps.dose_difference_picture(evaluation, cuts),
-        dose_maps.largest_difference_picture(evaluation),
+        *largest_differences(evaluation),
         dose_maps.gamma_picture(evaluation, cuts),
         dose_maps.worst_gamma_picture(evaluation),
         charts.gamma_chart(evaluation),
@@ -69,6 +74,12 @@ def registration_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Se
     blocks: list[Block] = [Text(told(way, shown_names(evaluation)))] if way else []
     if rows:
         blocks.append(figures_table(evaluation, "What the registration did.", rows))
+        known = dict(definitions_of(evaluation))
+        blocks += [
+            Text(f"{QUANTITIES[key].label}: {known[key]}")
+            for key in _TOLD_APART
+            if key in known and any(row.key == key for row in rows)
+        ]
     blocks += registration.registration_pictures(evaluation, cuts)
     return Section("Registration", blocks) if blocks else None
 
@@ -94,6 +105,8 @@ def definitions_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     keys = dict.fromkeys(key[0] for key in quantities_of(entries))
     known = DEFINITIONS | evaluation.definitions
     order = dict.fromkeys([*(key for key in keys if key in known), *evaluation.definitions])
+    if largest_places(evaluation):
+        known, order = known | PLACE_DEFINITIONS, order | dict.fromkeys(PLACE_DEFINITIONS)
     return [(key, known[key]) for key in order]
 
 

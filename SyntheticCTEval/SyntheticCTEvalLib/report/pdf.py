@@ -10,6 +10,7 @@ import io
 import os
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -26,6 +27,12 @@ PAPERS = ("a4", "letter")
 MARGIN = 42.0
 HEAD, FOOT = 26.0, 30.0
 """In points, as everything here."""
+
+FIRST_ROWS, LAST_ROWS = 4, 3
+"""So many rows of a table stand on the page on which it begins, and on that on which it ends."""
+
+TOGETHER = 8
+"""Rows under one head, or of one group, that no page's end parts; more begin with two."""
 
 _PIXELS_WIDE = 1400
 _SHADE = "#F2F2F2"
@@ -123,7 +130,7 @@ def _style(size: float, bold: bool = False, right: bool = False, grey: bool = Fa
 
 
 def _story(document: Document, inner: tuple[float, float]) -> list[Any]:
-    from reportlab.platypus import KeepTogether, Paragraph, Spacer
+    from reportlab.platypus import CondPageBreak, KeepTogether, Paragraph, Spacer
 
     story: list[Any] = [Paragraph(escape(document.title), _style(17, bold=True)), Spacer(1, 8)]
     story += [_boxed([Paragraph(escape(document.mark), _style(9, bold=True))], inner[0], "#8A6D00")]
@@ -139,18 +146,38 @@ def _story(document: Document, inner: tuple[float, float]) -> list[Any]:
         # What must be read stands before what is signed.
         signed = [block for block in section.blocks if isinstance(block, Lines)]
         blocks = [*(b for b in section.blocks if b not in signed), *section.beside, *signed]
-        parts = [part for block in blocks for part in _flowables(block, inner)]
-        # A heading stays with what follows it.
-        story += [KeepTogether([*head, *parts[:1]]), *parts[1:]] if parts else head
+        parts = [_flowables(block, inner) for block in blocks]
+        if signed and len(blocks) > 1 and not isinstance(blocks[-2], Table):
+            # Nobody signs a page of its own: some of what is signed stands on it.
+            parts[-2:] = [[*parts[-2][:-2], KeepTogether([*parts[-2][-2:], *parts[-1]])]]
+        # A heading stays with what follows it; a table has its own beginning.
+        if blocks and isinstance(blocks[0], Table):
+            room = sum(part.wrap(*inner)[1] for part in head) + _beginning(blocks[0], inner)
+            story += [CondPageBreak(min(room, inner[1])), *head, *parts[0]]
+        elif blocks:
+            story += [KeepTogether([*head, *parts[0][:1]]), *parts[0][1:]]
+        else:
+            story += head
+        story += [part for found in parts[1:] for part in found]
     return story
 
 
+def _beginning(table: Table, inner: tuple[float, float]) -> float:
+    """Return the height of what of a table must stand on one page: caption, head, first rows."""
+    heads = {number: head for number, head in table.heads.items() if number < FIRST_ROWS}
+    groups = {number for number in table.groups if number < FIRST_ROWS}
+    first = replace(table, rows=table.rows[:FIRST_ROWS], heads=heads, groups=groups)
+    parts = [*_caption(table.caption), _table(first, inner[0])]
+    return min(sum(part.wrap(*inner)[1] for part in parts), inner[1])
+
+
 def _flowables(block: Block, inner: tuple[float, float]) -> list[Any]:
-    from reportlab.platypus import KeepTogether, Paragraph, Spacer
+    from reportlab.platypus import CondPageBreak, KeepTogether, Paragraph, Spacer
 
     width = inner[0]
     if isinstance(block, Table):
-        return [*_caption(block.caption), _table(block, width), Spacer(1, 8)]
+        begin = CondPageBreak(_beginning(block, inner))
+        return [begin, *_caption(block.caption), _table(block, width), Spacer(1, 8)]
     if isinstance(block, Notes):
         inside = [Paragraph(escape(block.title), _style(9, bold=True))]
         inside += [Paragraph(f"•&nbsp;{escape(s)}", _style(8)) for s in block.sentences]
@@ -184,13 +211,15 @@ def _table(table: Table, width: float) -> Any:
         ("BOTTOMPADDING", (0, 0), (-1, -1), 1.8),
         ("LINEBELOW", (0, 0), (-1, -1), 0.3, grey),
     ]
-    rows = []
+    rows, starts = [], set(table.heads) | table.groups
     if table.headed:
         head = [Paragraph(_markup(c.title), _style(size, True, c.number)) for c in table.columns]
         rows.append(head)
         lines.append(("LINEBELOW", (0, 0), (-1, 0), 0.9, HexColor("#333333")))
-    first = len(rows)
+    first, begun = len(rows), []
     for index, row in enumerate(table.rows):
+        if index == 0 or index in starts:
+            begun.append(len(rows))
         if index in table.heads:
             lines.append(("SPAN", (0, len(rows)), (-1, len(rows))))
             lines.append(("LINEBELOW", (0, len(rows)), (-1, len(rows)), 0.6, HexColor(_GREY)))
@@ -210,6 +239,12 @@ def _table(table: Table, width: float) -> Any:
             for j, cell in enumerate(row)
             if cell.state or (cell.best and table.kind != "result")
         ]
+    if starts:
+        for at, end in zip(begun, [*begun[1:], len(rows)], strict=True):
+            last = end - 1 if end - at <= TOGETHER + 1 else at + 2
+            lines.append(("NOSPLIT", (0, at), (-1, last)))
+    if len(rows) - first > LAST_ROWS:
+        lines.append(("NOSPLIT", (0, len(rows) - LAST_ROWS), (-1, -1)))
     weights = [column.width for column in table.columns]
     widths = [width * weight / sum(weights) for weight in weights]
     made = Made(rows, colWidths=widths, repeatRows=first, hAlign="LEFT", splitInRow=1)
@@ -295,7 +330,7 @@ def _signature(lines: Lines, width: float) -> Any:
 
     row = [Paragraph(escape(label), _style(8, grey=True)) for label in lines.labels]
     share = width / len(row)
-    made = Made([[""] * len(row), row], colWidths=[share] * len(row), rowHeights=[38, 16])
+    made = Made([[""] * len(row), row], colWidths=[share] * len(row), rowHeights=[32, 16])
     rules = [("FONTNAME", (0, 0), (-1, -1), "Sans")]
     rules += [
         ("LINEBELOW", (column, 0), (column, 0), 0.7, HexColor("#333333"))
