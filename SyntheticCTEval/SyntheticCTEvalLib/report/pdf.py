@@ -10,7 +10,6 @@ import io
 import os
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -22,21 +21,14 @@ from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTEvalLib.pictures.planes import Picture
 
 from .blocks import Block, Cell, Column, Document, Lines, Notes, Table, Text
+from .pdf_tables import beginning, caption_of, style, table_of
 
 PAPERS = ("a4", "letter")
 MARGIN = 42.0
 HEAD, FOOT = 26.0, 30.0
 """In points, as everything here."""
 
-FIRST_ROWS, LAST_ROWS = 4, 3
-"""So many rows of a table stand on the page on which it begins, and on that on which it ends."""
-
-TOGETHER = 8
-"""Rows under one head, or of one group, that no page's end parts; more begin with two."""
-
 _PIXELS_WIDE = 1400
-_SHADE = "#F2F2F2"
-_GREY = "#555555"
 
 
 def missing() -> str | None:
@@ -112,35 +104,18 @@ def _register_fonts() -> None:
     pdfmetrics.registerFontFamily("Sans", "Sans", "Sans-Bold", "Sans", "Sans-Bold")
 
 
-@cache
-def _style(size: float, bold: bool = False, right: bool = False, grey: bool = False) -> Any:
-    from reportlab.lib.colors import HexColor
-    from reportlab.lib.enums import TA_LEFT, TA_RIGHT
-    from reportlab.lib.styles import ParagraphStyle
-
-    return ParagraphStyle(
-        f"{size}{bold}{right}{grey}",
-        fontName="Sans-Bold" if bold else "Sans",
-        fontSize=size,
-        leading=size * 1.28,
-        alignment=TA_RIGHT if right else TA_LEFT,
-        textColor=HexColor(_GREY if grey else "#1A1A1A"),
-        splitLongWords=1,
-    )
-
-
 def _story(document: Document, inner: tuple[float, float]) -> list[Any]:
     from reportlab.platypus import CondPageBreak, KeepTogether, Paragraph, Spacer
 
-    story: list[Any] = [Paragraph(escape(document.title), _style(17, bold=True)), Spacer(1, 8)]
-    story += [_boxed([Paragraph(escape(document.mark), _style(9, bold=True))], inner[0], "#8A6D00")]
+    story: list[Any] = [Paragraph(escape(document.title), style(17, bold=True)), Spacer(1, 8)]
+    story += [_boxed([Paragraph(escape(document.mark), style(9, bold=True))], inner[0], "#8A6D00")]
     facts = [[Cell(name), Cell(value)] for name, value in document.lines]
     columns = [Column(Cell(""), width=1), Column(Cell(""), width=3.4)]
-    story += [Spacer(1, 6), _table(Table("", columns, facts, "facts"), inner[0])]
+    story += [Spacer(1, 6), table_of(Table("", columns, facts, "facts"), inner[0])]
     for section in document.sections:
         head = [
             Spacer(1, 14),
-            Paragraph(escape(section.title), _style(13, bold=True)),
+            Paragraph(escape(section.title), style(13, bold=True)),
             Spacer(1, 4),
         ]
         # What must be read stands before what is signed.
@@ -152,7 +127,7 @@ def _story(document: Document, inner: tuple[float, float]) -> list[Any]:
             parts[-2:] = [[*parts[-2][:-2], KeepTogether([*parts[-2][-2:], *parts[-1]])]]
         # A heading stays with what follows it; a table has its own beginning.
         if blocks and isinstance(blocks[0], Table):
-            room = sum(part.wrap(*inner)[1] for part in head) + _beginning(blocks[0], inner)
+            room = sum(part.wrap(*inner)[1] for part in head) + beginning(blocks[0], inner)
             story += [CondPageBreak(min(room, inner[1])), *head, *parts[0]]
         elif blocks:
             story += [KeepTogether([*head, *parts[0][:1]]), *parts[0][1:]]
@@ -162,100 +137,23 @@ def _story(document: Document, inner: tuple[float, float]) -> list[Any]:
     return story
 
 
-def _beginning(table: Table, inner: tuple[float, float]) -> float:
-    """Return the height of what of a table must stand on one page: caption, head, first rows."""
-    heads = {number: head for number, head in table.heads.items() if number < FIRST_ROWS}
-    groups = {number for number in table.groups if number < FIRST_ROWS}
-    first = replace(table, rows=table.rows[:FIRST_ROWS], heads=heads, groups=groups)
-    parts = [*_caption(table.caption), _table(first, inner[0])]
-    return min(sum(part.wrap(*inner)[1] for part in parts), inner[1])
-
-
 def _flowables(block: Block, inner: tuple[float, float]) -> list[Any]:
     from reportlab.platypus import CondPageBreak, KeepTogether, Paragraph, Spacer
 
     width = inner[0]
     if isinstance(block, Table):
-        begin = CondPageBreak(_beginning(block, inner))
-        return [begin, *_caption(block.caption), _table(block, width), Spacer(1, 8)]
+        begin = CondPageBreak(beginning(block, inner))
+        return [begin, *caption_of(block.caption), table_of(block, width), Spacer(1, 8)]
     if isinstance(block, Notes):
-        inside = [Paragraph(escape(block.title), _style(9, bold=True))]
-        inside += [Paragraph(f"•&nbsp;{escape(s)}", _style(8)) for s in block.sentences]
-        return [Spacer(1, 4), *_boxes(inside, width), Spacer(1, 6)]
+        inside = [Paragraph(escape(block.title), style(9, bold=True))]
+        inside += [Paragraph(f"•&nbsp;{escape(s)}", style(8)) for s in block.sentences]
+        boxes = _boxes(inside, width)
+        return [Spacer(1, 4), KeepTogether(boxes[:2]), *boxes[2:], Spacer(1, 6)]
     if isinstance(block, Text):
-        return [Paragraph(escape(block.text), _style(8.5)), Spacer(1, 6)]
+        return [Paragraph(escape(block.text), style(8.5)), Spacer(1, 6)]
     if isinstance(block, Lines):
-        return [KeepTogether([_signature(block, width)])]
+        return [_signature(block, width)]
     return [KeepTogether(_picture(block, inner))]
-
-
-def _caption(text: str) -> list[Any]:
-    from reportlab.platypus import Paragraph, Spacer
-
-    return [Paragraph(escape(text), _style(8, grey=True)), Spacer(1, 2)] if text else []
-
-
-def _table(table: Table, width: float) -> Any:
-    from reportlab.lib.colors import HexColor
-    from reportlab.platypus import Paragraph, TableStyle
-    from reportlab.platypus import Table as Made
-
-    size = 7.2 if table.kind in ("dense", "definitions") or len(table.columns) > 7 else 8.2
-    grey = HexColor("#C8C8C8")
-    lines = [
-        ("FONTNAME", (0, 0), (-1, -1), "Sans"),
-        ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 2),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 4),
-        ("TOPPADDING", (0, 0), (-1, -1), 1.4),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 1.8),
-        ("LINEBELOW", (0, 0), (-1, -1), 0.3, grey),
-    ]
-    rows, starts = [], set(table.heads) | table.groups
-    if table.headed:
-        head = [Paragraph(_markup(c.title), _style(size, True, c.number)) for c in table.columns]
-        rows.append(head)
-        lines.append(("LINEBELOW", (0, 0), (-1, 0), 0.9, HexColor("#333333")))
-    first, begun = len(rows), []
-    for index, row in enumerate(table.rows):
-        if index == 0 or index in starts:
-            begun.append(len(rows))
-        if index in table.heads:
-            lines.append(("SPAN", (0, len(rows)), (-1, len(rows))))
-            lines.append(("LINEBELOW", (0, len(rows)), (-1, len(rows)), 0.6, HexColor(_GREY)))
-            head = Paragraph(escape(table.heads[index]), _style(size, bold=True))
-            rows.append([head, *[""] * (len(row) - 1)])
-        at = len(rows)
-        rows.append(
-            [
-                Paragraph(_markup(cell), _style(size, cell.best, column.number))
-                for cell, column in zip(row, table.columns, strict=True)
-            ]
-        )
-        if index in table.groups:
-            lines.append(("LINEABOVE", (0, at), (-1, at), 0.9, grey))
-        lines += [
-            ("BACKGROUND", (j, at), (j, at), HexColor(_SHADE))
-            for j, cell in enumerate(row)
-            if cell.state or (cell.best and table.kind != "result")
-        ]
-    if starts:
-        for at, end in zip(begun, [*begun[1:], len(rows)], strict=True):
-            last = end - 1 if end - at <= TOGETHER + 1 else at + 2
-            lines.append(("NOSPLIT", (0, at), (-1, last)))
-    if len(rows) - first > LAST_ROWS:
-        lines.append(("NOSPLIT", (0, len(rows) - LAST_ROWS), (-1, -1)))
-    weights = [column.width for column in table.columns]
-    widths = [width * weight / sum(weights) for weight in weights]
-    made = Made(rows, colWidths=widths, repeatRows=first, hAlign="LEFT", splitInRow=1)
-    made.setStyle(TableStyle(lines))
-    return made
-
-
-def _markup(cell: Cell) -> str:
-    square = f'<font color="{escape(cell.colour)}">■</font>&nbsp;' if cell.colour else ""
-    small = f' <font size="6.6" color="{_GREY}">{escape(cell.small)}</font>' if cell.small else ""
-    return f"{square}{escape(cell.text)}{small}"
 
 
 def _boxes(inside: list[Any], width: float) -> list[Any]:
@@ -293,12 +191,12 @@ def _picture(picture: Picture, inner: tuple[float, float]) -> list[Any]:
     if wide > _PIXELS_WIDE:
         pixels = pixels.resize((_PIXELS_WIDE, round(tall * _PIXELS_WIDE / wide)), Pixels.LANCZOS)
     stream = _smaller(pixels)
-    caption = Paragraph(escape(picture.caption), _style(7.6))
+    caption = Paragraph(escape(picture.caption), style(7.6))
     room = inner[1] - caption.wrap(*inner)[1] - 34
     scale = min(inner[0] / wide, room / tall)
     return [
         Spacer(1, 4),
-        Paragraph(escape(picture.title), _style(9.5, bold=True)),
+        Paragraph(escape(picture.title), style(9.5, bold=True)),
         Spacer(1, 2),
         Image(stream, width=wide * scale, height=tall * scale, hAlign="LEFT"),
         Spacer(1, 2),
@@ -328,10 +226,10 @@ def _signature(lines: Lines, width: float) -> Any:
     from reportlab.platypus import Paragraph, TableStyle
     from reportlab.platypus import Table as Made
 
-    row = [Paragraph(escape(label), _style(8, grey=True)) for label in lines.labels]
+    row = [Paragraph(escape(label), style(8, grey=True)) for label in lines.labels]
     share = width / len(row)
     made = Made([[""] * len(row), row], colWidths=[share] * len(row), rowHeights=[32, 16])
-    rules = [("FONTNAME", (0, 0), (-1, -1), "Sans")]
+    rules = [("FONTNAME", (0, 0), (-1, -1), "Sans"), ("NOSPLIT", (0, 0), (-1, -1))]
     rules += [
         ("LINEBELOW", (column, 0), (column, 0), 0.7, HexColor("#333333"))
         for column in range(len(row))
