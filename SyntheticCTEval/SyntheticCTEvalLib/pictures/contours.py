@@ -15,9 +15,12 @@ WHOLE_BODY = 0.8
 
 _LINES: tuple[Line, ...] = (
     (0, (5, 1.6)), (0, (1, 1.3)), (0, (6, 1.6, 1, 1.6)), (0, (2.4, 1.4)), (0, (10, 2)),
-    (0, (6, 1.4, 1, 1.4, 1, 1.4)), (0, (1, 3)),
+    (0, (6, 1.4, 1, 1.4, 1, 1.4)), (0, (1, 3)), (0, (4, 1.2, 4, 1.2, 1, 1.2)),
 )  # fmt: skip
-_COLOURS = ("#56B4E9", "#FF9E4A", "#3FD9A8", "#FF8AC4", "#C4B5FF", "#FFFFFF", "#D9B382")
+_COLOURS = ("#56B4E9", "#FF9E4A", "#3FD9A8", "#FF8AC4", "#C4B5FF", "#FFFFFF", "#D9B382", "#C8E6A0")
+_WIDTHS = (1.2, 1.8)
+"""By turns, so that neighbours in the list differ in this as well."""
+
 TARGET_COLOUR = "#F0E442"
 
 
@@ -56,7 +59,7 @@ class Contours:
                 f"{number + 1} {name}",
                 colour if coloured else "white",
                 "-" if is_target else _LINES[other % len(_LINES)],
-                1.6 if is_target else 1.2,
+                2.0 if is_target else _WIDTHS[other % len(_WIDTHS)],
                 halo="black",
             )
 
