@@ -176,11 +176,9 @@ class Board(Canvas):
             points = (rows % step == 0) & ((columns + rows // step % 2 * (step // 2)) % step == 0)
             chosen = list(np.argwhere(beyond & points))
             marked = {labels[tuple(p)] for p in chosen}
-            sizes = np.bincount(labels.ravel())
-            for number in np.flatnonzero(sizes >= (step / 3) ** 2):
-                if number and number not in marked:
-                    own = np.where(labels == number, np.abs(values), -1)
-                    chosen.append(np.array(np.unravel_index(int(np.argmax(own)), own.shape)))
+            large = np.flatnonzero(np.bincount(labels.ravel()) >= (step / 3) ** 2)
+            bare = [number for number in large if number and number not in marked]
+            chosen += ndimage.maximum_position(np.abs(values), labels, bare) if bare else []
             if not chosen:
                 continue
             y, x = np.array(chosen).T

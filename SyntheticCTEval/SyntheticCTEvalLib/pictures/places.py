@@ -18,7 +18,7 @@ NEAR_MM = 20.0
 """Places nearer to the end of the body are said to be so."""
 
 SKIN_MM = 5.0
-"""Places so near to the end of one of both bodies are at the skin."""
+"""Places so near to the end of one of both bodies, or within a voxel of it, are at the skin."""
 
 DEEP_MM = 10.0
 """Places farther than that from the end of both bodies are inside."""
@@ -30,8 +30,8 @@ PLACE_DEFINITIONS = {
         "voxels of the dose on the true CT that lie inside the body contour of the true CT and in "
         "which gamma was evaluated. Depths are distances from a voxel's centre to the nearest one "
         "that is not inside a body contour, at most one voxel more than to the skin itself; "
-        f"{SKIN_MM:g} mm and less in either body is at the skin, where one body may have dose and "
-        "the other none."
+        f"{SKIN_MM:g} mm and less in either body, or one voxel where voxels are larger, is at the "
+        "skin, where one body may have dose and the other none."
     ),
     LARGEST_DEEP: (
         "The same of the voxels that are deeper than "
@@ -51,6 +51,7 @@ class Place:
         depth_mm: how far it is from where the body on the true CT ends, where that is near; else
             None; 0 outside.
         own_depth_mm: the same of the candidate's body.
+        at_skin: whether it lies outside one of both bodies, or nearly so.
         gamma: gamma of the first criterion; None where it was not evaluated.
         volume_cm3: of the hot spot that it lies in; 0 where it lies in none.
     """
@@ -60,13 +61,9 @@ class Place:
     difference_gy: float
     depth_mm: float | None
     own_depth_mm: float | None
+    at_skin: bool
     gamma: float | None = None
     volume_cm3: float = 0.0
-
-    @property
-    def at_skin(self) -> bool:
-        """Whether it lies outside one of both bodies, or nearly so."""
-        return any(d is not None and d <= SKIN_MM for d in (self.depth_mm, self.own_depth_mm))
 
     @property
     def skin_words(self) -> str:
@@ -154,12 +151,15 @@ def _place(
     dose = evaluation.dose_ct
     index = tuple(int(n) for n in index)
     gamma = float(sitk.GetArrayViewFromImage(candidate.gamma.gamma)[index])
+    depths = [_depth(body, dose, index) for body in (evaluation.body, candidate.body)]
+    skin = max(SKIN_MM, *dose.GetSpacing())
     return Place(
         point_mm=dose.TransformIndexToPhysicalPoint(index[::-1]),
         dose_gy=float(sitk.GetArrayViewFromImage(dose)[index]),
         difference_gy=float(difference[index]),
-        depth_mm=_depth(evaluation.body, dose, index),
-        own_depth_mm=_depth(candidate.body, dose, index),
+        depth_mm=depths[0],
+        own_depth_mm=depths[1],
+        at_skin=any(d is not None and d <= skin for d in depths),
         gamma=gamma if gamma >= 0 else None,
         volume_cm3=volume_cm3,
     )

@@ -96,6 +96,7 @@ def test_places_at_the_skin_and_near_it_are_said_to_be_so():
     for name, voxel, missing in (
         ("candidate", EDGE, [EDGE]),
         ("skin", INSIDE, [(5, 15, 25), (5, 14, 24), (4, 15, 24)]),
+        ("near", INSIDE, [(5, 15, 26)]),
         ("deep", INSIDE, []),
     ):
         evaluation = _evaluation({voxel: 3.0}, missing)
@@ -105,7 +106,8 @@ def test_places_at_the_skin_and_near_it_are_said_to_be_so():
         assert place.own_depth_mm in (own, None)
     assert said == {
         "candidate": "at the skin: the candidate has no body there",
-        "skin": "at most 6 mm from the edge of a body",
+        "skin": "at the skin",
+        "near": "at most 12 mm from the edge of a body",
         "deep": "",
     }
 
