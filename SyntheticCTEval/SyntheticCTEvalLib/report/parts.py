@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import SimpleITK as sitk
 from SyntheticCTLib.volumes.grids import told_grid
 
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
-from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, printed, quantities_of
+from SyntheticCTEvalLib.evaluation.quantities import (
+    QUANTITIES,
+    is_finite,
+    printed,
+    quantities_of,
+    signed,
+)
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS
 from SyntheticCTEvalLib.pictures import charts, dose_maps, maps, planes, registration
 from SyntheticCTEvalLib.pictures.charts import candidate_colours
-from SyntheticCTEvalLib.pictures.normalisation import normalised
-from SyntheticCTEvalLib.pictures.places import PLACE_DEFINITIONS, largest_places
+from SyntheticCTEvalLib.pictures.normalisation import normalised, reference_dose
+from SyntheticCTEvalLib.pictures.places import (
+    DEEP_MM,
+    LARGEST,
+    LARGEST_DEEP,
+    PLACE_DEFINITIONS,
+    Place,
+    largest_places,
+)
 
 from . import dvh_section
 from .blocks import Block, Cell, Column, Section, Table, Text, facts_table
 from .figures_table import figures_table, summary_rows
-from .largest_difference import largest_differences
 
 REGISTRATION_FIGURES = (
     "coverage_body_percent", "mae_body_rigid", "dsc_body_rigid", "displacement_mean_mm",
@@ -160,6 +174,59 @@ def structures_table(evaluation: Evaluation) -> Table | None:
         "a row hold no voxel that was evaluated."
     )
     return Table(caption, columns, rows, "dense", groups - {0})
+
+
+def largest_differences(evaluation: Evaluation) -> list[Block]:
+    """Return table and pictures, the second where its places are others; nothing without any."""
+    whole = largest_places(evaluation)
+    if not whole:
+        return []
+    deep = largest_places(evaluation, deep=True)
+    found = [
+        _largest_table(evaluation, whole, deep),
+        dose_maps.largest_difference_picture(evaluation, whole),
+    ]
+    if any(place != whole[name] for name, place in deep.items()):
+        found.append(dose_maps.largest_difference_picture(evaluation, deep, deep=True))
+    return found
+
+
+def _largest_table(
+    evaluation: Evaluation, whole: Mapping[str, Place], deep: Mapping[str, Place]
+) -> Table:
+    colours, shown, rows = candidate_colours(evaluation), shown_names(evaluation), []
+    hundred, words = reference_dose(evaluation)
+    for name in whole:
+        called = Cell(shown[name], colour=colours[name])
+        rows.append(
+            [called, Cell("in the body", link=LARGEST), *_largest_cells(whole[name], hundred)]
+        )
+        where = Cell(f"deeper than {DEEP_MM:g} mm in both bodies", link=LARGEST_DEEP)
+        rows.append([Cell(""), where, *_largest_cells(deep.get(name), hundred)])
+    columns = [
+        Column(Cell("Dose on"), width=1.2),
+        Column(Cell("Largest difference"), width=1.9),
+        Column(Cell("Gy"), number=True, width=0.6),
+        Column(Cell("%"), number=True, width=0.6),
+        Column(Cell("Gy on true CT"), number=True, width=0.7),
+        Column(Cell("Place"), width=2.6),
+    ]
+    caption = (
+        "Where dose differs most: candidate minus true CT, where gamma was evaluated, in Gy and in "
+        f"% of {words}."
+    )
+    return Table(caption, columns, rows, "dense", set(range(2, len(rows), 2)))
+
+
+def _largest_cells(place: Place | None, hundred: float) -> list[Cell]:
+    if place is None:
+        return [*[Cell("n/a")] * 3, Cell("no dose differs there")]
+    return [
+        Cell(signed(place.difference_gy)),
+        Cell(signed(place.difference_gy / hundred * 100)),
+        Cell(printed(place.dose_gy, 2)),
+        Cell("; ".join(filter(None, (planes.told_point(place.point_mm), place.skin_words)))),
+    ]
 
 
 def _common_table(evaluation: Evaluation) -> Table | None:

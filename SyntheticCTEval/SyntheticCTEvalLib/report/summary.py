@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from SyntheticCTEvalLib.evaluation.bounds import BOUNDS, bounds_of, scope_of
 from SyntheticCTEvalLib.evaluation.limits import (
     ACTION,
     FAIL,
@@ -36,7 +37,6 @@ from .blocks import (
     Text,
     candidate_columns,
 )
-from .bounds import BOUNDS, bounds_of, scope_of
 from .figures_table import figure_row
 
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")

@@ -7,11 +7,11 @@ from evaluations import made_evaluation
 from SyntheticCTEvalLib.acceptance.limits import read_acceptance
 from SyntheticCTEvalLib.acceptance.verdicts import judge, verdicts_of
 from SyntheticCTEvalLib.dose.doses import imported_doses
+from SyntheticCTEvalLib.evaluation.bounds import BOUNDS, bounds_of, scope_of
 from SyntheticCTEvalLib.evaluation.limits import Acceptance, Limit
 from SyntheticCTEvalLib.evaluation.origin import model_entry
 from SyntheticCTEvalLib.placement.ways import told_way
 from SyntheticCTEvalLib.report.blocks import Document, Notes
-from SyntheticCTEvalLib.report.bounds import BOUNDS, bounds_of, scope_of
 from SyntheticCTEvalLib.report.summary import VERDICTS, renew_verdicts, summary_section
 from SyntheticCTLib.bundle.folder import demo_bundle_folder, read_card
 

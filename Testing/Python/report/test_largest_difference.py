@@ -17,8 +17,7 @@ from SyntheticCTEvalLib.pictures.places import (
 )
 from SyntheticCTEvalLib.pictures.planes import told_point
 from SyntheticCTEvalLib.report.blocks import Table
-from SyntheticCTEvalLib.report.largest_difference import largest_differences
-from SyntheticCTEvalLib.report.parts import definitions_of
+from SyntheticCTEvalLib.report.parts import definitions_of, largest_differences
 from SyntheticCTLib.volumes.grids import image_like
 
 MIDDLE, INSIDE, EDGE = (5, 15, 20), (5, 15, 24), (5, 15, 35)  # k, j, i

@@ -1,4 +1,4 @@
-"""What figures and limits do not show, each in one line, where a report is read first."""
+"""What figures and limits do not show, each in one line, for where a report is read first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import demo_bundle_folder, read_card
 
 from SyntheticCTEvalLib.dose.doses import is_imported
-from SyntheticCTEvalLib.evaluation.limits import TARGET, Acceptance, Limit, Verdict
-from SyntheticCTEvalLib.evaluation.names import shown_names
-from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.placement.ways import DEFORMABLE, EACH, RIGID
 from SyntheticCTEvalLib.structures.target import is_target_name
+
+from .limits import TARGET, Acceptance, Limit, Verdict
+from .names import shown_names
+from .results import Evaluation
 
 BOUNDS = "What these figures do not show"
 _MODEL_KEY = "SyntheticCTModel"
