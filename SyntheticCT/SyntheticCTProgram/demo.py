@@ -23,7 +23,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Make an unseen digital patient and run the whole chain on it."""
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
-    from SyntheticCTEvalLib.evaluation.origin import hashes_of, tell_origin
+    from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import scene_writer
@@ -63,7 +63,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             "CT": case.ct, "MR": case.mr, "candidate sCT": generated.sct,
             "candidate MRCAT": case.mrcat,
         },
-        model={"name": Path(made_by).name, "sha256": bundle.sha256},
+        model=model_entry(made_by, bundle),
     )  # fmt: skip
     volumes: dict[str, sitk.Image] = {
         "mr": case.mr,

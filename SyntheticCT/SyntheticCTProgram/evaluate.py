@@ -33,7 +33,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalLib.cohort.inputs import read_inputs
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
-    from SyntheticCTEvalLib.evaluation.origin import hashes_of, tell_origin
+    from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin
     from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import scene_writer
@@ -83,7 +83,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         asdict(settings) | {"dose_unit": options.dose_unit, "end_caps": not options.no_end_caps},
         hashes=hashes,
         images=found.images(),
-        model={"name": Path(options.model).name, "sha256": bundle.sha256} if bundle else None,
+        model=model_entry(options.model, bundle) if bundle else None,
         identified=options.identified,
     )
     evaluation.patient = options.patient or ""

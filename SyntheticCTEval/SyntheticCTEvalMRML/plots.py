@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation.results import Evaluation
-from SyntheticCTEvalLib.report.dvh_table import DOSE, TRUE_CT, dvh_columns
+from SyntheticCTEvalLib.report.tables import DOSE, TRUE_CT, dvh_columns
 from SyntheticCTMRML import display
 from SyntheticCTMRML.translation import tr as _
 

@@ -11,13 +11,14 @@ import SimpleITK as sitk
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
+from SyntheticCTLib.bundle.folder import read_card
 from SyntheticCTLib.volumes.sameness import voxel_hash
 from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
-from SyntheticCTEvalLib.evaluation.origin import hashes_of, tell_origin
+from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
@@ -198,9 +199,10 @@ def _compare_with_mr(
     return mr_body
 
 
-def _model(task: PatientTask) -> dict[str, str] | None:
-    sha256 = task.made_of["model"]
-    return {"name": task.settings.model.name, "sha256": sha256} if sha256 else None
+def _model(task: PatientTask) -> dict[str, Any] | None:
+    if not task.made_of["model"]:
+        return None
+    return model_entry(task.settings.model, read_card(task.settings.model))
 
 
 def evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:

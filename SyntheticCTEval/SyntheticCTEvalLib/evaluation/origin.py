@@ -19,6 +19,7 @@ import SimpleITK as sitk
 import SyntheticCTLib
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.fingerprint import content_hash
+from SyntheticCTLib.bundle.folder import ModelCard
 
 if TYPE_CHECKING:
     from .results import Evaluation
@@ -54,7 +55,7 @@ def origin(
     *,
     hashes: Mapping[str, str],
     images: Mapping[str, sitk.Image] | None = None,
-    model: Mapping[str, str] | None = None,
+    model: Mapping[str, Any] | None = None,
     identified: bool = False,
 ) -> dict[str, Any]:
     """Return what a result is made of.
@@ -64,7 +65,7 @@ def origin(
         options: what was asked for, as JSON has it.
         hashes: those of ``inputs`` (:func:`hashes_of`) as they were read.
         images: volumes that were read of them or made, by what they are.
-        model: name and hash of the model, where one was used.
+        model: the model, where one was used (:func:`model_entry`).
         identified: whole paths are told, not their last parts.
     """
     found: dict[str, dict[str, Any]] = {}
@@ -96,6 +97,11 @@ def tell_origin(evaluation: Evaluation, *made_of: Any, **known: Any) -> None:
     """
     evaluation.origin = origin(*made_of, **known)
     evaluation.definitions["origin"] = ORIGIN_DEFINITION
+
+
+def model_entry(folder: str | os.PathLike, card: ModelCard) -> dict[str, Any]:
+    """Return what is told of a model: name, hash, and whether it knows digital patients alone."""
+    return {"name": Path(folder).name, "sha256": card.sha256, "phantom": card.domain.phantom}
 
 
 def shown_command(arguments: Sequence[str], identified: bool = False) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from SyntheticCTEvalLib.evaluation.bounds import BOUNDS, bounds_of, scope_of
 from SyntheticCTEvalLib.evaluation.limits import (
     ACTION,
     FAIL,
@@ -72,8 +73,10 @@ def identity_lines(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def summary_section(evaluation: Evaluation) -> Section:
-    """Return the first section; what limits say stands first in it."""
-    blocks = verdict_blocks(evaluation)
+    """Return the first section: what bounds its figures, what limits say, the figures."""
+    bounds = bounds_of(evaluation)
+    blocks: list[Block] = [Notes(BOUNDS, bounds)] if bounds else []
+    blocks += verdict_blocks(evaluation)
     if evaluation.candidates:
         blocks.append(_result_table(evaluation))
     blocks.append(Lines(("Name", "Date", "Signature")))
@@ -165,21 +168,28 @@ def verdict_blocks(evaluation: Evaluation) -> list[Block]:
     """Return what limits say of an evaluation; nothing where no limits were given."""
     if evaluation.acceptance is None:
         return []
-    return verdicts_as_blocks(evaluation.acceptance, evaluation.verdicts, shown_names(evaluation))
+    return verdicts_as_blocks(
+        evaluation.acceptance, evaluation.verdicts, shown_names(evaluation), evaluation.target
+    )
 
 
 def verdicts_as_blocks(
-    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]], shown: Mapping[str, str]
+    acceptance: Acceptance,
+    verdicts: Mapping[str, Sequence[Verdict]],
+    shown: Mapping[str, str],
+    target: str | None = None,
 ) -> list[Block]:
     """Return a table of verdicts, what all limits say in its first row, and the limits' source.
 
     Args:
         shown: what candidates are called, by their names.
+        target: name of the evaluation's target.
     """
     colours = colours_of(shown)
     if not colours:
         return []
-    rows = [[Cell("All limits", best=True), *(_overall(verdicts[name]) for name in colours)]]
+    head = Cell("All limits", small=scope_of(acceptance, verdicts, target), best=True)
+    rows = [[head, *(_overall(verdicts[name]) for name in colours)]]
     for limit in acceptance.limits:
         rows += _limit_rows(limit, [verdicts[name] for name in colours])
     columns = [Column(Cell("Limit"), width=1.4)]
@@ -210,9 +220,11 @@ def renew_verdicts(document: Document, blocks: Sequence[Block]) -> None:
     """Exchange what limits say in a report's first section for other ``blocks``, or for none."""
     first: Section = document.sections[0]
     kept = first.blocks
+    bounds = [b for b in kept[:1] if isinstance(b, Notes)]
+    kept = kept[len(bounds) :]
     if kept and isinstance(kept[0], Table) and kept[0].kind == VERDICTS:
         kept = kept[2:]
-    first.blocks = [*blocks, *kept]
+    first.blocks = [*bounds, *blocks, *kept]
 
 
 def _overall(verdicts: Sequence[Verdict]) -> Cell:
