@@ -102,46 +102,38 @@ def register(
     same result, but for programs that draw voxels at random (:mod:`brainsfit`).
 
     Args:
-        fixed, moving: 3D scalar images on any grids. CT-like images are known by values
-            below -300; couch and clothes are taken away from copies of them.
+        fixed, moving: 3D scalar images on any grids; CT-like ones, of which couch and clothes
+            are taken away in copies, are known by values below -300.
         metric: of the B-spline: "mse" (mean square) between CT-like images, "mi" (mutual
             information, Mattes) between MR and CT.
-        deformable: B-spline after the rigid registration.
         fill: value of ``warped`` outside the field of view of ``moving``; -1024 for CT, of which
             lower values count as that.
         fixed_mask, moving_mask: voxels that count (not 0), on any grids; the body and 10 mm
             around it by default.
-        rigid: the rigid part, where it is known (points of the fixed image to points of the
-            moving image, mm, LPS), or another program that finds it. It is judged like our own,
-            and replaced where a start of our own leads to a better one.
-        spline: the program that bends; None for plastimatch.
+        rigid: the rigid part (points of the fixed image to points of the moving image, mm, LPS),
+            or another program that finds it. It is judged like our own, and replaced where a
+            start of our own leads to a better one.
+        deformable, spline: whether to bend, and by which program; None for plastimatch.
         name: of the moving image, as warnings call it.
 
     Raises:
         SyntheticCTError: no start leads to a registration, ``rigid`` is not rigid, or the
             program is absent or fails.
 
-    Where the images do not agree after the rigid registration from any start (:mod:`agreement`),
-    or no B-spline brings them closer without folds, the result is rigid and ``progress`` is
-    warned.
+    Where the images do not agree after the rigid registration (:mod:`agreement`), or no B-spline
+    brings them closer without folds, the result is rigid and ``progress`` is warned.
     """
     if metric not in STIFFNESS:
         raise SyntheticCTError(f"The metric {metric} is unknown: give mse or mi.")
-    fixed = check_volume(fixed, "fixed image")
-    moving = check_volume(moving, "moving image")
+    fixed, moving = check_volume(fixed, "fixed image"), check_volume(moving, "moving image")
+    frame = Frame(fixed)
     if rigid is None and _apart(fixed, moving):
         progress.warn(APART.format(name=name))
-    frame = Frame(fixed)
     still, loose = (
         working_copy(frame.own(image), mask and frame.own(mask), metric, FINEST_MM)
         for image, mask in ((fixed, fixed_mask), (moving, moving_mask))
     )
-    if rigid is None:
-        given = None
-    elif isinstance(rigid, sitk.Transform):
-        given = frame.rigid_from_world(rigid)
-    else:
-        given = rigid.rigid(still, loose, progress)
+    given = _given(rigid, frame, still, loose, progress)
     found, turn, value = rigid_from_any_start(still, loose, progress, given)
     rigid = frame.rigid_to_world(turn)
     transform, vectors, lowest, log = sitk.Transform(rigid), None, 1.0, []
@@ -168,6 +160,21 @@ def register(
         agreement=found,
         log=log,
     )
+
+
+def _given(
+    rigid: sitk.Transform | RigidProgram | None,
+    frame: Frame,
+    still: WorkingCopy,
+    loose: WorkingCopy,
+    progress: Progress,
+) -> sitk.VersorRigid3DTransform | None:
+    """The rigid part in the working frame, where it is known or another program finds it."""
+    if rigid is None:
+        return None
+    if isinstance(rigid, sitk.Transform):
+        return frame.rigid_from_world(rigid)
+    return rigid.rigid(still, loose, progress)
 
 
 def _apart(fixed: sitk.Image, moving: sitk.Image) -> bool:
