@@ -117,8 +117,7 @@ def register(
         name: of the moving image, as warnings call it.
 
     Raises:
-        SyntheticCTError: no start leads to a registration, ``rigid`` is not rigid, or the
-            program is absent or fails.
+        SyntheticCTError: no start leads to a result, ``rigid`` is not rigid, or a program fails.
 
     Where the images do not agree after the rigid registration (:mod:`agreement`), or no B-spline
     brings them closer without folds, the result is rigid and ``progress`` is warned.
