@@ -90,6 +90,10 @@ DIFFERENCE_COLORS = (
 )
 """Black where there is no difference: laid over a CT, white would veil the anatomy."""
 
+LEGEND_SIZE = (0.08, 0.35)
+"""Width and height as parts of the view: Slicer takes the size of the labels from them."""
+LEGEND_POSITION = (0.95, 0.05)
+
 LINE_COLORS = (
     (0.12, 0.47, 0.71),
     (0.85, 0.37, 0.01),
@@ -194,7 +198,7 @@ def show_difference(node: Any) -> Any:
     limits = np.iinfo(np.int16)
     shown = (limits.min + 1, limits.max)
     display = show_volume(node, DIFFERENCE_WINDOW_HU, table.GetID(), shown, interpolate=False)
-    add_legend(node, _("Difference (HU)"), "%.0f")
+    add_legend(node, "HU", "%.0f")
     return display
 
 
@@ -206,7 +210,7 @@ def show_dose_difference(node: Any, maximum_gy: float) -> Any:
     table = color_table(node.GetScene(), DIFFERENCE_COLORS)
     limit = DOSE_DIFFERENCE_PART * maximum_gy
     display = show_volume(node, (-limit, limit), table.GetID(), (-999, 999), interpolate=False)
-    add_legend(node, _("Difference of dose (Gy)"), "%.2f")
+    add_legend(node, "Gy", "%.2f")
     return display
 
 
@@ -215,11 +219,11 @@ def show_dose(node: Any, maximum_gy: float) -> Any:
     table = color_table(node.GetScene(), DOSE_COLORS)
     shown = (0.1 * maximum_gy, max(maximum_gy, highest(node)))
     display = show_volume(node, (0, maximum_gy), table.GetID(), shown)
-    add_legend(node, _("Dose (Gy)"))
+    add_legend(node, "Gy")
     return display
 
 
-def show_gamma(node: Any, title: str = "Gamma", view: str = "twice", above: float = 0.0) -> Any:
+def show_gamma(node: Any, view: str = "twice", above: float = 0.0) -> Any:
     """Show a gamma map: -1 (not evaluated) transparent, a colour step at 1, a colour legend.
 
     Not interpolated: between -1 and a high gamma an interpolated value would look like a pass.
@@ -232,7 +236,7 @@ def show_gamma(node: Any, title: str = "Gamma", view: str = "twice", above: floa
     table = color_table(node.GetScene(), colors)
     shown = (max(above, 0.0), max(window[1], above, highest(node)))
     display = show_volume(node, window, table.GetID(), shown, interpolate=False)
-    add_legend(node, title)
+    add_legend(node, _("Gamma"))
     return display
 
 
@@ -242,7 +246,12 @@ def highest(node: Any) -> float:
 
 
 def add_legend(node: Any, title: str, number_format: str = "%.1f") -> Any:
-    """Give a volume node a colour legend with five labels and return its display node."""
+    """Give a volume node a colour legend with five labels and return its display node.
+
+    Args:
+        title: one short word: it is as large as the labels, however long. What is shown stands
+            in the corner of the view.
+    """
     import slicer
 
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
@@ -251,6 +260,8 @@ def add_legend(node: Any, title: str, number_format: str = "%.1f") -> Any:
     legend.SetTitleText(title)
     legend.SetLabelFormat(number_format)
     legend.SetNumberOfLabels(5)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(*LEGEND_POSITION)
     return legend
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import slicer
+import vtk
 
 from .display import nodes_of_class, set_layers, set_slice_layers
 from .transforms import array_of
@@ -20,11 +22,14 @@ _SLICES = ("SyntheticCTLeft", "SyntheticCTRight")
 _PLOTS = ("SyntheticCTBefore", "SyntheticCTAfter")
 _GROUP = 571
 """Of slice views that are linked with each other and not with Slicer's own."""
+_USUAL = "SyntheticCT.UsualOrientation"
+"""Attribute of a slice view that was turned to an oblique volume: what it was turned from."""
+_STRAIGHT = 0.9999  # cosine; less than a degree is nothing to turn for
 
 
 def register_layouts() -> None:
     """Make the layouts known to Slicer's window: a scene that was saved in one has its number."""
-    manager = slicer.app.layoutManager()
+    manager = _layout_manager()
     if manager is None:
         return
     node = manager.layoutLogic().GetLayoutNode()
@@ -38,38 +43,67 @@ def register_layouts() -> None:
             node.AddLayoutDescription(identifier, description)
 
 
+@contextlib.contextmanager
+def one_drawing() -> Iterator[None]:
+    """Have every view drawn once, at the end, whatever is changed inside; may be nested."""
+    manager = _layout_manager()
+    if manager is not None:
+        slicer.app.pauseRender()
+    try:
+        yield
+    finally:
+        if manager is not None:
+            slicer.app.resumeRender()
+
+
 def show_overlay(background: Any, foreground: Any, opacity: float) -> None:
     """Show a volume over another in every slice view, slices linked."""
     place = slice_place(background.GetScene())
-    manager = slicer.app.layoutManager()
-    if manager is not None and manager.layout in WITHOUT_THE_USUAL_SLICES:
-        manager.setLayout(FOUR_UP)
-    set_slice_layers(background.GetScene(), background, foreground, opacity)
-    fit_slices(background, place)
+    manager = _layout_manager()
+    with one_drawing():
+        new = manager is not None and manager.layout in WITHOUT_THE_USUAL_SLICES
+        if new:
+            manager.setLayout(FOUR_UP)
+        set_slice_layers(background.GetScene(), background, foreground, opacity)
+        fit_slices(background, place, new_views=new)
 
 
 def show_side_by_side(left: Any, right: Any) -> None:
     """Show two volumes beside each other, axial, slices linked."""
     place = slice_place(left.GetScene())
-    _set_layout(SIDE_BY_SIDE)
-    _fill_slices((left, right), place)
+    with one_drawing():
+        new = _set_layout(SIDE_BY_SIDE)
+        _fill_slices((left, right))
+        fit_slices(left, place, new_views=new)
 
 
 def show_histograms(left: Any, right: Any, charts: Sequence[Any]) -> None:
     """Show two volumes beside each other and a chart below each of them."""
     place = slice_place(left.GetScene())
-    _set_layout(HISTOGRAMS)
-    _fill_slices((left, right), place)
-    for tag, chart in zip(_PLOTS, charts, strict=False):
-        for view in nodes_of_class(left.GetScene(), "vtkMRMLPlotViewNode"):
-            if view.GetLayoutName() == tag:
-                view.SetPlotChartNodeID(chart.GetID())
+    with one_drawing():
+        new = _set_layout(HISTOGRAMS)
+        _fill_slices((left, right))
+        for tag, chart in zip(_PLOTS, charts, strict=False):
+            for view in nodes_of_class(left.GetScene(), "vtkMRMLPlotViewNode"):
+                if view.GetLayoutName() == tag:
+                    view.SetPlotChartNodeID(chart.GetID())
+        fit_slices(left, place, new_views=new)
 
 
 def show_chart(chart: Any) -> None:
     """Show a chart in a layout with a plot view."""
-    if slicer.app.layoutManager() is not None and hasattr(slicer.modules, "plots"):
-        slicer.modules.plots.logic().ShowChartInLayout(chart)
+    if _layout_manager() is not None and hasattr(slicer.modules, "plots"):
+        with one_drawing():
+            slicer.modules.plots.logic().ShowChartInLayout(chart)
+
+
+def fit_charts(chart: Any) -> None:
+    """Fit the plot views that show a chart to its lines, where these have grown."""
+    manager = _layout_manager()
+    for index in range(manager.plotViewCount if manager is not None else 0):
+        widget = manager.plotWidget(index)
+        if widget.mrmlPlotViewNode().GetPlotChartNodeID() == chart.GetID():
+            widget.plotView().fitToContent()
 
 
 def _slice_view(tag: str) -> str:
@@ -94,19 +128,27 @@ def _row(views: Iterable[str]) -> str:
     return f'<layout type="horizontal" split="true">{items}</layout>'
 
 
-def _set_layout(identifier: int) -> None:
-    manager = slicer.app.layoutManager()
-    if manager is not None:
-        register_layouts()
-        manager.setLayout(identifier)
+def _layout_manager() -> Any:
+    """Of Slicer's window; None where there is no window, or no Slicer around MRML."""
+    application = getattr(slicer, "app", None)
+    return application.layoutManager() if application is not None else None
 
 
-def _fill_slices(volumes: Sequence[Any], place: np.ndarray | None) -> None:
+def _set_layout(identifier: int) -> bool:
+    """Change the layout; whether it was another one."""
+    manager = _layout_manager()
+    if manager is None or manager.layout == identifier:
+        return False
+    register_layouts()
+    manager.setLayout(identifier)
+    return True
+
+
+def _fill_slices(volumes: Sequence[Any]) -> None:
     for composite in nodes_of_class(volumes[0].GetScene(), "vtkMRMLSliceCompositeNode"):
         if composite.GetLayoutName() in _SLICES:
             volume = volumes[_SLICES.index(composite.GetLayoutName())]
             set_layers(composite, volume, None, 0.0)
-    fit_slices(volumes[0], place)
 
 
 def slice_place(scene: Any) -> np.ndarray | None:
@@ -125,30 +167,89 @@ def slice_place(scene: Any) -> np.ndarray | None:
     return points[0] + found
 
 
-def fit_slices(volume: Any | None, place: np.ndarray | None) -> None:
-    """Fit every slice view to what it shows, with slices through ``place`` (mm, RAS).
+def fit_slices(volume: Any | None, place: np.ndarray | None, new_views: bool = False) -> None:
+    """Fit the slice views on the screen to what they show, with slices through ``place``.
 
-    A place outside ``volume`` is not kept. Once more in the next turn: only then do new views
-    have their size.
+    Views of one orientation get one field of view, and turn to the planes of ``volume`` where
+    these are oblique.
+
+    Args:
+        place: point in mm, RAS; one outside ``volume`` is not kept.
+        new_views: the layout has changed: views have their size in the next turn only, and are
+            fitted, and drawn, then.
     """
-    import qt
-
-    manager = slicer.app.layoutManager()
+    manager = _layout_manager()
     if manager is None or volume is None:
         return
+    if not new_views:
+        with one_drawing():
+            _fit(manager, volume, place)
+        return
+    import qt
+
+    slicer.app.pauseRender()
+
+    def fit() -> None:
+        try:
+            if volume.GetScene() is not None:  # else it was closed meanwhile
+                _fit(manager, volume, place)
+        finally:
+            slicer.app.resumeRender()
+
+    qt.QTimer.singleShot(0, fit)
+
+
+def _fit(manager: Any, volume: Any, place: np.ndarray | None) -> None:
     bounds = [0.0] * 6
     volume.GetRASBounds(bounds)
     low, high = np.reshape(bounds, (3, 2)).T
     inside = place is not None and bool((place >= low).all() and (place <= high).all())
-
-    def fit() -> None:
-        scene = volume.GetScene()
-        if scene is None:  # it was closed meanwhile
-            return
-        manager.resetSliceViews()
-        if inside:
-            for view in nodes_of_class(scene, "vtkMRMLSliceNode"):
+    rows: dict[str, list[Any]] = {}
+    for name in manager.sliceViewNames():
+        logic = manager.sliceWidget(name).sliceLogic()
+        view = logic.GetSliceNode()
+        if view.IsMappedInLayout():
+            _turn(view, volume)
+            # The logic's own call: with the widget's, every linked view would be fitted again.
+            logic.FitSliceToBackground()
+            rows.setdefault(view.GetOrientation(), []).append(view)
+            if inside:
                 view.JumpSliceByOffsetting(*place)
+    for views in rows.values():
+        _share_scale(views)
 
-    fit()
-    qt.QTimer.singleShot(0, fit)
+
+def _share_scale(views: list[Any]) -> None:
+    """Show as many mm a pixel in every view as in the one that shows most."""
+    scales = [
+        max(mm / pixels for mm, pixels in zip(_field(view), _size(view), strict=True))
+        for view in views
+    ]
+    for view in views:
+        x, y = (max(scales) * pixels for pixels in _size(view))
+        view.SetFieldOfView(x, y, view.GetFieldOfView()[2])
+
+
+def _field(view: Any) -> tuple[float, ...]:
+    return view.GetFieldOfView()[:2]
+
+
+def _size(view: Any) -> tuple[int, ...]:
+    return tuple(max(pixels, 1) for pixels in view.GetDimensions()[:2])
+
+
+def _turn(view: Any, volume: Any) -> None:
+    """Turn a slice view to the planes of an oblique volume, and back for others."""
+    directions = vtk.vtkMatrix4x4()
+    volume.GetIJKToRASDirectionMatrix(directions)
+    largest = np.abs(array_of(directions)[:3, :3]).max(axis=0)
+    usual = view.GetAttribute(_USUAL)
+    if (largest < _STRAIGHT).any():
+        if usual is None:
+            view.SetAttribute(_USUAL, view.GetOrientation())
+        else:
+            view.SetOrientation(usual)
+        view.RotateToVolumePlane(volume)
+    elif usual is not None:
+        view.SetOrientation(usual)
+        view.SetAttribute(_USUAL, None)

@@ -190,7 +190,7 @@ def _add_dose_maps(
         yield
     if result.gamma is not None:
         nodes.gammas[name] = add_volume(scene, result.gamma.gamma, f"Gamma {name}")
-        display.show_gamma(nodes.gammas[name], f"Gamma {name}")
+        display.show_gamma(nodes.gammas[name])
         yield
 
 

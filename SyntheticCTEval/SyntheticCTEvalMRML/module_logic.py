@@ -171,11 +171,16 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param opacity: from 0 to 1.
         :param threshold: lower gamma is not shown.
         """
+        from SyntheticCTMRML.views import one_drawing
+
         from SyntheticCTEvalMRML.review import Overlay, show_overlay
 
         nodes = self.evaluationNodes(evaluationNode)
+        if nodes is None:
+            return None
         asked = Overlay(candidate, overlay, gammaView, opacity, threshold)
-        return show_overlay(slicer.mrmlScene, nodes, asked) if nodes is not None else None
+        with one_drawing():
+            return show_overlay(slicer.mrmlScene, nodes, asked)
 
     def showChart(self, evaluationNode: Any, chart: str = "histogram", structure: str = "") -> None:
         """Show a chart in the plot views.
@@ -197,15 +202,21 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param layout: "chart", "table" (slices, chart and figures) or "side by side" (true CT and
           the first three candidates in columns, linked; :meth:`showOverlay` lays maps over them).
         """
-        from SyntheticCTMRML.views import fit_slices, slice_place
+        from SyntheticCTMRML.views import fit_slices, one_drawing, slice_place
 
         from SyntheticCTEvalMRML.review import arrange
 
         nodes = self.evaluationNodes(evaluationNode)
-        place = slice_place(slicer.mrmlScene)
-        if nodes is not None and arrange(slicer.mrmlScene, nodes, layout):
+        arrangement = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if nodes is None or arrangement is None:
+            return
+        place, before = slice_place(slicer.mrmlScene), arrangement.GetViewArrangement()
+        with one_drawing():
+            arrange(slicer.mrmlScene, nodes, layout)
             shown = (nodes.ct, *nodes.candidates.values())
-            fit_slices(next((one for one in shown if one is not None), None), place)
+            volume = next((one for one in shown if one is not None), None)
+            new = arrangement.GetViewArrangement() != before
+            fit_slices(volume, place, new_views=new)
 
     def hotSpots(self, evaluationNode: Any, candidate: str) -> list[Any]:
         """Return a candidate's hot spots (HotSpot), the worst first."""
@@ -217,10 +228,13 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         :param rank: 1 for the worst.
         """
+        from SyntheticCTMRML.views import one_drawing
+
         from SyntheticCTEvalMRML.review import go_to
 
         spot = self.hotSpots(evaluationNode, candidate)[rank - 1]
-        go_to(slicer.mrmlScene, spot)
+        with one_drawing():
+            go_to(slicer.mrmlScene, spot)
         return spot
 
     def exportResults(
@@ -306,7 +320,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             progress=progress or LOG,
         )
         update_node_from_image(outputNode, result.gamma)
-        show_gamma(outputNode, outputNode.GetName())
+        show_gamma(outputNode)
         return result
 
     def showGamma(self, ctNode: Any, gammaNode: Any, opacity: float = 0.5) -> None:
@@ -314,5 +328,5 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         from SyntheticCTMRML.display import set_slice_layers, show_ct, show_gamma
 
         show_ct(ctNode)
-        show_gamma(gammaNode, gammaNode.GetName())
+        show_gamma(gammaNode)
         set_slice_layers(ctNode.GetScene(), ctNode, gammaNode, opacity)

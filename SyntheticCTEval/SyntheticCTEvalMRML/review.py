@@ -62,8 +62,8 @@ def show_overlay(scene: Any, nodes: EvaluationNodes, overlay: Overlay) -> Any:
     """
     shown = _node_of(nodes, overlay, overlay.candidate or next(iter(nodes.names), ""))
     if overlay.kind == "gamma":
-        for name, node in nodes.gammas.items():
-            display.show_gamma(node, f"Gamma {name}", overlay.gamma_view, overlay.above)
+        for node in nodes.gammas.values():
+            display.show_gamma(node, overlay.gamma_view, overlay.above)
     if overlay.kind == "dose":
         for node in nodes.doses.values():
             # As it was loaded it may be grey, which is nothing to lay over a CT.
@@ -94,15 +94,13 @@ def register_layouts(layout: Any) -> None:
             layout.AddLayoutDescription(number, side_by_side_description(columns))
 
 
-def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> bool:
-    """Switch to a view layout and fill its views; False where there are no views.
+def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> None:
+    """Switch to a view layout and fill its views, in a scene that has a layout node.
 
     Args:
         layout: "chart", "table" or "side by side".
     """
     node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-    if node is None:
-        return False
     if layout == "side by side":
         _arrange_columns(scene, node, nodes)
     else:
@@ -110,7 +108,6 @@ def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> bool:
         node.SetViewArrangement(with_chart if nodes.charts() else SLICES_AND_TABLE)
     for view in nodes_of_class(scene, "vtkMRMLTableViewNode"):
         view.SetTableNodeID(nodes.metrics.GetID())
-    return True
 
 
 def _arrange_columns(scene: Any, layout: Any, nodes: EvaluationNodes) -> None:
