@@ -5,7 +5,8 @@ Every function works on nodes of the scene that it is given, in Slicer or outsid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -295,6 +296,16 @@ def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
     """Return the nodes of one class (and of classes derived from it) in ``scene``."""
     count = scene.GetNumberOfNodesByClass(class_name)
     return [scene.GetNthNodeByClass(index, class_name) for index in range(count)]
+
+
+@contextlib.contextmanager
+def added_together(scene: Any) -> Iterator[None]:
+    """Have Slicer's selectors and trees hear of all nodes that are added or removed at the end."""
+    scene.StartState(scene.BatchProcessState)
+    try:
+        yield
+    finally:
+        scene.EndState(scene.BatchProcessState)
 
 
 def add_table(

@@ -196,6 +196,15 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
             require("registration")
         return _start(work.stages(), listener)
 
+    def removeResults(self, sources: list[Any]) -> None:
+        """Remove what was made of volumes, and of that: volumes, transforms, charts."""
+        from SyntheticCTMRML.charts import chart_nodes, histogram_charts
+        from SyntheticCTMRML.hierarchy import remove, results_of
+
+        made = results_of(slicer.mrmlScene, sources)
+        charts = [chart for node in made for chart in histogram_charts(node)]
+        remove(slicer.mrmlScene, [*made, *(one for chart in charts for one in chart_nodes(chart))])
+
     def startSampleData(self, listener: Any = None) -> Any:
         """Start making the digital patient of the Sample Data module; nothing is downloaded.
 

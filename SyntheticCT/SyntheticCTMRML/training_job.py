@@ -187,7 +187,7 @@ class Training(JobListener):
             writer.writerows(rows)
 
     def _add_chart(self, job: Job) -> None:
-        self._chart = LossChart(slicer.mrmlScene, self._output.name)
+        self._chart = LossChart(slicer.mrmlScene, self._output, self._resume)
         self._results.charts, self._results.table = (self._chart.chart,), self._chart.table
         if self._resume:
             checkpoint = work_folder(self._output) / CHECKPOINT

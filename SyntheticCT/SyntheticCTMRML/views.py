@@ -11,9 +11,9 @@ import slicer
 import vtk
 
 from .display import nodes_of_class, set_layers, set_slice_layers
+from .saved_layout import FOUR_UP, save_as_standard
 from .transforms import array_of
 
-FOUR_UP = 3
 SIDE_BY_SIDE = 5710
 HISTOGRAMS = 5711
 WITHOUT_THE_USUAL_SLICES = (4, 9, 15, 39, SIDE_BY_SIDE, HISTOGRAMS)
@@ -24,6 +24,9 @@ _GROUP = 571
 """Of slice views that are linked with each other and not with Slicer's own."""
 _USUAL = "SyntheticCT.UsualOrientation"
 """Attribute of a slice view that was turned to an oblique volume: what it was turned from."""
+_HIDDEN = "SyntheticCT.Hidden"
+"""Attribute of a segmentation that is not shown because of what is below."""
+_GEOMETRY = "referenceImageGeometryRef"
 _STRAIGHT = 0.9999  # cosine; less than a degree is nothing to turn for
 
 
@@ -61,6 +64,7 @@ def show_overlay(background: Any, foreground: Any, opacity: float) -> None:
     place = slice_place(background.GetScene())
     manager = _layout_manager()
     with one_drawing():
+        show_structures_of(background)
         new = manager is not None and manager.layout in WITHOUT_THE_USUAL_SLICES
         if new:
             manager.setLayout(FOUR_UP)
@@ -72,8 +76,10 @@ def show_side_by_side(left: Any, right: Any) -> None:
     """Show two volumes beside each other, axial, slices linked."""
     place = slice_place(left.GetScene())
     with one_drawing():
+        show_structures_of(left)
         new = _set_layout(SIDE_BY_SIDE)
         _fill_slices((left, right))
+        save_as_standard(left.GetScene(), background=left, foreground=right)
         fit_slices(left, place, new_views=new)
 
 
@@ -81,13 +87,63 @@ def show_histograms(left: Any, right: Any, charts: Sequence[Any]) -> None:
     """Show two volumes beside each other and a chart below each of them."""
     place = slice_place(left.GetScene())
     with one_drawing():
+        show_structures_of(left)
         new = _set_layout(HISTOGRAMS)
         _fill_slices((left, right))
         for tag, chart in zip(_PLOTS, charts, strict=False):
             for view in nodes_of_class(left.GetScene(), "vtkMRMLPlotViewNode"):
                 if view.GetLayoutName() == tag:
                     view.SetPlotChartNodeID(chart.GetID())
+        after = charts[-1] if charts else None
+        save_as_standard(left.GetScene(), after, background=left, foreground=right)
         fit_slices(left, place, new_views=new)
+
+
+def show_structures_of(volume: Any) -> None:
+    """Hide structures that were drawn on another grid than that of a volume, and say so.
+
+    Drawn over an MR that is not registered, structures of the CT would seem to be its own. Those
+    that were hidden so come back with a volume that they belong to.
+    """
+    hidden = []
+    for node in nodes_of_class(volume.GetScene(), "vtkMRMLSegmentationNode"):
+        shown, own = node.GetDisplayNode(), node.GetNodeReference(_GEOMETRY)
+        if shown is None or own is None or own.GetImageData() is None:
+            continue
+        belongs = own is volume or _same_place(own, volume)
+        if belongs and node.GetAttribute(_HIDDEN):
+            node.RemoveAttribute(_HIDDEN)
+            shown.SetVisibility(True)
+        elif not belongs and shown.GetVisibility():
+            node.SetAttribute(_HIDDEN, "1")
+            shown.SetVisibility(False)
+            hidden.append(node.GetName())
+    if hidden and _layout_manager() is not None:
+        from slicer.i18n import tr as _
+
+        sentence = _("Hidden, because they were not drawn on {volume}: {names}")
+        text = sentence.format(volume=volume.GetName(), names=", ".join(hidden))
+        slicer.util.showStatusMessage(text, 10000)
+
+
+def _same_place(one: Any, other: Any) -> bool:
+    """Whether two volumes have one grid, in the world."""
+    if other.GetImageData() is None:
+        return False
+    matrices = []
+    for node in (one, other):
+        matrix = vtk.vtkMatrix4x4()
+        node.GetIJKToRASMatrix(matrix)
+        parent = node.GetParentTransformNode()
+        if parent is not None:
+            if not parent.IsTransformToWorldLinear():
+                return False
+            to_world = vtk.vtkMatrix4x4()
+            parent.GetMatrixTransformToWorld(to_world)
+            vtk.vtkMatrix4x4.Multiply4x4(to_world, matrix, matrix)
+        matrices.append(array_of(matrix))
+    sizes = [node.GetImageData().GetDimensions() for node in (one, other)]
+    return sizes[0] == sizes[1] and np.allclose(*matrices, atol=1e-3)
 
 
 def show_chart(chart: Any) -> None:
@@ -187,14 +243,15 @@ def fit_slices(volume: Any | None, place: np.ndarray | None, new_views: bool = F
         return
     import qt
 
-    slicer.app.pauseRender()
+    application = slicer.app
+    application.pauseRender()
 
     def fit() -> None:
         try:
             if volume.GetScene() is not None:  # else it was closed meanwhile
                 _fit(manager, volume, place)
         finally:
-            slicer.app.resumeRender()
+            application.resumeRender()
 
     qt.QTimer.singleShot(0, fit)
 

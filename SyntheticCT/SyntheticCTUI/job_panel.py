@@ -35,6 +35,8 @@ class JobPanel(JobListener):
         self._onDone: Callable[[Any], None] | None = None
         self._onProgress: Callable[[str, float, dict[str, Any]], None] | None = None
         self._shown = 0
+        # Once: Slicer's translation looks up the caller's file at every call.
+        self._steps, self._counted = _step_names(), _("{step} {done} of {total}")
         self._build()
 
     @property
@@ -98,7 +100,7 @@ class JobPanel(JobListener):
         slicer.util.errorDisplay(sentence, **details)
 
     def onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
-        self._show(step, fraction)
+        self._show(step, fraction, details)
         self._showLog()
         if self._onProgress is not None:
             self._onProgress(step, fraction, details)
@@ -142,8 +144,12 @@ class JobPanel(JobListener):
         self.busyChanged(False)
         self.showError(sentence)
 
-    def _show(self, step: str, fraction: float) -> None:
-        self.stepLabel.text = _step_names().get(step, step)
+    def _show(self, step: str, fraction: float, details: dict[str, Any] | None = None) -> None:
+        details = details or {}
+        name = self._steps.get(step, step)
+        if "done" in details and "total" in details:
+            name = self._counted.format(step=name, done=details["done"], total=details["total"])
+        self.stepLabel.text = name
         self.progressBar.value = round(_STEPS * min(max(fraction, 0.0), 1.0))
 
     def _showLog(self) -> None:
@@ -233,4 +239,7 @@ def _step_names() -> dict[str, str]:
         "Learn Nyul standard": _("Learn Nyul standard"),
         "Register pairs": _("Register pairs"),
         "Train": _("Train"),
+        "Hand volumes over": _("Hand volumes over"),
+        "Show results": _("Show results"),
+        "Patients": _("Patients"),
     }

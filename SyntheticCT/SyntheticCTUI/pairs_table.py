@@ -10,6 +10,8 @@ import slicer
 from slicer.i18n import tr as _
 from SyntheticCTMRML.training_job import Pair
 
+from .narrow import narrow
+
 _COUNT = "TrainingPairs"
 _HIDDEN = [
     "vtkMRMLLabelMapVolumeNode",
@@ -118,6 +120,9 @@ class PairsTable:
         for part in (self.registeredCheckBox, self.validationCheckBox):
             row.addWidget(part)
         row.addStretch(1)
+        column.addLayout(row)
+
+        row = qt.QHBoxLayout()
         row.addWidget(self.addButton)
         row.addWidget(self.removeButton)
         column.addLayout(row)
@@ -161,4 +166,5 @@ def _selector(name: str, tip: str) -> Any:
     selector.removeEnabled = False
     selector.toolTip = tip
     selector.accessibleName = tip
+    narrow(selector)
     return selector

@@ -24,7 +24,7 @@ _VOLUMES = ("ct", "mr", "mr_registered", "dose_ct")
 _SINGLE = (*_VOLUMES, "contours", "definitions", "dose_volume", "hot_spots")
 _CHARTS = ("histogram", "dvh")
 _BY_CANDIDATE = ("candidates", "differences", "doses", "dose_differences", "gammas")
-_LISTS = ("dvh_series", "chart_tables", "documents")
+_LISTS = ("series", "dvh_series", "chart_tables", "documents")
 
 
 @dataclass
@@ -38,6 +38,7 @@ class EvaluationNodes:
         contours: segmentation node: bodies, then the structures.
         metrics, definitions, dose_volume, hot_spots: table nodes.
         histogram, dvh: plot chart nodes of gamma and of dose-volume histograms.
+        series: plot series nodes of the gamma histogram.
         dvh_series: plot series nodes of the dose-volume histograms.
         chart_tables: table nodes that the charts are drawn from.
         documents: text nodes that hold report.html and the like.
@@ -61,6 +62,7 @@ class EvaluationNodes:
     hot_spots: Any = None
     histogram: Any = None
     dvh: Any = None
+    series: list[Any] = field(default_factory=list)
     dvh_series: list[Any] = field(default_factory=list)
     chart_tables: list[Any] = field(default_factory=list)
     documents: list[Any] = field(default_factory=list)

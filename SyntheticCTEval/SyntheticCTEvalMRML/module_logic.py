@@ -45,6 +45,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         settings: Any = None,
         limits: str = "",
         patient: str = "",
+        show: Any = None,
         listener: Any = None,
     ) -> Any:
         """Hold candidates against the true CT in a child process; Slicer goes on meanwhile.
@@ -65,6 +66,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param limits: acceptance file, or "tg218" or "korsholm2014", that candidates are held
           against.
         :param patient: the patient's pseudonym, for the report.
+        :param show: function that says at the end whether the slice views are to show the result;
+          None for yes.
         :param listener: SyntheticCTMRML.jobs.JobListener that is told about progress and end.
         :return: SyntheticCTMRML.jobs.Job, started; its result is
           SyntheticCTEvalLib.results.Evaluation with all figures and
@@ -87,6 +90,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             mr=mrNode,
             limits=limits,
             patient=patient,
+            show=show or (lambda: True),
         )
         job = evaluation_job(slicer.mrmlScene, inputs, settings, listener)
         require(*settings.purposes(imported=doseNode is not None))
@@ -147,6 +151,24 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         return EvaluationNodes.of(evaluationNode)
 
+    def removeEvaluation(self, evaluationNode: Any) -> None:
+        """Remove an evaluation and all that was made for it; its inputs stay."""
+        from SyntheticCTMRML.hierarchy import remove
+        from SyntheticCTMRML.nodes import RESULT
+
+        from SyntheticCTEvalMRML.display import FOLDER
+
+        nodes = self.evaluationNodes(evaluationNode)
+        if nodes is not None:
+            made = [one for one in nodes.made([]) if one.GetAttribute(RESULT) == FOLDER]
+            remove(slicer.mrmlScene, made)
+
+    def summary(self, evaluationNode: Any) -> str:
+        """Return pass rates, mean absolute errors and warnings of an evaluation as rich text."""
+        from SyntheticCTEvalMRML.summary import summary
+
+        return summary(self.evaluationNodes(evaluationNode))
+
     def structureNames(self, evaluationNode: Any) -> list[str]:
         """Return the structures that have a dose-volume histogram."""
         from SyntheticCTEvalMRML.plots import structures_in
@@ -202,7 +224,12 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param layout: "chart", "table" (slices, chart and figures) or "side by side" (true CT and
           the first three candidates in columns, linked; :meth:`showOverlay` lays maps over them).
         """
-        from SyntheticCTMRML.views import fit_slices, one_drawing, slice_place
+        from SyntheticCTMRML.views import (
+            fit_slices,
+            one_drawing,
+            show_structures_of,
+            slice_place,
+        )
 
         from SyntheticCTEvalMRML.review import arrange
 
@@ -216,6 +243,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             shown = (nodes.ct, *nodes.candidates.values())
             volume = next((one for one in shown if one is not None), None)
             new = arrangement.GetViewArrangement() != before
+            if volume is not None:
+                show_structures_of(volume)
             fit_slices(volume, place, new_views=new)
 
     def hotSpots(self, evaluationNode: Any, candidate: str) -> list[Any]:

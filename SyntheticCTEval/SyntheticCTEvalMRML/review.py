@@ -8,6 +8,12 @@ from typing import Any
 from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTMRML import display
 from SyntheticCTMRML.display import GREY, nodes_of_class
+from SyntheticCTMRML.saved_layout import (
+    SLICES_AND_PLOT,
+    SLICES_AND_TABLE,
+    SLICES_PLOT_AND_TABLE,
+    save_as_standard,
+)
 
 from .evaluation_nodes import EvaluationNodes
 from .plots import show_structure
@@ -21,17 +27,16 @@ OVERLAYS = {
 }
 """What can be laid over the CT, with the name of the group of nodes."""
 
-SLICES_AND_PLOT = 37
-SLICES_PLOT_AND_TABLE = 38
-SLICES_AND_TABLE = 34
 SIDE_BY_SIDE = 5870
 """Of this project: the number of the layout with no candidate; one more for each of them."""
 MOST_COLUMNS = 4
 
 _VIEW = "Evaluation"
 _OTHERS = "SyntheticCT"  # views of the module that makes synthetic CTs
-_GROUP = 587  # views that are linked with each other and not with Slicer's own
-_LABEL = 12  # letters that a view's label has room for
+_GROUPS = {"Axial": 587, "Coronal": 588}
+"""Of views that are linked with each other: not with Slicer's own, which show something else, and
+row by row, since views also draw anew where the planes of their group move."""
+_LABEL = 8  # letters that a view's label has room for: longer ones would widen its column
 _PLANES = ("Axial", "Coronal")
 _COLORS = ("#4A8FC7", "#D98A3D", "#7A9E4B", "#9A75B5")
 
@@ -126,6 +131,7 @@ def _arrange_columns(scene: Any, layout: Any, nodes: EvaluationNodes) -> None:
             volume = nodes.candidates.get(columns[column]) if column else nodes.ct
             display.set_layers(composite, volume, None, 0.0)
             composite.SetHotLinkedControl(True)  # the others follow while one is dragged
+    save_as_standard(scene, next(iter(nodes.charts()), None), nodes.metrics)
 
 
 def side_by_side_description(columns: int) -> str:
@@ -138,7 +144,7 @@ def side_by_side_description(columns: int) -> str:
                 f'<item><view class="vtkMRMLSliceNode" singletontag="{_VIEW}{plane}{column}">'
                 f'<property name="orientation" action="default">{plane}</property>'
                 f'<property name="viewcolor" action="default">{_COLORS[column]}</property>'
-                f'<property name="viewgroup" action="default">{_GROUP}</property>'
+                f'<property name="viewgroup" action="default">{_GROUPS[plane]}</property>'
                 "</view></item>"
             )
         rows.append(f'<item><layout type="horizontal">{"".join(views)}</layout></item>')

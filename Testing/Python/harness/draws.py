@@ -86,9 +86,7 @@ class Draws:
 
     def _watch(self, node: Any) -> None:
         asks = None
-        if node.IsA("vtkMRMLSliceNode"):
-            asks = self._own
-        elif node.IsA("vtkMRMLSliceCompositeNode"):
+        if node.IsA("vtkMRMLSliceNode") or node.IsA("vtkMRMLSliceCompositeNode"):
             asks = self._own
         elif any(node.IsA(kind) for kind in _SHOWN):
             asks = self._showing
