@@ -228,7 +228,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         Cancelling keeps the last finished epoch, from which it can be resumed.
 
         :param pairs: manifest file (patient, mr, ct, registered, use), or a list of
-          SyntheticCTMRML.training_job.Pair with volume nodes.
+          SyntheticCTMRML.pairs.Pair with volume nodes.
         :param modelFolder: folder for the model.
         :param settings: SyntheticCTLib.training_settings.TrainingSettings; those of the study
           when None.

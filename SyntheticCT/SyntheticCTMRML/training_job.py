@@ -6,7 +6,7 @@ import csv
 import os
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from .handover import writing_steps
 from .job_volumes import Source
 from .jobs import Job, JobListener, Stage, Steps, Turn
 from .nodes import image_steps
+from .pairs import Pair
 from .synthesis import Results
 from .views import show_chart
 
@@ -45,22 +46,6 @@ _OPTIONS = {
     "device": "--device",
     "domain": "--domain",
 }
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An MR and a CT of one patient in the scene.
-
-    Attributes:
-        mr, ct: volume nodes.
-        registered: the MR already lies on the CT's anatomy.
-        validation: held out, to tell how the model does on patients it has not seen.
-    """
-
-    mr: Any
-    ct: Any
-    registered: bool = False
-    validation: bool = False
 
 
 def can_resume(output: str | os.PathLike) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
-from SyntheticCTMRML.training_job import Pair
+from SyntheticCTMRML.pairs import Pair
 
 from .narrow import narrow
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 from SyntheticCTMRML.charts import histogram_charts
-from SyntheticCTMRML.synthesis import Results
 
 from .buttons import allow
+
+if TYPE_CHECKING:
+    from SyntheticCTMRML.synthesis import Results
 
 _INPUTS = ("mr", "ct", "mrcat")
 _OUTPUTS = ("normalizedVolume", "sctVolume", "uncertaintyVolume", "registeredVolume")

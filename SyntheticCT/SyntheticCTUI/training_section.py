@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
-from SyntheticCTMRML.synthesis import Results
 
 from .buttons import allow
 from .pairs_table import PairsTable
+
+if TYPE_CHECKING:
+    from SyntheticCTMRML.synthesis import Results
 
 
 class TrainingSection:
@@ -43,8 +45,6 @@ class TrainingSection:
 
     def update(self) -> None:
         """Show the settings and what they allow."""
-        from SyntheticCTMRML.training_job import can_resume
-
         ui, parameters = self._ui, self._parameters()
         self.table.setParameterNode(parameters.parameterNode if parameters is not None else None)
         if parameters is None:
@@ -58,7 +58,11 @@ class TrainingSection:
         ui.manifestLabel.visible = ui.manifestPath.visible = from_file
         ui.pairsPlace.visible = not from_file
         idle = not self._jobPanel.busy
-        resumable = can_resume(parameters.modelFolder)
+        resumable = False
+        if parameters.modelFolder:
+            from SyntheticCTMRML.training_job import can_resume
+
+            resumable = can_resume(parameters.modelFolder)
         reason = self._missing(parameters, from_file)
         texts = self._reasons
         allow(ui.resumeButton, idle and resumable, "" if resumable else texts["resume"])

@@ -317,7 +317,8 @@ def _add_document(scene: Any, file_name: str, text: str) -> Any:
 
 def _add_to_subject_hierarchy(scene: Any, nodes: EvaluationNodes, given: list[Any]) -> None:
     """Put the new nodes into one folder in the study of the MR, or of the CT."""
-    patient = next((one for one in (nodes.mr, nodes.ct) if any(one is g for g in given)), None)
+    inputs = [one for one in given if one is not None]
+    patient = next((one for one in (nodes.mr, nodes.ct) if any(one is g for g in inputs)), None)
     folder = add_folder(scene, place_of(scene, patient), FOLDER)
     charts = [*nodes.charts(), *nodes.series, *nodes.dvh_series, *nodes.chart_tables]
     every = [*nodes.volumes(), nodes.contours, *nodes.tables(), *nodes.documents]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTMRML.display import nodes_of_class
+
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 
 ANCHOR_CLASS = "vtkMRMLTableNode"
 ANCHOR = "SyntheticCTEval.Candidates"
@@ -93,6 +95,8 @@ class EvaluationNodes:
         """Return the hot spots of a candidate from the table, the worst first."""
         if self.hot_spots is None:
             return []
+        from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
+
         table = self.hot_spots.GetTable()
         numbers = [table.GetColumnByName(name) for name in _SPOT_NUMBERS]
         owners = table.GetColumnByName("Candidate")

@@ -9,9 +9,6 @@ from SyntheticCTMRML.display import nodes_of_class
 from SyntheticCTMRML.nodes import MARKS, RESULT
 from SyntheticCTMRML.roles import guess_roles
 
-from .display import FOLDER
-from .evaluation_job import DOSE_ATTRIBUTE
-
 
 def guess_inputs(scene: Any, parameters: Any) -> None:
     """Fill in the true CT, MR, candidates and structures where the scene seems to have them.
@@ -22,6 +19,9 @@ def guess_inputs(scene: Any, parameters: Any) -> None:
     roles = guess_roles(scene)
     if "ct" not in roles:
         return
+    from .display import FOLDER
+    from .evaluation_job import DOSE_ATTRIBUTE
+
     parameters.ct = roles["ct"]
     parameters.mr = roles.get("mr")
     volumes = [

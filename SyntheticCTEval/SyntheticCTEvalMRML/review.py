@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTMRML import display
 from SyntheticCTMRML.display import GREY, nodes_of_class
 from SyntheticCTMRML.saved_layout import (
@@ -17,6 +16,9 @@ from SyntheticCTMRML.saved_layout import (
 
 from .evaluation_nodes import EvaluationNodes
 from .plots import show_structure
+
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 
 OVERLAYS = {
     "gamma": "gammas",
