@@ -78,11 +78,12 @@ def _leave_with(scene: Any, layout: Any, deputy: Any) -> None:
             scene.RemoveNode(deputy)
 
     def on_layout(*_event: Any) -> None:
-        if layout.GetViewArrangement() != shown:
+        # A scene that is being closed walks over its nodes: none may go meanwhile.
+        if layout.GetViewArrangement() != shown and not scene.IsClosing():
             leave()
 
     def on_close(*_event: Any) -> None:
-        leave()
+        # Closing resets both layout nodes; charts and tables are gone.
         _saved(scene, layout, FOUR_UP)
 
     tags.append((layout, layout.AddObserver(vtk.vtkCommand.ModifiedEvent, on_layout)))
