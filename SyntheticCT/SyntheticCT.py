@@ -78,6 +78,9 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             for part in vars(self.ui).values()
             if part.property("SlicerParameterName")
         }
+        self._nodeSettings = [
+            name for name, part in self._bound.items() if hasattr(part, "setCurrentNode")
+        ]
         self.jobPanel, self.model = JobPanel(), ModelChooser()
         self.ui.jobPlace.layout().addWidget(self.jobPanel.widget)
         self.ui.modelPlace.layout().addWidget(self.model.widget)
@@ -91,6 +94,12 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onStartImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
+        self.addObserver(
+            slicer.mrmlScene,
+            slicer.mrmlScene.NodeAboutToBeRemovedEvent,
+            self.onNodeAboutToBeRemoved,
+            priority=1.0,  # before the selectors
+        )
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeRemovedEvent, self.update)
         for event in (slicer.mrmlScene.EndCloseEvent, slicer.mrmlScene.EndImportEvent):
             self.addObserver(slicer.mrmlScene, event, self.onSceneChanged)
@@ -136,6 +145,14 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         connected = self._parameterNode is not None
         if connected and not importing and node.IsA("vtkMRMLScalarVolumeNode"):
             qt.QTimer.singleShot(0, lambda: self._propose(node))
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller: Any, event: Any, node: Any) -> None:
+        """A role whose node goes is empty, and is not the next volume in the list."""
+        from SyntheticCTUI.removed_nodes import empty_settings
+
+        if not slicer.mrmlScene.IsClosing():
+            empty_settings(self._parameterNode, self._nodeSettings, node)
 
     def _propose(self, node: Any) -> None:
         if self._parameterNode is not None and node.GetScene() is not None:

@@ -49,6 +49,7 @@ class CommandLine(Stage):
                     env=_environment(),
                     **_OWN_GROUP,
                 )
+                _step_back(self._process)
             except OSError as error:
                 raise SyntheticCTError(
                     _("Python cannot be started ({reason}): check that {program} exists.").format(
@@ -129,16 +130,44 @@ def python_command() -> list[str]:
     return [shutil.which("PythonSlicer") or sys.executable, "-c", _BOOTSTRAP.format(paths=paths)]
 
 
+_THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS",
+)
+
+
 def _environment() -> dict[str, str]:
     # ITK would look there for Slicer's own readers, which do not load outside Slicer.
-    return {**os.environ, "ITK_AUTOLOAD_PATH": "", "PYTHONUNBUFFERED": "1"}
+    found = {**os.environ, "ITK_AUTOLOAD_PATH": "", "PYTHONUNBUFFERED": "1"}
+    # One core is left to Slicer's window, unless somebody has chosen otherwise.
+    threads = str(max(1, processors() - 1))
+    return dict.fromkeys(_THREADS, threads) | found
+
+
+def processors() -> int:
+    """Return how many processors Slicer may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 _OWN_GROUP: dict[str, Any] = (
-    {"creationflags": subprocess.CREATE_NO_WINDOW}
+    {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS}
     if sys.platform == "win32"
     else {"start_new_session": True}
 )
+NICE = 10
+"""How far children stand behind Slicer's own work for the processors."""
+
+
+def _step_back(process: subprocess.Popen) -> None:
+    """Let a child and all that it starts work when Slicer does not need the processors."""
+    if sys.platform != "win32":  # there it was asked for at the start
+        with contextlib.suppress(OSError):  # it may have ended
+            os.setpriority(os.PRIO_PGRP, process.pid, NICE)
 
 
 def _end_group(process: subprocess.Popen, kill: bool) -> None:

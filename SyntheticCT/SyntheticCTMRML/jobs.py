@@ -21,8 +21,8 @@ from .translation import tr as _
 POLL_MS = 50
 GRACE_S = 1.5
 """A cancelled child has this long to tidy up before it is killed."""
-END_S = 2.0
-"""A cancelled job has ended after this long."""
+END_S = 10.0
+"""A cancelled job has ended after this long, however slow the machine: its child is killed."""
 FOLDER_PREFIX = "SyntheticCT-"
 """Begins the names of working folders; those of a Slicer that is gone go with the next job."""
 
@@ -43,6 +43,8 @@ class JobListener:
 class Job:
     """Stages that run one after the other without stopping Slicer.
 
+    It is cancelled where the scene is closed, and where one of ``inputs`` (nodes) is removed.
+
     Attributes:
         state: "ready", "running", "finished", "failed" or "cancelled".
         error: one sentence that says why it failed.
@@ -52,7 +54,12 @@ class Job:
         names: what people call the files in the folder, for messages of child processes.
     """
 
-    def __init__(self, stages: Sequence[Stage], listener: JobListener | None = None) -> None:
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        listener: JobListener | None = None,
+        inputs: Sequence[Any] = (),
+    ) -> None:
         self.state = "ready"
         self.error = ""
         self.log: list[str] = []
@@ -60,11 +67,12 @@ class Job:
         self.folder = Path()
         self.names: dict[str, str] = {}
         self._kept = contextlib.ExitStack()
-        self._at_end: list[Callable[[], None]] = []
         self._stages = list(stages)
         self._listener = listener or JobListener()
         self._timer: Any = None
         self._stage: Stage | None = None
+        self._inputs = [node for node in inputs if node is not None]
+        self._observed: list[tuple[Any, int]] = []
         self._cancelling = False
         self._turning = False
 
@@ -74,6 +82,7 @@ class Job:
 
         self.folder = self._kept.enter_context(work_folder(FOLDER_PREFIX))
         self.state = "running"
+        self._observe()
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._turn)
         self._timer.start(0)
@@ -112,10 +121,6 @@ class Job:
         """Have ``stages`` run next, before those that remain."""
         self._stages[:0] = stages
 
-    def at_end(self, function: Callable[[], None]) -> None:
-        """Have ``function`` called when the job ends, in whichever way."""
-        self._at_end.append(function)
-
     def named(self, text: str) -> str:
         """Return ``text`` with the files of the job called as people call them."""
         for path, name in self.names.items():
@@ -131,6 +136,24 @@ class Job:
         self.log.append(message)
         logging.warning(message)
         self._listener.onWarning(message)
+
+    def _observe(self) -> None:
+        import slicer
+
+        scene = slicer.mrmlScene
+        for event, function in (
+            (scene.StartCloseEvent, lambda caller, event: self.cancel(wait=True)),
+            (scene.NodeRemovedEvent, lambda caller, event: self._on_removed()),
+        ):
+            self._observed.append((scene, scene.AddObserver(event, function)))
+
+    def _on_removed(self) -> None:
+        lost = next((node for node in self._inputs if node.GetScene() is None), None)
+        if lost is not None and self.state == "running" and not self._cancelling:
+            self.error = _("{name} was removed, so the work on it was stopped.").format(
+                name=lost.GetName()
+            )
+            self.cancel()
 
     def _turn(self) -> None:
         # A stage may let the event loop run, which comes back here.
@@ -167,7 +190,7 @@ class Job:
 
     def _finish_cancel(self) -> None:
         if self._stage is None or self._stage.cancelled():
-            self._end("cancelled")
+            self._end("failed" if self.error else "cancelled")
         else:
             self._timer.start(POLL_MS)
 
@@ -182,10 +205,11 @@ class Job:
         import qt
 
         self._let_go_of_timer()
+        for scene, tag in self._observed:
+            scene.RemoveObserver(tag)
+        self._observed = []
         self.state = state
-        self._stages, self._stage = [], None
-        for function in self._at_end:
-            function()
+        self._stages, self._stage, self._inputs = [], None, []
         if state == "finished":
             qt.QTimer.singleShot(0, self._remove_file)
         else:

@@ -36,10 +36,11 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
         :param node: volume that has come; None looks at all of the scene, unless an MR is chosen.
         """
-        from SyntheticCTMRML.roles import guess_role, guess_roles
+        from SyntheticCTMRML.roles import guess_role, guess_roles, of_one_patient
 
         if node is not None:
-            roles = {guess_role(node): node}
+            chosen = [parameterNode.getValue(role) for role in ("mr", "ct", "mrcat")]
+            roles = {guess_role(node): node} if of_one_patient(node, *chosen) else {}
         else:
             roles = guess_roles(slicer.mrmlScene) if parameterNode.mr is None else {}
         for role, volume in roles.items():
@@ -61,6 +62,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         device: str = "auto",
         rigid: str = "auto",
         deformable: bool = True,
+        deformableBy: str = "plastimatch",
         listener: Any = None,
     ) -> Any:
         """Start all steps: normalize, generate, and register onto the CT where there is one.
@@ -77,6 +79,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         from SyntheticCTMRML.registration_job import Registration
         from SyntheticCTMRML.synthesis import Results, Synthesis
 
+        _check_roles(mrNode, ctNode, mrcatNode)
         results = Results()
         synthesis = Synthesis(
             mrNode,
@@ -90,13 +93,15 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
             device=device,
         )
         stages = synthesis.stages()
+        byPlastimatch = deformable and deformableBy == "plastimatch"
         if ctNode is not None:
             moved = [lambda: results.sct, *([mrcatNode] if mrcatNode is not None else [])]
             for moving in moved:
-                options = {"engine": rigid, "deformable": deformable, "renew": True}
-                stages += Registration(ctNode, moving, results, **options).stages()
-        require("generation", *(["registration"] if ctNode is not None and deformable else []))
-        return _start(stages, listener)
+                options = {"engine": rigid, "deformable": deformable, "bends": deformableBy}
+                stages += Registration(ctNode, moving, results, renew=True, **options).stages()
+        require("generation", *(["registration"] if ctNode is not None and byPlastimatch else []))
+        nodes = {"MR": mrNode, "CT": ctNode, "MRCAT": mrcatNode, "body contour": bodyNode}
+        return _start(stages, listener, nodes)
 
     def startNormalize(
         self, mrNode: Any, bundlePath: str = "demo", outputNode: Any = None, listener: Any = None
@@ -108,8 +113,9 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         """
         from SyntheticCTMRML.synthesis import Results, Synthesis
 
+        _check_roles(mrNode)
         work = Synthesis(mrNode, bundlePath, Results(), normalized=outputNode, generate=False)
-        return _start(work.stages(), listener)
+        return _start(work.stages(), listener, {"MR": mrNode})
 
     def startGenerate(
         self,
@@ -137,6 +143,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         from SyntheticCTMRML.packages import require
         from SyntheticCTMRML.synthesis import Results, Synthesis
 
+        _check_roles(mrNode)
         work = Synthesis(
             mrNode,
             bundlePath,
@@ -149,7 +156,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
             device=device,
         )
         require("generation")
-        return _start(work.stages(), listener)
+        return _start(work.stages(), listener, {"MR": mrNode, "body contour": bodyNode})
 
     def startRegister(
         self,
@@ -159,6 +166,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         transformNode: Any = None,
         *,
         deformable: bool = True,
+        deformableBy: str = "plastimatch",
         rigid: str = "auto",
         metric: str = "auto",
         fill: float | None = None,
@@ -171,6 +179,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         :param outputNode: scalar volume node for the result, on the grid of the fixed volume.
         :param transformNode: transform node (vtkMRMLTransformNode) that lays the moving volume
           onto the fixed one.
+        :param deformableBy: what finds the B-spline: "plastimatch" or "brainsfit".
         :param rigid: "brainsfit", "library", or "auto" for BRAINSFit where Slicer has it.
         :param metric: of the deformable part: "mse" between CT-like volumes, "mi" between MR and
           CT, or "auto", by the values of the moving volume.
@@ -189,12 +198,14 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
             transform=transformNode,
             deformable=deformable,
             engine=rigid,
+            bends=deformableBy,
             metric=metric,
             fill=fill,
         )
-        if deformable:
+        if deformable and deformableBy == "plastimatch":
             require("registration")
-        return _start(work.stages(), listener)
+        nodes = {"volume that stays": fixedNode, "volume that is moved": movingNode}
+        return _start(work.stages(), listener, nodes)
 
     def removeResults(self, sources: list[Any]) -> None:
         """Remove what was made of volumes, and of that: volumes, transforms, charts."""
@@ -249,7 +260,8 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
             listener=listener,
         )
         require("training")
-        return _start(work.stages(), work)
+        # Its pairs are copied into the training's folder: they may go.
+        return _start(work.stages(), work, {})
 
     def trainingSettings(self, parameterNode: Any) -> Any:
         """Return the settings of a training that the panel asks for."""
@@ -372,7 +384,21 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         return sct_name(mrNode.GetName())
 
 
-def _start(stages: list[Any], listener: Any) -> Any:
-    from SyntheticCTMRML.jobs import Job
+def _check_roles(mr: Any, ct: Any = None, mrcat: Any = None) -> None:
+    from SyntheticCTLib.basics.errors import SyntheticCTError
 
-    return Job(stages, listener).start()
+    from SyntheticCTMRML.roles import role_fault
+
+    if fault := role_fault(mr, ct, mrcat):
+        raise SyntheticCTError(fault)
+
+
+def _start(stages: list[Any], listener: Any, inputs: dict[str, Any]) -> Any:
+    """Start a job that ends where one of ``inputs`` (nodes by what they are) is removed."""
+    from SyntheticCTMRML.jobs import Job
+    from SyntheticCTMRML.roles import other_patients
+
+    job = Job(stages, listener, list(inputs.values())).start()
+    if warning := other_patients(inputs):
+        job.warn(warning)
+    return job

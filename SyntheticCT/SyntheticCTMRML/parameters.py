@@ -42,6 +42,16 @@ class RigidEngine(enum.Enum):
         }[self.value]
 
 
+class DeformableEngine(enum.Enum):
+    """Which program finds the deformable part of a registration."""
+
+    plastimatch = "plastimatch"
+    brainsfit = "brainsfit"
+
+    def label(self) -> str:
+        return {"plastimatch": _("plastimatch"), "brainsfit": _("BRAINSFit")}[self.value]
+
+
 class PairsFrom(enum.Enum):
     """Where the pairs of a training come from."""
 
@@ -73,6 +83,7 @@ class SyntheticCTParameterNode:
     movingVolume: vtkMRMLScalarVolumeNode
     rigidEngine: RigidEngine = RigidEngine.auto
     deformable: bool = True
+    deformableEngine: DeformableEngine = DeformableEngine.plastimatch
     registeredVolume: vtkMRMLScalarVolumeNode
     registeredTransform: vtkMRMLTransformNode
     pairsFrom: PairsFrom = PairsFrom.manifest

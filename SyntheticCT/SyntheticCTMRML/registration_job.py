@@ -1,4 +1,7 @@
-"""Registration onto a CT as stages of a job: rigid by BRAINSFit where Slicer has it."""
+"""Registration onto a CT as stages of a job: rigid by BRAINSFit where Slicer has it.
+
+The child process runs BRAINSFit and plastimatch on files of the job: none of them sees a node.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.registration.working_copies import CT_LIKE_BELOW_HU
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
-from .brainsfit import BrainsFit
-from .brainsfit import available as has_brainsfit
+from .brainsfit import brainsfit_program
 from .child_process import CommandLine
 from .display import show_ct, show_mr
 from .job_volumes import Source, Target, earlier_result
@@ -21,8 +23,6 @@ from .jobs import Job, Stage, Steps, Turn
 from .nodes import parents_of, refuse_same_node
 from .synthesis import Results
 from .transforms import matrix_of, set_field, set_linear
-
-ENGINES = ("auto", "brainsfit", "library")
 
 
 class Registration:
@@ -36,6 +36,7 @@ class Registration:
         renew: takes the nodes of an earlier result of the same volumes instead.
         engine: of the rigid part: "brainsfit", "library", or "auto" for the first where there
             is one.
+        bends: what finds the deformable part: "plastimatch" or "brainsfit".
         metric: "mse", "mi", or "auto", by what the moving volume's values are.
         fill: outside the moving volume's field; None for -1024 HU of CT-like volumes and 0.
 
@@ -54,6 +55,7 @@ class Registration:
         renew: bool = False,
         deformable: bool = True,
         engine: str = "auto",
+        bends: str = "plastimatch",
         metric: str = "auto",
         fill: float | None = None,
     ) -> None:
@@ -62,11 +64,16 @@ class Registration:
         results.ct = fixed
         self._deformable, self._metric, self._fill = deformable, metric, fill
         self._outputs, self._renew = (volume, transform), renew
-        self._brainsfit = engine == "brainsfit" or (engine == "auto" and has_brainsfit())
-        if self._brainsfit and not has_brainsfit():
+        self._program = brainsfit_program()
+        self._bends = bends if deformable else ""
+        if self._program is None and "brainsfit" in (engine, self._bends):
             raise SyntheticCTError(
-                _("BRAINSFit is not in this Slicer: choose the library's rigid registration.")
+                _(
+                    "BRAINSFit is not in this Slicer: choose the library's rigid registration and "
+                    "plastimatch."
+                )
             )
+        self._rigid_by_brainsfit = self._program is not None and engine != "library"
         self._prefix = f"registration{id(self)}-"
         self._known = False
         if not callable(moving):
@@ -109,31 +116,26 @@ class Registration:
     def _start(self, job: Job) -> None:
         self._find_moving()
         stages: list[Stage] = [Steps(self._fixed.steps), Steps(self._moving.steps)]
-        if self._brainsfit:
-            start, rigid = self._file("start.tfm"), self._file("rigid.tfm")
-            stages.append(
-                CommandLine(lambda job: [*self._common(job), "--start", job.folder / start])
-            )
-            stages += BrainsFit(self._fixed, self._moving, start, rigid).stages()
-        stages += [CommandLine(self._arguments), Steps(self._read)]
-        job.add(stages)
+        job.add([*stages, CommandLine(self._arguments), Steps(self._read)])
 
     def _file(self, name: str) -> str:
         return self._prefix + name
-
-    def _common(self, job: Job) -> list[Any]:
-        files = ["--fixed", self._fixed.path(job), "--moving", self._moving.path(job)]
-        return ["register", *files, "--metric", self._metric, "--fill", self._fill]
 
     def _arguments(self, job: Job) -> list[Any]:
         def path(name: str) -> Path:
             return job.folder / self._file(name)
 
-        arguments = [*self._common(job), "--uncompressed", "--output", path("moved.nrrd")]
+        arguments = ["register", "--fixed", self._fixed.path(job)]
+        arguments += ["--moving", self._moving.path(job), "--metric", self._metric]
+        arguments += ["--fill", self._fill, "--uncompressed", "--output", path("moved.nrrd")]
         arguments += ["--rigid-part", path("found.tfm"), "--field", path("field.nrrd")]
-        if self._brainsfit:
-            arguments += ["--rigid", path("rigid.tfm")]
-        return arguments if self._deformable else [*arguments, "--no-deformable"]
+        if self._program is not None:
+            arguments += ["--brainsfit", self._program]
+        if self._rigid_by_brainsfit:
+            arguments += ["--rigid-by", "brainsfit"]
+        if not self._deformable:
+            return [*arguments, "--no-deformable"]
+        return [*arguments, "--deformable-by", self._bends]
 
     def _read(self, job: Job) -> Generator[None, None, Results]:
         moved = job.folder / self._file("moved.nrrd")

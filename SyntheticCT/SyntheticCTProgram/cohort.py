@@ -68,7 +68,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.cohort.patient import CohortSettings
     from SyntheticCTEvalLib.cohort.run import run_cohort
     from SyntheticCTEvalLib.study.report import write_cohort
-    from SyntheticCTEvalMRML.scene import MrbWriter
+    from SyntheticCTEvalMRML.scene import scene_writer
 
     output = Path(options.output)
     settings = CohortSettings(
@@ -78,7 +78,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         paper=options.paper,
         end_caps=not options.no_end_caps,
         device=options.device,
-        scene=MrbWriter(),
+        scene=scene_writer(progress),
     )
     shared = {"baseline": options.baseline, "workers": options.workers, "redo": options.redo}
     if options.dry_run:

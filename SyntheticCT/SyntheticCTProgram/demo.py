@@ -26,12 +26,12 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.evaluation.origin import tell_origin
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
-    from SyntheticCTEvalMRML.scene import MrbWriter, require_mrml
+    from SyntheticCTEvalMRML.scene import scene_writer
     from SyntheticCTLib.bundle.folder import demo_bundle_folder, load_bundle
     from SyntheticCTLib.inference.synthesis import generate as synthesize
     from SyntheticCTLib.phantom import CLINICAL, COARSE, STRUCTURE_NAMES, make_phantom
 
-    require_mrml()
+    scene = scene_writer(progress)
     bundle = load_bundle(options.model or demo_bundle_folder())
     inputs = [options.model] if options.model else []
     require_place(options.output, ("sCT", "MRCAT"), inputs)
@@ -73,7 +73,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         for name, image in volumes.items():
             write_volume(image, stage / f"{name}.nrrd")
-        write_evaluation(evaluation, stage, scene=MrbWriter(), progress=progress)
+        write_evaluation(evaluation, stage, scene=scene, progress=progress)
     return {"report": Path(options.output) / "report.html"}
 
 

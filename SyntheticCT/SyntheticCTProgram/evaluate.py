@@ -36,7 +36,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalLib.evaluation.origin import tell_origin
     from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
-    from SyntheticCTEvalMRML.scene import MrbWriter
+    from SyntheticCTEvalMRML.scene import scene_writer
     from SyntheticCTLib.bundle.folder import load_bundle
 
     candidates = _unique(options.candidate, "--candidate")
@@ -45,10 +45,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     own = {"prescription_gy": options.prescription, "target": options.target}
     limits = read_acceptance(options.acceptance) if options.acceptance else None
     settings = settings_for(evaluation_settings(options, **own), limits)
-    scene = None if options.no_scene else MrbWriter()
-    if scene and (reason := scene.missing()):
-        progress.warn(f"No scene.mrb is written: {reason}")
-        scene = None
+    scene = None if options.no_scene else scene_writer(progress)
     entry = _entry(options, candidates, doses)
     named: dict[str, Path] = entry.inputs()
     named |= {"model": Path(options.model)} if options.model else {}
@@ -85,6 +82,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         identified=options.identified,
     )
     evaluation.patient = options.patient or ""
+    evaluation.notes[:0] = options.note
     if options.no_end_caps:
         evaluation.notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys([*progress.warnings, *evaluation.notes]))
@@ -225,6 +223,13 @@ def add_evaluate(command: Callable) -> None:
     )
     sub.add_argument(
         "--identified", action="store_true", help="tell whole paths of files, which may hold names"
+    )
+    sub.add_argument(
+        "--note",
+        action="append",
+        default=[],
+        metavar="SENTENCE",
+        help="stands among the notes of the report; may be given again",
     )
     sub.add_argument(
         "--no-scene",

@@ -69,7 +69,7 @@ def add_register(command: Callable) -> None:
         "register",
         register,
         "Register a volume onto another",
-        "Rigidly, then deformably by plastimatch. The result lies on exactly the fixed volume's "
+        "Rigidly, then deformably by a B-spline. The result lies on exactly the fixed volume's "
         "grid. Transforms map its points to points of the moving volume (mm, LPS), which is how "
         "ITK resamples.",
     )
@@ -99,9 +99,21 @@ def add_register(command: Callable) -> None:
         help="the whole transform as displacements in mm (.nrrd, ...); only where it bends",
     )
     sub.add_argument(
-        "--start",
-        metavar="FILE",
-        help="registers nothing; writes the shift from which a rigid registration can start",
+        "--rigid-by",
+        choices=("library", "brainsfit"),
+        default="library",
+        help="what finds the rigid part: SimpleITK, with all voxels and always the same result, "
+        "or BRAINSFit, which draws voxels at random",
+    )
+    sub.add_argument(
+        "--deformable-by",
+        choices=("plastimatch", "brainsfit"),
+        default="plastimatch",
+        help="what finds the B-spline; either is left out where it folds or makes the images "
+        "less alike",
+    )
+    sub.add_argument(
+        "--brainsfit", metavar="PROGRAM", help="Slicer's BRAINSFit, where it is not on the PATH"
     )
     sub.add_argument("--uncompressed", action="store_true", help="volumes, which is faster")
 
@@ -147,13 +159,13 @@ def generate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
 
 def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write a volume registered onto another, and the transforms that are asked for."""
+    from SyntheticCTLib.registration.brainsfit import BrainsFit, find_brainsfit
     from SyntheticCTLib.registration.rigid_and_deformable import register as run
-    from SyntheticCTLib.registration.rigid_and_deformable import starting_shift
 
     names = {"warped": "output", "transform": "transform", "rigid": "rigid_part", "field": "field"}
     outputs = {
         name: Path(getattr(options, option))
-        for name, option in (*names.items(), ("start", "start"))
+        for name, option in names.items()
         if getattr(options, option)
     }
     if not outputs:
@@ -161,11 +173,11 @@ def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     _refuse(options, outputs, [options.fixed, options.moving, options.rigid])
     fixed = read_volume(options.fixed, "fixed volume", progress)
     moving = read_volume(options.moving, "moving volume", progress)
-    if options.start:
-        shift = starting_shift(fixed, moving, metric=options.metric)
-        _write_transform(shift, Path(options.start))
-        return {"start": Path(options.start)}
-    rigid = _read_transform(Path(options.rigid)) if options.rigid else None
+    by = "brainsfit" in (options.rigid_by, options.deformable_by)
+    brainsfit = BrainsFit(find_brainsfit(options.brainsfit)) if by else None
+    rigid = brainsfit if options.rigid_by == "brainsfit" else None
+    if options.rigid:
+        rigid = _read_transform(Path(options.rigid))
     result = run(
         fixed,
         moving,
@@ -173,6 +185,7 @@ def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         deformable=not options.no_deformable,
         fill=options.fill,
         rigid=rigid,
+        spline=brainsfit if options.deformable_by == "brainsfit" else None,
         progress=progress,
     )
     if not result.deformed:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import IncompleteError, SyntheticCTError
-from SyntheticCTLib.basics.progress import JsonProgress, Progress, TerminalProgress
+from SyntheticCTLib.basics.progress import JsonProgress, Progress, terminal_progress
 from SyntheticCTLib.basics.stages import discard_stages, full_disk_told, tidy
 
 from .cohort import add_cohort
@@ -20,6 +20,7 @@ from .demo import add_demo
 from .evaluate import add_evaluate
 from .images import add_generate, add_normalize, add_register
 from .phantom import add_phantom
+from .read_rt import add_read_rt
 from .train import add_train
 
 BAD_INPUT = 2
@@ -33,6 +34,7 @@ COMMANDS = (
     add_normalize,
     add_generate,
     add_register,
+    add_read_rt,
     add_evaluate,
     add_cohort,
 )
@@ -51,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, _asked_to_end)
         if hasattr(signal, "SIGHUP"):  # the terminal was closed
             signal.signal(signal.SIGHUP, _asked_to_end)
-    progress: Progress = JsonProgress() if options.progress == "json" else TerminalProgress()
+    progress: Progress = JsonProgress() if options.progress == "json" else terminal_progress()
     try:
         tidy()
         with full_disk_told("A file"):

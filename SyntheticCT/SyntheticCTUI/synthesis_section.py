@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from SyntheticCTMRML.charts import histogram_charts
+from SyntheticCTMRML.roles import role_fault
 
 from .buttons import allow
 
@@ -60,10 +61,12 @@ class SynthesisSection:
             self._refuseInputs(parameters)
             self._model.setModel(parameters.model)
             self._model.showCard(mr)
+        unfit = role_fault(mr, self._get("ct"), self._get("mrcat")) if parameters else ""
+        needs = unfit or ("" if mr else _("Choose an MR first"))
         for button, sentence in (
-            (ui.makeButton, "" if mr else _("Choose an MR first")),
-            (ui.normalizeButton, "" if mr else _("Choose an MR first")),
-            (ui.generateButton, "" if mr else _("Choose an MR first")),
+            (ui.makeButton, needs),
+            (ui.normalizeButton, needs),
+            (ui.generateButton, needs),
             (ui.registerButton, self._registerNeeds()),
         ):
             allow(button, ready and not sentence, sentence)
@@ -76,6 +79,7 @@ class SynthesisSection:
         charts = histogram_charts(normalized) if normalized is not None else []
         allow(ui.histogramsButton, mr is not None and charts, _("Normalize the MR first"))
         allow(ui.removeResultsButton, ready and bool(mr), _("Choose an MR first"))
+        ui.deformableEngineComboBox.enabled = bool(parameters and parameters.deformable)
         ui.uncertaintySelector.enabled = bool(parameters and parameters.makeUncertainty)
 
     def onMake(self) -> None:
@@ -95,6 +99,7 @@ class SynthesisSection:
                 device=parameters.device.value,
                 rigid=parameters.rigidEngine.value,
                 deformable=parameters.deformable,
+                deformableBy=parameters.deformableEngine.value,
                 listener=listener,
             )
         )
@@ -134,6 +139,7 @@ class SynthesisSection:
                 self._get("registeredVolume"),
                 self._get("registeredTransform"),
                 deformable=parameters.deformable,
+                deformableBy=parameters.deformableEngine.value,
                 rigid=parameters.rigidEngine.value,
                 listener=listener,
             )

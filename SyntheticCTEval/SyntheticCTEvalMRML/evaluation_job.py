@@ -21,6 +21,7 @@ from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
 from SyntheticCTMRML.nodes import checked_steps, image_steps
+from SyntheticCTMRML.roles import modality_of, other_patients, role_fault
 from SyntheticCTMRML.segments import segment_masks
 from SyntheticCTMRML.translation import tr as _
 
@@ -100,6 +101,8 @@ class EvaluationInputs:
                     name=settings.target
                 )
             )
+        if fault := role_fault(self.mr, self.ct):
+            raise SyntheticCTError(fault)
         for dose in (self.dose_ct, *self.doses.values()):
             if dose is not None and any(dose is node for node in self.candidates.values()):
                 raise SyntheticCTError(
@@ -117,6 +120,14 @@ class EvaluationInputs:
                 every[f"dose{number}"] = self.doses.get(name)
         every["dose_ct"] = self.dose_ct
         return {file: node for file, node in every.items() if node is not None}
+
+    def other_patients(self) -> str:
+        """Return a warning where the nodes belong to different patients, else ""."""
+        given = {"CT": self.ct, "MR": self.mr, "structures": self.structures}
+        given |= {"dose on the CT": self.dose_ct}
+        given |= {f"candidate {name}": node for name, node in self.candidates.items()}
+        given |= {f"dose on {name}": node for name, node in self.doses.items()}
+        return other_patients(given)
 
     def image_steps(self, file: str) -> Generator[None, None, sitk.Image]:
         """Return one of the volumes as a checked image, doses in Gy, in steps."""
@@ -154,7 +165,7 @@ def evaluation_job(
         CommandLine(lambda job: _arguments(job.folder, inputs, settings)),
         Steps(lambda job: _adding(job, scene, inputs)),
     ]
-    return Job(stages, listener)
+    return Job(stages, listener, [*inputs.nodes().values(), inputs.structures])
 
 
 def dose_of(node: Any, unit: str | None) -> sitk.Image:
@@ -163,6 +174,14 @@ def dose_of(node: Any, unit: str | None) -> sitk.Image:
 
 
 def _dose_steps(node: Any, unit: str | None) -> Generator[None, None, sitk.Image]:
+    if modality_of(node) == "RTDOSE" and not node.GetAttribute(DOSE_ATTRIBUTE):
+        raise SyntheticCTError(
+            _(
+                "The dose {name} was loaded from RTDOSE without SlicerRT: it holds stored numbers "
+                "and no dose. Read its file by the button Read RT files, or install SlicerRT and "
+                "load it again."
+            ).format(name=node.GetName())
+        )
     image = yield from image_steps(node, "dose")
     return in_gray(image, f"dose {node.GetName()}", _unit_of(node, unit))
 
@@ -241,6 +260,8 @@ def _arguments(
         ("--patient", inputs.patient),
     ):
         arguments += [option, asked] if asked else []
+    if warning := inputs.other_patients():
+        arguments += ["--note", warning]
     return [*arguments, "--no-scene", "--output", folder / RESULTS]
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from SyntheticCTMRML.display import nodes_of_class
 from SyntheticCTMRML.nodes import MARKS, RESULT
-from SyntheticCTMRML.roles import guess_roles
+from SyntheticCTMRML.roles import guess_roles, of_one_patient
 
 
 def guess_inputs(scene: Any, parameters: Any) -> None:
     """Fill in the true CT, MR, candidates and structures where the scene seems to have them.
 
-    Candidates are the volumes that carry the mark of a synthetic CT, and MRCAT. What is a
-    result of an evaluation is no input of the next.
+    All of them are of one patient. Candidates are the volumes that carry the mark of a
+    synthetic CT, and MRCAT. What is a result of an evaluation is no input of the next.
     """
     roles = guess_roles(scene)
     if "ct" not in roles:
@@ -22,6 +22,7 @@ def guess_inputs(scene: Any, parameters: Any) -> None:
     from .display import FOLDER
     from .evaluation_job import DOSE_ATTRIBUTE
 
+    ct = roles["ct"]
     parameters.ct = roles["ct"]
     parameters.mr = roles.get("mr")
     volumes = [
@@ -31,6 +32,7 @@ def guess_inputs(scene: Any, parameters: Any) -> None:
         and node.GetAttribute(RESULT) != FOLDER
         and not node.GetAttribute(DOSE_ATTRIBUTE)
         and "registered" not in node.GetName().lower()
+        and of_one_patient(ct, node)
     ]
     mrcat = roles.get("mrcat")
     volumes = [node for node in volumes if node is not mrcat]
@@ -42,7 +44,7 @@ def guess_inputs(scene: Any, parameters: Any) -> None:
     segmentations = [
         node
         for node in nodes_of_class(scene, "vtkMRMLSegmentationNode")
-        if node.GetAttribute(RESULT) is None
+        if node.GetAttribute(RESULT) is None and of_one_patient(ct, node)
     ]
     parameters.structures = next(iter(segmentations), None)
 

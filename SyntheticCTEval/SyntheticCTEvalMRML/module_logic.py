@@ -94,7 +94,23 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         )
         job = evaluation_job(slicer.mrmlScene, inputs, settings, listener)
         require(*settings.purposes(imported=doseNode is not None))
-        return job.start()
+        job.start()
+        if warning := inputs.other_patients():
+            job.warn(warning)
+        return job
+
+    def startReadRtFiles(self, paths: list[str], ctNode: Any, listener: Any = None) -> Any:
+        """Start reading RTDOSE, RTSTRUCT and RTPLAN files, which needs no SlicerRT.
+
+        :param paths: the files.
+        :param ctNode: the CT that the structures were drawn on.
+        :param listener: SyntheticCTMRML.jobs.JobListener.
+        :return: SyntheticCTMRML.jobs.Job, started; its result is
+          SyntheticCTEvalMRML.rt_files.RtFiles with the nodes that were made.
+        """
+        from SyntheticCTEvalMRML.rt_files import rt_files_job
+
+        return rt_files_job(paths, ctNode, listener).start()
 
     def startCohort(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
+from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.basics.stages import users_path
 
 if TYPE_CHECKING:
@@ -61,29 +62,59 @@ NO_MRML = (
 )
 
 
-def has_mrml() -> bool:
-    """Whether there is MRML here, from slicer-core or in Slicer itself."""
+IN_SLICERS_PYTHON = (
+    "Slicer's own Python has no scenes outside Slicer's window: load the results in the module "
+    "Synthetic CT Evaluation and export the scene there"
+)
+
+_USED = (
+    "vtkMRMLScene",
+    "vtkSlicerApplicationLogic",
+    "vtkSlicerVolumesLogic",
+    "vtkSlicerSegmentationsModuleLogic",
+    "vtkSlicerSubjectHierarchyModuleLogic",
+    "vtkSlicerColorLogic",
+    "vtkMRMLLayoutLogic",
+    "vtkMRMLColorLegendDisplayNode",
+    "vtkMRMLSliceNode",
+)
+"""What a scene needs: PythonSlicer has the first of them and the nodes, but no logics."""
+
+
+def missing_mrml() -> str | None:
+    """Return in a sentence why no scene can be made here; None where it can."""
     try:
         import slicer
-    except Exception:  # absent, or the Python of a Slicer whose application is not running
-        return False
-    return hasattr(slicer, "vtkMRMLScene")
+    except ModuleNotFoundError as error:
+        return NO_MRML if error.name == "slicer" else IN_SLICERS_PYTHON
+    except Exception:  # the Python of a Slicer whose application is not running
+        return IN_SLICERS_PYTHON
+    return None if all(hasattr(slicer, name) for name in _USED) else IN_SLICERS_PYTHON
 
 
 def require_mrml() -> None:
-    """Raise SyntheticCTError where there is no MRML, because slicer-core is not installed."""
-    if not has_mrml():
-        raise SyntheticCTError(NO_MRML)
+    """Raise SyntheticCTError where no scene can be made."""
+    if reason := missing_mrml():
+        raise SyntheticCTError(reason)
 
 
 class MrbWriter:
     """Writes scenes where the core is asked for them (report.folder.SceneWriter)."""
 
     def missing(self) -> str | None:
-        return None if has_mrml() else NO_MRML
+        return missing_mrml()
 
     def write(self, evaluation: Evaluation, path: Path, documents: Mapping[str, str]) -> None:
         write_scene(evaluation, path, documents)
+
+
+def scene_writer(progress: Progress) -> MrbWriter | None:
+    """Return what writes scenes; where none can be made, warn and return None."""
+    writer = MrbWriter()
+    if reason := writer.missing():
+        progress.warn(f"No scene.mrb is written: {reason}")
+        return None
+    return writer
 
 
 @contextlib.contextmanager

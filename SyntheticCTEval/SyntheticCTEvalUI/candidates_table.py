@@ -65,6 +65,13 @@ class CandidatesTable:
             del rows[current if 0 <= current < len(rows) else -1]
             self._write(rows)
 
+    def forget(self, node: Any) -> None:
+        """Empty the cells that hold a node which is about to be removed."""
+        rows = self._rows() if self._ready() else []
+        kept = [(name, *(None if one is node else one for one in pair)) for name, *pair in rows]
+        if any(node in row[VOLUME:] for row in rows):
+            self._write(kept)
+
     def clear(self) -> None:
         """Take all rows away, but not from the settings: selectors of a scene that is being read
         tell of nodes that are gone later than the settings come."""

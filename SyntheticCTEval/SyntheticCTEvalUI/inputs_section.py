@@ -16,6 +16,7 @@ from SyntheticCTEvalMRML.parameters import (
     candidates_of,
 )
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTMRML.roles import role_fault
 
 from .candidates_table import CandidatesTable
 
@@ -61,6 +62,8 @@ class InputsSection:
             return _("Choose the true CT")
         if not any(volume is not None for _name, volume, _dose in candidates_of(parameters)):
             return _("Add a candidate and choose its volume")
+        if fault := role_fault(alive(parameters.mr), alive(parameters.ct)):
+            return fault
         if parameters.registrationBy is RegistrationBy.MR and alive(parameters.mr) is None:
             return _("Choose the MR, or register each candidate by itself")
         return ""

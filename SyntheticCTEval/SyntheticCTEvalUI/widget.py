@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import qt
 import slicer
 import vtk
 from slicer.i18n import tr as _
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
+from SyntheticCTEvalMRML.parameters import alive
 
 
 class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -47,6 +49,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.evaluationSelector.addAttribute(ANCHOR_CLASS, ANCHOR)
         widget.setMRMLScene(slicer.mrmlScene)
         self.ui.evaluateButton.connect("clicked()", self.onEvaluate)
+        self.ui.readRtButton.connect("clicked()", self.onReadRt)
         for event, function in (
             (slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose),
             (slicer.mrmlScene.EndCloseEvent, self.onSceneEnd),
@@ -55,6 +58,12 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             (slicer.mrmlScene.NodeRemovedEvent, self.onNodeRemoved),
         ):
             self.addObserver(slicer.mrmlScene, event, function)
+        self.addObserver(
+            slicer.mrmlScene,
+            slicer.mrmlScene.NodeAboutToBeRemovedEvent,
+            self.onNodeAboutToBeRemoved,
+            priority=1.0,  # before the selectors
+        )
         self._connect()
 
     def cleanup(self) -> None:
@@ -87,6 +96,30 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.onEvaluated,
         )
 
+    def onReadRt(self) -> None:
+        """Read RTDOSE, RTSTRUCT and RTPLAN files that the user chooses."""
+        paths = qt.QFileDialog.getOpenFileNames(
+            slicer.util.mainWindow(), _("RTDOSE, RTSTRUCT and RTPLAN files"), "", "DICOM (*)"
+        )
+        if paths:
+            self.jobPanel.run(
+                lambda listener: self.logic.startReadRtFiles(
+                    list(paths), self.parameters.ct, listener
+                ),
+                self.onRtRead,
+            )
+
+    def onRtRead(self, found: Any) -> None:
+        """Choose what was read where nothing is chosen; which dose is whose, the user says."""
+        parameters = self.parameters or self.logic.getParameterNode()
+        if found.structures and alive(parameters.structures) is None:
+            parameters.structures = found.structures[0]
+        if len(found.doses) == 1 and alive(parameters.referenceDose) is None:
+            parameters.referenceDose = found.doses[0]
+        if found.prescription_gy and not parameters.prescription:
+            parameters.prescription = found.prescription_gy
+        self.update()
+
     def onEvaluated(self, result: Any) -> None:
         """Show the evaluation that has ended, also when the module was left meanwhile."""
         from SyntheticCTMRML.views import one_drawing
@@ -118,6 +151,17 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if self.parameters.evaluation is not None:
                 self.review.open()
 
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAboutToBeRemoved(self, caller: Any, event: Any, node: Any) -> None:
+        """A role whose node goes is empty, and is not the next volume in the list."""
+        from SyntheticCTUI.removed_nodes import empty_settings
+
+        if self.parameters is not None and not slicer.mrmlScene.IsClosing():
+            selectors = self._boundWidgets().items()
+            names = [name for name, part in selectors if hasattr(part, "setCurrentNode")]
+            empty_settings(self.parameters, names, node)
+            self.inputs.candidates.forget(node)
+
     def onNodeRemoved(self, caller: Any, event: Any) -> None:
         self.update()
 
@@ -131,6 +175,9 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.review.update()
             self.files.update()
             missing = self.inputs.whatIsMissing()
+            self.ui.readRtButton.enabled = (
+                alive(self.parameters.ct) is not None and not self.jobPanel.busy
+            )
             self.ui.evaluateButton.enabled = not missing and not self.jobPanel.busy
             self.ui.evaluateButton.toolTip = missing or _(
                 "Compare every candidate with the true CT, in a process of its own; Slicer can be "
@@ -149,8 +196,6 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _connect(self) -> None:
         """Bind the panel to the scene's parameter node."""
-        from SyntheticCTEvalMRML.parameters import alive
-
         self.parameters = self.logic.getParameterNode()
         if alive(self.parameters.evaluation) is None:
             self.parameters.evaluation = next(iter(self.logic.evaluations()), None)

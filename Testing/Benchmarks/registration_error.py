@@ -1,6 +1,7 @@
 """How well registration finds the known deformation between the MR and the CT of phantoms.
 
     python Testing/Benchmarks/registration_error.py [--grid clinical|coarse] [--seed N] [--count K]
+        [--brainsfit PROGRAM] [--rigid-by brainsfit] [--deformable-by brainsfit]
 
 MR onto CT, rigid and then deformable by mutual information. Prints the mean target registration
 error over the body of the CT in mm, before and after, and the smallest Jacobian determinant.
@@ -14,6 +15,7 @@ import time
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.phantom import CLINICAL, COARSE, Phantom, make_phantom
+from SyntheticCTLib.registration.brainsfit import BrainsFit, find_brainsfit
 from SyntheticCTLib.registration.rigid_and_deformable import register
 
 GRIDS = {grid.name: grid for grid in (CLINICAL, COARSE)}
@@ -35,12 +37,23 @@ def main() -> None:
     parser.add_argument("--grid", choices=GRIDS, default="clinical")
     parser.add_argument("--seed", type=int, default=1001)
     parser.add_argument("--count", type=int, default=3)
+    parser.add_argument("--brainsfit", help="Slicer's program, in its folder cli-modules")
+    parser.add_argument("--rigid-by", choices=("library", "brainsfit"), default="library")
+    parser.add_argument(
+        "--deformable-by", choices=("plastimatch", "brainsfit"), default="plastimatch"
+    )
     options = parser.parse_args()
+    by = "brainsfit" in (options.rigid_by, options.deformable_by)
+    brainsfit = BrainsFit(find_brainsfit(options.brainsfit)) if by else None
+    programs = {
+        "rigid": brainsfit if options.rigid_by == "brainsfit" else None,
+        "spline": brainsfit if options.deformable_by == "brainsfit" else None,
+    }
     print("seed  before   rigid  deformable  least Jacobian  minutes")
     for seed in range(options.seed, options.seed + options.count):
         phantom = make_phantom(seed, GRIDS[options.grid])
         start = time.monotonic()
-        result = register(phantom.ct, phantom.mr, metric="mi", fill=0)
+        result = register(phantom.ct, phantom.mr, metric="mi", fill=0, **programs)
         minutes = (time.monotonic() - start) / 60
         before = error_mm(phantom, sitk.Transform(3, sitk.sitkIdentity))
         rigid, deformed = error_mm(phantom, result.rigid), error_mm(phantom, result.transform)

@@ -113,6 +113,37 @@ class TerminalProgress(Progress):
         self._bars.stop()
 
 
+class PlainProgress(Progress):
+    """Plain lines on the standard error, a line a step: where the package rich is absent."""
+
+    def __init__(self) -> None:
+        self._steps: set[str] = set()
+
+    def report(self, step: str, fraction: float, **details: Any) -> None:
+        if step not in self._steps:
+            self._steps.add(step)
+            print(step, file=sys.stderr, flush=True)
+
+    def warn(self, message: str) -> None:
+        print(f"Warning: {message}", file=sys.stderr, flush=True)
+
+    def tell(self, event: str, text: str, **details: Any) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    def done(self, **outputs: Any) -> None:
+        for name, value in outputs.items():
+            print(f"{name}: {value}", file=sys.stderr, flush=True)
+
+
+def terminal_progress() -> Progress:
+    """Return bars, or plain lines where the package rich is absent (Slicer's Python)."""
+    try:
+        import rich.progress  # noqa: F401
+    except ImportError:
+        return PlainProgress()
+    return TerminalProgress()
+
+
 class NotedProgress(Progress):
     """Passes everything on, and keeps the warnings for a report.
 

@@ -120,10 +120,17 @@ def only_file(folder: Path, modality: str, what: str) -> pydicom.Dataset:
 
 
 def is_of(header: pydicom.Dataset, modality: str) -> bool:
-    """Whether a file is of a modality ("RTDOSE", "RTSTRUCT"), by its class where it names none."""
+    """Whether a file is of a modality ("RTDOSE", "RTSTRUCT", "RTPLAN").
+
+    By its class where it names none.
+    """
     from pydicom import uid
 
-    classes = {"RTDOSE": uid.RTDoseStorage, "RTSTRUCT": uid.RTStructureSetStorage}
+    classes = {
+        "RTDOSE": uid.RTDoseStorage,
+        "RTSTRUCT": uid.RTStructureSetStorage,
+        "RTPLAN": uid.RTPlanStorage,
+    }
     named = header.get("Modality")
     return named == modality if named else header.get("SOPClassUID") == classes[modality]
 

@@ -1,9 +1,11 @@
-"""The deformable part: B-spline in three resolutions by the program plastimatch."""
+"""The deformable part: a B-spline by another program, accepted where it folds nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import SimpleITK as sitk
@@ -67,13 +69,46 @@ def _subsampling(image: sitk.Image, voxel_mm: float) -> str:
     )
 
 
-def _teller(progress: Progress, step: str, totals: Sequence[int]) -> Callable[[int, int], None]:
-    def tell(stage: int, count: int) -> None:
-        stage = min(stage, len(totals) - 1)
-        done = sum(totals[:stage]) + min(count, totals[stage])
-        progress.report(step, 0.99 * done / sum(totals))
+def _teller(progress: Progress, step: str) -> Callable[[float], None]:
+    return lambda part: progress.report(step, 0.99 * min(part, 1.0))
 
-    return tell
+
+FIXED, MOVING, REGION = "fixed.mha", "moving.mha", "fixed_region.mha"
+"""Files in :attr:`Bending.folder`: both working copies, and the voxels of the first that count."""
+
+
+@dataclass
+class Splines:
+    """What a program found.
+
+    Attributes:
+        splines: to be applied to a point one after the other, the last first (mm, the working
+            frame; fixed to moving points), as in a composite transform of ITK.
+        value: of the metric at the end, where the program tells it.
+        log: last lines that it printed.
+    """
+
+    splines: list[sitk.BSplineTransform]
+    value: float | None
+    log: list[str]
+
+
+class SplineProgram(Protocol):
+    """A program that bends one image onto another."""
+
+    name: str
+
+    def bend(self, bending: Bending, attempt: int, tell: Callable[[float], None]) -> Splines:
+        """Bend the moving onto the fixed working copy.
+
+        Args:
+            attempt: 0, then 1 and 2 where the result folded or made the images less alike: the
+                next must be stiffer.
+            tell: told the part that is done, from 0 to 1.
+
+        Raises:
+            SyntheticCTError: the program is absent or fails.
+        """
 
 
 class Bending:
@@ -105,15 +140,15 @@ class Bending:
             self.fixed, self.moving = self.fixed / unit, self.moving / unit
         # Linear interpolation between voxels that are not blurred makes the metric rough.
         sigma = tuple(0.7 * s for s in self.fixed.GetSpacing())
-        write_volume(blurred(self.fixed, sigma), folder / "fixed.mha", compress=False)
-        write_volume(blurred(self.moving, sigma), folder / "moving.mha", compress=False)
-        write_volume(region, folder / "fixed_region.mha", compress=False)
+        write_volume(blurred(self.fixed, sigma), folder / FIXED, compress=False)
+        write_volume(blurred(self.moving, sigma), folder / MOVING, compress=False)
+        write_volume(region, folder / REGION, compress=False)
         # The coarser the voxels, the less they tell about the bending.
         voxel_mm = float(np.prod(self.fixed.GetSpacing()) ** (1 / 3))
         self.stiffness = STIFFNESS[metric] * (voxel_mm / FINEST_MM) ** 2
 
     def run(
-        self, whole: sitk.Image, progress: Progress
+        self, whole: sitk.Image, program: SplineProgram, progress: Progress
     ) -> tuple[sitk.Image | None, float, float | None, list[str]]:
         """Return displacements (mm) over ``whole``, their least Jacobian, the metric, the log.
 
@@ -125,18 +160,13 @@ class Bending:
         for attempt in range(ATTEMPTS):
             step = "deformable registration" + (f", stiffer {attempt}" if attempt else "")
             progress.report(step, 0.0)
-            log, value = run_register(
-                self.commands(self.stiffness * 10**attempt),
-                self.folder,
-                ["bspline.txt"],
-                _teller(progress, step, EVALUATIONS[self.metric]),
-            )
-            vectors = _sampled(read_bspline(self.folder / "bspline.txt"), whole)
+            found = program.bend(self, attempt, _teller(progress, step))
+            vectors = _sampled(found.splines, whole)
             jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(vectors))
             progress.report(step, 1.0)
             if jacobian.min() > SOFTEST_JACOBIAN and self._likeness(vectors) > rigid:
-                return vectors, float(jacobian.min()), value, log
-        return None, 1.0, value, log
+                return vectors, float(jacobian.min()), found.value, found.log
+        return None, 1.0, found.value, found.log
 
     def _likeness(self, vectors: sitk.Image | None) -> float:
         """Return the mutual information of the two working copies under displacements."""
@@ -145,11 +175,35 @@ class Bending:
         fixed = sitk.GetArrayFromImage(self.fixed)
         return mutual_information(fixed[self.counted], values[self.counted])
 
-    def commands(self, stiffness: float) -> str:
+
+class Plastimatch:
+    """The program plastimatch: B-spline in three resolutions, held by its bending energy."""
+
+    name = "plastimatch"
+
+    def bend(self, bending: Bending, attempt: int, tell: Callable[[float], None]) -> Splines:
+        """Return the B-spline; each attempt is ten times stiffer (see :class:`SplineProgram`)."""
+        totals = EVALUATIONS[bending.metric]
+
+        def on_evaluation(stage: int, count: int) -> None:
+            stage = min(stage, len(totals) - 1)
+            tell((sum(totals[:stage]) + min(count, totals[stage])) / sum(totals))
+
+        log, value = run_register(
+            self.commands(bending, bending.stiffness * 10**attempt),
+            bending.folder,
+            ["bspline.txt"],
+            on_evaluation,
+        )
+        return Splines([read_bspline(bending.folder / "bspline.txt")], value, log)
+
+    @staticmethod
+    def commands(bending: Bending, stiffness: float) -> str:
+        """Return the text of the command file."""
         everywhere = {
-            "fixed": "fixed.mha",
-            "moving": "moving.mha",
-            "fixed_roi": "fixed_region.mha",
+            "fixed": FIXED,
+            "moving": MOVING,
+            "fixed_roi": REGION,
             "xform_out": "bspline.txt",
         }
         stages = [
@@ -157,19 +211,19 @@ class Bending:
                 "xform": "bspline",
                 "impl": "plastimatch",
                 "optim": "lbfgsb",
-                "metric": self.metric,
+                "metric": bending.metric,
                 "mi_histogram_bins": HISTOGRAM_BINS,
-                "res_vox_fixed": _subsampling(self.fixed, voxel_mm),
-                "res_vox_moving": _subsampling(self.moving, voxel_mm * DENSER),
+                "res_vox_fixed": _subsampling(bending.fixed, voxel_mm),
+                "res_vox_moving": _subsampling(bending.moving, voxel_mm * DENSER),
                 "grid_spac": " ".join([str(knots_mm)] * 3),
                 "regularization_lambda": f"{stiffness:.6g}",
                 "max_its": evaluations,
                 "min_its": 5,
-                "convergence_tol": CONVERGED[self.metric],
+                "convergence_tol": CONVERGED[bending.metric],
                 "pgtol": 1e-9,  # its default ends stages early, as the metrics are below 1
             }
             for voxel_mm, knots_mm, evaluations in zip(
-                STAGES_MM, KNOTS_MM, EVALUATIONS[self.metric], strict=True
+                STAGES_MM, KNOTS_MM, EVALUATIONS[bending.metric], strict=True
             )
         ]
         return command_file(everywhere, stages)
@@ -190,10 +244,27 @@ def _around(image: sitk.Image, margin_mm: float) -> sitk.Image:
     return grid_of(tuple(size), tuple(spacing), tuple(origin))
 
 
-def _sampled(spline: sitk.BSplineTransform, whole: sitk.Image) -> sitk.Image:
-    """Sample a B-spline over ``whole`` (axes aligned) and a voxel beyond it.
+def bent(image: sitk.Image, splines: Sequence[sitk.BSplineTransform]) -> sitk.Image:
+    """Return ``image`` on its own grid after ``splines``; beyond them, as at their outermost."""
+    if not splines:
+        return image
+    low = np.array(image.GetOrigin()) - image.GetSpacing()
+    high = low + (np.array(image.GetSize()) + 2) * image.GetSpacing()
+    return resample(image, image, _everywhere(splines, low, high), fill=None)
 
-    A field costs an eighth of the B-spline each time that an image is warped, and between its
+
+def _everywhere(
+    splines: Sequence[sitk.BSplineTransform], low: np.ndarray, high: np.ndarray
+) -> sitk.Transform:
+    """One after the other, the last first, over the box from ``low`` to ``high``."""
+    wide = [extended(spline, low, high) for spline in splines]
+    return wide[0] if len(wide) == 1 else sitk.CompositeTransform(wide)
+
+
+def _sampled(splines: Sequence[sitk.BSplineTransform], whole: sitk.Image) -> sitk.Image:
+    """Sample B-splines over ``whole`` (axes aligned) and a voxel beyond it.
+
+    A field costs an eighth of a B-spline each time that an image is warped, and between its
     voxels it differs by hundredths of a millimetre.
     """
     spacing = [max(s, FINEST_MM) for s in whole.GetSpacing()]
@@ -202,7 +273,7 @@ def _sampled(spline: sitk.BSplineTransform, whole: sitk.Image) -> sitk.Image:
     size = [int(np.ceil((b - a) / s)) + 1 for a, b, s in zip(low, high, spacing, strict=True)]
     grid = grid_of(tuple(size), tuple(spacing), tuple(low.tolist()))
     return sitk.TransformToDisplacementField(
-        extended(spline, low, high + spacing),
+        _everywhere(splines, low, high + spacing),
         sitk.sitkVectorFloat64,
         grid.GetSize(),
         grid.GetOrigin(),

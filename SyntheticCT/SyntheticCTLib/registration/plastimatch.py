@@ -6,9 +6,6 @@ import importlib.util
 import os
 import re
 import shutil
-import signal
-import subprocess
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,8 +14,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
-LAST_LINES = 8
-"""Lines of the program's output that an error sentence quotes."""
+from .program_run import run_program
 
 _BAD_OUTPUT = re.compile(
     r"exception caught|itk error|failed with too few samples|couldn.t|error:", re.IGNORECASE
@@ -79,55 +75,22 @@ def run_register(
     """
     program = find_plastimatch()
     (folder / "register.txt").write_text(text, encoding="utf-8")
-    for name in expected:
-        (folder / name).unlink(missing_ok=True)
-    tail: deque[str] = deque(maxlen=LAST_LINES)
-    complaint, stage, score = None, -1, None
-    with subprocess.Popen(
-        [str(program), "register", "register.txt"],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as process:
-        try:
-            for line in process.stdout or ():
-                line = line.rstrip()
-                if line:
-                    tail.append(line)
-                if _BAD_OUTPUT.search(line):
-                    complaint = complaint or line.strip()
-                if line.startswith(_STAGE):
-                    stage += 1
-                if found := _SCORE.match(line):
-                    score = float(found[1] or found[2])
-                if tell and (found := _EVALUATION.match(line)):
-                    tell(max(stage, 0), int(found[1] or found[2]))
-        except BaseException:
-            process.kill()
-            raise
-        status = process.wait()
-    missing = [name for name in expected if not (folder / name).is_file()]
-    if status or complaint or missing:
-        if status == -signal.SIGKILL:
-            raise SyntheticCTError(
-                "The registration failed, plastimatch was ended by the system, for instance for "
-                "want of memory: try again with less at once."
-            )
-        reason = (
-            f"ended with status {status}"
-            if status
-            else f"said '{complaint}'"
-            if complaint
-            else f"did not write {', '.join(missing)}"
-        )
-        raise SyntheticCTError(
-            f"The registration failed, plastimatch {reason}: check that the two images show the "
-            f"same part of one patient; its last lines: {' | '.join(tail)}"
-        )
-    return list(tail), score
+    stage, score, complaint = -1, None, None
+
+    def on_line(line: str) -> str | None:
+        nonlocal stage, score, complaint
+        if _BAD_OUTPUT.search(line):
+            complaint = complaint or line.strip()
+        if line.startswith(_STAGE):
+            stage += 1
+        if found := _SCORE.match(line):
+            score = float(found[1] or found[2])
+        if tell and (found := _EVALUATION.match(line)):
+            tell(max(stage, 0), int(found[1] or found[2]))
+        return complaint
+
+    command = [program, "register", "register.txt"]
+    return run_program(command, folder, expected, "plastimatch", on_line), score
 
 
 def read_bspline(path: Path) -> sitk.BSplineTransform:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,12 +23,8 @@ from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, resample
 
 from .agreement import Agreement
 from .any_start import rigid_from_any_start
-from .bspline import FINEST_MM, STIFFNESS, Bending
-from .first_shift import first_shift
-from .working_copies import (
-    Frame,
-    working_copy,
-)
+from .bspline import FINEST_MM, STIFFNESS, Bending, Plastimatch, SplineProgram
+from .working_copies import Frame, WorkingCopy, working_copy
 
 RIGID_ONLY = (
     "The deformable registration made the images less alike and was left out: the rigid one is "
@@ -44,6 +40,15 @@ APART = (
     "The frames of {name} and of the fixed image lie apart: the registration started from centre "
     "on centre; check that both belong to the same patient."
 )
+
+
+class RigidProgram(Protocol):
+    """A program that finds the rigid part."""
+
+    def rigid(
+        self, still: WorkingCopy, loose: WorkingCopy, progress: Progress
+    ) -> sitk.VersorRigid3DTransform:
+        """Return it in the working frame, points of ``still`` to points of ``loose``."""
 
 
 @dataclass
@@ -83,16 +88,18 @@ def register(
     fill: float,
     fixed_mask: sitk.Image | None = None,
     moving_mask: sitk.Image | None = None,
-    rigid: sitk.Transform | None = None,
+    rigid: sitk.Transform | RigidProgram | None = None,
+    spline: SplineProgram | None = None,
     name: str = "the moving image",
     progress: Progress = SILENT,
 ) -> Registration:
-    """Register ``moving`` onto ``fixed``: rigid, then by plastimatch's B-spline.
+    """Register ``moving`` onto ``fixed``: rigid, then by a B-spline.
 
-    The rigid part is SimpleITK's, with all voxels: plastimatch draws voxels by the clock there,
-    and two runs differed by 0.1 mm. It always uses mutual information: bulk densities move the
-    minimum of the mean square by a slice or two. Where the scans share no frame, it starts from
-    centre on centre. The same images give the same result.
+    By default the rigid part is SimpleITK's, with all voxels (plastimatch draws them by the clock
+    there, and two runs differed by 0.1 mm), and the B-spline plastimatch's. The rigid part always
+    uses mutual information: bulk densities move the minimum of the mean square by a slice or two.
+    Where the scans share no frame, it starts from centre on centre. The same images give the
+    same result, but for programs that draw voxels at random (:mod:`brainsfit`).
 
     Args:
         fixed, moving: 3D scalar images on any grids. CT-like images are known by values
@@ -104,9 +111,10 @@ def register(
             lower values count as that.
         fixed_mask, moving_mask: voxels that count (not 0), on any grids; the body and 10 mm
             around it by default.
-        rigid: the rigid part, where another program has found it (points of the fixed image to
-            points of the moving image, mm, LPS). It is judged like our own, and replaced where
-            a start of our own leads to a better one.
+        rigid: the rigid part, where it is known (points of the fixed image to points of the
+            moving image, mm, LPS), or another program that finds it. It is judged like our own,
+            and replaced where a start of our own leads to a better one.
+        spline: the program that bends; None for plastimatch.
         name: of the moving image, as warnings call it.
 
     Raises:
@@ -128,7 +136,12 @@ def register(
         working_copy(frame.own(image), mask and frame.own(mask), metric, FINEST_MM)
         for image, mask in ((fixed, fixed_mask), (moving, moving_mask))
     )
-    given = None if rigid is None else frame.rigid_from_world(rigid)
+    if rigid is None:
+        given = None
+    elif isinstance(rigid, sitk.Transform):
+        given = frame.rigid_from_world(rigid)
+    else:
+        given = rigid.rigid(still, loose, progress)
     found, turn, value = rigid_from_any_start(still, loose, progress, given)
     rigid = frame.rigid_to_world(turn)
     transform, vectors, lowest, log = sitk.Transform(rigid), None, 1.0, []
@@ -137,7 +150,8 @@ def register(
     elif deformable:
         with work_folder() as folder:
             bending = Bending(folder, still, loose, turn, metric)
-            vectors, lowest, bent, log = bending.run(frame.own(fixed), progress)
+            program = spline or Plastimatch()
+            vectors, lowest, bent, log = bending.run(frame.own(fixed), program, progress)
         if vectors is None:
             progress.warn(RIGID_ONLY)
         else:
@@ -154,21 +168,6 @@ def register(
         agreement=found,
         log=log,
     )
-
-
-def starting_shift(
-    fixed: sitk.Image, moving: sitk.Image, *, metric: Literal["mse", "mi"]
-) -> sitk.TranslationTransform:
-    """Return the shift (points of ``fixed`` to points of ``moving``, mm, LPS) to start from.
-
-    For programs that find the rigid transform themselves; see :mod:`first_shift`.
-    """
-    frame = Frame(fixed)
-    still, loose = (
-        working_copy(frame.own(image), None, metric, FINEST_MM) for image in (fixed, moving)
-    )
-    shift = frame.axes @ first_shift(still, loose)
-    return sitk.TranslationTransform(3, shift.tolist())
 
 
 def _apart(fixed: sitk.Image, moving: sitk.Image) -> bool:

@@ -134,10 +134,6 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     )
     mr_body = _compare_with_mr(evaluation, mr, candidates, progress)
     judge(evaluation, limits)
-    scene = settings.scene
-    if scene and (reason := scene.missing()):
-        progress.warn(f"scene.mrb was left out: {reason}")
-        scene = None
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
     if entry.structures and not end_caps_of(entry, settings):
         notes.append(NO_END_CAPS)
@@ -163,7 +159,11 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         evaluation, task.folder, title=title, paper=settings.paper, progress=progress
     )
     write_document(report, task.folder / REPORT_DOCUMENT)
-    if scene:
+    # After the notes: what is not written says nothing about the figures.
+    scene = settings.scene
+    if scene and (reason := scene.missing()):
+        progress.warn(f"scene.mrb was left out: {reason}")
+    elif scene:
         add_scene(evaluation, task.folder, scene, progress=progress)
     scans = {"CT": ct} | ({"MR": mr} if mr is not None else {})
     scans |= {f"candidate {name}": candidates[name] for name in entry.candidates}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -133,9 +134,18 @@ def write_evaluation(
 def add_scene(
     evaluation: Evaluation, folder: Path, scene: SceneWriter, *, progress: Progress = SILENT
 ) -> None:
-    """Write scene.mrb into ``folder``, with the documents that are there already."""
+    """Write scene.mrb into ``folder``, with the documents that are there already.
+
+    It holds nothing that is not in the other files: where it cannot be written, ``progress`` is
+    warned, and the results stand.
+    """
     progress.report("Scene", 0)
-    scene.write(evaluation, folder / SCENE, documents_in(folder))
+    try:
+        scene.write(evaluation, folder / SCENE, documents_in(folder))
+    except Exception as error:
+        logging.debug("No scene", exc_info=True)
+        told = f"{error}" if isinstance(error, SyntheticCTError) else f"{type(error).__name__}"
+        progress.warn(f"scene.mrb was left out, all other results are whole: {told}")
     progress.report("Scene", 1)
 
 

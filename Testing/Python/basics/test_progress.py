@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from SyntheticCTLib.basics.progress import TerminalProgress
+from SyntheticCTLib.basics.progress import TerminalProgress, terminal_progress
 
 LONG = {"device": "cuda", "l1_hu": 1448.2, "adversarial": 0.7833, "discriminator": 0.69}
 
@@ -39,3 +39,16 @@ def test_part_and_time_are_shown_on_80_columns(monkeypatch, step):
     last = [line for line in re.split(r"[\r\n]+", text) if line.strip()][-1]
     assert re.search(r"30 % \d:\d\d:\d\d \d:\d\d:\d\d left epoch 3", last), last
     assert len(last) <= 80
+
+
+def test_without_rich_steps_are_plain_lines(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "rich", None)
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    progress = terminal_progress()
+    progress.report("Register", 0.1)
+    progress.report("Register", 0.2)
+    progress.warn("The skin is cut.")
+    progress.done(report="out/report.html")
+    progress.close()
+    told = capsys.readouterr().err
+    assert told == "Register\nWarning: The skin is cut.\nreport: out/report.html\n"

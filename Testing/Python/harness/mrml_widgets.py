@@ -168,6 +168,7 @@ class qMRMLNodeComboBox(_NodeList):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._current: Any = None
+        self._shown: list[Any] = []
         self._box.currentIndexChanged.connect(self._on_index)
         self._box.activated.connect(lambda _: self.nodeActivated.emit(self._current))
 
@@ -177,7 +178,8 @@ class qMRMLNodeComboBox(_NodeList):
     def _update(self) -> None:
         if self._scene is not None and self._scene.IsBatchProcessing():
             return
-        listed = self._observe_names()
+        before = self._shown
+        listed = self._shown = self._observe_names()
         self._box.blockSignals(True)
         self._box.clear()
         if self.noneEnabled:
@@ -185,6 +187,10 @@ class qMRMLNodeComboBox(_NodeList):
         for node in listed:
             self._box.addItem(node.GetName(), node.GetID())
         kept = self._current if any(node is self._current for node in listed) else None
+        if kept is None and self._current is not None and not self._scene.IsClosing() and listed:
+            # As seen in Slicer: a combo box whose row goes moves on to the next one.
+            row = next(n for n, node in enumerate(before) if node is self._current)
+            kept = listed[min(row, len(listed) - 1)]
         if kept is None and not self.noneEnabled and listed:
             kept = listed[0]
         self._box.setCurrentIndex(self._box.findData(kept.GetID() if kept is not None else ""))

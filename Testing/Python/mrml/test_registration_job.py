@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from brainsfit_stand_in import RUNS, install
 from models import ct_like
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import same_grid
@@ -12,6 +16,7 @@ from SyntheticCTLib.volumes.resampling import resample
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 import vtk
+from harness.application import Module
 from SyntheticCTMRML.nodes import add_volume, image_from_node
 
 
@@ -41,49 +46,6 @@ def error(found: sitk.Image, expected: sitk.Image) -> float:
     return float(abs(sitk.GetArrayFromImage(found) - truth)[inside].mean())
 
 
-class BrainsFit:
-    """Does to the scene what Slicer's BRAINSFit does; registers by SimpleITK."""
-
-    def __init__(self, harness) -> None:
-        from harness.application import Module
-
-        self.parameters: dict = {}
-        self.fails = False
-        harness.modules.brainsfit = Module("General Registration (BRAINS)")
-        harness.cli.functions[harness.modules.brainsfit] = self
-
-    def __call__(self, node, parameters):
-        self.parameters = parameters
-        if self.fails:
-            node.SetStatus(node.CompletedWithErrors)
-            return
-        moving_node = parameters["movingVolume"]
-        fixed, moving = (
-            sitk.Cast(image_from_node(parameters[name]), sitk.sitkFloat32)
-            for name in ("fixedVolume", "movingVolume")
-        )
-        assert np.allclose(_middle(fixed), 0, atol=1e-6)  # turns about the middle of the volume
-        method = sitk.ImageRegistrationMethod()
-        method.SetMetricAsMattesMutualInformation(30)
-        method.SetInterpolator(sitk.sitkLinear)
-        method.SetOptimizerAsRegularStepGradientDescent(2.0, 0.01, 80)
-        method.SetOptimizerScales([4e4] * 3 + [1.0] * 3)
-        found = sitk.VersorRigid3DTransform()
-        method.SetInitialTransform(found, inPlace=True)
-        method.Execute(fixed, moving)
-        # As vtkMRMLTransformStorageNode reads ITK's file: what ITK resamples by is from parent.
-        flip = np.diag([-1.0, -1.0, 1.0, 1.0])
-        matrix = np.eye(4)
-        matrix[:3, :3] = np.reshape(found.GetMatrix(), (3, 3))
-        matrix[:3, 3] = found.TransformPoint((0, 0, 0))
-        ras = vtk.vtkMatrix4x4()
-        ras.DeepCopy((flip @ matrix @ flip).ravel().tolist())
-        transform = parameters["linearTransform"]
-        ras.Invert()
-        transform.SetMatrixTransformToParent(ras)
-        moving_node.SetAndObserveTransformNodeID(transform.GetID())
-
-
 def _middle(image: sitk.Image):
     return image.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in image.GetSize()])
 
@@ -94,8 +56,20 @@ def logic(harness):
 
 
 @pytest.fixture
-def brainsfit(harness):
-    return BrainsFit(harness)
+def brainsfit(harness, tmp_path):
+    """Slicer's program, in its folder; returns the arguments of its runs."""
+    folder = tmp_path / "cli-modules"
+    folder.mkdir()
+    install(folder)
+    # What Slicer loads may be the library beside the program.
+    harness.modules.brainsfit = Module("BRAINSFit", str(folder / "libBRAINSFitLib.so"))
+
+    def runs() -> list[str]:
+        file = folder / RUNS
+        return file.read_text().splitlines() if file.is_file() else []
+
+    runs.program = folder / "BRAINSFit"
+    return runs
 
 
 def test_brainsfits_transform_lays_the_moving_volume_onto_the_ct(harness, logic, brainsfit):
@@ -110,9 +84,8 @@ def test_brainsfits_transform_lays_the_moving_volume_onto_the_ct(harness, logic,
     moving.SetAndObserveTransformNodeID(parent.GetID())  # scans that share no frame
     nodes = harness.scene.GetNumberOfNodes()
     results = logic.startRegister(ct, moving, deformable=False).wait()
-    assert brainsfit.parameters["costMetric"] == "MMI"
-    assert brainsfit.parameters["useRigid"]
-    assert brainsfit.parameters["samplingPercentage"] >= 0.02
+    (run,) = brainsfit()
+    assert "--useRigid --costMetric MMI" in run
     found = image_from_node(results.registered["MRCAT"])
     assert same_grid(found, fixed)
     assert error(found, fixed) < 1.25 * best(fixed)
@@ -162,20 +135,18 @@ def test_without_brainsfit_the_library_registers(harness, logic):
     assert results.registered["sCT"] is output
     assert error(image_from_node(output), fixed) < 1.25 * best(fixed)
     assert output.GetAttribute("SyntheticCT") == "synthetic"
-    with pytest.raises(SyntheticCTError, match="BRAINSFit is not in this Slicer"):
+    with pytest.raises(SyntheticCTError, match=r"BRAINSFit is not in this Slicer"):
         logic.startRegister(ct, moving, rigid="brainsfit")
 
 
 def test_a_failed_brainsfit_is_told_and_leaves_nothing(harness, logic, brainsfit):
-    brainsfit.fails = True
+    brainsfit.program.write_text("#!/bin/sh\necho the images do not overlap\nexit 1\n")
     ct = add_volume(harness.scene, ct_like(), "CT")
     moving = add_volume(harness.scene, ct_like(30), "sCT")
     nodes = harness.scene.GetNumberOfNodes()
     job = logic.startRegister(ct, moving, deformable=False)
-    with pytest.raises(SyntheticCTError, match="Rigid registration failed"):
+    with pytest.raises(SyntheticCTError, match=r"BRAINSFit ended with status 1.*overlap"):
         job.wait()
-    left = [harness.scene.GetNthNode(n).GetName() for n in range(harness.scene.GetNumberOfNodes())]
-    assert not [name for name in left if name == "SyntheticCT rigid"]
     assert harness.scene.GetNumberOfNodes() == nodes
 
 
@@ -188,3 +159,45 @@ def test_bad_inputs_are_refused_at_once(harness, logic):
     moving = add_volume(harness.scene, ct_like(30), "sCT")
     with pytest.raises(SyntheticCTError, match="sCT is also an input"):
         logic.startRegister(ct, moving, moving)
+
+
+def test_brainsfit_can_bend_too(harness, logic, brainsfit):
+    fixed = ct_like()
+    ct = add_volume(harness.scene, fixed, "CT")
+    moving = add_volume(harness.scene, rotated(fixed), "sCT")
+    results = logic.startRegister(ct, moving, rigid="library", deformableBy="brainsfit").wait()
+    runs = brainsfit()
+    assert len(runs) >= 2
+    assert all("--useBSpline" in run for run in runs)
+    assert error(image_from_node(results.registered["sCT"]), fixed) < 1.5 * best(fixed)
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.3, 1.0])
+def test_a_scene_closed_while_brainsfit_runs_ends_it(harness, logic, brainsfit, at_s):
+    program = brainsfit.program
+    program.write_text(f"#!/bin/sh\necho $$ > {program}.pid\nexec sleep 60\n")
+    ct = add_volume(harness.scene, ct_like(), "CT")
+    moving = add_volume(harness.scene, ct_like(30), "sCT")
+    job = logic.startRegister(ct, moving, deformable=False)
+    pid = program.with_name("BRAINSFit.pid")
+    harness.process_events(until=pid.is_file, timeout_s=30)
+    end = time.monotonic() + at_s
+    harness.process_events(until=lambda: time.monotonic() >= end)
+    harness.close_scene()
+    assert job.state == "cancelled"
+    with pytest.raises(OSError, match="No such process"):
+        os.kill(int(pid.read_text()), 0)
+    assert not job.folder.exists()
+
+
+def test_a_removed_input_ends_the_job_at_once_and_that_is_said(harness, logic, brainsfit):
+    brainsfit.program.write_text("#!/bin/sh\nexec sleep 60\n")
+    ct = add_volume(harness.scene, ct_like(), "CT")
+    moving = add_volume(harness.scene, ct_like(30), "sCT")
+    job = logic.startRegister(ct, moving, deformable=False)
+    end = time.monotonic() + 0.5
+    harness.process_events(until=lambda: time.monotonic() >= end)
+    harness.scene.RemoveNode(moving)
+    with pytest.raises(SyntheticCTError, match="sCT was removed"):
+        job.wait()
+    assert job.state == "failed"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+import types
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria, GammaResult
-from SyntheticCTEvalMRML.scene import open_scene, write_scene
+from SyntheticCTEvalLib.report.folder import write_evaluation
+from SyntheticCTEvalMRML.scene import MrbWriter, open_scene, write_scene
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, NotedProgress
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import label_synthetic
 
@@ -311,3 +314,29 @@ def test_without_slicer_core_the_sentence_says_how_to_install_it(tmp_path, evalu
     with pytest.raises(SyntheticCTError, match=r"pip install 'synthetic-ct\[scene\]'"):
         write_scene(evaluation, tmp_path / "scene.mrb")
     assert not list(tmp_path.iterdir())
+
+
+def test_in_slicers_own_python_the_results_are_written_without_a_scene(
+    tmp_path, evaluation, monkeypatch
+):
+    # There `import slicer` succeeds and has node classes, but no module logics.
+    import slicer
+
+    nodes_only = types.ModuleType("slicer")
+    nodes_only.vtkMRMLScene = slicer.vtkMRMLScene
+    monkeypatch.setitem(sys.modules, "slicer", nodes_only)
+    reason = MrbWriter().missing()
+    assert "in the module" in reason
+    assert "pip" not in reason
+
+
+def test_a_scene_that_fails_is_warned_of_and_loses_no_other_result(tmp_path, evaluation):
+    class Failing(MrbWriter):
+        def write(self, evaluation, path, documents):
+            raise AttributeError("module 'slicer' has no attribute 'vtkSlicerVolumesLogic'")
+
+    told = NotedProgress(SILENT)
+    write_evaluation(evaluation, tmp_path, scene=Failing(), progress=told)
+    assert (tmp_path / "report.html").is_file()
+    assert not (tmp_path / "scene.mrb").exists()
+    assert any("scene.mrb was left out" in warning for warning in told.warnings)

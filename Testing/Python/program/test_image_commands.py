@@ -178,18 +178,6 @@ def test_the_field_is_the_whole_transform(folder):
         assert found.TransformPoint(point) == pytest.approx(expected, abs=0.05)
 
 
-def test_a_start_is_a_shift_that_brings_scans_of_other_frames_together(folder):
-    fixed, moving = ct_like(), ct_like(10)
-    moving.SetOrigin(np.add(moving.GetOrigin(), (120.0, -60.0, 45.0)).tolist())
-    for name, image in (("fixed", fixed), ("moving", moving)):
-        write_volume(image, folder / f"{name}.nrrd")
-    arguments = ("--fixed", folder / "fixed.nrrd", "--moving", folder / "moving.nrrd")
-    arguments += ("--metric", "mse", "--fill", "-1024", "--start", folder / "start.tfm")
-    assert run("register", *arguments) == 0
-    start = sitk.ReadTransform(str(folder / "start.tfm"))
-    assert start.TransformPoint((0.0, 0.0, 0.0)) == pytest.approx((120, -60, 45), abs=8)
-
-
 def test_what_is_not_rigid_is_refused(folder):
     scaled = sitk.AffineTransform(3)
     scaled.Scale(1.1)

@@ -9,9 +9,9 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_files import save_dicom
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from structure_files import PATIENT, rtstruct, square
 from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
@@ -21,7 +21,6 @@ from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTProgram.program import main
 
 CT = grid_of((60, 60, 40), (2.0, 2.0, 3.0), (-60.0, -60.0, -60.0))
-PATIENT = "Doe^Jane"
 
 
 class Warnings(Progress):
@@ -32,43 +31,9 @@ class Warnings(Progress):
         self.told.append(message)
 
 
-def square(z, half=10.0, centre=(0.0, 0.0)):
-    corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
-    return [(centre[0] + half * x, centre[1] + half * y, z) for x, y in corners]
-
-
 def circle(z, radius, count=180):
     angles = 2 * np.pi * np.arange(count) / count
     return np.stack([radius * np.cos(angles), radius * np.sin(angles), np.full(count, z)], 1)
-
-
-def rtstruct(path, rois, kind="CLOSED_PLANAR", modality="RTSTRUCT"):
-    """Write a structure set with ``rois``: name -> contours (n, 3)."""
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
-    meta.MediaStorageSOPInstanceUID = generate_uid()
-    dataset = pydicom.FileDataset(str(path), {}, file_meta=meta, preamble=bytes(128))
-    dataset.SOPClassUID = meta.MediaStorageSOPClassUID
-    dataset.Modality, dataset.PatientName = modality, PATIENT
-    dataset.StructureSetROISequence = Sequence()
-    dataset.ROIContourSequence = Sequence()
-    for number, (name, contours) in enumerate(rois.items(), 5):
-        roi, drawn = Dataset(), Dataset()
-        roi.ROINumber, roi.ROIName = number, name
-        roi.ReferencedFrameOfReferenceUID = "1.2.3"
-        drawn.ReferencedROINumber = number
-        drawn.ContourSequence = Sequence()
-        for points in contours:
-            contour = Dataset()
-            contour.ContourGeometricType = kind
-            contour.NumberOfContourPoints = len(points)
-            contour.ContourData = [f"{v:.4f}" for v in np.ravel(points)]
-            drawn.ContourSequence.append(contour)
-        dataset.StructureSetROISequence.append(roi)
-        dataset.ROIContourSequence.append(drawn)
-    save_dicom(dataset, path)
-    return path
 
 
 def read(tmp_path, contours, **options):

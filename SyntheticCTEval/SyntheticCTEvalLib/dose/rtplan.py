@@ -1,0 +1,42 @@
+"""What a DICOM RTPLAN prescribes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.headers import is_of, read_header
+
+
+def read_prescription(path: str | os.PathLike, progress: Progress = SILENT) -> float:
+    """Return the dose in Gy that an RTPLAN prescribes to its target, of the whole course.
+
+    The highest TargetPrescriptionDose among its dose references of the type TARGET (DICOM PS3.3
+    C.8.8.10), which is in Gy. ``progress`` is warned where there are several.
+
+    Raises:
+        SyntheticCTError: no RTPLAN, or one that says no dose.
+    """
+    header = read_header(Path(path), whole=True)
+    if header is None or not is_of(header, "RTPLAN"):
+        raise SyntheticCTError(f"The plan {path} is no DICOM RTPLAN: give the plan's file.")
+    doses = []
+    for reference in header.get("DoseReferenceSequence") or ():
+        if reference.get("DoseReferenceType") == "TARGET":
+            dose = reference.get("TargetPrescriptionDose")
+            if dose is not None and 0 < float(dose) < float("inf"):
+                doses.append(float(dose))
+    if not doses:
+        raise SyntheticCTError(
+            f"The plan {path} does not say which dose is prescribed to the target: give the "
+            "prescription in Gy yourself."
+        )
+    if len(set(doses)) > 1:
+        told = ", ".join(f"{dose:g}" for dose in sorted(set(doses)))
+        progress.warn(
+            f"The plan {path} prescribes several doses ({told} Gy): the highest is taken; check "
+            "that it is the target's."
+        )
+    return max(doses)

@@ -1,0 +1,106 @@
+"""RTDOSE, RTSTRUCT and RTPLAN files as a job, into the nodes that SlicerRT would make of them.
+
+Without SlicerRT, Slicer itself loads a dose as its stored integers, and structures not at all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.mask_folder import masks_in
+from SyntheticCTMRML import display
+from SyntheticCTMRML.child_process import CommandLine
+from SyntheticCTMRML.job_volumes import Source, Target
+from SyntheticCTMRML.jobs import Job, JobListener, Stage, Steps
+from SyntheticCTMRML.segments import add_segment
+from SyntheticCTMRML.translation import tr as _
+
+from .evaluation_job import DOSE_ATTRIBUTE
+
+
+@dataclass
+class RtFiles:
+    """The nodes that were made.
+
+    Attributes:
+        doses: scalar volume nodes in Gy.
+        structures: segmentation nodes.
+        prescription_gy: that of the plan; None where there was none.
+    """
+
+    doses: list[Any] = field(default_factory=list)
+    structures: list[Any] = field(default_factory=list)
+    prescription_gy: float | None = None
+
+
+def rt_files_job(paths: Sequence[str], ct: Any, listener: JobListener | None = None) -> Job:
+    """Return the job, not yet started; its result is :class:`RtFiles`.
+
+    Args:
+        ct: volume node of the CT that the structures were drawn on, and to which the new nodes
+            belong.
+
+    Raises:
+        SyntheticCTError: no file, or no CT.
+    """
+    if not paths:
+        raise SyntheticCTError(_("No file was chosen: choose RTDOSE, RTSTRUCT or RTPLAN files."))
+    source = Source(ct, "CT")
+
+    def arguments(job: Job) -> list[str | Path]:
+        # A file's name may hold the patient's: messages call it by its number.
+        job.names |= {str(path): _("file {n}").format(n=n + 1) for n, path in enumerate(paths)}
+        output = job.folder / "rt"
+        return ["read-rt", *paths, "--ct", source.path(job), "--output", output, "--uncompressed"]
+
+    stages: list[Stage] = [
+        Steps(source.steps),
+        CommandLine(arguments),
+        Steps(lambda job: _adding(job.folder / "rt", ct)),
+    ]
+    return Job(stages, listener, [ct])
+
+
+def _adding(folder: Path, ct: Any) -> Generator[None, None, RtFiles]:
+    scene, found = ct.GetScene(), RtFiles()
+    for entry in json.loads((folder / "rt.json").read_text(encoding="utf-8")):
+        name = entry["name"]
+        if entry["kind"] == "RTDOSE":
+            target = Target(None, name, [ct])
+            node = yield from target.steps(folder / entry["file"], "dose")
+            node.SetAttribute(DOSE_ATTRIBUTE, "1")
+            display.show_dose(node, display.highest(node))
+            found.doses.append(node)
+        elif entry["kind"] == "RTSTRUCT":
+            node = scene.AddNewNodeByClass(
+                "vtkMRMLSegmentationNode", scene.GenerateUniqueName(name)
+            )
+            node.CreateDefaultDisplayNodes()
+            node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
+            for label, mask in masks_in(folder / entry["file"]):
+                add_segment(node, label, mask)
+                yield
+            found.structures.append(node)
+        else:
+            found.prescription_gy = float(entry["prescription_gy"])
+        yield
+    for node in (*found.doses, *found.structures):
+        _put_beside(node, ct)
+    return found
+
+
+def _put_beside(node: Any, ct: Any) -> None:
+    """Put a node into the CT's study of the subject hierarchy, with its unit, as SlicerRT does."""
+    tree = node.GetScene().GetSubjectHierarchyNode()
+    item = tree.GetItemByDataNode(ct) if tree is not None else 0
+    own = tree.GetItemByDataNode(node) if tree is not None else 0
+    study = tree.GetItemAncestorAtLevel(item, "Study") if item else 0
+    if own and study:
+        tree.SetItemParent(own, study)
+        tree.SetItemAttribute(study, "DicomRtImport.DoseUnitName", "GY")
+        tree.SetItemAttribute(study, "DicomRtImport.DoseUnitValue", "1.0")

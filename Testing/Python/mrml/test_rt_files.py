@@ -1,0 +1,65 @@
+"""RTDOSE, RTSTRUCT and RTPLAN files in a Slicer without SlicerRT."""
+
+from __future__ import annotations
+
+import pytest
+import SimpleITK as sitk
+from dose_files import STORED, rtdose
+from structure_files import rtplan, rtstruct, square
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import grid_of
+
+pytest.importorskip("slicer", reason="slicer-core is not installed")
+from SyntheticCTEvalMRML.evaluation_job import dose_of
+from SyntheticCTMRML.nodes import add_volume, image_from_node
+
+CT = grid_of((60, 60, 40), (2.0, 2.0, 3.0), (-60.0, -60.0, -60.0))
+
+
+@pytest.fixture
+def ct(harness):
+    image = sitk.Cast(CT, sitk.sitkInt16) - 1000
+    image[15:45, 15:45, 5:35] = 40
+    return add_volume(harness.scene, image, "CT")
+
+
+def test_a_click_reads_dose_structures_and_prescription(harness, tmp_path, ct):
+    panel = harness.open_panel("SyntheticCTEval")
+    panel.ui.ctSelector.setCurrentNode(ct)
+    dose = rtdose(tmp_path / "RD.DOE.dcm", SeriesDescription="Plan dose")
+    contours = [square(z) for z in (-6.0, -3.0, 0.0, 3.0)]
+    files = [dose, rtstruct(tmp_path / "RS.dcm", {"PTV": contours}), rtplan(tmp_path / "p.dcm", 45)]
+    harness.dialogs.paths.append(files)
+    harness.click(panel.ui.readRtButton)
+    harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=60)
+    assert panel.jobPanel.error == ""
+    node = panel.parameters.referenceDose
+    assert node.GetName() == "Plan dose"
+    assert sitk.GetArrayFromImage(image_from_node(node)) == pytest.approx(STORED * 0.0001)
+    # It is in Gy already, whatever the panel says of other volumes.
+    assert sitk.GetArrayFromImage(dose_of(node, "cGy")) == pytest.approx(STORED * 0.0001)
+    structures = panel.parameters.structures
+    assert structures.GetSegmentation().GetNthSegment(0).GetName() == "PTV"
+    assert panel.parameters.prescription == 45
+
+
+def test_a_dose_that_slicer_has_loaded_as_stored_numbers_is_refused(harness, ct):
+    image = sitk.Cast(CT, sitk.sitkFloat32)
+    image[30, 30, 20] = 1048626
+    node = add_volume(harness.scene, image, "RTDOSE")
+    tree = harness.scene.GetSubjectHierarchyNode()
+    item = tree.GetItemByDataNode(node) or tree.CreateItem(tree.GetSceneItemID(), node)
+    tree.SetItemAttribute(item, "DICOM.Modality", "RTDOSE")
+    for unit in ("Gy", "cGy", None):
+        with pytest.raises(SyntheticCTError, match="Read RT files"):
+            dose_of(node, unit)
+
+
+def test_files_that_are_none_are_refused_without_their_names(harness, tmp_path, ct):
+    logic = harness.load_module("SyntheticCTEval").SyntheticCTEvalLogic()
+    (tmp_path / "SMITH.txt").write_text("no DICOM")
+    with pytest.raises(SyntheticCTError, match="no RTDOSE") as told:
+        logic.startReadRtFiles([str(tmp_path / "SMITH.txt")], ct).wait()
+    assert "SMITH" not in str(told.value)
+    with pytest.raises(SyntheticCTError, match="No file was chosen"):
+        logic.startReadRtFiles([], ct)
