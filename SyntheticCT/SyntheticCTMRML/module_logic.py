@@ -265,21 +265,9 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
     def trainingSettings(self, parameterNode: Any) -> Any:
         """Return the settings of a training that the panel asks for."""
-        from SyntheticCTLib.training.settings import TrainingSettings
+        from SyntheticCTMRML.training_job import asked_settings
 
-        return TrainingSettings(
-            epochs=parameterNode.epochs,
-            width=parameterNode.width,
-            size=parameterNode.size,
-            batch=parameterNode.batch,
-            learning_rate=parameterNode.learningRate,
-            decay_epochs=parameterNode.decayEpochs,
-            adversarial_weight=parameterNode.adversarialWeight,
-            spacing_mm=parameterNode.spacing or None,
-            seed=parameterNode.seed,
-            device=parameterNode.device.value,
-            domain=parameterNode.domain,
-        )
+        return asked_settings(parameterNode)
 
     def showOverlay(self, background: Any, foreground: Any, opacity: float = 0.5) -> None:
         """Show a volume over another in every slice view, slices linked."""

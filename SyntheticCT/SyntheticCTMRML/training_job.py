@@ -53,6 +53,23 @@ def can_resume(output: str | os.PathLike) -> bool:
     return bool(str(output)) and (work_folder(output) / CHECKPOINT).is_file()
 
 
+def asked_settings(parameters: Any) -> TrainingSettings:
+    """Return the settings that the panel's parameter node asks for."""
+    return TrainingSettings(
+        epochs=parameters.epochs,
+        width=parameters.width,
+        size=parameters.size,
+        batch=parameters.batch,
+        learning_rate=parameters.learningRate,
+        decay_epochs=parameters.decayEpochs,
+        adversarial_weight=parameters.adversarialWeight,
+        spacing_mm=parameters.spacing or None,
+        seed=parameters.seed,
+        device=parameters.device.value,
+        domain=parameters.domain,
+    )
+
+
 class Training(JobListener):
     """One training; as a listener it draws the chart and passes everything on.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ctk
@@ -36,6 +36,7 @@ class JobPanel(JobListener):
         self._onProgress: Callable[[str, float, dict[str, Any]], None] | None = None
         self._shown = 0
         # Once: Slicer's translation looks up the caller's file at every call.
+        self._finished = _("Finished.")
         self._steps, self._counted = _step_names(), _("{step} {done} of {total}")
         self._build()
 
@@ -99,6 +100,16 @@ class JobPanel(JobListener):
         details = {"detailedText": log} if log else {}
         slicer.util.errorDisplay(sentence, **details)
 
+    def shownElsewhere(self, sentences: Sequence[str]) -> None:
+        """Say no more what is shown in another place of the panel; the log keeps it."""
+        if self.error:
+            return
+        lines = [line for line in self.messageLabel.text.split("\n") if line not in sentences]
+        if lines:
+            self._say("\n".join(lines), "warning" if lines != [self._finished] else "")
+        else:
+            self._say(self._finished)
+
     def onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
         self._show(step, fraction, details)
         self._showLog()
@@ -130,7 +141,7 @@ class JobPanel(JobListener):
         self._letGo()
         if job.state == "finished":
             if not self.messageLabel.text:
-                self._say(_("Finished."))
+                self._say(self._finished)
             if self._onDone is not None:
                 self._onDone(job.result)
         elif job.state == "cancelled":

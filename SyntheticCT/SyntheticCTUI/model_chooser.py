@@ -183,4 +183,5 @@ def _short(model: str) -> str:
 
 
 def _colored(text: str, color: str) -> str:
-    return f'{_SPAN} style="color: {color}">{html.escape(text)}</span>'
+    mark = "&#10003;" if color == _GOOD else "&#9888;"  # not everybody sees red and green
+    return f'{_SPAN} style="color: {color}">{mark} {html.escape(text)}</span>'

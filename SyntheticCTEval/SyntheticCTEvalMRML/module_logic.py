@@ -185,6 +185,13 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         return summary(self.evaluationNodes(evaluationNode))
 
+    def warnings(self, evaluationNode: Any) -> list[str]:
+        """Return the warnings of an evaluation."""
+        from SyntheticCTEvalMRML.summary import notes
+
+        nodes = self.evaluationNodes(evaluationNode)
+        return notes(nodes) if nodes is not None else []
+
     def structureNames(self, evaluationNode: Any) -> list[str]:
         """Return the structures that have a dose-volume histogram."""
         from SyntheticCTEvalMRML.plots import structures_in

@@ -12,7 +12,7 @@ from SyntheticCTEvalMRML.parameters import Chart, OverlayKind, alive
 from SyntheticCTUI.buttons import allow
 
 NEXT_KEY, PREVIOUS_KEY, OVERLAY_KEY = "Alt+N", "Alt+P", "Alt+O"
-MOST_ROWS = 16
+MOST_ROWS, MOST_PIXELS = 16, 420
 """Of a table that are seen at once."""
 
 _TABLES = {
@@ -177,14 +177,24 @@ class ReviewSection:
     def _showTable(self, view: Any, node: Any) -> None:
         if view.mrmlTableNode() is not node:
             view.setMRMLTableNode(node)
-            view.resizeColumnsToContents()
-            view.horizontalHeader().setStretchLastSection(True)
+            self._showColumns(view)
             view.resizeRowsToContents()
             rows = node.GetTable().GetNumberOfRows() if node is not None else 0
             height = view.horizontalHeader().height + sum(
                 view.rowHeight(row) for row in range(min(rows, MOST_ROWS))
             )
-            view.setMinimumHeight(max(height + 4, 180))
+            view.setMinimumHeight(min(max(height + 4, 180), MOST_PIXELS))
+
+    def _showColumns(self, view: Any) -> None:
+        """Show the figures of every candidate, with what is measured in the room that is left."""
+        header = view.horizontalHeader()
+        figures = view is self._ui.metricsTableView
+        header.setStretchLastSection(not figures)
+        if figures and view.model().columnCount():
+            header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+            header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        else:
+            view.resizeColumnsToContents()
 
     def _list(self, box: Any, names: list[str], chosen: str) -> None:
         if self._listed.get(box.objectName) != names:

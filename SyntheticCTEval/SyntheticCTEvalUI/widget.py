@@ -131,6 +131,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         with one_drawing():
             self.review.showNew(result[1].metrics, arrange=self._shown)
             self.update()
+        self.jobPanel.shownElsewhere(self.logic.warnings(result[1].metrics))
         if not self._shown:
             self._disconnect()
 
