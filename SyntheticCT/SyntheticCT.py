@@ -39,15 +39,24 @@ class SyntheticCT(ScriptedLoadableModule):
             "generative adversarial network; the README names it."
         )
         slicer.app.connect("startupCompleted()", self.onStartupCompleted)
+        slicer.app.connect("aboutToQuit()", self.onAboutToQuit)
 
     def onStartupCompleted(self) -> None:
         """Make the view layouts known, and offer the digital patient in Sample Data."""
         from SyntheticCTMRML.sample_data import register_sample_data
+        from SyntheticCTMRML.temporary import tidy_at_start
         from SyntheticCTMRML.views import register_layouts
 
+        tidy_at_start()
         register_layouts()
         if hasattr(slicer.modules, "sampledata"):
             register_sample_data(self.resourcePath("Icons/Phantom.png"))
+
+    def onAboutToQuit(self) -> None:
+        """Leave no volumes of patients in temporary folders."""
+        from SyntheticCTMRML.temporary import tidy_at_quit
+
+        tidy_at_quit()
 
 
 class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

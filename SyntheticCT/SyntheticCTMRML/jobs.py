@@ -16,6 +16,7 @@ from typing import Any
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.stages import IN_USE, work_folder
 
+from .temporary import FOLDER_PREFIX
 from .translation import tr as _
 
 POLL_MS = 50
@@ -23,8 +24,6 @@ GRACE_S = 1.5
 """A cancelled child has this long to tidy up before it is killed."""
 END_S = 10.0
 """A cancelled job has ended after this long, however slow the machine: its child is killed."""
-FOLDER_PREFIX = "SyntheticCT-"
-"""Begins the names of working folders; those of a Slicer that is gone go with the next job."""
 
 
 class JobListener:

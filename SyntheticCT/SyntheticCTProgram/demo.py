@@ -23,7 +23,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Make an unseen digital patient and run the whole chain on it."""
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
-    from SyntheticCTEvalLib.evaluation.origin import tell_origin
+    from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import scene_writer
@@ -32,7 +32,9 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTLib.phantom import CLINICAL, COARSE, STRUCTURE_NAMES, make_phantom
 
     scene = scene_writer(progress)
-    bundle = load_bundle(options.model or demo_bundle_folder())
+    made_by = options.model or demo_bundle_folder()
+    hashes = hashes_of({"model": made_by})
+    bundle = load_bundle(made_by)
     inputs = [options.model] if options.model else []
     require_place(options.output, ("sCT", "MRCAT"), inputs)
     require_writable_folder(options.output)
@@ -52,16 +54,16 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         *generated.warnings,
     ]
     evaluation.patient = f"digital patient {options.seed}"
-    made_by = options.model or demo_bundle_folder()
     tell_origin(
         evaluation,
         {"model": made_by},
         {"seed": options.seed, "full": options.full},
+        hashes=hashes,
         images={
             "CT": case.ct, "MR": case.mr, "candidate sCT": generated.sct,
             "candidate MRCAT": case.mrcat,
         },
-        model={"name": Path(made_by).name, "sha256": bundle.sha256},
+        model=model_entry(made_by, bundle),
     )  # fmt: skip
     volumes: dict[str, sitk.Image] = {
         "mr": case.mr,

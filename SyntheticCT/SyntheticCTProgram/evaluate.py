@@ -33,7 +33,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalLib.cohort.inputs import read_inputs
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
-    from SyntheticCTEvalLib.evaluation.origin import tell_origin
+    from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin
     from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import scene_writer
@@ -44,7 +44,8 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     _require_whole(options, candidates, doses)
     own = {"prescription_gy": options.prescription, "target": options.target}
     limits = read_acceptance(options.acceptance) if options.acceptance else None
-    settings = settings_for(evaluation_settings(options, **own), limits)
+    asked = evaluation_settings(options, **own)
+    settings = settings_for(asked, limits)
     scene = None if options.no_scene else scene_writer(progress)
     entry = _entry(options, candidates, doses)
     named: dict[str, Path] = entry.inputs()
@@ -53,9 +54,12 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     inputs = list(named.values())
     require_place(options.output, candidates, inputs)
     if options.dry_run:
-        return _dry_run(options, entry, settings, limits, progress)
+        return _dry_run(options, entry, asked, limits, progress)
     require_writable_folder(options.output)
     progress = NotedProgress(progress)  # what reading warns of stands in the report as well
+    hashes = hashes_of(named)
+    if limits:
+        hashes["acceptance"] = limits.sha256  # of the file as it was read
     bundle = load_bundle(options.model) if options.model else None
     found = read_inputs(
         entry, progress, end_caps=not options.no_end_caps, mask_nan=options.mask_nan
@@ -77,8 +81,9 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         evaluation,
         named,
         asdict(settings) | {"dose_unit": options.dose_unit, "end_caps": not options.no_end_caps},
+        hashes=hashes,
         images=found.images(),
-        model={"name": Path(options.model).name, "sha256": bundle.sha256} if bundle else None,
+        model=model_entry(options.model, bundle) if bundle else None,
         identified=options.identified,
     )
     evaluation.patient = options.patient or ""
@@ -116,7 +121,7 @@ def _entry(
 def _dry_run(
     options: argparse.Namespace,
     entry: PatientEntry,
-    settings: EvaluationSettings,
+    asked: EvaluationSettings,
     limits: Acceptance | None,
     progress: Progress,
 ) -> dict[str, Path]:
@@ -128,7 +133,7 @@ def _dry_run(
         entry,
         CohortSettings(
             model=Path(options.model) if options.model else None,
-            evaluation=settings,
+            evaluation=asked,
             acceptance=limits,
             end_caps=not options.no_end_caps,
         ),

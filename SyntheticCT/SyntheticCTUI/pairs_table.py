@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from SyntheticCTMRML.pairs import Pair
+from SyntheticCTMRML.roles import other_patients, role_fault
 
 from .narrow import narrow
 
@@ -145,6 +146,10 @@ class PairsTable:
         mr, ct = self.mrSelector.currentNode(), self.ctSelector.currentNode()
         if self._node is None or mr is None or ct is None or mr is ct:
             slicer.util.errorDisplay(_("Choose an MR and a CT of one patient, then add them."))
+            return
+        fault = role_fault(mr, ct) or other_patients({"MR": mr, "CT": ct})
+        if fault:
+            slicer.util.errorDisplay(fault)
             return
         pair = Pair(mr, ct, self.registeredCheckBox.checked, self.validationCheckBox.checked)
         self._store([*self._stored(), pair])

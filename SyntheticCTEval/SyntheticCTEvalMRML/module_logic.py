@@ -316,10 +316,12 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
     def openReport(self, evaluationNode: Any) -> None:
         """Show an evaluation's report in the web browser."""
+        from SyntheticCTMRML.temporary import session_folder
+
         from SyntheticCTEvalMRML.export import export
 
         nodes = self.evaluationNodes(evaluationNode)
-        folder = f"{slicer.app.temporaryPath}/SyntheticCTEval/{evaluationNode.GetID()}"
+        folder = str(session_folder() / evaluationNode.GetID())
         (path,) = export(slicer.mrmlScene, nodes, folder, ["report.html"])
         self.openFile(path)
 

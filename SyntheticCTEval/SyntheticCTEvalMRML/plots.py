@@ -45,7 +45,7 @@ def add_dvh_chart(scene: Any, evaluation: Evaluation) -> tuple[Any, list[Any]] |
     A colour a structure; the true CT is solid, the candidates are dashed. The chart shows the
     structures that :func:`show_structure` is asked for. None without dose or structures.
     """
-    from SyntheticCTEvalLib.report.dvh_table import DOSE, TRUE_CT, dvh_columns
+    from SyntheticCTEvalLib.report.tables import DOSE, TRUE_CT, dvh_columns
 
     columns = dvh_columns(evaluation)
     if not columns:

@@ -40,6 +40,7 @@ def study_cohort(folder: Path, pictures: bool = False) -> Cohort:
             "definitions": {"ssim": "SSIM as printed.", "gpr": f"Gamma; {patient} voxels"},
             "candidates": candidates,
             "prescription_gy": 45.0,
+            "registration": {"way": "deformable", "by": "candidate"},
             "notes": [],
         }
         record = Record(f"P{patient + 1}", folder / "patients" / f"P{patient + 1}", metrics)

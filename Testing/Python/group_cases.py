@@ -29,6 +29,7 @@ def dose_cohort(folder: Path, differences: dict[str, np.ndarray], **more) -> Coh
             "dvh_ct": {target: dict.fromkeys(POINTS, 45.0)},
             "prescription_gy": 45.0,
             "prescription_kind": "given",
+            "registration": {"way": "deformable", "by": "candidate"},
             "notes": [],
         }
         metrics |= {key: values[n] for key, values in more.items()} | {"target": target}

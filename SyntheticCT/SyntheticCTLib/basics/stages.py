@@ -86,11 +86,14 @@ def work_folder(prefix: str = WORK_PREFIX) -> Iterator[Path]:
         yield work
 
 
-def tidy(folder: str | os.PathLike | None = None) -> None:
-    """Remove what killed programs left in ``folder``, or in the temporary folder when None."""
+def tidy(folder: str | os.PathLike | None = None, prefix: str = WORK_PREFIX) -> None:
+    """Remove what killed programs left in ``folder``.
+
+    When it is None, what they left in the temporary folder under names that begin with ``prefix``.
+    """
     with contextlib.suppress(OSError):
         if folder is None:
-            _remove_abandoned(Path(tempfile.gettempdir()), WORK_PREFIX)
+            _remove_abandoned(Path(tempfile.gettempdir()), prefix)
         else:
             _remove_abandoned(Path(folder), STAGE_PREFIX)
 

@@ -17,6 +17,11 @@ def look_alike_note(name: str, image: sitk.Image) -> str:
     keys = set(image.GetMetaDataKeys())
     if not {PHANTOM_KEY, "SyntheticCT"} <= keys or "SyntheticCTModel" in keys:
         return ""
+    return look_alike_words(name)
+
+
+def look_alike_words(name: str) -> str:
+    """Return the note of a candidate that is the phantom's MRCAT look-alike."""
     return (
         f"{name} is an MRCAT look-alike that this program computed from a digital patient's mDixon "
         "images with published bulk densities; it is not what the vendor's product would give."

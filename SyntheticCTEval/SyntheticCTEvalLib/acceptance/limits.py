@@ -94,7 +94,8 @@ def read_acceptance(name_or_path: str | os.PathLike) -> Acceptance:
     )
     _refuse_twice(where, limits)
     note = _text(where, found, "note")
-    return Acceptance(name, source, limits, text, hashlib.sha256(content).hexdigest(), note)
+    sha256 = hashlib.sha256(content).hexdigest()
+    return Acceptance(name, source, limits, text, sha256, note, path.name)
 
 
 def _called(table: dict[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -85,10 +85,23 @@ def verdicts_of(
     return [verdict for limit in acceptance.limits for verdict in _verdicts(limit, known, target)]
 
 
-def overall(verdicts: Iterable[Verdict]) -> str:
-    """Return the worst state of ``verdicts``; what was not evaluated is not accepted."""
-    states = {verdict.state for verdict in verdicts}
-    return next((state for state in (FAIL, MISSING, ACTION) if state in states), PASS)
+def label_of(limit: Limit, structure: str, metrics: Iterable[Mapping[str, Any]]) -> str:
+    """Return what a limit on ``structure`` is called.
+
+    Pass rates of structures are above the lowest dose cutoff of a run, which no limit names: it
+    stands in the label.
+
+    Args:
+        metrics: entries of metrics.json that the limit is held against.
+    """
+    label = describe(limit.path(structure)).label
+    if limit.label:
+        label = f"{limit.label} ({structure})" if structure else limit.label
+    if limit.figure != "gpr_structures":
+        return label
+    lowest = sorted({min(map(float, rates)) for each in metrics if (rates := each.get("gpr"))})
+    cutoffs = " or ".join(f"{cutoff:g}" for cutoff in lowest)
+    return f"{label}, dose above {cutoffs} %" if cutoffs else label
 
 
 def _verdicts(limit: Limit, metrics: Mapping[str, Any], target: str | None) -> list[Verdict]:
@@ -96,18 +109,19 @@ def _verdicts(limit: Limit, metrics: Mapping[str, Any], target: str | None) -> l
         return [_verdict(limit, metrics, "")]
     group = metrics.get(limit.path()[0])
     if group is None:
-        return [_missing(limit, _why_no_group(limit, metrics))]
-    names = _fitting(limit.structure, list(group), target)
+        return [_missing(limit, metrics, _why_no_group(limit, metrics))]
+    names = fitting(limit.structure, group, target)
     if not names:
         sought = "is the target" if limit.structure.casefold() == TARGET else (
             f"has a name like {limit.structure}"
         )  # fmt: skip
-        return [_missing(limit, f"no structure with a dose {sought}")]
+        return [_missing(limit, metrics, f"no structure with a dose {sought}")]
     return [_verdict(limit, metrics, name) for name in names]
 
 
-def _fitting(pattern: str, names: Sequence[str], target: str | None) -> list[str]:
-    """The structures that a limit is of."""
+def fitting(pattern: str, names: Iterable[str], target: str | None) -> list[str]:
+    """Return those of the structures ``names`` that a limit on ``pattern`` is of."""
+    names = list(names)
     folded = pattern.casefold()
     if folded == TARGET:
         return [name for name in names if name == target]
@@ -119,16 +133,18 @@ def _verdict(limit: Limit, metrics: Mapping[str, Any], structure: str) -> Verdic
     path, value = limit.path(structure), metrics
     for part in path:
         if not isinstance(value, Mapping) or part not in value:
-            return _missing(limit, _why_no_group(limit, metrics), structure)
+            return _missing(limit, metrics, _why_no_group(limit, metrics), structure)
         value = value[part]
     if not is_finite(value):
-        return _missing(limit, "the figure does not exist or is not finite", structure)
-    return Verdict(limit, path, _label(limit, structure), float(value), _state(limit, value))
+        return _missing(limit, metrics, "the figure does not exist or is not finite", structure)
+    label = label_of(limit, structure, [metrics])
+    return Verdict(limit, path, label, float(value), state_of(limit, value))
 
 
-def _missing(limit: Limit, reason: str, structure: str = "") -> Verdict:
+def _missing(limit: Limit, metrics: Mapping[str, Any], reason: str, structure: str = "") -> Verdict:
     called = structure or limit.structure
-    return Verdict(limit, limit.path(called), _label(limit, called), None, MISSING, reason)
+    label = label_of(limit, called, [metrics])
+    return Verdict(limit, limit.path(called), label, None, MISSING, reason)
 
 
 def _why_no_group(limit: Limit, metrics: Mapping[str, Any]) -> str:
@@ -140,7 +156,8 @@ def _why_no_group(limit: Limit, metrics: Mapping[str, Any]) -> str:
     return "the figure was not computed"
 
 
-def _state(limit: Limit, value: float) -> str:
+def state_of(limit: Limit, value: float) -> str:
+    """Return what a limit says of a figure: PASS, ACTION or FAIL; levels themselves are within."""
     if limit.tolerance is not None and _within(limit, value, limit.tolerance):
         return PASS
     if limit.action is not None and _within(limit, value, limit.action):
@@ -152,12 +169,6 @@ def _within(limit: Limit, value: float, level: float) -> bool:
     if limit.better == HIGHER:
         return value >= level
     return value <= level if limit.better == LOWER else abs(value) <= level
-
-
-def _label(limit: Limit, structure: str) -> str:
-    if not limit.label:
-        return describe(limit.path(structure)).label
-    return f"{limit.label} ({structure})" if structure else limit.label
 
 
 def _point(limit: Limit) -> str:

@@ -102,14 +102,14 @@ def plan_patient(
         plan.faults.append(entry.fault)
     noted = NotedProgress(SILENT)
 
-    def attempt(what: str, work: Callable[[], Any]) -> Any:
+    def attempt(work: Callable[[], Any]) -> Any:
         try:
             return work()
         except SyntheticCTError as error:
             plan.faults.append(str(error))
             return None
 
-    asked = attempt("settings", lambda: evaluation_settings(entry, settings))
+    asked = attempt(lambda: evaluation_settings(entry, settings))
     inputs = read_inputs(
         entry,
         noted,
@@ -123,9 +123,9 @@ def plan_patient(
         plan.inputs.append(InputLine(f"candidate {SCT}", settings.model.name, "made of the MR"))
     if asked is not None:
         asked = settings_for(asked, limits_of(entry, settings))
-        sound = attempt("checks", lambda: _checked(inputs, asked, noted))
+        sound = attempt(lambda: _checked(inputs, asked, noted))
         if sound is not None:
-            attempt("doses", lambda: _check_doses(entry, inputs, asked, sound, noted))
+            attempt(lambda: _check_doses(entry, inputs, asked, sound, noted))
             _tell_structures(plan, inputs, asked, noted)
         plan.facts |= _facts(entry, inputs, asked, settings)
         if not plan.faults:

@@ -16,8 +16,8 @@ from SyntheticCTEvalLib.structures.reading import read_structures
 
 from .manifest import PatientEntry
 
-Read = Callable[[str, Callable[[], Any]], Any]
-"""Reads an input, by what it is: calls the function, or tells why that failed and returns None."""
+Read = Callable[[Callable[[], Any]], Any]
+"""Reads an input: calls the function, or tells why that failed and returns None."""
 
 
 @dataclass
@@ -53,24 +53,24 @@ def read_inputs(
     *,
     end_caps: bool = True,
     mask_nan: bool = False,
-    read: Read = lambda what, reader: reader(),
+    read: Read = lambda reader: reader(),
 ) -> PatientInputs:
     """Return all that there is of a patient.
 
     Args:
         end_caps: see structures.reading.read_structures.
         mask_nan: let voxels of CT and candidates be no numbers.
-        read: called for every input, with what it is and what reads it.
+        read: called for every input, with what reads it.
 
     Raises:
         SyntheticCTError: an input cannot be used.
     """
 
     def volume(what: str, path: Path | None, **options: Any) -> sitk.Image | None:
-        return path and read(what, lambda: read_volume(path, what, progress, **options))
+        return path and read(lambda: read_volume(path, what, progress, **options))
 
-    def dose(what: str, path: Path | None) -> sitk.Image | None:
-        return path and read(what, lambda: read_dose(path, entry.dose_unit, progress))
+    def dose(path: Path | None) -> sitk.Image | None:
+        return path and read(lambda: read_dose(path, entry.dose_unit, progress))
 
     ct = volume("CT", entry.ct, mask_nan=mask_nan)
     mr = volume("MR", entry.mr)
@@ -78,14 +78,13 @@ def read_inputs(
         name: volume(f"candidate {name}", path, mask_nan=mask_nan)
         for name, path in entry.candidates.items()
     }
-    dose_ct = dose("dose on the CT", entry.dose_ct)
-    doses = {name: dose(f"dose on {name}", path) for name, path in entry.doses.items()}
+    dose_ct = dose(entry.dose_ct)
+    doses = {name: dose(path) for name, path in entry.doses.items()}
     region, structures = None, {}
     if path := entry.region:
-        region = read("region", lambda: read_mask(path, "region", progress))
+        region = read(lambda: read_mask(path, "region", progress))
     if entry.structures and ct is not None:
         structures = read(
-            "structures",
             lambda: dict(read_structures(entry.structures, ct, progress, end_caps=end_caps)),
         )
     return PatientInputs(ct, mr, candidates, dose_ct, doses, structures or {}, region)

@@ -42,7 +42,7 @@ def judge_again(folder: Path, acceptance: Acceptance | None, paper: str = "a4") 
     document = read_document(folder / REPORT_DOCUMENT)
     blocks = []
     if acceptance is not None:
-        blocks = verdicts_as_blocks(acceptance, verdicts, shown_in(document, candidates))
+        blocks = verdicts_as_blocks(acceptance, verdicts, shown_in(document, candidates), target)
     renew_verdicts(document, blocks)
     page = page_of(document)
     metrics["acceptance"] = entry

@@ -10,15 +10,15 @@ from typing import Any
 import SimpleITK as sitk
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
+from SyntheticCTLib.bundle.folder import read_card
 from SyntheticCTLib.volumes.sameness import voxel_hash
 from SyntheticCTLib.volumes.writing import write_volume
 
 from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
-from SyntheticCTEvalLib.evaluation.origin import tell_origin
+from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
 from SyntheticCTEvalLib.image import mr_similarity
@@ -81,7 +81,7 @@ def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) ->
     asked = evaluation_settings(entry, settings)
     return {
         "program": __version__,
-        "inputs": {what: content_hash(path, what) for what, path in entry.inputs().items()},
+        "inputs": hashes_of(entry.inputs()),
         "model": model_sha256 if entry.mr else "",
         "settings": asdict(asked),
         FOR_LIMITS: needs_of(asked, limits_of(entry, settings)),
@@ -109,6 +109,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         )
     progress = NotedProgress(progress)
     limits = limits_of(entry, settings)
+    # A patient may have waited for hours: the results are of the files as they are now.
+    made_of = task.made_of | {"inputs": hashes_of(entry.inputs())}
     inputs = read_inputs(
         entry,
         progress,
@@ -145,7 +147,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         evaluation,
         entry.inputs(),
         options,
-        hashes=task.made_of["inputs"],
+        hashes=made_of["inputs"],
         images={what: image for what, image in images.items() if image is not None},
         model=_model(task),
     )
@@ -167,7 +169,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         add_scene(evaluation, task.folder, scene, progress=progress)
     scans = {"CT": ct} | ({"MR": mr} if mr is not None else {})
     scans |= {f"candidate {name}": candidates[name] for name in entry.candidates}
-    write_card(task.folder, task.made_of, {what: voxel_hash(scans[what]) for what in scans})
+    write_card(task.folder, made_of, {what: voxel_hash(scans[what]) for what in scans})
 
 
 def _compare_with_mr(
@@ -197,9 +199,10 @@ def _compare_with_mr(
     return mr_body
 
 
-def _model(task: PatientTask) -> dict[str, str] | None:
-    sha256 = task.made_of["model"]
-    return {"name": task.settings.model.name, "sha256": sha256} if sha256 else None
+def _model(task: PatientTask) -> dict[str, Any] | None:
+    if not task.made_of["model"]:
+        return None
+    return model_entry(task.settings.model, read_card(task.settings.model))
 
 
 def evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:

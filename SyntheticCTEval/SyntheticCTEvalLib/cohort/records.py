@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
+from SyntheticCTEvalLib.evaluation.names import shown_by_notes, told_all
+from SyntheticCTEvalLib.placement.ways import NONE
 
 METRICS, PICTURES = "metrics.json", "cohort.npz"
 
@@ -87,12 +90,20 @@ class PatientRecord:
             manifest has an MR, every candidate has "ssim_mr" and "dsc_body_mr": against the MR
             without registration (paper, Table 3).
         acceptance: limits that its candidates were held against; None without.
+        shown: what its candidates are called here, by their names in the files; empty where they
+            are called by these (see :meth:`Cohort.as_shown`).
     """
 
     patient: str
     folder: Path
     metrics: dict[str, Any]
     acceptance: Acceptance | None = None
+    shown: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def registered(self) -> bool:
+        """Whether its candidates were registered onto the true CT, as far as it is told."""
+        return self.metrics.get("registration", {}).get("way", NONE) != NONE
 
     @classmethod
     def read(cls, patient: str, folder: Path) -> PatientRecord:
@@ -100,8 +111,26 @@ class PatientRecord:
         return cls(patient, folder, json.loads((folder / METRICS).read_text(encoding="utf-8")))
 
     def pictures(self) -> CohortPictures:
-        """Return the slices for the cohort's pictures."""
-        return CohortPictures.read(self.folder / PICTURES)
+        """Return the slices for the cohort's pictures, by what candidates are called here."""
+        found = CohortPictures.read(self.folder / PICTURES)
+        for name, value in vars(found).items():
+            if isinstance(value, dict):
+                setattr(found, name, self._called(value))
+        return found
+
+    def as_shown(self, shown: Mapping[str, str]) -> PatientRecord:
+        """Return the record with its candidates called as ``shown`` has them, by their names."""
+        renamed = replace(self, shown=shown)
+        metrics = dict(self.metrics)
+        if "candidates" in metrics:
+            metrics["candidates"] = renamed._called(metrics["candidates"])
+        for key in ("definitions", "notes"):
+            if key in metrics:
+                metrics[key] = told_all(metrics[key], shown)
+        return replace(renamed, metrics=metrics)
+
+    def _called(self, by_candidate: dict[str, Any]) -> dict[str, Any]:
+        return {self.shown.get(name, name): value for name, value in by_candidate.items()}
 
 
 @dataclass
@@ -115,7 +144,6 @@ class Cohort:
         baseline: candidate that the others are compared with ("MRCAT" where there is one,
             else the last).
         acceptance: limits of patients that have none of their own; None without.
-        registered: the candidates were registered onto the true CTs.
         origin: what the results were made of (basics.fingerprint.origin); empty where that is
             not known.
     """
@@ -125,8 +153,27 @@ class Cohort:
     notes: list[str] = field(default_factory=list)
     baseline: str = ""
     acceptance: Acceptance | None = None
-    registered: bool = True
     origin: dict[str, Any] = field(default_factory=dict)
+
+    def shown_names(self) -> dict[str, str]:
+        """Return what every candidate is called in reports, by its name (evaluation.names)."""
+        metrics = [record.metrics for record in self.patients]
+        names = dict.fromkeys(name for each in metrics for name in each.get("candidates", {}))
+        return shown_by_notes(names, {note for each in metrics for note in each.get("notes", [])})
+
+    def as_shown(self) -> Cohort:
+        """Return the cohort with candidates, in texts too, called as reports call them.
+
+        metrics.json keeps their names.
+        """
+        shown = self.shown_names()
+        return replace(
+            self,
+            patients=[record.as_shown(shown) for record in self.patients],
+            failed=told_all(self.failed, shown),
+            notes=told_all(self.notes, shown),
+            baseline=shown.get(self.baseline, self.baseline),
+        )
 
     def limits_of(self, record: PatientRecord) -> Acceptance | None:
         """Return the limits that a patient was held against."""

@@ -17,7 +17,8 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
 from SyntheticCTLib.volumes.sameness import given_twice
 
-from SyntheticCTEvalLib.evaluation.origin import origin
+from SyntheticCTEvalLib.evaluation.limits import Acceptance
+from SyntheticCTEvalLib.evaluation.origin import hashes_of, origin
 from SyntheticCTEvalLib.report.folder import earlier_results
 
 from .card import CARD, is_current, voxels_of
@@ -115,8 +116,7 @@ def run_cohort(
     own = {entry.patient: limits_of(entry, settings) for entry in entries}
     for record in cohort.patients:
         record.acceptance = own[record.patient]
-    cohort.registered = settings.evaluation.registered
-    cohort.origin = _origin(manifest, settings, baseline, model_sha256)
+    cohort.origin = _origin(manifest, found, settings)
     return cohort
 
 
@@ -129,12 +129,14 @@ class Prepared:
         notes: what is left out for want of columns.
         baseline: candidate that the others are compared with.
         model_sha256: of the model; "" for none.
+        sha256: of the manifest.
     """
 
     entries: list[PatientEntry]
     notes: list[str]
     baseline: str
     model_sha256: str
+    sha256: str
 
 
 def prepare(
@@ -145,27 +147,42 @@ def prepare(
     Raises:
         SyntheticCTError: nothing can be evaluated, or a result would lie where something else does.
     """
+    sha256 = hashes_of({"manifest": manifest})["manifest"]
     entries, notes = read_cohort_manifest(
         manifest, model=settings.model is not None, dose=settings.evaluation.dose
     )
     entries = [needing_mr(entry, settings) for entry in entries]
     baseline = _baseline(baseline, _candidates(entries, settings))
     _check_places(manifest, output, entries, settings)
-    return Prepared(entries, notes, baseline, _model_sha256(settings))
+    return Prepared(entries, notes, baseline, _model_sha256(settings), sha256)
 
 
 def _origin(
-    manifest: str | os.PathLike, settings: CohortSettings, baseline: str, model_sha256: str
+    manifest: str | os.PathLike, found: Prepared, settings: CohortSettings
 ) -> dict[str, Any]:
     limits = settings.acceptance
     options = asdict(settings.evaluation) | {
         "acceptance": limits and {"name": limits.name, "sha256": limits.sha256},
-        "baseline": baseline,
+        "baseline": found.baseline,
         "end_caps": settings.end_caps,
-        "model_sha256": model_sha256,
+        "model_sha256": found.model_sha256,
     }
-    model = {"name": settings.model.name, "sha256": model_sha256} if settings.model else None
-    return origin({"manifest": manifest}, options, model=model)
+    model = {"name": settings.model.name, "sha256": found.model_sha256} if settings.model else None
+    inputs, hashes = {"manifest": manifest}, {"manifest": found.sha256}
+    for what, acceptance in _acceptances(found.entries, limits).items():
+        inputs[what], hashes[what] = acceptance.file, acceptance.sha256
+    return origin(inputs, options, hashes=hashes, model=model)
+
+
+def _acceptances(
+    entries: Sequence[PatientEntry], limits: Acceptance | None
+) -> dict[str, Acceptance]:
+    """Return every file of limits, by whose it is."""
+    found, owners = {"acceptance": limits} if limits else {}, {}
+    for entry in entries:
+        if (own := entry.acceptance) and own != limits:
+            owners.setdefault(own, []).append(entry.patient)
+    return found | {f"acceptance of {', '.join(names)}": own for own, names in owners.items()}
 
 
 def _candidates(entries: Sequence[PatientEntry], settings: CohortSettings) -> list[str]:

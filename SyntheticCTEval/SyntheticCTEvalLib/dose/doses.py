@@ -20,6 +20,13 @@ from .plausibility import (
 )
 from .recalculation import describe, dose_grid, plan_for_target, recalculate_dose
 
+_IMPORTED = "Imported"
+
+
+def is_imported(definition: str) -> bool:
+    """Whether a definition (:attr:`Doses.definition`) is that of doses that were given."""
+    return definition.startswith(_IMPORTED)
+
 
 @dataclass(frozen=True)
 class Doses:
@@ -118,5 +125,5 @@ def imported_doses(
         for name in names
         if name not in doses
     ]
-    definition = f"Imported; largest dose on the true CT {largest:.2f} Gy."
+    definition = f"{_IMPORTED}; largest dose on the true CT {largest:.2f} Gy."
     return Doses(reference, given, prescription_gy or largest, definition, notes)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .quantities import HIGHER, LOWER, MINUS, describe
+from .quantities import HIGHER, LOWER, ZERO, describe, signed
 
 TARGET = "target"
 """As a limit's structure: the target of the evaluation."""
@@ -14,14 +14,23 @@ TARGET = "target"
 PASS, ACTION, FAIL, MISSING = "pass", "action", "fail", "missing"
 """What a verdict may be, see :attr:`Verdict.state`."""
 
+WORST_FIRST = (FAIL, MISSING, ACTION, PASS)
+"""The worst first; what was not evaluated is not accepted."""
+
 MARKS = {PASS: "✓", ACTION: "▲", FAIL: "✗", MISSING: "–"}
+
+
+def worst(states: Iterable[str]) -> str:
+    """Return the worst of ``states`` (:data:`WORST_FIRST`); "" where there is none."""
+    return min(states, key=WORST_FIRST.index, default="")
 
 
 LIMITS_DEFINITION = (
     "Where limits are given: each figure is held, unrounded, against them; levels themselves are "
     "within. Within tolerance; beyond tolerance and within the action level; beyond the action "
     "level, or beyond the only level that is given; not evaluated: there is no such figure, which "
-    "is no acceptance. Figures that should be 0 are judged by their size."
+    "is no acceptance. Figures that should be 0 are judged by their size. Pass rates of structures "
+    "are of the voxels above the run's lowest dose cutoff, which stands in the limit's name."
 )
 
 
@@ -66,10 +75,19 @@ class Limit:
         """Unit of the figure, the tolerance and the action level."""
         return describe(self.path(self.structure)).unit
 
-    def words(self, level: float | None) -> str:
-        """Return a level as reports print it, "at least 95 %"; "" for None."""
-        if level is None:
-            return ""
+    @property
+    def levels(self) -> list[tuple[str, float]]:
+        """The levels that are given, by what they are called; the strictest first."""
+        named = [("tolerance", self.tolerance), ("action level", self.action)]
+        return [(name, level) for name, level in named if level is not None]
+
+    @property
+    def levels_words(self) -> str:
+        """The levels as reports print them."""
+        return "; ".join(f"{name} {self.words(level)}" for name, level in self.levels)
+
+    def words(self, level: float) -> str:
+        """Return a level as reports print it, "at least 95 %"."""
         side = _SIDES.get(self.better, f"±{_SPACE}")
         return f"{side}{level:g}{_SPACE}{self.unit}".strip()
 
@@ -93,6 +111,7 @@ class Acceptance:
         text: the file as it is.
         sha256: of the file.
         note: what the file says besides.
+        file: its name.
     """
 
     name: str
@@ -101,6 +120,7 @@ class Acceptance:
     text: str
     sha256: str
     note: str = ""
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,11 +156,9 @@ class Verdict:
             return "not evaluated"
         if self.state == ACTION:
             return "beyond tolerance, within action level"
-        of_action = self.limit.tolerance is None if self.state == PASS else (
-            self.limit.action is not None
-        )  # fmt: skip
-        level = "action level" if of_action else "tolerance"
-        return f"{'within' if self.state == PASS else 'beyond'} {level}"
+        within = self.state == PASS
+        level = self.limit.levels[0 if within else -1][0]
+        return f"{'within' if within else 'beyond'} {level}"
 
     @property
     def printed(self) -> str:
@@ -148,17 +166,14 @@ class Verdict:
         if self.value is None:
             return "n/a"
         digits = describe(self.path).digits
-        levels = [level for level in (self.limit.tolerance, self.limit.action) if level is not None]
-        size = abs(self.value) if self.limit.better not in (HIGHER, LOWER) else self.value
+        levels = [level for _, level in self.limit.levels]
+        size = abs(self.value) if self.limit.better == ZERO else self.value
         while digits < 9 and any(
             (round(size, digits) == level) != (size == level) for level in levels
         ):
             digits += 1
-        sign = "" if self.limit.better in (HIGHER, LOWER) or not round(self.value, digits) else "+"
-        text = f"{self.value:{sign}.{digits}f}"
-        if float(text) == 0:  # neither +0.00 nor -0.00
-            text = text.lstrip("+-")
-        return text.replace("-", MINUS)
+        text = signed(self.value, digits)
+        return text if self.limit.better == ZERO else text.removeprefix("+")
 
     def entry(self) -> dict[str, Any]:
         """Return the verdict as metrics.json has it."""

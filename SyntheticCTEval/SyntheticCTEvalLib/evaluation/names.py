@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
 
-from SyntheticCTLib.volumes.marks import look_alike_note
+from SyntheticCTLib.volumes.marks import look_alike_note, look_alike_words
 
 if TYPE_CHECKING:
     from .results import Evaluation
@@ -25,13 +25,27 @@ def shown_names(evaluation: Evaluation) -> dict[str, str]:
     That is its name, but for the digital phantom's MRCAT look-alike, which must not be taken for
     the vendor's product. No two candidates are called alike.
     """
+    found = evaluation.candidates
+    return _shown(found, [n for n, c in found.items() if look_alike_note(n, c.volume)])
+
+
+def shown_by_notes(names: Collection[str], notes: Collection[str]) -> dict[str, str]:
+    """Return what :func:`shown_names` does, of candidates that only notes are left of.
+
+    Args:
+        notes: of the evaluations of these candidates, as metrics.json has them.
+    """
+    return _shown(names, [name for name in names if look_alike_words(name) in notes])
+
+
+def _shown(names: Collection[str], look_alikes: Collection[str]) -> dict[str, str]:
     shown: dict[str, str] = {}
-    for name, candidate in evaluation.candidates.items():
+    for name in names:
         called = name
-        if _passes_for_mrcat(name) and look_alike_note(name, candidate.volume):
+        if _passes_for_mrcat(name) and name in look_alikes:
             called = f"{name} look-alike"
             number = 1
-            while called in evaluation.candidates or called in shown.values():
+            while called in names or called in shown.values():
                 number += 1
                 called = f"{name} look-alike {number}"
         shown[name] = called
@@ -46,6 +60,13 @@ def told(text: str, shown: Mapping[str, str]) -> str:
             alone = rf"(?<![\w./\\-]){re.escape(name)}(?![\w/\\-]|\.\w| look.?alike)"
             text = re.sub(alone, lambda _: called, text)  # noqa: B023
     return text
+
+
+def told_all(texts: Any, shown: Mapping[str, str]) -> Any:
+    """Return every text of a list, or in a dictionary, as :func:`told` does."""
+    if isinstance(texts, dict):
+        return {key: told(text, shown) for key, text in texts.items()}
+    return [told(text, shown) for text in texts]
 
 
 def _passes_for_mrcat(name: str) -> bool:

@@ -19,6 +19,7 @@ import SimpleITK as sitk
 import SyntheticCTLib
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.fingerprint import content_hash
+from SyntheticCTLib.bundle.folder import ModelCard
 
 if TYPE_CHECKING:
     from .results import Evaluation
@@ -37,13 +38,24 @@ ORIGIN_DEFINITION = (
 )
 
 
+def hashes_of(inputs: Mapping[str, str | os.PathLike]) -> dict[str, str]:
+    """Return the hashes of files and folders, by what they are.
+
+    To be asked for when the files are read: they may change while an evaluation runs.
+
+    Raises:
+        SyntheticCTError: an input does not exist or cannot be read.
+    """
+    return {what: content_hash(path, what) for what, path in inputs.items()}
+
+
 def origin(
     inputs: Mapping[str, str | os.PathLike],
     options: Mapping[str, Any],
     *,
-    hashes: Mapping[str, str] | None = None,
+    hashes: Mapping[str, str],
     images: Mapping[str, sitk.Image] | None = None,
-    model: Mapping[str, str] | None = None,
+    model: Mapping[str, Any] | None = None,
     identified: bool = False,
 ) -> dict[str, Any]:
     """Return what a result is made of.
@@ -51,22 +63,18 @@ def origin(
     Args:
         inputs: files and folders by what they are.
         options: what was asked for, as JSON has it.
-        hashes: those of ``inputs``, where they are known.
+        hashes: those of ``inputs`` (:func:`hashes_of`) as they were read.
         images: volumes that were read of them or made, by what they are.
-        model: name and hash of the model, where one was used.
+        model: the model, where one was used (:func:`model_entry`).
         identified: whole paths are told, not their last parts.
-
-    Raises:
-        SyntheticCTError: an input does not exist or cannot be read.
     """
-    known, images = hashes or {}, images or {}
     found: dict[str, dict[str, Any]] = {}
     for what, path in inputs.items():
         found[what] = {
             "file": str(Path(path).absolute()) if identified else Path(path).name,
-            "sha256": known.get(what) or content_hash(path, what),
+            "sha256": hashes[what],
         }
-    for what, image in images.items():
+    for what, image in (images or {}).items():
         found[what] = found.get(what, {}) | _grid_and_voxels(image)
     return {
         "program": f"synthetic-ct {__version__}",
@@ -89,6 +97,11 @@ def tell_origin(evaluation: Evaluation, *made_of: Any, **known: Any) -> None:
     """
     evaluation.origin = origin(*made_of, **known)
     evaluation.definitions["origin"] = ORIGIN_DEFINITION
+
+
+def model_entry(folder: str | os.PathLike, card: ModelCard) -> dict[str, Any]:
+    """Return what is told of a model: name, hash, and whether it knows digital patients alone."""
+    return {"name": Path(folder).name, "sha256": card.sha256, "phantom": card.domain.phantom}
 
 
 def shown_command(arguments: Sequence[str], identified: bool = False) -> str:

@@ -54,14 +54,18 @@ QUANTITIES: dict[str, Quantity] = {
     "background_hu": Quantity("Around the patient, where air is -1000", "HU", 0),
     "coverage_body_percent": Quantity("Part of the body that was compared", "%", 1),
     "mae_body_rigid": Quantity("MAE in the body, registered rigidly alone", "HU", 1, LOWER),
-    "dsc_body_rigid": Quantity("Dice of the body contour, registered rigidly alone", "", 4, HIGHER),
+    "dsc_body_rigid": Quantity(
+        "Dice of the body contour of the result, registered rigidly alone", "", 4, HIGHER
+    ),
     "displacement_mean_mm": Quantity("Mean displacement by bending, in the body", "mm", 1),
     "displacement_max_mm": Quantity("Largest displacement by bending, in the body", "mm", 1),
     "jacobian_min": Quantity("Least Jacobian determinant in the body", "", 2),
     "jacobian_max": Quantity("Largest Jacobian determinant in the body", "", 2),
     "folding_percent": Quantity("Folded part of the body", "%", 2, LOWER),
-    "registration_dsc": Quantity("Dice of the bodies after the rigid registration", "", 3),
-    "registration_overlap_percent": Quantity("Overlap after the rigid registration", "%", 0),
+    "registration_dsc": Quantity("Check of the registration: overlap of rough outlines", "", 3),
+    "registration_overlap_percent": Quantity(
+        "Check of the registration: body in the shared field of view", "%", 0
+    ),
 }
 """By key of metrics.json, in the order in which reports print them."""
 

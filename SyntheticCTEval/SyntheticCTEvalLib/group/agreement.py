@@ -5,7 +5,6 @@ Source of the statement: Korsholm, Waring, Edmund, Radiat Oncol 2014;9:16.
 
 from __future__ import annotations
 
-import fnmatch
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from SyntheticCTEvalLib.evaluation.limits import ACTION, FAIL, MISSING, PASS, TARGET, Acceptance
-from SyntheticCTEvalLib.evaluation.quantities import ZERO, describe, signed
+from SyntheticCTEvalLib.acceptance.verdicts import fitting, state_of
+from SyntheticCTEvalLib.evaluation.limits import FAIL, MISSING, PASS, TARGET, Acceptance, Limit
+from SyntheticCTEvalLib.evaluation.quantities import ZERO, describe, finite, signed
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 from .comparison import printed_p
@@ -173,10 +173,7 @@ def agreement_entry(agreement: Agreement) -> dict[str, Any]:
         entry |= {f"{name}_low": interval[0], f"{name}_high": interval[1]}
     entry["shapiro_p"] = spread.shapiro_p
     entry["against_limits"] = "; ".join(verdict.words for verdict in agreement.verdicts)
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in entry.items()
-    }
+    return finite(entry)
 
 
 def _always_target(values: CohortValues, key: Key) -> bool:
@@ -193,35 +190,26 @@ def _verdicts(
     spread: Spread,
 ) -> tuple[GroupVerdict, ...]:
     found = []
+    structures = dict.fromkeys(key[1] for key in values.keys if key[0] == "dvh")
     for limit in acceptance.limits if acceptance else ():
         if limit.better != ZERO or limit.figure != key[2] or not limit.structure:
             continue
-        pattern = limit.structure.casefold()
-        names = {name for name in values.targets if name} if of_target else {key[1]}
-        if pattern == TARGET and not of_target:
-            continue
-        fits = any(fnmatch.fnmatchcase(name.casefold(), pattern) for name in names)
-        if not (fits or (of_target and pattern == TARGET)):
-            continue
-        found.append(_verdict(limit.tolerance, limit.action, limit.unit, spread))
+        fits = of_target and limit.structure.casefold() == TARGET
+        own = values.targets if of_target else [key[1]]
+        if fits or any(name in own for name in fitting(limit.structure, structures, None)):
+            found.append(_verdict(limit, spread))
     return tuple(found)
 
 
-def _verdict(
-    tolerance: float | None, action: float | None, unit: str, spread: Spread
-) -> GroupVerdict:
+def _verdict(limit: Limit, spread: Spread) -> GroupVerdict:
     reach = max(abs(bound) for bound in spread.tolerance)
     if not math.isfinite(reach):
         return GroupVerdict("not evaluated: fewer than two patients", MISSING)
-    mark = "%" if unit.startswith("%") else unit
-    levels = [("tolerance", tolerance), ("action level", action)]
-    levels = [(name, level) for name, level in levels if level is not None]
-    for number, (name, level) in enumerate(levels):
-        if reach <= level:
-            state = ACTION if number else PASS
-            return GroupVerdict(f"within {name} ±{level:g}\N{NO-BREAK SPACE}{mark}", state)
-    name, level = levels[-1]
-    return GroupVerdict(f"beyond {name} ±{level:g}\N{NO-BREAK SPACE}{mark}", FAIL)
+    state = state_of(limit, reach)
+    name, level = limit.levels[0 if state == PASS else -1]
+    mark = "%" if limit.unit.startswith("%") else limit.unit
+    side = "beyond" if state == FAIL else "within"
+    return GroupVerdict(f"{side} {name} ±{level:g}\N{NO-BREAK SPACE}{mark}", state)
 
 
 def _statement(values: CohortValues, agreements: Sequence[Agreement], candidate: str) -> Statement:

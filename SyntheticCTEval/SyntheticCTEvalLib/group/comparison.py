@@ -21,6 +21,7 @@ from SyntheticCTEvalLib.evaluation.quantities import (
     ZERO,
     Quantity,
     describe,
+    finite,
 )
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
@@ -167,10 +168,7 @@ def comparison_entry(comparison: CohortComparison) -> dict[str, Any]:
             "effect": result.effect,
             "effect_name": result.effect_name,
         }
-    return {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in entry.items()
-    }
+    return finite(entry)
 
 
 _COLUMNS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from SyntheticCTEvalLib.acceptance.verdicts import overall, verdicts_of
+from SyntheticCTEvalLib.acceptance.verdicts import label_of, verdicts_of
 from SyntheticCTEvalLib.cohort.records import Cohort
 from SyntheticCTEvalLib.evaluation.limits import (
     ACTION,
@@ -14,8 +14,8 @@ from SyntheticCTEvalLib.evaluation.limits import (
     MISSING,
     PASS,
     Limit,
+    worst,
 )
-from SyntheticCTEvalLib.evaluation.quantities import describe
 
 WORDS = {
     PASS: "within",
@@ -50,17 +50,17 @@ class LimitCount:
     levels: str
     patients: dict[str, dict[str, list[str]]]
 
-    def cells(self) -> dict[str, list[tuple[str, str, str]]]:
-        """Return state, text and names by candidate, of the states that any patient has.
+    def cells(self) -> dict[str, list[tuple[str, str, list[str]]]]:
+        """Return state, text and patients by candidate, of the states that any patient has.
 
-        Names are those of patients who are not within.
+        Patients are named who are not within.
         """
         return {
             candidate: [
                 (
                     state,
                     f"{MARKS[state]} {len(found[state])} {WORDS[state]}",
-                    "" if state == PASS else ", ".join(found[state]),
+                    [] if state == PASS else found[state],
                 )
                 for state in STATES
                 if found[state]
@@ -87,28 +87,28 @@ def count_limits(cohort: Cohort, candidates: list[str]) -> list[LimitCount]:
         return []
     found = {limit: _none(candidates) for limit in limits}
     every = _none(candidates)
+    held: dict[Limit, list[dict[str, Any]]] = {limit: [] for limit in limits}
     for record in cohort.patients:
         target, own_limits = record.metrics.get("target"), cohort.limits_of(record)
         if own_limits is None:
             continue
         for name, metrics in record.metrics.get("candidates", {}).items():
             verdicts = verdicts_of(own_limits, metrics, target)
-            every[name][overall(verdicts)].append(record.patient)
+            every[name][worst(each.state for each in verdicts)].append(record.patient)
             for limit in own_limits.limits:
-                own = overall(verdict for verdict in verdicts if verdict.limit == limit)
+                own = worst(each.state for each in verdicts if each.limit == limit)
                 found[limit][name][own].append(record.patient)
+                held[limit].append(metrics)
     counts = [LimitCount("All limits", "", every)] if len(found) > 1 else []
-    return counts + [LimitCount(_label(limit), _levels(limit), found[limit]) for limit in found]
+    return counts + [
+        LimitCount(_label(limit, held[limit]), limit.levels_words, found[limit]) for limit in found
+    ]
 
 
 def _none(candidates: list[str]) -> dict[str, dict[str, list[str]]]:
     return {name: {state: [] for state in STATES} for name in candidates}
 
 
-def _label(limit: Limit) -> str:
-    return limit.label or describe(limit.path(limit.structure)).label
-
-
-def _levels(limit: Limit) -> str:
-    levels = [("tolerance", limit.tolerance), ("action level", limit.action)]
-    return "; ".join(f"{name} {limit.words(level)}" for name, level in levels if level is not None)
+def _label(limit: Limit, metrics: list[dict[str, Any]]) -> str:
+    """Return what a limit of a group is called; a label of its own needs no structure's name."""
+    return label_of(limit, "" if limit.label else limit.structure, metrics)

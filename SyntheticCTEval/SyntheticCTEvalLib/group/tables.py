@@ -150,12 +150,8 @@ def write_all_figures_csv(values: CohortValues, path: Path) -> None:
     with staged_file(path) as stage, stage.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["patient", "candidate", "figure", "value"])
-        for column, patient in enumerate(values.patients):
-            for candidate in values.candidates:
-                for key in values.keys:
-                    value = values.of(candidate, key)[column]
-                    if math.isfinite(value):
-                        writer.writerow([patient, candidate, key_text(key), float(value)])
+        for patient, candidate, key, value in values.rows():
+            writer.writerow([patient, candidate, key_text(key), value])
 
 
 def mean_and_sd(values: np.ndarray) -> tuple[float, float, int]:

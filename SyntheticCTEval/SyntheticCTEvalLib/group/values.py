@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,6 +109,15 @@ class CohortValues:
         """Return one value a patient (float64); NaN where there is none."""
         none = np.full(len(self.patients), np.nan)
         return self._numbers.get((candidate, key), none)
+
+    def rows(self) -> Iterator[tuple[str, str, Key, float]]:
+        """Yield patient, candidate, key and value of every figure that there is."""
+        for column, patient in enumerate(self.patients):
+            for candidate in self.candidates:
+                for key in self.keys:
+                    value = float(self.of(candidate, key)[column])
+                    if math.isfinite(value):
+                        yield patient, candidate, key, value
 
     def of_target(self, candidate: str, figure: str) -> np.ndarray:
         """Return a dose-volume figure of every patient's own target; NaN where there is none."""

@@ -12,7 +12,11 @@ RIGID_DEFINITIONS = {
         "Mean absolute error in HU over the body as above, of the candidate registered by the "
         "rigid part alone; there where it was bent."
     ),
-    "dsc_body_rigid": "Dice of the body contours as above, registered by the rigid part alone.",
+    "dsc_body_rigid": (
+        "Dice of the body contours of candidate and true CT as above (dsc_body), of the candidate "
+        "registered by the rigid part alone; not the rough outlines by which the registration "
+        "checks itself (registration_dsc)."
+    ),
 }
 
 

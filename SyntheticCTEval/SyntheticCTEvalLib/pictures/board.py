@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 
-from .planes import WIDTH_INCH, Plane, draw_letters, figure_png, new_figure, paint_panel, short
+from SyntheticCTEvalLib.evaluation.quantities import MINUS
+
+from .planes import WIDTH_INCH, Canvas, Plane, draw_letters, paint_panel, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,13 +23,16 @@ Line = str | tuple[float, tuple[float, ...]]
 """A style of matplotlib's lines: its name, or an offset and lengths of dash and gap."""
 
 STRIPE_PIXELS, STRIPE_EVERY = 2, 6
+SIGN_MM, SIGN_SIZE = 14.0, 16.0
+"""Between signs, and their size in square points."""
+
 _KEYS_A_ROW = 5
 _KEY_ROW = 0.23  # inches
 
 
 @dataclass(frozen=True)
 class Key:
-    """A line, or a striped patch, and what it means."""
+    """A line, a striped patch or a sign, and what it means."""
 
     label: str
     colour: str
@@ -34,6 +40,7 @@ class Key:
     width: float = 1.0
     halo: str | None = None
     striped: bool = False
+    marker: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Keys:
     keys: Sequence[Key]
 
 
-class Board:
+class Board(Canvas):
     """Rows of panels, one column a plane, all at one scale, with room for a colour bar.
 
     Args:
@@ -79,8 +86,9 @@ class Board:
         self._top = 0.0 if heads else self.TOP
         foot = sum(math.ceil(len(found.keys) / _KEYS_A_ROW) for found in keys) * _KEY_ROW
         self._foot = foot + 0.12 if keys else 0.0
-        self.height = self._top + len(rows) * (self._head + self.row_inch + self.GAP) + self._foot
-        self.figure = new_figure(self.height)
+        super().__init__(
+            self._top + len(rows) * (self._head + self.row_inch + self.GAP) + self._foot
+        )
         self.right = self.LEFT + sum(self._widths) + self.GAP * len(widths)
         self.axes = [self._add_row(row, short(name)) for row, name in enumerate(rows)]
         for row, head in enumerate(heads):
@@ -129,14 +137,60 @@ class Board:
         for level, key in levels.items():
             self._draw(row, column, _paths(values, level), key)
 
-    def outline(self, mask: sitk.Image, key: Key, rows: Sequence[int] | None = None) -> None:
-        """Draw the edge of ``mask`` (not 0) into ``rows``, all when None."""
+    def outline(
+        self, mask: sitk.Image, key: Key, rows: Sequence[int] | None = None
+    ) -> dict[tuple[int, int], list[np.ndarray]]:
+        """Draw the edge of ``mask`` (not 0) into ``rows``, all when None.
+
+        Returns:
+            By panel (row, column) that it cuts, its lines (point; column, row).
+        """
         found: dict[int, list[np.ndarray]] = {}
+        drawn: dict[tuple[int, int], list[np.ndarray]] = {}
         for row in range(len(self.axes)) if rows is None else rows:
             for column, plane in enumerate(self.planes[row]):
                 if id(plane) not in found:
                     found[id(plane)] = _paths(plane.mask(mask), 0.5)
                 self._draw(row, column, found[id(plane)], key)
+                if found[id(plane)]:
+                    drawn[row, column] = found[id(plane)]
+        return drawn
+
+    def tag(self, row: int, column: int, place: Sequence[float], text: str, colour: str) -> None:
+        """Write a number at a place (column, row) of a panel."""
+        from matplotlib import patheffects
+
+        written = self.axes[row][column].annotate(
+            text, place, ha="center", va="center", fontsize=8, weight="bold", color=colour
+        )
+        written.set_path_effects([patheffects.withStroke(linewidth=2.6, foreground="black")])
+
+    def signs(self, row: int, column: int, values: np.ndarray, level: float) -> None:
+        """Write + and − all over what is beyond ``level``, so that sides are told in grey."""
+        from matplotlib import patheffects
+
+        step = max(4, round(SIGN_MM / self.planes[row][column].grid.GetSpacing()[0]))
+        for sign, beyond in (("+", values > level), (MINUS, values < -level)):
+            labels, _ = ndimage.label(beyond)
+            rows, columns = np.indices(values.shape)
+            points = (rows % step == 0) & ((columns + rows // step % 2 * (step // 2)) % step == 0)
+            chosen = list(np.argwhere(beyond & points))
+            marked = {labels[tuple(p)] for p in chosen}
+            large = np.flatnonzero(np.bincount(labels.ravel()) >= (step / 3) ** 2)
+            bare = [number for number in large if number and number not in marked]
+            chosen += ndimage.maximum_position(np.abs(values), labels, bare) if bare else []
+            if not chosen:
+                continue
+            y, x = np.array(chosen).T
+            drawn = self.axes[row][column].scatter(
+                x, y, marker="+" if sign == "+" else "_", s=SIGN_SIZE, c="black", linewidths=0.9
+            )
+            drawn.set_path_effects([patheffects.withStroke(linewidth=2.4, foreground="white")])
+
+    def shape(self, row: int, column: int) -> tuple[int, int]:
+        """Return how many rows and columns of pixels a panel has."""
+        across, down, _ = self.planes[row][column].grid.GetSize()
+        return down, across
 
     def ring(self, row: int, point_mm: Sequence[float]) -> None:
         """Mark a point (mm, LPS) in every panel of a row; what lies there stays to be seen."""
@@ -170,10 +224,6 @@ class Board:
         bar.set_label(label, fontsize=10, parse_math=False)
         bar.ax.tick_params(labelsize=9)
         return bar
-
-    def png(self) -> bytes:
-        """Return the board as a PNG."""
-        return figure_png(self.figure)
 
     def _draw(self, row: int, column: int, paths: list[np.ndarray], key: Key) -> None:
         from matplotlib import patheffects
@@ -223,6 +273,7 @@ class Board:
     def _add_sample(self, left: float, height: float, key: Key) -> None:
         """Draw what a key explains, half an inch wide."""
         from matplotlib import patheffects
+        from matplotlib.lines import Line2D
         from matplotlib.patches import Rectangle
 
         if key.halo or key.striped:
@@ -233,6 +284,11 @@ class Board:
         if key.striped:
             for x in np.arange(left + 0.04, left + 0.45, 0.08):
                 self._line((x, x + 0.12), (height - 0.075, height + 0.075), "white", 1.4)
+            return
+        if key.marker:
+            x, y = (left + 0.25) / WIDTH_INCH, height / self.height
+            style = {"marker": key.marker, "markersize": SIGN_SIZE**0.5 + 2, "mew": 1.1}
+            self.figure.add_artist(Line2D([x], [y], color=key.colour, **style))
             return
         ends = left + 0.03, left + 0.47
         drawn = self._line(ends, (height, height), key.colour, max(key.width, 1.3), key.line)
@@ -253,17 +309,6 @@ class Board:
     def _row_bottom(self, row: int) -> float:
         step = self._head + self.row_inch + self.GAP
         return self.height - self._top - (row + 1) * step + self.GAP
-
-    def _add_axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
-        return self.figure.add_axes(
-            (left / WIDTH_INCH, bottom / self.height, width / WIDTH_INCH, height / self.height)
-        )
-
-    def _text(self, x: float, y: float, text: str, size: float = 11, **style: Any) -> Any:
-        # parse_math: a name with dollar signs is a name, not a formula.
-        place = (x / WIDTH_INCH, y / self.height)
-        style = {"ha": "center", "va": "center", "fontsize": size, **style}
-        return self.figure.text(*place, text, parse_math=False, **style)
 
     def _fit(self, text: Any, room_inch: float, least: float = 8.5) -> None:
         """Make a text smaller until it fits, and cut what is left over."""

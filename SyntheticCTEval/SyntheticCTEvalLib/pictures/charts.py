@@ -117,12 +117,14 @@ def gamma_chart(evaluation: Evaluation) -> Picture | None:
     edges = np.linspace(0, GAMMA_TOP, 41)
     shown = shown_names(evaluation)
     colours = candidate_colours(evaluation)
+    most = 1
     for index, name in enumerate(colours):
         gamma = evaluation.candidates[name].gamma
         if gamma is None:
             continue
         values = sitk.GetArrayViewFromImage(gamma.gamma)
         values = values[(sitk.GetArrayViewFromImage(gamma.evaluated) != 0) & (values >= 0)]
+        most = max(most, values.size)
         share = np.histogram(np.clip(values, 0, GAMMA_TOP), edges)[0] / max(values.size, 1)
         rates = "".join(
             f"\n{rate:.2f} % pass above {cutoff:g} %"
@@ -132,17 +134,18 @@ def gamma_chart(evaluation: Evaluation) -> Picture | None:
         _steps(axes, share, edges, short(shown[name]) + rates, colours[name], index)
     axes.axvspan(1, GAMMA_TOP, color=FAILS_COLOUR, alpha=0.08, linewidth=0)
     axes.axvline(1, color=FAILS_COLOUR, linewidth=1.2)
-    axes.text(1.02, 0.97, "fails", transform=axes.get_xaxis_transform(), va="top", fontsize=9,
-              color=FAILS_COLOUR)  # fmt: skip
+    axes.text(1.02, 0.97, "limit 1: above it fails", transform=axes.get_xaxis_transform(),
+              va="top", fontsize=9, color=FAILS_COLOUR)  # fmt: skip
     axes.set_xlim(0, GAMMA_TOP)
-    axes.set_ylim(bottom=0)
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=10 ** np.floor(np.log10(100 / most)))  # a single voxel is seen
     _label(axes, "Gamma", "Voxels in % per 0.05")
     _legend(axes)
     return Picture(
         "Distribution of gamma",
         f"Gamma {criterion.told} over all evaluated voxels, which are those above the lowest "
-        "cutoff; the last bin holds everything from "
-        f"{GAMMA_TOP - 0.05:g} up. The pass rates are those of the table, their cutoffs in percent "
+        f"cutoff; the last bin holds everything from {GAMMA_TOP - 0.05:g} up. Logarithmic scale. "
+        "The pass rates are those of the table, their cutoffs in percent "
         f"of {reference_dose(evaluation)[1]}.",
         f"Histogram of gamma for {', '.join(shown[c.name] for c in candidates)}.",
         figure_png(figure),

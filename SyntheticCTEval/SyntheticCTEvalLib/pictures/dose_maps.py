@@ -5,24 +5,34 @@ Through the target, and through where each candidate's dose is furthest from tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 
 import numpy as np
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
 from SyntheticCTEvalLib.evaluation.names import shown_names
-from SyntheticCTEvalLib.evaluation.quantities import signed
+from SyntheticCTEvalLib.evaluation.quantities import MINUS, signed
 from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
 
 from .board import Board, Key, Keys
 from .contours import Contours
-from .maps import BODY_KEY, CT_WINDOW, FAILS_COLOUR, signed_lines, with_dose, with_gamma
+from .maps import (
+    BODY_KEY,
+    CT_WINDOW,
+    FAILS_COLOUR,
+    OWN_BODY_KEY,
+    sign_keys,
+    signed_lines,
+    with_dose,
+    with_gamma,
+)
 from .normalisation import reference_dose, whole_dose
-from .places import Place, largest_dose_difference, worst_gamma
+from .places import DEEP_MM, Place, worst_gamma
 from .planes import MISSING_COLOUR, Picture, Plane, colour_scale, planes_of, short, target_of
 
 DOSE_DIFFERENCE_PERCENT = 3
 DOSE_LINE_PERCENT = 2
+DOSE_SIGN_PERCENT = 0.5
 ISODOSES = {
     10: (0, (1, 1.6)),
     30: (0, (5, 1.4, 1, 1.4)),
@@ -96,11 +106,14 @@ def dose_difference_picture(evaluation: Evaluation, planes: list[Plane]) -> Pict
     )
 
 
-def largest_difference_picture(evaluation: Evaluation) -> Picture | None:
-    """Return the dose differences through each candidate's largest; None where there is none."""
-    places = _places(evaluation, largest_dose_difference)
-    if not places:
-        return None
+def largest_difference_picture(
+    evaluation: Evaluation, places: Mapping[str, Place], deep: bool = False
+) -> Picture:
+    """Return the dose differences through each candidate's largest.
+
+    Args:
+        places: of candidates (places.largest_places), with ``deep`` the same.
+    """
     reference, reference_name = reference_dose(evaluation)
     candidates = [evaluation.candidates[name] for name in places]
     shown = shown_names(evaluation)
@@ -120,11 +133,13 @@ def largest_difference_picture(evaluation: Evaluation) -> Picture | None:
     for row, place in enumerate(places.values()):
         board.ring(row, place.point_mm)
     cutoff = min(candidates[0].gamma.criteria.cutoffs_percent)
+    inside = f"deeper than {DEEP_MM:g} mm in the body of the true CT and of the candidate"
     return Picture(
-        "Largest difference in dose",
+        f"Largest difference in dose{', away from the skin' if deep else ''}",
         "The planes of each row cut the voxel where the dose on that candidate differs most from "
-        f"that on the true CT, up or down, inside the body and above {cutoff:g} % of "
-        f"{reference_name}, where gamma was evaluated; {RING}. Colours and lines as above."
+        f"that on the true CT, up or down, {inside if deep else 'inside the body'} and above "
+        f"{cutoff:g} % of {reference_name}, where gamma was evaluated; {RING}. Colours and lines "
+        f"as above.{'' if deep else _at_skin(places)}"
         f"{_without(evaluation, places, 'no dose differs there')}",
         f"Dose difference maps through the largest of {_listed(evaluation, candidates)}.",
         board.png(),
@@ -155,7 +170,8 @@ def gamma_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture | None
 
 def worst_gamma_picture(evaluation: Evaluation) -> Picture | None:
     """Return the gamma maps through each candidate's worst place; None without gamma."""
-    places = _places(evaluation, worst_gamma)
+    found = {name: worst_gamma(evaluation, c) for name, c in evaluation.candidates.items()}
+    places = {name: place for name, place in found.items() if place is not None}
     if not places:
         return None
     reference, _ = reference_dose(evaluation)
@@ -188,9 +204,10 @@ def worst_gamma_picture(evaluation: Evaluation) -> Picture | None:
 
 
 def _difference_keys(evaluation: Evaluation) -> list[Keys]:
-    keys = [*signed_lines(DOSE_LINE_PERCENT, "%").values(), BODY_KEY]
+    keys = [*signed_lines(DOSE_LINE_PERCENT, "%").values(), BODY_KEY, OWN_BODY_KEY]
     target = target_of(evaluation)
-    return [Keys("Lines", keys if target is None else [*keys, _target_key(target[0])])]
+    lines = keys if target is None else [*keys, _target_key(target[0])]
+    return [Keys("Lines", lines), sign_keys(DOSE_SIGN_PERCENT, "%")]
 
 
 def _target_key(name: str) -> Key:
@@ -201,7 +218,8 @@ def _difference_words(evaluation: Evaluation) -> str:
     return (
         f"Dose on the candidate minus dose on the true CT from -{DOSE_DIFFERENCE_PERCENT} to "
         f"{DOSE_DIFFERENCE_PERCENT} % of {reference_dose(evaluation)[1]}: orange where the "
-        "candidate's is higher, purple where it is lower, grey outside the dose grid."
+        f"candidate's is higher (+ beyond {DOSE_SIGN_PERCENT} %), purple where it is lower "
+        f"({MINUS}), grey outside the dose grid."
     )
 
 
@@ -218,6 +236,8 @@ def _paint_differences(
             values = (plane.sample(candidate.dose, np.nan) - true) / reference * 100
             board.paint(row, column, np.ma.masked_invalid(values), scale, ground=MISSING_COLOUR)
             board.lines(row, column, values, lines)
+            board.signs(row, column, np.nan_to_num(values), DOSE_SIGN_PERCENT)
+        board.outline(candidate.body, OWN_BODY_KEY, [row])
     board.outline(evaluation.body, BODY_KEY)
     if target := target_of(evaluation):
         board.outline(target[1], _target_key(target[0]))
@@ -238,19 +258,12 @@ def _paint_gamma(board: Board, evaluation: Evaluation, candidates: list[Candidat
     board.bar(scale, "Gamma", "max").ax.set_title("> 1\nfails", fontsize=9, pad=4)
 
 
-def _places(
-    evaluation: Evaluation, find: Callable[[Evaluation, CandidateResult], Place | None]
-) -> dict[str, Place]:
-    found = {name: find(evaluation, c) for name, c in evaluation.candidates.items()}
-    return {name: place for name, place in found.items() if place is not None}
-
-
 def _listed(evaluation: Evaluation, candidates: list[CandidateResult]) -> str:
     shown = shown_names(evaluation)
     return ", ".join(shown[c.name] for c in candidates)
 
 
-def _without(evaluation: Evaluation, places: dict[str, Place], why: str) -> str:
+def _without(evaluation: Evaluation, places: Mapping[str, Place], why: str) -> str:
     """Return in a sentence which candidates with gamma have no place."""
     left = [c for c in with_gamma(evaluation) if c.name not in places]
     return f" Left out, because {why}: {_listed(evaluation, left)}." if left else ""
@@ -268,6 +281,13 @@ def _dose(gray: float, reference: float) -> str:
 
 
 def _depth(place: Place) -> str:
-    if place.depth_mm is None:
+    return f"; {place.skin_words}" if place.skin_words else ""
+
+
+def _at_skin(places: Mapping[str, Place]) -> str:
+    if not any(place.at_skin for place in places.values()):
         return ""
-    return f"; at most {place.depth_mm:.0f} mm from the edge of the body"
+    return (
+        " At the skin, one body may have dose where the other has none: the largest difference "
+        "inside both follows."
+    )

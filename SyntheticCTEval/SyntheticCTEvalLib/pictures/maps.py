@@ -17,9 +17,11 @@ from .planes import MISSING_COLOUR, Picture, Plane, colour_scale, mr_scale
 CT_WINDOW = (-400, 600)
 DIFFERENCE_HU = 300
 DIFFERENCE_LINE_HU = 150
+SIGN_HU = 50
 SMOOTHED_MM = 3.0
 FAILS_COLOUR = "#E6007E"
 BODY_KEY = Key("body (true CT)", "#555555", width=0.9)
+OWN_BODY_KEY = Key("body (candidate)", "#777777", (0, (1, 1.2)), 1.1)
 
 
 def anatomy_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture:
@@ -63,13 +65,17 @@ def difference_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture:
     """Return candidate minus true CT in three planes."""
     names = [shown_names(evaluation)[name] for name in evaluation.candidates]
     lines = signed_lines(DIFFERENCE_LINE_HU, "HU")
-    board = Board(planes, names, keys=[Keys("Lines", [*lines.values(), BODY_KEY])])
+    board = Board(
+        planes, names, keys=[Keys("Lines", [*lines.values(), BODY_KEY]), sign_keys(SIGN_HU, "HU")]
+    )
     scale = colour_scale("RdBu_r", -DIFFERENCE_HU, DIFFERENCE_HU)
     for row, candidate in enumerate(evaluation.candidates.values()):
         for column, plane in enumerate(planes):
             values = plane.sample(candidate.difference, np.nan)
             board.paint(row, column, np.ma.masked_invalid(values), scale, ground=MISSING_COLOUR)
-            board.lines(row, column, _smoothed(values, plane), lines)
+            smooth = _smoothed(values, plane)
+            board.lines(row, column, smooth, lines)
+            board.signs(row, column, smooth, SIGN_HU)
     board.bar(scale, "Candidate minus true CT in HU", "both")
     board.outline(evaluation.body, BODY_KEY)
     return Picture(
@@ -77,7 +83,8 @@ def difference_picture(evaluation: Evaluation, planes: list[Plane]) -> Picture:
         f"Candidate minus true CT from -{DIFFERENCE_HU} to {DIFFERENCE_HU} HU: red where the "
         "candidate is denser, blue where it is less dense, white where they agree, grey where "
         f"there is nothing to compare. Lines at {DIFFERENCE_LINE_HU} HU, of the difference "
-        f"smoothed over {SMOOTHED_MM:g} mm, tell both sides apart without colour.",
+        f"smoothed over {SMOOTHED_MM:g} mm, and signs + and {MINUS} beyond {SIGN_HU} HU tell both "
+        "sides apart without colour.",
         f"Maps of candidate minus true CT in three planes for {', '.join(names)}.",
         board.png(),
     )
@@ -89,6 +96,12 @@ def signed_lines(level: float, unit: str) -> dict[float, Key]:
         level: Key(f"+{level:g} {unit}", "black", width=0.9),
         -level: Key(f"{MINUS}{level:g} {unit}", "black", (0, (3, 1.5)), 0.9),
     }
+
+
+def sign_keys(level: float, unit: str) -> Keys:
+    """Return keys of the signs on all that is beyond plus and minus ``level``."""
+    sides = (("above +", "+"), (f"below {MINUS}", "_"))
+    return Keys("Signs", [Key(f"{s}{level:g} {unit}", "black", marker=m) for s, m in sides])
 
 
 def with_dose(evaluation: Evaluation) -> list[CandidateResult]:

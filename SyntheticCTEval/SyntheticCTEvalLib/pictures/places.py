@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 import SimpleITK as sitk
+from SyntheticCTLib.body.morphology import eroded
 from SyntheticCTLib.volumes.resampling import mask_on
 
 from SyntheticCTEvalLib.dose.difference import NO_DOSE_DIFFERENCE, subtract_doses
@@ -15,6 +16,28 @@ from SyntheticCTEvalLib.gamma.hot_spots import find_hot_spots
 
 NEAR_MM = 20.0
 """Places nearer to the end of the body are said to be so."""
+
+SKIN_MM = 5.0
+"""Places so near to the end of one of both bodies, or within a voxel of it, are at the skin."""
+
+DEEP_MM = 10.0
+"""Places farther than that from the end of both bodies are inside."""
+
+LARGEST, LARGEST_DEEP = "largest_dose_difference", "largest_dose_difference_deep"
+PLACE_DEFINITIONS = {
+    LARGEST: (
+        "Dose on the candidate minus dose on the true CT where it is largest in size, of the "
+        "voxels of the dose on the true CT that lie inside the body contour of the true CT and in "
+        "which gamma was evaluated. Depths are distances from a voxel's centre to the nearest one "
+        "that is not inside a body contour, at most one voxel more than to the skin itself; "
+        f"{SKIN_MM:g} mm and less in either body, or one voxel where voxels are larger, is at the "
+        "skin, where one body may have dose and the other none."
+    ),
+    LARGEST_DEEP: (
+        "The same of the voxels that are deeper than "
+        f"{DEEP_MM:g} mm in the body contours of both true CT and candidate."
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -25,7 +48,10 @@ class Place:
         point_mm: its centre in mm, LPS.
         dose_gy: dose on the true CT.
         difference_gy: dose on the candidate minus that; NaN where it is not known.
-        depth_mm: how far it is from where the body ends, where that is near; else None.
+        depth_mm: how far it is from where the body on the true CT ends, where that is near; else
+            None; 0 outside.
+        own_depth_mm: the same of the candidate's body.
+        at_skin: whether it lies outside one of both bodies, or nearly so.
         gamma: gamma of the first criterion; None where it was not evaluated.
         volume_cm3: of the hot spot that it lies in; 0 where it lies in none.
     """
@@ -34,23 +60,58 @@ class Place:
     dose_gy: float
     difference_gy: float
     depth_mm: float | None
+    own_depth_mm: float | None
+    at_skin: bool
     gamma: float | None = None
     volume_cm3: float = 0.0
 
+    @property
+    def skin_words(self) -> str:
+        """How it lies to the skin, "" where that is far: for the head of a picture, a table."""
+        if self.own_depth_mm == 0:
+            return "at the skin: the candidate has no body there"
+        if self.depth_mm == 0:
+            return "at the skin: the true CT has no body there"
+        if self.at_skin:
+            return "at the skin"
+        near = [d for d in (self.depth_mm, self.own_depth_mm) if d is not None]
+        return f"at most {min(near):.0f} mm from the edge of a body" if near else ""
 
-def largest_dose_difference(evaluation: Evaluation, candidate: CandidateResult) -> Place | None:
+
+def largest_dose_difference(
+    evaluation: Evaluation, candidate: CandidateResult, deep: bool = False
+) -> Place | None:
     """Return the voxel in the body whose dose differs most; None where nothing differs.
 
-    Only voxels in which gamma was evaluated count: those at or above its lowest cutoff.
+    See :data:`PLACE_DEFINITIONS`.
+
+    Args:
+        deep: only what is deeper than :data:`DEEP_MM` in both bodies.
     """
     if evaluation.dose_ct is None or candidate.dose is None or candidate.gamma is None:
         return None
     difference = _differences(evaluation, candidate)
     counts = sitk.GetArrayViewFromImage(candidate.gamma.evaluated) != 0
-    counts &= mask_on(evaluation.body, evaluation.dose_ct) & np.isfinite(difference)
+    counts &= np.isfinite(difference)
+    dose = evaluation.dose_ct
+    steps = list(dose.GetSpacing()[::-1])
+    if deep:
+        for body in (evaluation.body, candidate.body):
+            counts &= eroded(mask_on(body, dose), steps, DEEP_MM)
+    else:
+        counts &= mask_on(evaluation.body, dose)
     size = np.where(counts, np.abs(difference), 0)
     index = np.unravel_index(int(np.argmax(size)), size.shape)
     return _place(evaluation, candidate, difference, index) if size[index] > 0 else None
+
+
+def largest_places(evaluation: Evaluation, deep: bool = False) -> dict[str, Place]:
+    """Return each candidate's largest difference of dose, where there is one."""
+    found = {
+        name: largest_dose_difference(evaluation, candidate, deep)
+        for name, candidate in evaluation.candidates.items()
+    }
+    return {name: place for name, place in found.items() if place is not None}
 
 
 def worst_gamma(evaluation: Evaluation, candidate: CandidateResult) -> Place | None:
@@ -90,11 +151,15 @@ def _place(
     dose = evaluation.dose_ct
     index = tuple(int(n) for n in index)
     gamma = float(sitk.GetArrayViewFromImage(candidate.gamma.gamma)[index])
+    depths = [_depth(body, dose, index) for body in (evaluation.body, candidate.body)]
+    skin = max(SKIN_MM, *dose.GetSpacing())
     return Place(
         point_mm=dose.TransformIndexToPhysicalPoint(index[::-1]),
         dose_gy=float(sitk.GetArrayViewFromImage(dose)[index]),
         difference_gy=float(difference[index]),
-        depth_mm=_depth(evaluation.body, dose, index),
+        depth_mm=depths[0],
+        own_depth_mm=depths[1],
+        at_skin=any(d is not None and d <= skin for d in depths),
         gamma=gamma if gamma >= 0 else None,
         volume_cm3=volume_cm3,
     )

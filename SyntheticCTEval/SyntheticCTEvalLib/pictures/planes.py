@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -161,8 +161,17 @@ def _plane(
     origin = corner + (columns + rows) * step / 2
     direction = np.column_stack([columns, rows, normal]).astype(float).ravel()
     grid = grid_of((*size, 1), (step, step, step), tuple(origin), tuple(direction))
-    side = (("R", "L"), ("A", "P"), ("I", "S"))[axis][int(centre[axis] > 0)]
-    return Plane(name, grid, letters, f"{side} {abs(centre[axis]):.0f} mm")
+    return Plane(name, grid, letters, f"{_told(axis, centre[axis])} mm")
+
+
+def told_point(point_mm: Sequence[float]) -> str:
+    """Return where a point (mm, LPS) lies, for people, as the titles of planes do."""
+    return f"{', '.join(_told(axis, place) for axis, place in enumerate(point_mm))} mm"
+
+
+def _told(axis: int, place_mm: float) -> str:
+    side = (("R", "L"), ("A", "P"), ("I", "S"))[axis][int(place_mm > 0)]
+    return f"{side} {abs(place_mm):.0f}"
 
 
 _OTHERS = ((0, 1), (0, 2), (1, 2))  # array axes beside i, j and k
@@ -215,6 +224,33 @@ def figure_png(figure: Figure) -> bytes:
     with io.BytesIO() as stream:
         Image.fromarray(pixels).save(stream, "PNG", compress_level=6, dpi=(figure.dpi, figure.dpi))
         return stream.getvalue()
+
+
+class Canvas:
+    """A figure on which everything is placed in inches from its lower left corner.
+
+    Args:
+        height: of the figure, in inches; it is as wide as the report.
+    """
+
+    def __init__(self, height: float) -> None:
+        self.height = height
+        self.figure = new_figure(height)
+
+    def png(self) -> bytes:
+        """Return it as a PNG."""
+        return figure_png(self.figure)
+
+    def _add_axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
+        return self.figure.add_axes(
+            (left / WIDTH_INCH, bottom / self.height, width / WIDTH_INCH, height / self.height)
+        )
+
+    def _text(self, x: float, y: float, text: str, size: float = 11, **style: Any) -> Any:
+        # parse_math: a name with dollar signs is a name, not a formula.
+        place = (x / WIDTH_INCH, y / self.height)
+        style = {"ha": "center", "va": "center", "fontsize": size, **style}
+        return self.figure.text(*place, text, parse_math=False, **style)
 
 
 def short(name: str, longest: int = 24) -> str:

@@ -16,13 +16,12 @@ from SyntheticCTEvalLib.placement.ways import MR
 from .planes import (
     MISSING_COLOUR,
     WIDTH_INCH,
+    Canvas,
     Picture,
     Plane,
     colour_scale,
     draw_letters,
-    figure_png,
     mr_scale,
-    new_figure,
     paint_panel,
     short,
 )
@@ -116,7 +115,8 @@ def _told(figures: Mapping[str, Any]) -> str:
         else "Nothing was bent. "
     )
     return (
-        f"{bent}After the rigid part, the bodies have a Dice of {figures['registration_dsc']:.3f}."
+        f"{bent}After the rigid part, the registration's check of itself, the Dice of rough "
+        f"outlines, is {figures['registration_dsc']:.3f}."
     )
 
 
@@ -125,7 +125,7 @@ def _on(plane: Plane, image: sitk.Image, transform: sitk.Transform | None) -> np
     return sitk.GetArrayFromImage(resample(image, plane.grid, transform, fill=np.nan))[0]
 
 
-class _Sheet:
+class _Sheet(Canvas):
     """Rows of planes, columns of steps, all panels at one scale."""
 
     def __init__(self, planes: list[Plane], titles: list[str]) -> None:
@@ -135,8 +135,7 @@ class _Sheet:
         free = WIDTH_INCH - LEFT - GAP * (len(titles) - 1)
         inch = min(free / len(titles) / widest, TALLEST_INCH / tallest)
         heights = [plane.extent_mm[1] * inch for plane in planes]
-        self.height = TOP + sum(heights) + GAP * len(planes)
-        self.figure = new_figure(self.height)
+        super().__init__(TOP + sum(heights) + GAP * len(planes))
         self.axes: list[list[Axes]] = []
         step = widest * inch + GAP
         bottom = self.height - TOP
@@ -147,6 +146,7 @@ class _Sheet:
                 width = plane.extent_mm[0] * inch
                 left = LEFT + column * step + (widest * inch - width) / 2
                 line.append(self._add_axes(left, bottom, width, height))
+                line[-1].set_axis_off()
             self.axes.append(line)
             words = f"{plane.name}, {plane.position}"
             self._text(LEFT / 2, bottom + height / 2, short(words, int(height / 0.09)), rotation=90)
@@ -198,20 +198,3 @@ class _Sheet:
         down, across = ((np.arange(n) * step // SQUARE_MM).astype(int) for n in shape)
         wide = 2 * (across[-1] // 2 + 1) + 1  # odd, so that numbers alternate downwards, too
         return down[:, None] * wide + across[None, :]
-
-    def png(self) -> bytes:
-        """Return the sheet as a PNG."""
-        return figure_png(self.figure)
-
-    def _add_axes(self, left: float, bottom: float, width: float, height: float) -> Axes:
-        axes = self.figure.add_axes(
-            (left / WIDTH_INCH, bottom / self.height, width / WIDTH_INCH, height / self.height)
-        )
-        axes.set_axis_off()
-        return axes
-
-    def _text(self, x: float, y: float, text: str, **style: Any) -> None:
-        place = (x / WIDTH_INCH, y / self.height)
-        self.figure.text(
-            *place, text, ha="center", va="center", fontsize=11, parse_math=False, **style
-        )

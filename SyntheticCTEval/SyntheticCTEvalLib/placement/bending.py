@@ -30,8 +30,10 @@ BENDING_DEFINITIONS = {
         "registration is 0 or below: what lies there was folded over, and no such place should be."
     ),
     "registration_dsc": (
-        "Dice of the rough bodies of candidate and true CT after the rigid registration, in the "
-        "field of view that both share: the registration's own measure of failure, below 0.9."
+        "The registration's check of itself, no figure of the candidate: Dice coefficient of rough "
+        "outlines of candidate and true CT after the rigid part, in the field of view that both "
+        "share; below 0.9 it counts as failed. The Dice of body contours is dsc_body, without "
+        "bending dsc_body_rigid."
     ),
     "registration_overlap_percent": (
         "Share of the smaller body that lies in the other image's field of view after the rigid "

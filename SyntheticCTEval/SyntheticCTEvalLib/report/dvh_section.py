@@ -24,7 +24,8 @@ TABLE_CANDIDATES = 3
 MOST_PANELS = 12
 PANELS_A_ROW = 4
 ROW_INCH = 2.45
-CT_COLOUR = "#1A1A1A"
+CT_COLOUR = "#BDBDBD"
+"""Light and broad, so that lines over it are told from it without colour as well."""
 
 
 def dvh_chart(evaluation: Evaluation) -> Picture | None:
@@ -49,7 +50,7 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
                 1.65 / height,
             )
         )
-        lines = [axes.plot(*_curve(evaluation.dvh_ct[structure]), color=CT_COLOUR, linewidth=2.6)]
+        lines = [axes.plot(*_curve(evaluation.dvh_ct[structure]), color=CT_COLOUR, linewidth=5)]
         names = ["true CT"]
         for n, (name, colour) in enumerate(colours.items()):
             dvh = evaluation.candidates[name].dvh.get(structure)
@@ -74,8 +75,8 @@ def dvh_chart(evaluation: Evaluation) -> Picture | None:
     for text in legend.get_texts():
         text.set_parse_math(False)
     caption = (
-        "Part of each structure's volume that receives at least a dose, on the true CT (black) and "
-        "on every candidate."
+        "Part of each structure's volume that receives at least a dose, on the true CT (broad, "
+        "grey) and on every candidate over it."
     )
     if left_out > 0:
         caption += f" {left_out} more structures are in the table only."

@@ -22,6 +22,9 @@ from SyntheticCTEvalLib.pictures.charts import shown_colours
 
 from .blocks import Cell, Column, Table, candidate_columns
 
+BEST = "★"
+"""The best of a row; another mark than that of a verdict."""
+
 _ARROWS = {"lower is better": "↓ ", "higher is better": "↑ "}
 
 
@@ -77,7 +80,10 @@ def figures_table(evaluation: Evaluation, caption: str, rows: list[Row]) -> Tabl
     """Return a table of figures with their names, units and better sides."""
     colours = shown_colours(evaluation)
     if len(colours) > 1:
-        caption += " ✓ marks the best of a row; equal as printed is equally good."
+        caption += (
+            f" {BEST} marks the best candidate of a row, which says nothing of limits; equal as "
+            "printed is equally good."
+        )
     columns = [
         Column(Cell("Figure"), width=2.6),
         *candidate_columns(colours),
@@ -89,7 +95,7 @@ def figures_table(evaluation: Evaluation, caption: str, rows: list[Row]) -> Tabl
 
 def _cells(row: Row) -> list[Cell]:
     values = [
-        Cell(f"✓ {cell}" if best else cell, best=best)
+        Cell(f"{BEST} {cell}" if best else cell, best=best)
         for cell, best in zip(row.cells, row.best, strict=True)
     ]
     reading = Cell(_ARROWS.get(row.better, "") + row.better)

@@ -26,9 +26,9 @@ from SyntheticCTEvalLib.evaluation.stored import PARTS, RECORD, maps_of, write_p
 from . import pdf
 from .blocks import Document
 from .document import TITLE, document_of
-from .dvh_table import write_dvh_csv
 from .metrics import write_metrics, write_metrics_csv
 from .page import write_page
+from .tables import write_dvh_csv
 
 METRICS, REPORT, PDF, SCENE = "metrics.json", "report.html", "report.pdf", "scene.mrb"
 ACCEPTANCE = "acceptance.toml"

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import SimpleITK as sitk
 from SyntheticCTLib.volumes.grids import told_grid
 
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
-from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, is_finite, printed, quantities_of
+from SyntheticCTEvalLib.evaluation.quantities import (
+    QUANTITIES,
+    is_finite,
+    printed,
+    quantities_of,
+    signed,
+)
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS
 from SyntheticCTEvalLib.pictures import charts, dose_maps, maps, planes, registration
 from SyntheticCTEvalLib.pictures.charts import candidate_colours
-from SyntheticCTEvalLib.pictures.normalisation import normalised
+from SyntheticCTEvalLib.pictures.normalisation import normalised, reference_dose
+from SyntheticCTEvalLib.pictures.places import (
+    DEEP_MM,
+    LARGEST,
+    LARGEST_DEEP,
+    PLACE_DEFINITIONS,
+    Place,
+    largest_places,
+)
 
 from . import dvh_section
 from .blocks import Block, Cell, Column, Section, Table, Text, facts_table
@@ -23,6 +39,9 @@ REGISTRATION_FIGURES = (
     "displacement_max_mm", "jacobian_min", "jacobian_max", "folding_percent", "registration_dsc",
     "registration_overlap_percent",
 )  # fmt: skip
+_TOLD_APART = ("dsc_body_rigid", "registration_dsc")
+"""Two Dice coefficients that must not be taken for each other: their definitions stand by."""
+
 _CONVENTION = (
     "Pictures use the radiological convention: the axial slice is seen from the feet and the "
     "coronal slice from the front, with the patient's right (R) on the left. A anterior, P "
@@ -40,7 +59,7 @@ def dose_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | 
     blocks += [
         dose_maps.dose_picture(evaluation, cuts),
         dose_maps.dose_difference_picture(evaluation, cuts),
-        dose_maps.largest_difference_picture(evaluation),
+        *largest_differences(evaluation),
         dose_maps.gamma_picture(evaluation, cuts),
         dose_maps.worst_gamma_picture(evaluation),
         charts.gamma_chart(evaluation),
@@ -69,6 +88,12 @@ def registration_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Se
     blocks: list[Block] = [Text(told(way, shown_names(evaluation)))] if way else []
     if rows:
         blocks.append(figures_table(evaluation, "What the registration did.", rows))
+        known = dict(definitions_of(evaluation))
+        blocks += [
+            Text(f"{QUANTITIES[key].label}: {known[key]}")
+            for key in _TOLD_APART
+            if key in known and any(row.key == key for row in rows)
+        ]
     blocks += registration.registration_pictures(evaluation, cuts)
     return Section("Registration", blocks) if blocks else None
 
@@ -94,6 +119,8 @@ def definitions_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     keys = dict.fromkeys(key[0] for key in quantities_of(entries))
     known = DEFINITIONS | evaluation.definitions
     order = dict.fromkeys([*(key for key in keys if key in known), *evaluation.definitions])
+    if largest_places(evaluation):
+        known, order = known | PLACE_DEFINITIONS, order | dict.fromkeys(PLACE_DEFINITIONS)
     return [(key, known[key]) for key in order]
 
 
@@ -147,6 +174,59 @@ def structures_table(evaluation: Evaluation) -> Table | None:
         "a row hold no voxel that was evaluated."
     )
     return Table(caption, columns, rows, "dense", groups - {0})
+
+
+def largest_differences(evaluation: Evaluation) -> list[Block]:
+    """Return table and pictures, the second where its places are others; nothing without any."""
+    whole = largest_places(evaluation)
+    if not whole:
+        return []
+    deep = largest_places(evaluation, deep=True)
+    found = [
+        _largest_table(evaluation, whole, deep),
+        dose_maps.largest_difference_picture(evaluation, whole),
+    ]
+    if any(place != whole[name] for name, place in deep.items()):
+        found.append(dose_maps.largest_difference_picture(evaluation, deep, deep=True))
+    return found
+
+
+def _largest_table(
+    evaluation: Evaluation, whole: Mapping[str, Place], deep: Mapping[str, Place]
+) -> Table:
+    colours, shown, rows = candidate_colours(evaluation), shown_names(evaluation), []
+    hundred, words = reference_dose(evaluation)
+    for name in whole:
+        called = Cell(shown[name], colour=colours[name])
+        rows.append(
+            [called, Cell("in the body", link=LARGEST), *_largest_cells(whole[name], hundred)]
+        )
+        where = Cell(f"deeper than {DEEP_MM:g} mm in both bodies", link=LARGEST_DEEP)
+        rows.append([Cell(""), where, *_largest_cells(deep.get(name), hundred)])
+    columns = [
+        Column(Cell("Dose on"), width=1.2),
+        Column(Cell("Largest difference"), width=1.9),
+        Column(Cell("Gy"), number=True, width=0.6),
+        Column(Cell("%"), number=True, width=0.6),
+        Column(Cell("Gy on true CT"), number=True, width=0.7),
+        Column(Cell("Place"), width=2.6),
+    ]
+    caption = (
+        "Where dose differs most: candidate minus true CT, where gamma was evaluated, in Gy and in "
+        f"% of {words}."
+    )
+    return Table(caption, columns, rows, "dense", set(range(2, len(rows), 2)))
+
+
+def _largest_cells(place: Place | None, hundred: float) -> list[Cell]:
+    if place is None:
+        return [*[Cell("n/a")] * 3, Cell("no dose differs there")]
+    return [
+        Cell(signed(place.difference_gy)),
+        Cell(signed(place.difference_gy / hundred * 100)),
+        Cell(printed(place.dose_gy, 2)),
+        Cell("; ".join(filter(None, (planes.told_point(place.point_mm), place.skin_words)))),
+    ]
 
 
 def _common_table(evaluation: Evaluation) -> Table | None:

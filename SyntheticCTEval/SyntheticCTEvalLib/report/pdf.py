@@ -21,6 +21,7 @@ from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTEvalLib.pictures.planes import Picture
 
 from .blocks import Block, Cell, Column, Document, Lines, Notes, Table, Text
+from .pdf_tables import beginning, caption_of, style, table_of
 
 PAPERS = ("a4", "letter")
 MARGIN = 42.0
@@ -28,8 +29,6 @@ HEAD, FOOT = 26.0, 30.0
 """In points, as everything here."""
 
 _PIXELS_WIDE = 1400
-_SHADE = "#F2F2F2"
-_GREY = "#555555"
 
 
 def missing() -> str | None:
@@ -105,122 +104,56 @@ def _register_fonts() -> None:
     pdfmetrics.registerFontFamily("Sans", "Sans", "Sans-Bold", "Sans", "Sans-Bold")
 
 
-@cache
-def _style(size: float, bold: bool = False, right: bool = False, grey: bool = False) -> Any:
-    from reportlab.lib.colors import HexColor
-    from reportlab.lib.enums import TA_LEFT, TA_RIGHT
-    from reportlab.lib.styles import ParagraphStyle
-
-    return ParagraphStyle(
-        f"{size}{bold}{right}{grey}",
-        fontName="Sans-Bold" if bold else "Sans",
-        fontSize=size,
-        leading=size * 1.28,
-        alignment=TA_RIGHT if right else TA_LEFT,
-        textColor=HexColor(_GREY if grey else "#1A1A1A"),
-        splitLongWords=1,
-    )
-
-
 def _story(document: Document, inner: tuple[float, float]) -> list[Any]:
-    from reportlab.platypus import KeepTogether, Paragraph, Spacer
+    from reportlab.platypus import CondPageBreak, KeepTogether, Paragraph, Spacer
 
-    story: list[Any] = [Paragraph(escape(document.title), _style(17, bold=True)), Spacer(1, 8)]
-    story += [_boxed([Paragraph(escape(document.mark), _style(9, bold=True))], inner[0], "#8A6D00")]
+    story: list[Any] = [Paragraph(escape(document.title), style(17, bold=True)), Spacer(1, 8)]
+    story += [_boxed([Paragraph(escape(document.mark), style(9, bold=True))], inner[0], "#8A6D00")]
     facts = [[Cell(name), Cell(value)] for name, value in document.lines]
     columns = [Column(Cell(""), width=1), Column(Cell(""), width=3.4)]
-    story += [Spacer(1, 6), _table(Table("", columns, facts, "facts"), inner[0])]
+    story += [Spacer(1, 6), table_of(Table("", columns, facts, "facts"), inner[0])]
     for section in document.sections:
         head = [
             Spacer(1, 14),
-            Paragraph(escape(section.title), _style(13, bold=True)),
+            Paragraph(escape(section.title), style(13, bold=True)),
             Spacer(1, 4),
         ]
         # What must be read stands before what is signed.
         signed = [block for block in section.blocks if isinstance(block, Lines)]
         blocks = [*(b for b in section.blocks if b not in signed), *section.beside, *signed]
-        parts = [part for block in blocks for part in _flowables(block, inner)]
-        # A heading stays with what follows it.
-        story += [KeepTogether([*head, *parts[:1]]), *parts[1:]] if parts else head
+        parts = [_flowables(block, inner) for block in blocks]
+        if signed and len(blocks) > 1 and not isinstance(blocks[-2], Table):
+            # Nobody signs a page of its own: some of what is signed stands on it.
+            parts[-2:] = [[*parts[-2][:-2], KeepTogether([*parts[-2][-2:], *parts[-1]])]]
+        # A heading stays with what follows it; a table has its own beginning.
+        if blocks and isinstance(blocks[0], Table):
+            room = sum(part.wrap(*inner)[1] for part in head) + beginning(blocks[0], inner)
+            story += [CondPageBreak(min(room, inner[1])), *head, *parts[0]]
+        elif blocks:
+            story += [KeepTogether([*head, *parts[0][:1]]), *parts[0][1:]]
+        else:
+            story += head
+        story += [part for found in parts[1:] for part in found]
     return story
 
 
 def _flowables(block: Block, inner: tuple[float, float]) -> list[Any]:
-    from reportlab.platypus import KeepTogether, Paragraph, Spacer
+    from reportlab.platypus import CondPageBreak, KeepTogether, Paragraph, Spacer
 
     width = inner[0]
     if isinstance(block, Table):
-        return [*_caption(block.caption), _table(block, width), Spacer(1, 8)]
+        begin = CondPageBreak(beginning(block, inner))
+        return [begin, *caption_of(block.caption), table_of(block, width), Spacer(1, 8)]
     if isinstance(block, Notes):
-        inside = [Paragraph(escape(block.title), _style(9, bold=True))]
-        inside += [Paragraph(f"•&nbsp;{escape(s)}", _style(8)) for s in block.sentences]
-        return [Spacer(1, 4), *_boxes(inside, width), Spacer(1, 6)]
+        inside = [Paragraph(escape(block.title), style(9, bold=True))]
+        inside += [Paragraph(f"•&nbsp;{escape(s)}", style(8)) for s in block.sentences]
+        boxes = _boxes(inside, width)
+        return [Spacer(1, 4), KeepTogether(boxes[:2]), *boxes[2:], Spacer(1, 6)]
     if isinstance(block, Text):
-        return [Paragraph(escape(block.text), _style(8.5)), Spacer(1, 6)]
+        return [Paragraph(escape(block.text), style(8.5)), Spacer(1, 6)]
     if isinstance(block, Lines):
-        return [KeepTogether([_signature(block, width)])]
+        return [_signature(block, width)]
     return [KeepTogether(_picture(block, inner))]
-
-
-def _caption(text: str) -> list[Any]:
-    from reportlab.platypus import Paragraph, Spacer
-
-    return [Paragraph(escape(text), _style(8, grey=True)), Spacer(1, 2)] if text else []
-
-
-def _table(table: Table, width: float) -> Any:
-    from reportlab.lib.colors import HexColor
-    from reportlab.platypus import Paragraph, TableStyle
-    from reportlab.platypus import Table as Made
-
-    size = 7.2 if table.kind in ("dense", "definitions") or len(table.columns) > 7 else 8.2
-    grey = HexColor("#C8C8C8")
-    lines = [
-        ("FONTNAME", (0, 0), (-1, -1), "Sans"),
-        ("VALIGN", (0, 0), (-1, -1), "TOP"),
-        ("LEFTPADDING", (0, 0), (-1, -1), 2),
-        ("RIGHTPADDING", (0, 0), (-1, -1), 4),
-        ("TOPPADDING", (0, 0), (-1, -1), 1.4),
-        ("BOTTOMPADDING", (0, 0), (-1, -1), 1.8),
-        ("LINEBELOW", (0, 0), (-1, -1), 0.3, grey),
-    ]
-    rows = []
-    if table.headed:
-        head = [Paragraph(_markup(c.title), _style(size, True, c.number)) for c in table.columns]
-        rows.append(head)
-        lines.append(("LINEBELOW", (0, 0), (-1, 0), 0.9, HexColor("#333333")))
-    first = len(rows)
-    for index, row in enumerate(table.rows):
-        if index in table.heads:
-            lines.append(("SPAN", (0, len(rows)), (-1, len(rows))))
-            lines.append(("LINEBELOW", (0, len(rows)), (-1, len(rows)), 0.6, HexColor(_GREY)))
-            head = Paragraph(escape(table.heads[index]), _style(size, bold=True))
-            rows.append([head, *[""] * (len(row) - 1)])
-        at = len(rows)
-        rows.append(
-            [
-                Paragraph(_markup(cell), _style(size, cell.best, column.number))
-                for cell, column in zip(row, table.columns, strict=True)
-            ]
-        )
-        if index in table.groups:
-            lines.append(("LINEABOVE", (0, at), (-1, at), 0.9, grey))
-        lines += [
-            ("BACKGROUND", (j, at), (j, at), HexColor(_SHADE))
-            for j, cell in enumerate(row)
-            if cell.state or (cell.best and table.kind != "result")
-        ]
-    weights = [column.width for column in table.columns]
-    widths = [width * weight / sum(weights) for weight in weights]
-    made = Made(rows, colWidths=widths, repeatRows=first, hAlign="LEFT", splitInRow=1)
-    made.setStyle(TableStyle(lines))
-    return made
-
-
-def _markup(cell: Cell) -> str:
-    square = f'<font color="{escape(cell.colour)}">■</font>&nbsp;' if cell.colour else ""
-    small = f' <font size="6.6" color="{_GREY}">{escape(cell.small)}</font>' if cell.small else ""
-    return f"{square}{escape(cell.text)}{small}"
 
 
 def _boxes(inside: list[Any], width: float) -> list[Any]:
@@ -258,12 +191,12 @@ def _picture(picture: Picture, inner: tuple[float, float]) -> list[Any]:
     if wide > _PIXELS_WIDE:
         pixels = pixels.resize((_PIXELS_WIDE, round(tall * _PIXELS_WIDE / wide)), Pixels.LANCZOS)
     stream = _smaller(pixels)
-    caption = Paragraph(escape(picture.caption), _style(7.6))
+    caption = Paragraph(escape(picture.caption), style(7.6))
     room = inner[1] - caption.wrap(*inner)[1] - 34
     scale = min(inner[0] / wide, room / tall)
     return [
         Spacer(1, 4),
-        Paragraph(escape(picture.title), _style(9.5, bold=True)),
+        Paragraph(escape(picture.title), style(9.5, bold=True)),
         Spacer(1, 2),
         Image(stream, width=wide * scale, height=tall * scale, hAlign="LEFT"),
         Spacer(1, 2),
@@ -293,10 +226,10 @@ def _signature(lines: Lines, width: float) -> Any:
     from reportlab.platypus import Paragraph, TableStyle
     from reportlab.platypus import Table as Made
 
-    row = [Paragraph(escape(label), _style(8, grey=True)) for label in lines.labels]
+    row = [Paragraph(escape(label), style(8, grey=True)) for label in lines.labels]
     share = width / len(row)
-    made = Made([[""] * len(row), row], colWidths=[share] * len(row), rowHeights=[38, 16])
-    rules = [("FONTNAME", (0, 0), (-1, -1), "Sans")]
+    made = Made([[""] * len(row), row], colWidths=[share] * len(row), rowHeights=[32, 16])
+    rules = [("FONTNAME", (0, 0), (-1, -1), "Sans"), ("NOSPLIT", (0, 0), (-1, -1))]
     rules += [
         ("LINEBELOW", (column, 0), (column, 0), 0.7, HexColor("#333333"))
         for column in range(len(row))

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from SyntheticCTEvalLib.evaluation.bounds import BOUNDS, bounds_of, scope_of
 from SyntheticCTEvalLib.evaluation.limits import (
     ACTION,
     FAIL,
     MARKS,
     MISSING,
     PASS,
+    WORST_FIRST,
     Acceptance,
     Limit,
     Verdict,
+    worst,
 )
 from SyntheticCTEvalLib.evaluation.names import shown_names, told
 from SyntheticCTEvalLib.evaluation.quantities import describe, signed
@@ -41,9 +44,6 @@ from .figures_table import figure_row
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")
 IMAGE_FIGURES = (("mae_body", ""), ("mae_body_rigid", ""), ("ssim", ""), ("dsc_body", ""))
 RESULT, VERDICTS = "result", "verdicts"
-_WORST_FIRST = (FAIL, MISSING, ACTION, PASS)
-"""The worst first; what was not evaluated is not accepted."""
-
 _SAID = {
     FAIL: "beyond the limits",
     MISSING: "not evaluated in full",
@@ -73,8 +73,10 @@ def identity_lines(evaluation: Evaluation) -> list[tuple[str, str]]:
 
 
 def summary_section(evaluation: Evaluation) -> Section:
-    """Return the first section; what limits say stands first in it."""
-    blocks = verdict_blocks(evaluation)
+    """Return the first section: what bounds its figures, what limits say, the figures."""
+    bounds = bounds_of(evaluation)
+    blocks: list[Block] = [Notes(BOUNDS, bounds)] if bounds else []
+    blocks += verdict_blocks(evaluation)
     if evaluation.candidates:
         blocks.append(_result_table(evaluation))
     blocks.append(Lines(("Name", "Date", "Signature")))
@@ -166,21 +168,28 @@ def verdict_blocks(evaluation: Evaluation) -> list[Block]:
     """Return what limits say of an evaluation; nothing where no limits were given."""
     if evaluation.acceptance is None:
         return []
-    return verdicts_as_blocks(evaluation.acceptance, evaluation.verdicts, shown_names(evaluation))
+    return verdicts_as_blocks(
+        evaluation.acceptance, evaluation.verdicts, shown_names(evaluation), evaluation.target
+    )
 
 
 def verdicts_as_blocks(
-    acceptance: Acceptance, verdicts: Mapping[str, Sequence[Verdict]], shown: Mapping[str, str]
+    acceptance: Acceptance,
+    verdicts: Mapping[str, Sequence[Verdict]],
+    shown: Mapping[str, str],
+    target: str | None = None,
 ) -> list[Block]:
     """Return a table of verdicts, what all limits say in its first row, and the limits' source.
 
     Args:
         shown: what candidates are called, by their names.
+        target: name of the evaluation's target.
     """
     colours = colours_of(shown)
     if not colours:
         return []
-    rows = [[Cell("All limits", best=True), *(_overall(verdicts[name]) for name in colours)]]
+    head = Cell("All limits", small=scope_of(acceptance, verdicts, target), best=True)
+    rows = [[head, *(_overall(verdicts[name]) for name in colours)]]
     for limit in acceptance.limits:
         rows += _limit_rows(limit, [verdicts[name] for name in colours])
     columns = [Column(Cell("Limit"), width=1.4)]
@@ -211,20 +220,22 @@ def renew_verdicts(document: Document, blocks: Sequence[Block]) -> None:
     """Exchange what limits say in a report's first section for other ``blocks``, or for none."""
     first: Section = document.sections[0]
     kept = first.blocks
+    bounds = [b for b in kept[:1] if isinstance(b, Notes)]
+    kept = kept[len(bounds) :]
     if kept and isinstance(kept[0], Table) and kept[0].kind == VERDICTS:
         kept = kept[2:]
-    first.blocks = [*blocks, *kept]
+    first.blocks = [*bounds, *blocks, *kept]
 
 
 def _overall(verdicts: Sequence[Verdict]) -> Cell:
     counts = Counter(verdict.state for verdict in verdicts)
-    state = next(state for state in _WORST_FIRST if counts[state])
+    state = worst(counts)
     if len(counts) == 1:
         many = f"all {len(verdicts)}" if len(verdicts) > 1 else "the one limit"
         words = f"{many} {_COUNTED[state]}"
     else:
         parts = "; ".join(
-            f"{counts[each]} {_COUNTED[each]}" for each in _WORST_FIRST if counts[each]
+            f"{counts[each]} {_COUNTED[each]}" for each in WORST_FIRST if counts[each]
         )
         words = f"of {len(verdicts)}: {parts}"
     return Cell(f"{MARKS[state]} {_SAID[state]}", small=words, best=state == PASS, state=state)
@@ -240,11 +251,7 @@ def _limit_rows(limit: Limit, verdicts: Sequence[Sequence[Verdict]]) -> list[lis
     for path in paths:
         chosen = [next((v for v in found if v.path == path), found[0]) for found in own]
         label = next(verdict.label for verdict in chosen if verdict.path == path)
-        levels = [("tolerance", limit.tolerance), ("action level", limit.action)]
-        words = "; ".join(
-            f"{name} {limit.words(level)}" for name, level in levels if level is not None
-        )
-        rows.append([Cell(label, small=words), *map(_verdict_cell, chosen)])
+        rows.append([Cell(label, small=limit.levels_words), *map(_verdict_cell, chosen)])
     return rows
 
 

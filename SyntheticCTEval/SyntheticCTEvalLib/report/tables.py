@@ -1,9 +1,15 @@
-"""An evaluation as tables, by column: figures, definitions, doses of structures, hot spots."""
+"""An evaluation as tables, by column: figures, definitions, structures' doses, hot spots, DVHs."""
 
 from __future__ import annotations
 
+import csv
 import math
+import os
 from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from SyntheticCTLib.basics.outputs import staged_file
 
 from SyntheticCTEvalLib.evaluation.quantities import (
     QUANTITIES,
@@ -14,9 +20,12 @@ from SyntheticCTEvalLib.evaluation.quantities import (
 )
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
-from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
+from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY, Dvh
 
 DIGITS = 4
+DOSE = "Dose (Gy)"
+TRUE_CT = "CT"
+DVH_ROWS = 401
 
 
 def metrics_columns(evaluation: Evaluation) -> dict[str, list]:
@@ -99,3 +108,47 @@ def hot_spot_columns(spots: Mapping[str, list[HotSpot]]) -> dict[str, list]:
 
 def _ranked(spots: list[HotSpot]) -> list[tuple[int, HotSpot]]:
     return list(enumerate(spots, start=1))
+
+
+def dvh_columns(evaluation: Evaluation) -> dict[str, list[float]]:
+    """Return the table by column: the doses in Gy from 0 to beyond the largest, then percents.
+
+    A column "STRUCTURE, NAME" is the part of the structure's volume, in percent, that receives
+    at least the row's dose on the candidate NAME, or on the true CT ("CT"). Structures whose
+    dose is not known are left out. Empty without dose or structures.
+    """
+    every = {TRUE_CT: evaluation.dvh_ct}
+    every |= {name: candidate.dvh for name, candidate in evaluation.candidates.items()}
+    curves = {
+        f"{structure}, {name}": dvhs[structure]
+        for structure in evaluation.dvh_ct
+        for name, dvhs in every.items()
+        if structure in dvhs and dvhs[structure].doses_gy.size
+    }
+    if not curves:
+        return {}
+    doses = np.linspace(0, 1.02 * max(dvh.max_gy for dvh in curves.values()), DVH_ROWS)
+    columns = {DOSE: doses.tolist()}
+    return columns | {name: _percents(dvh, doses).tolist() for name, dvh in curves.items()}
+
+
+def write_dvh_csv(evaluation: Evaluation, path: str | os.PathLike) -> Path:
+    """Write the table of :func:`dvh_columns` and return its path.
+
+    Raises:
+        SyntheticCTError: ``path`` cannot be written.
+    """
+    path = Path(path)
+    columns = dvh_columns(evaluation)
+    with staged_file(path) as stage, stage.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(columns)
+        for row in zip(*columns.values(), strict=True):
+            writer.writerow([f"{row[0]:.4f}", *(f"{value:.3f}" for value in row[1:])])
+    return path
+
+
+def _percents(dvh: Dvh, doses: np.ndarray) -> np.ndarray:
+    """Percent of the samples whose dose is at least each of ``doses``."""
+    reached = np.searchsorted(-dvh.doses_gy, -doses, side="right")
+    return 100 * reached / dvh.doses_gy.size

@@ -78,6 +78,11 @@ def find_target(structures: Mapping[str, sitk.Image], name: str | None) -> str |
     return next(iter(_targets(structures)), None)
 
 
+def is_target_name(name: str) -> bool:
+    """Whether a structure is a target by its name alone, see :func:`find_target`."""
+    return _kind(name) is not None
+
+
 def describe_target(
     structures: Mapping[str, sitk.Image], name: str | None
 ) -> tuple[str, list[str]]:

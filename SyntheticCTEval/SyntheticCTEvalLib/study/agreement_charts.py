@@ -190,7 +190,7 @@ def _paired_panel(axes: Axes, values: CohortValues, figure: MainFigure) -> None:
     axes.margins(y=0.1)
     axes.set_xlim(-0.5, len(names) - 0.3)
     _finish(axes, figure.label, "", figure.unit)
-    labels = axes.set_xticks(places, [short(name, 12) for name in names])
+    labels = axes.set_xticks(places, ["\n".join(wrapped(short(name, 24), 12)) for name in names])
     for tick in labels:
         tick.label1.set_parse_math(False)
         if len(names) > 3:

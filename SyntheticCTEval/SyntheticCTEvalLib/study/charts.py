@@ -11,6 +11,7 @@ import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import CohortPictures
 from SyntheticCTEvalLib.evaluation.quantities import HIGHER, LOWER, describe
+from SyntheticCTEvalLib.group.agreement import MAIN_POINTS
 from SyntheticCTEvalLib.group.comparison import CONFIRMATORY, CohortComparison, printed_p
 from SyntheticCTEvalLib.group.values import TABLES, CohortValues, Key
 from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
@@ -21,7 +22,6 @@ from .panels import PRINT_DPI
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DVH_FIGURES = ("D98", "D95", "D50", "D2", "Dmean")
 MOST_STRUCTURES = 8
 _GREY, _MEAN = "#8C8C8C", "#0072B2"
 _ACROSS = 4
@@ -133,7 +133,7 @@ def box_plots(values: CohortValues, comparisons: Sequence[CohortComparison]) -> 
 def dvh_differences(values: CohortValues) -> Picture | None:
     """Return a panel a structure with the dose differences to the true CT of every candidate."""
     keys = [
-        k for k in values.keys if k[0] == "dvh" and k[2].removesuffix(DIFFERENCE) in DVH_FIGURES
+        k for k in values.keys if k[0] == "dvh" and k[2].removesuffix(DIFFERENCE) in MAIN_POINTS
     ]
     keys = [k for k in keys if k[2].endswith(DIFFERENCE)]
     structures = list(dict.fromkeys(key[1] for key in keys))
@@ -197,15 +197,15 @@ def _paired_boxes(axes: Axes, values: CohortValues, key: Key, turned: bool) -> N
 def _dvh_boxes(axes: Axes, values: CohortValues, structure: str) -> None:
     count = len(values.candidates)
     width = 0.72 / count
-    for group, figure in enumerate(DVH_FIGURES):
+    for group, figure in enumerate(MAIN_POINTS):
         for number, name in enumerate(values.candidates):
             row = values.of(name, ("dvh", structure, figure + DIFFERENCE))
             place = group + (number - (count - 1) / 2) * width
             _box(axes, row, place, width * 0.8, values.colours[name], 9)
     axes.axhline(0, color="#333333", linewidth=0.9, zorder=1)
     axes.margins(y=0.1)
-    axes.set_xlim(-0.6, len(DVH_FIGURES) - 0.4)
-    axes.set_xticks(range(len(DVH_FIGURES)), DVH_FIGURES)
+    axes.set_xlim(-0.6, len(MAIN_POINTS) - 0.4)
+    axes.set_xticks(range(len(MAIN_POINTS)), MAIN_POINTS)
     style_axes(axes, "")
     axes.grid(axis="y", color="#E3E3E3", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -291,7 +291,7 @@ def wrapped(text: str, width: int = 28) -> list[str]:
     """Return the lines of a title of at most ``width`` letters."""
     # A number stays with its unit.
     text = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" Gy", "\N{NO-BREAK SPACE}Gy")
-    return textwrap.wrap(text, width)
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def _rgb(colour: str) -> tuple[float, ...]:

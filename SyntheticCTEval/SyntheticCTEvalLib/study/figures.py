@@ -29,6 +29,8 @@ PATIENTS_A_PAGE = 10
 
 UNRANKED = "shown as an example"
 
+_SHORT = 10  # letters of a name that share a line with more
+
 LEAST_DOSE = 0.1
 """Of the largest dose; below it, Figure 2 shows the anatomy alone."""
 
@@ -36,11 +38,14 @@ Pictures = Mapping[str, CohortPictures]
 """By patient."""
 
 
-def figure1(values: CohortValues, pictures: Pictures, *, registered: bool = True) -> Picture | None:
+def figure1(
+    values: CohortValues, pictures: Pictures, registered: Mapping[str, bool]
+) -> Picture | None:
     """Return true CT and candidates before and after registration (paper, Figure 1).
 
     Args:
-        registered: the candidates were registered; else they are shown as they came only.
+        registered: by patient, whether its candidates were registered; else they are shown as
+            they came only.
     """
     shown = _examples(values, ("mae_body", ""), {n for n, p in pictures.items() if p.axial_after})
     if len(values.candidates) > 2:
@@ -56,7 +61,7 @@ def figure1(values: CohortValues, pictures: Pictures, *, registered: bool = True
         names.append("MR, true CT" if found.axial_mr is not None else "True CT")
         spaces.append(0.62 if headings[1:] else 0.4)
         for name in _own(values, found.axial_after):
-            before = registered and name in found.axial_before
+            before = registered[patient] and name in found.axial_before
             sizes.append([size if before else None, size, size])
             names.append(name)
             spaces.append(0.0)
@@ -76,25 +81,20 @@ def figure1(values: CohortValues, pictures: Pictures, *, registered: bool = True
         panels.label(first, 1, "True CT")
         for row, name in enumerate(_own(values, found.axial_after), start=first + 1):
             after = found.axial_after[name]
-            if registered and name in found.axial_before:
+            if registered[patient] and name in found.axial_before:
                 panels.paint(row, 0, found.axial_before[name], grey, ground=MISSING_COLOUR)
-                panels.label(row, 0, f"{short(name, 10)}, unregistered")
+                panels.label(row, 0, _label(name, "unregistered"))
             panels.paint(row, 1, after, grey, ground=MISSING_COLOUR)
-            state = "registered" if registered else "as it came"
-            panels.label(row, 1, f"{short(name, 10)}, {state}")
+            state = "registered" if registered[patient] else "as it came"
+            panels.label(row, 1, _label(name, state))
             panels.paint(row, 2, after - found.axial_ct, change, ground=MISSING_COLOUR)
             error = _printed(values, patient, name, ("mae_body", ""))
-            panels.label(row, 2, f"{short(name, 10)} minus CT\nMAE (body) {error} HU")
+            called = name if len(name) <= _SHORT else "Candidate"  # its row has the whole name
+            panels.label(row, 2, f"{called} minus CT\nMAE (body) {error} HU")
     panels.bars(
         [(grey, "CT number in HU", "both"), (change, "Candidate minus true CT\nin HU", "both")]
     )
-    places = (
-        "Left: before registration onto the true CT, on the same plane; middle: registered, as "
-        "evaluated (how, is in the definitions); right"
-        if registered
-        else "Middle: as they came and as evaluated, not registered onto the true CT; right"
-    )
-    when = "before and after registration" if registered else "as they came"
+    places, when = _registered_words([name for name in shown if registered[name]], list(shown))
     return Picture(
         "Figure 1. True CT and candidates",
         f"Axial slices of {_who(shown, 'MAE in the body')}. CT numbers from {WINDOW[0]} to "
@@ -102,6 +102,30 @@ def figure1(values: CohortValues, pictures: Pictures, *, registered: bool = True
         "is less dense. Grey: nothing to show. Seen from the feet.",
         f"Axial slices of true CT and {', '.join(values.candidates)} {when}, with difference maps.",
         panels.png(),
+    )
+
+
+def _label(name: str, state: str) -> str:
+    """Return what stands in a panel: two lines where a name is long."""
+    return f"{short(name, 20)}{', ' if len(name) <= _SHORT else chr(10)}{state}"
+
+
+def _registered_words(moved: list[str], shown: list[str]) -> tuple[str, str]:
+    """Return what Figure 1 shows where, and when, if those ``moved`` are registered."""
+    came = "iddle: as they came and as evaluated, not registered onto the true CT"
+    both = (
+        "eft: before registration onto the true CT, on the same plane; middle: registered, as "
+        "evaluated (how, is in the definitions)"
+    )
+    if not moved:
+        return f"M{came}; right", "as they came"
+    others = [name for name in shown if name not in moved]
+    if not others:
+        return f"L{both}; right", "before and after registration"
+    who, whose = ", ".join(moved), ", ".join(others)
+    return (
+        f"The patients were not treated alike. {who}, l{both}. {whose}, m{came}. Right",
+        f"before and after registration ({who}), as they came ({whose})",
     )
 
 

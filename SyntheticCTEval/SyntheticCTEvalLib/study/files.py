@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,8 @@ from SyntheticCTEvalLib.group.values import TABLES, key_text
 from SyntheticCTEvalLib.report.page import template_environment
 
 from . import sheets
-from .latex import rows_latex, table_latex, write_latex
-from .result_tables import AGREEMENT_HEAD, agreement_cells
+from .latex import rows_latex, table_latex
+from .result_tables import AGREEMENT_HEAD, agreement_cells, agreement_group
 from .sheets import Sheet, write_sheet_csv
 from .workbook import missing, write_workbook
 
@@ -32,6 +32,14 @@ OWN = (
     WORKBOOK,
 )
 """Files that may be left out; those of an earlier run are removed then."""
+
+SCHEMA = "urn:synthetic-ct:cohort-metrics:1"
+"""Version of the cohort's metrics.json: it changes where a name or a meaning does."""
+
+_OF_PATIENTS = (
+    "candidates", "dvh_ct", "target", "prescription_gy", "prescription_kind", "registration",
+    "notes",
+)  # fmt: skip
 
 
 def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[str]:
@@ -55,27 +63,29 @@ def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[s
         )
         write_text(folder / f"{name}.html", html)
         write_table_csv(table, folder / f"{name}.csv")
-        write_latex(table_latex(table), folder / f"{name}.tex")
+        write_text(folder / f"{name}.tex", table_latex(table))
         written += [f"{name}.{kind}" for kind in ("html", "csv", "tex")]
-    for name, sheet in _further(analysis):
+    further = dict(_further(analysis))
+    for name, sheet in further.items():
         write_sheet_csv(sheet, folder / name)
         written.append(name)
     if analysis.agreements:
-        rows = [agreement_cells(each) for each in analysis.agreements]
-        notes = [str(analysis.definitions["agreement"])]
-        title = "Dose on candidates minus dose on the true CT"
-        write_latex(rows_latex(title, AGREEMENT_HEAD, rows, notes), folder / "agreement.tex")
+        write_text(folder / "agreement.tex", _agreement_latex(analysis))
         written.append("agreement.tex")
     write_all_figures_csv(analysis.values, folder / "all_figures.csv")
     write_statistics_csv(analysis.comparisons, folder / "statistics.csv")
     if analysis.values.candidates and not missing():
-        write_workbook(_workbook(analysis), folder / WORKBOOK, computed)
+        write_workbook(_workbook(analysis, further.values()), folder / WORKBOOK, computed)
         written.append(WORKBOOK)
     return written
 
 
 def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], path: Path) -> None:
-    """Write the cohort's metrics.json.
+    """Write the cohort's metrics.json (see cohort_metrics.schema.json).
+
+    Args:
+        cohort: with its candidates by their names, which this file keeps as keys.
+        analysis: of the cohort as it is shown (Cohort.as_shown).
 
     Raises:
         SyntheticCTError: ``path`` cannot be written.
@@ -88,19 +98,9 @@ def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], p
             mean, sd, n = mean_and_sd(values.of(candidate, key))
             if n:
                 means[candidate][key_text(key)] = {"mean": mean, "sd": sd, "n": n}
-    metrics = {
-        "note": SYNTHETIC_NOTE,
-        "definitions": analysis.definitions,
+    group = {
         "baseline": values.baseline,
         "candidates": values.candidates,
-        "patients": {
-            record.patient: {
-                key: record.metrics[key]
-                for key in ("candidates", "dvh_ct", "target", "prescription_gy", "notes")
-                if key in record.metrics
-            }
-            for record in cohort.patients
-        },
         "means": means,
         "statistics": [comparison_entry(c) for c in analysis.comparisons],
         "agreement": [agreement_entry(each) for each in analysis.agreements],
@@ -118,12 +118,33 @@ def write_cohort_metrics(cohort: Cohort, analysis: Analysis, notes: list[str], p
         }
         if cohort.acceptances()
         else None,
+    }
+    metrics = {
+        "schema": SCHEMA,
+        "note": SYNTHETIC_NOTE,
+        "definitions": analysis.definitions,
+        **_renamed(group, {called: name for name, called in cohort.shown_names().items()}),
+        "patients": {
+            record.patient: {
+                key: record.metrics[key] for key in _OF_PATIENTS if key in record.metrics
+            }
+            for record in cohort.patients
+        },
         "failed": cohort.failed,
         "notes": notes,
         "origin": cohort.origin,
     }
     text = json.dumps(finite(metrics), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n")
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Return ``value`` with keys and texts that are one of ``names`` exchanged for what it has."""
+    if isinstance(value, dict):
+        return {names.get(key, key): _renamed(inner, names) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_renamed(inner, names) for inner in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 def write_text(path: Path, text: str) -> None:
@@ -134,6 +155,17 @@ def write_text(path: Path, text: str) -> None:
     """
     with staged_file(path) as stage:
         stage.write_text(text, encoding="utf-8")
+
+
+def _agreement_latex(analysis: Analysis) -> str:
+    groups: dict[str, list[list[str]]] = {}
+    for each in analysis.agreements:
+        cells = agreement_cells(each)
+        cells[-1] += "" if each.normal else ", not normal"
+        groups.setdefault(agreement_group(each), []).append(cells)
+    notes = [str(analysis.definitions["agreement"])]
+    title = "Dose on candidates minus dose on the true CT"
+    return rows_latex(title, AGREEMENT_HEAD, groups, notes, texts=2)
 
 
 def _further(analysis: Analysis) -> Iterator[tuple[str, Sheet]]:
@@ -148,12 +180,12 @@ def _further(analysis: Analysis) -> Iterator[tuple[str, Sheet]]:
             yield name, sheet
 
 
-def _workbook(analysis: Analysis) -> list[Sheet]:
+def _workbook(analysis: Analysis, further: Iterable[Sheet]) -> list[Sheet]:
     found = [
         sheets.table_sheet(table, analysis.comparisons)
         for table in filter(None, analysis.tables.values())
     ]
-    found += [sheet for _, sheet in _further(analysis)]
+    found += further
     found += [sheets.statistics_sheet(analysis.comparisons), sheets.figures_sheet(analysis.values)]
     found.append(sheets.definitions_sheet(analysis.definitions))
     return [sheet for sheet in found if sheet.rows]

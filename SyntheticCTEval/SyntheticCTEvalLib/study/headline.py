@@ -8,6 +8,7 @@ from typing import Any
 from SyntheticCTEvalLib.cohort.records import Cohort
 from SyntheticCTEvalLib.gamma.criteria import Criterion, spaced
 from SyntheticCTEvalLib.group.values import CohortValues
+from SyntheticCTEvalLib.placement.ways import BY_MR, DEFORMABLE, NONE, RIGID
 
 _KINDS = {
     "given": "as given",
@@ -25,10 +26,7 @@ def identity_lines(cohort: Cohort, values: CohortValues) -> list[tuple[str, str]
         said += f", {len(cohort.failed)} not (see below)"
     lines = [("Patients", said)]
     if values.candidates:
-        told = ", ".join(
-            f"{name} (a look-alike)" if _is_look_alike(cohort, name) else name
-            for name in values.candidates
-        )
+        told = ", ".join(values.candidates)
         if values.baseline and len(values.candidates) > 1:
             told += f" (the others are compared with {values.baseline})"
         lines.append(("Held against the true CT", told))
@@ -40,15 +38,6 @@ def identity_lines(cohort: Cohort, values: CohortValues) -> list[tuple[str, str]
     if date := cohort.origin.get("date"):
         lines.append(("Computed", f"{date.replace('T', ' ')} by {cohort.origin['program']}"))
     return [(what, text) for what, text in lines if text]
-
-
-def _is_look_alike(cohort: Cohort, name: str) -> bool:
-    """Whether a candidate is the phantom's MRCAT look-alike, which is not the vendor's product."""
-    return "look-alike" not in name and any(
-        note.startswith(f"{name} is an MRCAT look-alike")
-        for record in cohort.patients
-        for note in record.metrics.get("notes", [])
-    )
 
 
 def criterion_words(cohort: Cohort) -> str:
@@ -81,16 +70,18 @@ def prescription_words(cohort: Cohort) -> str:
     return "; ".join(said)
 
 
-def registration_words(cohort: Cohort) -> str:
-    """Return in words how candidates came to lie on the true CT, where patients differ whose."""
+def registration_ways(cohort: Cohort) -> dict[str, list[str]]:
+    """Return in words how candidates came to lie on the true CT, each way with its patients."""
     found: dict[str, list[str]] = {}
     for record in cohort.patients:
-        own = record.metrics.get("registration")
-        words = _way(own) if own else ""
-        words = words or (
-            "rigid and deformable, each candidate by itself" if cohort.registered else _NONE
-        )
+        words = _way(record.metrics.get("registration", {}))
         found.setdefault(words, []).append(record.patient)
+    return found
+
+
+def registration_words(cohort: Cohort) -> str:
+    """Return in words how candidates came to lie on the true CT, where patients differ whose."""
+    found = registration_ways(cohort)
     return "; ".join(
         words + (_whom(patients) if len(found) > 1 else "") for words, patients in found.items()
     )
@@ -100,12 +91,10 @@ _NONE = "none: the candidates were taken to lie on the true CT"
 
 
 def _way(own: dict[str, Any]) -> str:
-    way = {"none": _NONE, "rigid": "rigid alone", "deformable": "rigid and deformable"}.get(
-        own.get("way", ""), ""
-    )
-    if not way or way == _NONE:
-        return way
-    by = "one transform, found between MR and true CT" if own.get("by") == "mr" else (
+    if own.get("way", NONE) == NONE:
+        return _NONE if own else "not known"
+    way = {RIGID: "rigid alone", DEFORMABLE: "rigid and deformable"}[own["way"]]
+    by = "one transform, found between MR and true CT" if own.get("by") == BY_MR else (
         "each candidate by itself"
     )  # fmt: skip
     return f"{way}, {by}"

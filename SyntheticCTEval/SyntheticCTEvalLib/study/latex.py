@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from SyntheticCTLib.basics.outputs import staged_file
+from collections.abc import Mapping, Sequence
 
 from SyntheticCTEvalLib.group.tables import Table
 
@@ -64,8 +61,7 @@ def table_latex(table: Table) -> str:
         lines: list[list[str] | str] = []
         for rows in table.groups():
             unit = f" in {rows[0].unit}" if rows[0].unit else ""
-            span = rf"\multicolumn{{{len(head)}}}{{l}}{{{escaped(rows[0].label + unit)}}} {_BREAK}"
-            lines.append(span)
+            lines.append(_across(len(head), rows[0].label + unit))
             for row in rows:
                 cells = [escaped(row.candidate), *map(escaped, row.cells[first:last])]
                 if final:
@@ -76,32 +72,39 @@ def table_latex(table: Table) -> str:
                         cells += [escaped(row.p), escaped(row.holm_p)]
                 lines.append(cells)
         parts.append(_tabular(head, lines))
-    notes = [*table.notes, "SD over patients (n - 1)."]
+    notes = [*table.notes, "SD over patients (n \N{MINUS SIGN} 1)."]
     if table.baseline:
         notes.insert(0, f"p is against {table.baseline}; the best mean is bold.")
     return _file(f"Table {table.number}. {table.title}", parts, notes)
 
 
 def rows_latex(
-    title: str, head: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+    title: str,
+    head: Sequence[str],
+    groups: Mapping[str, Sequence[Sequence[str]]],
+    notes: Sequence[str],
+    *,
+    texts: int = 1,
 ) -> str:
-    """Return a table of printed cells, of which the first column is text."""
-    lines: list[list[str] | str] = [[escaped(cell) for cell in row] for row in rows]
-    return _file(title, [_tabular(head, lines)], notes)
+    """Return a table of printed cells.
 
-
-def write_latex(text: str, path: Path) -> None:
-    """Write what the functions above return.
-
-    Raises:
-        SyntheticCTError: ``path`` cannot be written.
+    Args:
+        groups: rows by the line that stands above them.
+        texts: columns on the left that are text; the others are numbers.
     """
-    with staged_file(path) as stage:
-        stage.write_text(text, encoding="utf-8")
+    lines: list[list[str] | str] = []
+    for name, rows in groups.items():
+        lines.append(_across(len(head), name))
+        lines += [[escaped(cell) for cell in row] for row in rows]
+    return _file(title, [_tabular(head, lines, texts)], notes)
 
 
-def _tabular(head: Sequence[str], lines: Sequence[list[str] | str]) -> str:
-    found = [rf"\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}", r"\hline"]
+def _across(columns: int, text: str) -> str:
+    return rf"\multicolumn{{{columns}}}{{l}}{{{escaped(text)}}} {_BREAK}"
+
+
+def _tabular(head: Sequence[str], lines: Sequence[list[str] | str], texts: int = 1) -> str:
+    found = [rf"\begin{{tabular}}{{{'l' * texts}{'r' * (len(head) - texts)}}}", r"\hline"]
     found.append(" & ".join(map(escaped, head)) + f" {_BREAK}")
     found.append(r"\hline")
     found += [line if isinstance(line, str) else f"{' & '.join(line)} {_BREAK}" for line in lines]
@@ -110,7 +113,10 @@ def _tabular(head: Sequence[str], lines: Sequence[list[str] | str]) -> str:
 
 def _file(title: str, parts: Sequence[str], notes: Sequence[str]) -> str:
     comment = "% " + " ".join(title.split())
-    usage = r"% Use: \input{} this file in a table or table* environment; UTF-8."
+    usage = (
+        r"% Use: \input{} this file in a table or table* environment; UTF-8, and XeLaTeX or "
+        "LuaLaTeX for names in other than Latin letters."
+    )
     said = rf"{{\par\footnotesize {escaped(' '.join(notes))}\par}}" if notes else ""
     found = [comment, usage, "\n\n\\medskip\n".join(parts), said]
     return "\n".join(line for line in found if line) + "\n"

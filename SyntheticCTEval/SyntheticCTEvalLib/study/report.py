@@ -27,12 +27,12 @@ from SyntheticCTEvalLib.group.tables import MISSING
 from SyntheticCTEvalLib.group.values import CohortValues
 from SyntheticCTEvalLib.pictures.planes import Picture
 from SyntheticCTEvalLib.report.blocks import Table, facts_table
-from SyntheticCTEvalLib.report.origin_part import origin_facts
+from SyntheticCTEvalLib.report.origin_part import inputs_table, origin_facts
 from SyntheticCTEvalLib.report.page import template_environment
 
 from . import agreement_charts, charts, figures
 from .files import OWN, write_cohort_metrics, write_tables, write_text
-from .headline import identity_lines
+from .headline import identity_lines, registration_ways, registration_words
 from .result_tables import agreement_table, limits_table, statements_table
 from .workbook import missing as no_workbook
 
@@ -115,6 +115,7 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
     folder = Path(folder)
     step = "Cohort report"
     progress.report(step, 0)
+    names, cohort = cohort, cohort.as_shown()
     found = analyse(cohort)
     progress.report(step, 0.2)
     notes = list(cohort.notes)
@@ -128,6 +129,11 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
             "Patients have limits of different files: each was held against its own, and the group "
             "against none."
         )
+    if len(registration_ways(cohort)) > 1:
+        notes.append(
+            "Patients were not laid on their true CTs in one way, which shows in every figure of "
+            f"images and doses: {registration_words(cohort)}."
+        )
     if (reason := no_workbook()) and found.values.candidates:
         notes.append(reason)
     notes = list(dict.fromkeys(notes))
@@ -136,7 +142,7 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
         with staged_file(folder / FIGURES / f"{name}.png") as stage:
             stage.write_bytes(picture.png)
         written.append(f"{FIGURES}/{name}.png")
-    write_cohort_metrics(cohort, found, notes, folder / METRICS)
+    write_cohort_metrics(names, found, notes, folder / METRICS)
     html = _page(cohort, found, pictures, notes, folder)
     _remove_stale(folder, written)
     write_text(folder / REPORT, html)
@@ -184,10 +190,17 @@ def _page(
             outliers=_outlier_lines(found, patients),
             pictures=list(pictures.values()),
             patients=patients,
-            origin=facts_table("", origin_facts(cohort.origin)) if cohort.origin else None,
+            origin=_origin_tables(cohort),
             definitions=short_definitions(found.definitions),
         )
     )
+
+
+def _origin_tables(cohort: Cohort) -> list[Table]:
+    if not cohort.origin:
+        return []
+    tables = [facts_table("", origin_facts(cohort.origin)), inputs_table(cohort.origin)]
+    return [table for table in tables if table is not None]
 
 
 def _agreement(found: Analysis, agreements: list[Agreement], caption: str) -> Table | None:
@@ -224,6 +237,7 @@ def _pictures(cohort: Cohort, found: Analysis, notes: list[str]) -> Iterator[tup
     """Yield the figures that there are, by file name, and note what could not be read."""
     values, main = found.values, found.figures
     slices: dict[str, CohortPictures] = {}
+    registered = {record.patient: record.registered for record in cohort.patients}
     gpr: dict[str, dict[str, dict[str, float]]] = {}
     for record in cohort.patients:
         try:
@@ -233,7 +247,7 @@ def _pictures(cohort: Cohort, found: Analysis, notes: list[str]) -> Iterator[tup
         candidates = record.metrics.get("candidates", {})
         gpr[record.patient] = {name: c.get("gpr", {}) for name, c in candidates.items()}
     single = {
-        "figure1": lambda: figures.figure1(values, slices, registered=cohort.registered),
+        "figure1": lambda: figures.figure1(values, slices, registered),
         "figure3": lambda: charts.figure3(slices),
         "figure6": lambda: figures.figure6(values, slices),
         "boxplots": lambda: charts.box_plots(values, found.comparisons),

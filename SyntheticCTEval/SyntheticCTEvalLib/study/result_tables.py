@@ -4,39 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from SyntheticCTEvalLib.evaluation.limits import FAIL, MARKS, MISSING
+from SyntheticCTEvalLib.evaluation.limits import FAIL, MARKS, MISSING, PASS, worst
 from SyntheticCTEvalLib.evaluation.quantities import signed
 from SyntheticCTEvalLib.group.agreement import Agreement, Statement
 from SyntheticCTEvalLib.group.comparison import printed_p
-from SyntheticCTEvalLib.group.limit_counts import STATES, LimitCount
+from SyntheticCTEvalLib.group.limit_counts import LimitCount
 from SyntheticCTEvalLib.group.tolerance import Interval
 from SyntheticCTEvalLib.group.values import CohortValues
 from SyntheticCTEvalLib.report.blocks import Cell, Column, Table
 
 AGREEMENT_HEAD = (
-    "Figure", "Unit", "Candidate", "Mean", "SD", "95 % interval of the mean",
-    "Tolerance interval 95 %/95 %", "Limits of agreement", "n", "Shapiro-Wilk p",
+    "Point", "Candidate", "Mean", "SD", "n", "95 % interval of the mean",
+    "Tolerance interval 95 %/95 %", "Limits of agreement", "Shapiro-Wilk p",
 )  # fmt: skip
 
 _NAMES_SHOWN = 6
-_SHOWN = {"pass": "shown", "fail": "not shown", "missing": "not evaluated"}
+_SHOWN = {PASS: "shown", FAIL: "not shown", MISSING: "not evaluated"}
 
 
 def agreement_cells(agreement: Agreement) -> list[str]:
     """Return an agreement as printed, in the order of :data:`AGREEMENT_HEAD`."""
     spread = agreement.spread
     return [
-        agreement.label,
-        agreement.unit,
+        agreement.point,
         agreement.candidate,
         signed(spread.mean),
         signed(spread.sd).removeprefix("+"),
+        str(spread.n),
         interval_text(spread.mean_interval),
         interval_text(spread.tolerance),
         interval_text(spread.limits),
-        str(spread.n),
         printed_p(spread.shapiro_p),
     ]
+
+
+def agreement_group(agreement: Agreement) -> str:
+    """Return what an agreement is of, which stands above its rows: structure and unit."""
+    structure = agreement.label.rpartition(", ")[0]
+    return f"{structure}: candidate minus true CT in {agreement.unit}"
 
 
 def interval_text(interval: Interval) -> str:
@@ -53,37 +58,33 @@ def agreement_table(
     Args:
         limits: there is an acceptance file, and a column for what its limits say.
     """
-    names = ("Mean", "SD", "n", "95 % interval of the mean", "Tolerance interval 95 %/95 %")
-    columns = [Column(Cell("Point")), Column(Cell("Candidate"))]
-    columns += [Column(Cell(name), number=True) for name in names]
-    columns += [Column(Cell("Limits"))] if limits else []
-    columns += [Column(Cell(n), number=True) for n in ("Limits of agreement", "Shapiro-Wilk p")]
+    columns = [Column(Cell(name), number=place > 1) for place, name in enumerate(AGREEMENT_HEAD)]
+    if limits:
+        columns.insert(-2, Column(Cell("Limits")))
     rows: list[list[Cell]] = []
     heads, before, point = {}, None, None
     for each in agreements:
-        head = (each.label.rpartition(", ")[0], each.unit)
+        head = agreement_group(each)
         if head != before:
-            heads[len(rows)] = f"{head[0]}: candidate minus true CT in {head[1]}"
+            heads[len(rows)] = head
             before, point = head, None
-        _, _, _, mean, sd, of_mean, tolerance, agreed, n, p = agreement_cells(each)
+        name, candidate, mean, sd, n, of_mean, tolerance, agreed, p = agreement_cells(each)
         spread = each.spread
         ends = ""
         if agreed != "n/a":
             lower, upper = interval_text(spread.lower_limit), interval_text(spread.upper_limit)
             ends = f"({lower}; {upper})"
         row = [
-            Cell("" if each.point == point else each.point),
-            Cell(each.candidate, colour=values.colours[each.candidate]),
+            Cell("" if name == point else name),
+            Cell(candidate, colour=values.colours[each.candidate]),
             *map(Cell, (mean, sd, n, of_mean, tolerance)),
         ]
         if limits:
-            states = [verdict.state for verdict in each.verdicts]
-            worst = next((s for s in (FAIL, MISSING, "action", "pass") if s in states), "")
             told = "; ".join(f"{MARKS[v.state]} {v.words}" for v in each.verdicts)
-            row.append(Cell(told, state=worst))
+            row.append(Cell(told, state=worst(v.state for v in each.verdicts)))
         row += [Cell(agreed, small=ends), Cell(p, small="" if each.normal else "▲ not normal")]
         rows.append(row)
-        point = each.point
+        point = name
     return Table(caption, columns, rows, "dense agreement", heads=heads)
 
 
@@ -115,17 +116,14 @@ def limits_table(values: CohortValues, counts: Sequence[LimitCount], name: str) 
         cells = count.cells()
         for candidate in values.candidates:
             found = cells[candidate]
-            states = [state for state, _, _ in found]
-            worst = next((s for s in (FAIL, MISSING, *STATES[::-1]) if s in states), "")
+            state = worst(each for each, _, _ in found)
             told = "; ".join(text for _, text, _ in found) or "no patient has it"
-            who = "; ".join(f"{MARKS[state]} {_few(names)}" for state, _, names in found if names)
-            row.append(Cell(told, small=who, state=worst))
+            who = "; ".join(f"{MARKS[each]} {_few(names)}" for each, _, names in found if names)
+            row.append(Cell(told, small=who, state=state))
         rows.append(row)
     return Table(f"Patients within the limits: {name}", columns, rows, "verdicts")
 
 
-def _few(names: str) -> str:
-    found = names.split(", ")
-    if len(found) <= _NAMES_SHOWN:
-        return names
-    return f"{', '.join(found[:_NAMES_SHOWN])} and {len(found) - _NAMES_SHOWN} more"
+def _few(names: Sequence[str]) -> str:
+    shown, more = ", ".join(names[:_NAMES_SHOWN]), len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

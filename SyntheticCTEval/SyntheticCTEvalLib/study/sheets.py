@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import csv
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from SyntheticCTLib.basics.outputs import staged_file
 
-from SyntheticCTEvalLib.evaluation.quantities import describe
+from SyntheticCTEvalLib.evaluation.quantities import describe, finite
 from SyntheticCTEvalLib.group.agreement import Agreement, Statement, agreement_entry
 from SyntheticCTEvalLib.group.comparison import CONFIRMATORY, CohortComparison, comparison_entry
 from SyntheticCTEvalLib.group.limit_counts import STATES, WORDS, LimitCount
@@ -48,8 +46,8 @@ def table_sheet(table: Table, comparisons: Sequence[CohortComparison]) -> Sheet:
         test = tests.get((row.key, row.candidate))
         p = test.result.p if test and test.result else None
         mean, sd, n = mean_and_sd(row.values)
-        own: list[Value] = [row.label, row.unit, row.candidate, *_numbers(row.values)]
-        rows.append([*own, *_numbers([mean, sd]), n, *_numbers([p, test.holm_p if test else None])])
+        own = [row.label, row.unit, row.candidate, *row.values, mean, sd, n]
+        rows.append(finite([*own, p, test.holm_p if test else None]))
         digits.append(describe(row.key).digits)
     against = f" against {table.baseline}" if table.baseline else ""
     head = ["Figure", "Unit", "Candidate", *table.patients, "Mean", "SD", "n"]
@@ -90,7 +88,7 @@ def outliers_sheet(outliers: Sequence[Outlier]) -> Sheet:
     """Return the outliers and what they lie outside of."""
     head = ["patient", "candidate", "figure", "unit", "value", "low", "high", "rule"]
     rows: list[list[Value]] = [
-        [o.patient, o.candidate, o.label, o.unit, *_numbers([o.value, o.low, o.high]), o.rule]
+        finite([o.patient, o.candidate, o.label, o.unit, o.value, o.low, o.high, o.rule])
         for o in outliers
     ]
     return Sheet("Outliers", head, rows, [o.digits for o in outliers])
@@ -103,14 +101,10 @@ def statistics_sheet(comparisons: Sequence[CohortComparison]) -> Sheet:
 
 def figures_sheet(values: CohortValues) -> Sheet:
     """Return every figure of every patient and candidate."""
-    rows: list[list[Value]] = []
-    for column, patient in enumerate(values.patients):
-        for candidate in values.candidates:
-            for key in values.keys:
-                value = float(values.of(candidate, key)[column])
-                if math.isfinite(value):
-                    unit = describe(key).unit
-                    rows.append([patient, candidate, key_text(key), value, unit])
+    rows: list[list[Value]] = [
+        [patient, candidate, key_text(key), value, describe(key).unit]
+        for patient, candidate, key, value in values.rows()
+    ]
     return Sheet("All figures", ["patient", "candidate", "figure", "value", "unit"], rows)
 
 
@@ -137,12 +131,4 @@ def write_sheet_csv(sheet: Sheet, path: Path) -> None:
 
 def _of_entries(name: str, entries: Sequence[dict[str, Any]]) -> Sheet:
     header = list(entries[0]) if entries else []
-    return Sheet(name, header, [_values(entry.values()) for entry in entries])
-
-
-def _values(cells: Iterable[Any]) -> list[Value]:
-    return [None if isinstance(c, float) and not math.isfinite(c) else c for c in cells]
-
-
-def _numbers(found: Iterable[float | None] | np.ndarray) -> list[Value]:
-    return [float(v) if v is not None and math.isfinite(v) else None for v in found]
+    return Sheet(name, header, [list(finite(entry).values()) for entry in entries])

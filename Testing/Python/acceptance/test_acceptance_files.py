@@ -65,15 +65,12 @@ def test_a_file_holds_limits_of_figures_by_their_own_names(tmp_path):
     assert [each.unit for each in found.limits] == [
         "HU", "% points", "cm³", "Gy", "%", "HU", "%", "%"
     ]  # fmt: skip
-    words = [
-        tuple(each.words(level).replace("\N{NO-BREAK SPACE}", " ") for level in levels)
-        for each in found.limits
-        for levels in [(each.tolerance, each.action)]
-    ]
+    words = [each.levels_words.replace("\N{NO-BREAK SPACE}", " ") for each in found.limits]
     assert words[:3] == [
-        ("at most 40 HU", "at most 60 HU"), ("", "± 1.5 % points"), ("± 5 cm³", "")
+        "tolerance at most 40 HU; action level at most 60 HU", "action level ± 1.5 % points",
+        "tolerance ± 5 cm³",
     ]  # fmt: skip
-    assert words[6:] == [("at least 99 %", ""), ("at most 30 %", "")]
+    assert words[6:] == ["tolerance at least 99 %", "tolerance at most 30 %"]
     assert found.limits[0].better == LOWER and found.note == ""
 
 

@@ -8,15 +8,17 @@ import math
 import numpy as np
 import pytest
 from SyntheticCTEvalLib.acceptance.limits import read_acceptance
-from SyntheticCTEvalLib.acceptance.verdicts import judge, overall, settings_for, verdicts_of
+from SyntheticCTEvalLib.acceptance.verdicts import judge, settings_for, verdicts_of
 from SyntheticCTEvalLib.evaluation.limits import (
     ACTION,
     FAIL,
+    LIMITS_DEFINITION,
     MARKS,
     MISSING,
     PASS,
     Acceptance,
     Limit,
+    worst,
 )
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.quantities import HIGHER, LOWER, ZERO
@@ -105,6 +107,21 @@ def test_structures_are_found_by_pattern_and_as_the_target():
     assert verdict.state == MISSING and "GTV" in verdict.reason
 
 
+@pytest.mark.parametrize("own", ["", "Bladder is fine"])
+def test_a_limit_on_pass_rates_of_structures_names_the_cutoff_that_they_are_above(own):
+    limit = Limit("gpr_structures", HIGHER, 95, criterion="2%/2mm", structure="Bladder*", label=own)
+    metrics = {
+        "gpr": {"60": 90.0, "5": 99.0, "10": 98.0},
+        "gpr_structures": {"Bladder": {"2%/2mm": 96.0}},
+    }
+    (verdict,) = held(limit, metrics)
+    start = f"{own} (Bladder)" if own else "Gamma pass rate 2 %/2 mm in Bladder"
+    assert verdict.label == f"{start}, dose above 5 %" == verdict.entry()["label"]
+    (verdict,) = held(limit, metrics | {"gpr_structures": {}})
+    assert verdict.state == MISSING and verdict.label.endswith("dose above 5 %")
+    assert "lowest dose cutoff" in LIMITS_DEFINITION
+
+
 @pytest.mark.parametrize(
     ("metrics", "reason"),
     [
@@ -119,11 +136,12 @@ def test_what_is_not_there_is_not_evaluated_and_not_accepted(metrics, reason):
     (verdict,) = verdicts_of(read_acceptance("tg218"), metrics, None)
     assert (verdict.state, verdict.value, verdict.printed) == (MISSING, None, "n/a")
     assert reason in verdict.reason
-    assert overall([verdict]) == MISSING
+    assert worst([verdict.state]) == MISSING
     good = held(Limit("mae_body", LOWER, 40), {"mae_body": 1.0})
-    assert overall([*good, verdict]) == MISSING and overall(good) == PASS
+    good = [each.state for each in good]
+    assert worst([*good, MISSING]) == MISSING and worst(good) == PASS and worst([]) == ""
     bad = held(Limit("mae_body", LOWER, 40), {"mae_body": 100.0})
-    assert overall([*bad, verdict]) == FAIL
+    assert worst([*(each.state for each in bad), MISSING]) == FAIL
 
 
 def test_settings_get_what_limits_need_and_keep_what_was_asked_for():

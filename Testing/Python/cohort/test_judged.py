@@ -12,7 +12,13 @@ from SyntheticCTEvalLib.acceptance.verdicts import judge
 from SyntheticCTEvalLib.cohort import parallel
 from SyntheticCTEvalLib.cohort.card import CARD, is_current, write_card
 from SyntheticCTEvalLib.cohort.judged import judge_again
-from SyntheticCTEvalLib.cohort.patient import CohortSettings
+from SyntheticCTEvalLib.cohort.manifest import PatientEntry
+from SyntheticCTEvalLib.cohort.patient import (
+    CohortSettings,
+    PatientTask,
+    evaluate_patient,
+    made_of,
+)
 from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
 from SyntheticCTEvalLib.cohort.report_document import REPORT_DOCUMENT, write_document
 from SyntheticCTEvalLib.cohort.run import run_cohort
@@ -25,7 +31,9 @@ from SyntheticCTEvalLib.report.folder import ACCEPTANCE, write_results
 from SyntheticCTEvalLib.report.pdf import missing
 from SyntheticCTEvalLib.report.summary import RESULT
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.writing import write_volume
 
 
 def limits(tolerance, name="ours"):
@@ -161,3 +169,20 @@ def test_changed_limits_redo_a_patient_only_where_they_need_new_figures(tmp_path
     assert run(read_acceptance("tg218")) == ["missing"]
     assert done == [[], ["3%/2mm"]]
     assert (run(limits(40)), len(done)) == ([PASS], 2)
+
+
+def test_a_patient_that_waited_is_of_the_files_that_were_read(evaluation, tmp_path):
+    paths = {}
+    for name, image in (("ct", evaluation.ct), ("sct", evaluation.candidates["sCT"].volume)):
+        paths[name] = write_volume(image, tmp_path / f"{name}.nrrd")
+    entry = PatientEntry("p", paths["ct"], {"sCT": paths["sct"]}, dose=False)
+    settings = CohortSettings(evaluation=EvaluationSettings(registration="none", dose=False))
+    before = made_of(entry, settings, "")
+    write_volume(evaluation.ct, paths["sct"])
+    evaluate_patient(PatientTask(entry, settings, tmp_path / "p", before))
+    found = json.loads((tmp_path / "p" / "metrics.json").read_text("utf-8"))
+    sha256 = found["origin"]["inputs"]["candidate sCT"]["sha256"]
+    assert sha256 == content_hash(paths["sct"]) != before["inputs"]["candidate sCT"]
+    assert found["candidates"]["sCT"]["mae_body"] == 0
+    assert is_current(tmp_path / "p", made_of(entry, settings, ""))
+    assert not is_current(tmp_path / "p", before)

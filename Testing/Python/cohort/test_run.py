@@ -9,10 +9,12 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import jsonschema
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import tiny_bundle
+from schemas import COHORT, PATIENT, hold
 from SyntheticCTEvalLib.cohort.records import PatientRecord
 from SyntheticCTEvalLib.evaluation.stored import NO_DIFFERENCE
 from SyntheticCTEvalLib.image.mr_similarity import DEFINITIONS
@@ -95,6 +97,24 @@ def test_a_patient_that_fails_is_told_and_the_others_go_on(study, cohort):
     assert folders == {WHOLE, PARTLY}
     told = json.loads((study.output / "metrics.json").read_text(encoding="utf-8"))
     assert "cannot be read" in told["failed"][BROKEN]
+
+
+def test_what_a_cohort_leaves_keeps_to_its_schema(study, cohort):
+    found = json.loads((study.output / "metrics.json").read_text(encoding="utf-8"))
+    hold(found, COHORT)
+    assert found["failed"].keys() == {BROKEN} and found["acceptance"] is None
+    assert found["patients"][WHOLE]["candidates"]["MRCAT"]["gpr"]
+    for broken in (
+        {"schema": PATIENT["$id"]},
+        {"more": 1},
+        {"statistics": [found["statistics"][0] | {"more": 1}]},
+        {"patients": {WHOLE: found["patients"][WHOLE] | {"more": 1}}},
+        {"patients": {WHOLE: found["patients"][WHOLE] | {"candidates": {"MRCAT": {}}}}},
+        {"means": {"MRCAT": {"mae_body": {"mean": 1, "sd": None, "n": 0}}}},
+        {"origin": found["origin"] | {"date": "today"}},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            hold(found | broken, COHORT)
 
 
 def test_one_bar_counts_the_patients_and_names_how_they_ended(cohort):
@@ -196,3 +216,19 @@ def test_a_second_run_does_nothing_where_nothing_has_changed(study, whole):
     states = {e["patient"]: e["state"] for e in again.events if e.get("state")}
     assert states == {WHOLE: "unchanged", PARTLY: "unchanged", BROKEN: "failed"}
     assert before == {p: p.stat().st_mtime_ns for p in whole.folder.rglob("*")}
+
+
+def test_limits_that_come_later_are_in_the_cohorts_file_too(study, whole):
+    limits = study.output.parent / "limits.toml"
+    limits.write_text(
+        'name = "Ours"\nsource = "us"\n[[limit]]\nfigure = "mae_body"\ntolerance = 40\n'
+    )
+    assert run(*command(study, "--acceptance", limits)).code == 1
+    found = json.loads((study.output / "metrics.json").read_text(encoding="utf-8"))
+    hold(found, COHORT)
+    assert found["origin"]["inputs"]["acceptance"] == {
+        "file": "limits.toml", "sha256": found["acceptance"]["files"][0]["sha256"],
+    }  # fmt: skip
+    assert len(found["acceptance"]["counts"]) == 1
+    with pytest.raises(jsonschema.ValidationError):
+        hold(found | {"acceptance": found["acceptance"] | {"more": 1}}, COHORT)

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from models import tiny_bundle
+from SyntheticCTEvalLib.acceptance.limits import acceptance_file, read_acceptance
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
 from SyntheticCTEvalLib.cohort.card import CARD, write_card
 from SyntheticCTEvalLib.cohort.manifest import PatientEntry
@@ -219,7 +220,7 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     (manifest.parent / "c" / "mrcat.nrrd").unlink()
     progress = Recorder()
     cohort = run_cohort(manifest, out, workers=1, progress=progress)
-    assert cohort.registered and cohort.origin["options"]["registration"] == "deformable"
+    assert cohort.origin["options"]["registration"] == "deformable"
     assert cohort.origin["inputs"]["manifest"]["sha256"] == content_hash(manifest)
     assert cohort.origin["model"] is None
     assert list(cohort.failed) == ["b", "c"]
@@ -391,3 +392,31 @@ def test_patients_that_share_a_scan_are_named(manifest, evaluated, monkeypatch):
         cohort = run_cohort(manifest, manifest.parents[1] / "out", workers=1)
         shared = [note for note in cohort.notes if "voxel by voxel" in note]
         assert len(shared) == 1 and shared[0].startswith("a and c have the same CT")
+
+
+def test_the_origin_has_the_manifest_and_every_file_of_limits_as_they_were_read(
+    manifest, evaluated, monkeypatch
+):
+    text = 'name = "Own"\nsource = "us"\n[[limit]]\nfigure = "mae_body"\ntolerance = 40\n'
+    own = manifest.parent / "own.toml"
+    own.write_text(text)
+    head, *rows = manifest.read_text().splitlines()
+    cells = ("", "own.toml", "own.toml")
+    rows = [f"{row},{cell}" for row, cell in zip(rows, cells, strict=True)]
+    manifest.write_text("\n".join([f"{head},acceptance", *rows]) + "\n")
+    expected = {"manifest": ("manifest.csv", content_hash(manifest))}
+    expected["acceptance"] = ("tg218.toml", content_hash(acceptance_file("tg218")))
+    expected["acceptance of b, c"] = ("own.toml", content_hash(own))
+    stand_in = cohort_parallel.evaluate_patient
+
+    def meanwhile(task, progress):
+        manifest.write_text("patient,ct\n")
+        own.write_text("")
+        stand_in(task, progress)
+
+    monkeypatch.setattr(cohort_parallel, "evaluate_patient", meanwhile)
+    monkeypatch.setattr("SyntheticCTEvalLib.cohort.run.judge_again", lambda *given: None)
+    settings = CohortSettings(acceptance=read_acceptance("tg218"))
+    cohort = run_cohort(manifest, manifest.parents[1] / "out", settings, workers=1)
+    found = cohort.origin["inputs"]
+    assert {what: (each["file"], each["sha256"]) for what, each in found.items()} == expected

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation.stored import read_evaluation
+from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.mrcat.bulk_densities import bulk_from_ct
 from SyntheticCTLib.phantom import TINY, make_phantom
 from SyntheticCTLib.volumes.grids import grid_of, image_like
@@ -155,3 +156,29 @@ def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path
     assert asked == {"end_caps": False}
     notes = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["notes"]
     assert any("end at their last contours" in note for note in notes)
+
+
+def test_hashes_are_those_of_the_files_that_were_read(phantom, tmp_path, monkeypatch):
+    from SyntheticCTEvalLib.evaluation import one_patient
+
+    ct = write_volume(phantom.ct, tmp_path / "ct.nrrd")
+    limits = tmp_path / "ours.toml"
+    text = 'name = "Ours"\nsource = "us"\n[[limit]]\nfigure = "mae_body"\ntolerance = 40\n'
+    limits.write_text(text)
+    read = {"CT": content_hash(ct), "acceptance": content_hash(limits)}
+    evaluate = one_patient.evaluate
+
+    def meanwhile(*arguments, **options):
+        write_volume(phantom.ct + 1, ct)
+        limits.write_text(text.replace("40", "50"))
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr(one_patient, "evaluate", meanwhile)
+    metrics = run(
+        "--ct", ct, "--candidate", f"same={ct}", "--no-registration", "--no-dose", "--no-scene",
+        "--acceptance", limits, "--output", tmp_path / "out",
+    )  # fmt: skip
+    told = metrics["origin"]["inputs"]
+    assert {what: told[what]["sha256"] for what in read} == read
+    assert told["acceptance"]["file"] == "ours.toml"
+    assert content_hash(ct) != read["CT"]

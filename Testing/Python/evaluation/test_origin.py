@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from SyntheticCTEvalLib.evaluation import origin as told
-from SyntheticCTEvalLib.evaluation.origin import PACKAGES, commit, origin, shown_command
+from SyntheticCTEvalLib.evaluation.origin import PACKAGES, commit, hashes_of, origin, shown_command
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 
@@ -23,7 +23,9 @@ def test_files_are_told_by_last_name_hash_grid_and_voxels(tmp_path):
     path = tmp_path / "Mueller" / "ct.nrrd"
     path.parent.mkdir()
     sitk.WriteImage(volume(), path)
-    found = origin({"CT": path}, {"registration": "none"}, images={"CT": volume()})
+    inputs = {"CT": path}
+    hashes = hashes_of(inputs)
+    found = origin(inputs, {"registration": "none"}, hashes=hashes, images={"CT": volume()})
     entry = found["inputs"]["CT"]
     assert entry["file"] == "ct.nrrd" and "Mueller" not in str(found)
     assert entry["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -31,10 +33,10 @@ def test_files_are_told_by_last_name_hash_grid_and_voxels(tmp_path):
         entry["voxels_sha256"] == hashlib.sha256(np.arange(24).astype("<i2").tobytes()).hexdigest()
     )
     assert entry["size"] == [4, 3, 2] and entry["spacing_mm"] == [1.5, 2, 3]
-    named = origin({"CT": path}, {}, identified=True)
+    named = origin(inputs, {}, hashes=hashes, identified=True)
     assert named["inputs"]["CT"]["file"] == str(path)
     with pytest.raises(SyntheticCTError, match="does not exist"):
-        origin({"CT": tmp_path / "none"}, {})
+        hashes_of({"CT": tmp_path / "none"})
 
 
 def test_voxels_keep_their_hash_in_another_format(tmp_path):
@@ -42,21 +44,21 @@ def test_voxels_keep_their_hash_in_another_format(tmp_path):
     for name in ("a.nrrd", "a.mha", "a.nii.gz"):
         sitk.WriteImage(volume(), tmp_path / name)
         image = sitk.ReadImage(tmp_path / name)
-        hashes.add(origin({}, {}, images={"CT": image})["inputs"]["CT"]["voxels_sha256"])
+        hashes.add(origin({}, {}, hashes={}, images={"CT": image})["inputs"]["CT"]["voxels_sha256"])
     assert len(hashes) == 1
-    other = origin({}, {}, images={"CT": volume() + 1})["inputs"]["CT"]["voxels_sha256"]
+    other = origin({}, {}, hashes={}, images={"CT": volume() + 1})["inputs"]["CT"]["voxels_sha256"]
     assert other not in hashes
 
 
 def test_the_date_has_its_zone_and_packages_have_versions():
-    found = origin({}, {})
+    found = origin({}, {}, hashes={})
     assert datetime.fromisoformat(found["date"]).utcoffset() is not None
     assert {"numpy", "SimpleITK", "plastimatch"} <= set(found["packages"]) <= set(PACKAGES)
     assert found["packages"]["numpy"] == np.__version__
 
 
 def test_two_runs_differ_in_the_date_only():
-    first, second = (origin({}, {"a": 1}, images={"CT": volume()}) for _ in range(2))
+    first, second = (origin({}, {"a": 1}, hashes={}, images={"CT": volume()}) for _ in range(2))
     assert first | {"date": ""} == second | {"date": ""}
 
 

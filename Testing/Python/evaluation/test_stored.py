@@ -12,8 +12,8 @@ from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import read_evaluation
 from SyntheticCTEvalLib.gamma.criteria import Criterion
-from SyntheticCTEvalLib.report.dvh_table import DOSE, dvh_columns
 from SyntheticCTEvalLib.report.folder import documents_in, write_evaluation
+from SyntheticCTEvalLib.report.tables import DOSE, dvh_columns
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
 from SyntheticCTLib.volumes.marks import label_synthetic

@@ -145,6 +145,21 @@ def test_limits_are_held_against_the_tolerance_interval(tmp_path):
     assert states(3, None, "rectum")["PTV (target), D98"] == []
 
 
+def test_limits_fit_structures_in_a_group_as_they_do_in_a_patient(tmp_path):
+    def judged(structure, **more):
+        limit = Limit("D2_difference", ZERO, 3, structure=structure)
+        acceptance = Acceptance("own", "us", (limit,), "", "")
+        agreements, _ = found_of(tmp_path, {"A": NEAR}, acceptance, **more)
+        return [each.label for each in agreements if each.verdicts]
+
+    brackets = {"target": ["PTV[1]"] * 5 + ["PTV1"] * 5}
+    # A name as it is comes before a pattern, in which [1] stands for the letter 1.
+    assert judged("ptv[1]", **brackets) == ["Target, D2"]
+    assert judged("PTV[1]", target=["PTV1"] * 10) == ["PTV1 (target), D2"]
+    assert judged("PTV[1]", target=["PTV[1]"] * 10) == ["PTV[1] (target), D2"]
+    assert judged("bladder") == ["Bladder, D2"] and judged("Target") == ["PTV (target), D2"]
+
+
 def test_the_shipped_limits_of_korsholm_fit_the_targets_points(tmp_path):
     agreements, _ = found_of(tmp_path, {"A": NEAR}, read_acceptance("korsholm2014"))
     judged = {each.point: each.verdicts[0].words for each in agreements if each.verdicts}

@@ -103,3 +103,19 @@ def test_patients_with_limits_of_their_own_are_held_against_these(tmp_path):
     counts = {count.label: count.patients["A"] for count in count_limits(cohort, ["A"])}
     assert counts["all"][PASS] == ["P1"] and counts["own"][PASS] == ["P2"]
     assert counts["All limits"][PASS] == ["P1", "P2"]
+
+
+def test_a_limit_on_pass_rates_of_structures_names_the_cutoffs_of_all_patients(tmp_path):
+    cohort = dose_cohort(tmp_path, {"A": np.array([0.5, 1.5])})
+    limits = [
+        Limit("gpr_structures", HIGHER, 95, criterion="1%/1mm", structure="Bladder", label=label)
+        for label in ("", "Bladder is fine")
+    ]
+    cohort.acceptance = Acceptance("own", "us", tuple(limits), "", "sha")
+    labels = [count.label for count in count_limits(cohort, ["A"])]
+    assert labels[1:] == [
+        "Gamma pass rate 1 %/1 mm in Bladder, dose above 10 %",
+        "Bladder is fine, dose above 10 %",
+    ]
+    cohort.patients[1].metrics["candidates"]["A"]["gpr"] = {"60": 99.0, "20": 98.0}
+    assert count_limits(cohort, ["A"])[2].label == "Bladder is fine, dose above 10 or 20 %"

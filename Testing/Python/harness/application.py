@@ -210,12 +210,20 @@ class Application(Guarded):
         self.testing = False
         self.draws = Draws(scene)
         self._at_startup: list[Any] = []
+        self._at_quit: list[Any] = []
 
     def connect(self, signature: str, function: Any) -> bool:
-        """Remember what is to be called when all modules are there."""
-        assert signature == "startupCompleted()", f"the test harness does not emit {signature}"
-        self._at_startup.append(function)
+        """Remember what is to be called when all modules are there, and when Slicer quits."""
+        waiting = {"startupCompleted()": self._at_startup, "aboutToQuit()": self._at_quit}
+        assert signature in waiting, f"the test harness does not emit {signature}"
+        waiting[signature].append(function)
         return True
+
+    def quit(self) -> None:
+        """Call what waits for the signal aboutToQuit()."""
+        waiting, self._at_quit = self._at_quit, []
+        for function in waiting:
+            function()
 
     def complete_startup(self) -> None:
         """Call what waits for the signal startupCompleted()."""

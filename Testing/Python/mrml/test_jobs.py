@@ -18,6 +18,7 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 from SyntheticCTMRML import child_process
 from SyntheticCTMRML.child_process import CommandLine, python_command
 from SyntheticCTMRML.jobs import Job, JobListener, Steps, Turn
+from SyntheticCTMRML.temporary import session_folder
 
 
 class Recorder(JobListener):
@@ -92,7 +93,10 @@ def test_stages_run_in_turn_and_the_result_is_the_last_one(harness):
     assert not folder.exists()
 
 
-def test_folders_of_a_slicer_that_is_gone_go_with_the_next_job(harness, tmp_path, monkeypatch):
+@pytest.mark.parametrize("started_anew", [True, False])
+def test_folders_of_a_slicer_that_is_gone_go_at_the_start_or_with_the_next_job(
+    harness, tmp_path, monkeypatch, started_anew
+):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     code = (
         "import os, SyntheticCTLib.basics.stages as s; w = s.work_folder('SyntheticCT-');"
@@ -101,11 +105,24 @@ def test_folders_of_a_slicer_that_is_gone_go_with_the_next_job(harness, tmp_path
     environment = os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 9
     (left,) = tmp_path.glob("SyntheticCT-*/MR.mha")
+    if started_anew:
+        harness.load_module("SyntheticCT")
+        harness.app.complete_startup()
+        assert not left.exists()
     running = Job([Steps(lambda job: (None for _ in itertools.count()))]).start()
     assert not left.exists() and running.folder.parent == tmp_path
     Job([Turn(lambda job: None)]).start().wait()
     assert running.folder.is_dir()  # it is in use
     running.cancel(wait=True)
+    assert not list(tmp_path.glob("SyntheticCT-*"))
+
+
+def test_a_slicer_that_quits_leaves_no_folders(harness, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    harness.load_module("SyntheticCT")
+    (session_folder() / "report.html").write_text("figures")
+    assert list(tmp_path.glob("SyntheticCT-*/report.html"))
+    harness.app.quit()
     assert not list(tmp_path.glob("SyntheticCT-*"))
 
 
@@ -195,18 +212,6 @@ except KeyboardInterrupt:
     job.cancel(wait=True)
     assert job.state == "cancelled"
     assert (tmp_path / "tidied").exists()
-
-
-def test_what_is_to_happen_at_the_end_happens_in_each_way(harness):
-    def fail(job):
-        raise SyntheticCTError("no")
-
-    for work in (lambda job: None, fail):
-        ended = []
-        job = Job([Turn(lambda job, ended=ended: job.at_end(lambda: ended.append(1))), Turn(work)])
-        job.start()
-        harness.process_events(lambda job=job: job.state != "running")
-        assert ended == [1]
 
 
 def test_a_fault_in_a_stage_is_a_sentence_not_a_crash(harness):

@@ -95,3 +95,15 @@ def test_a_candidate_that_is_removed_leaves_an_empty_row(harness):
     assert panel.inputs.candidates.selector(0, 1).currentNode() is None
     assert list(panel.parameters.candidateNames) == ["one", "two"]
     assert panel.parameters.candidateVolumes[1] is other
+
+
+def test_a_pair_of_two_patients_is_not_trained_on(harness):
+    panel = harness.open_panel("SyntheticCT")
+    (mr,) = patient(harness, "1", "MR of one")
+    (ct,) = patient(harness, "2", "CT of two")
+    table = panel.training.table
+    table.mrSelector.setCurrentNode(mr)
+    table.ctSelector.setCurrentNode(ct)
+    table.addButton.click()
+    assert table.pairs() == []
+    assert "different patients" in harness.dialogs.messages[-1]

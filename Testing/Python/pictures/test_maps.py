@@ -21,7 +21,11 @@ from SyntheticCTEvalLib.pictures.charts import gamma_chart
 from SyntheticCTEvalLib.pictures.contours import MOST, TARGET_COLOUR, Contours
 from SyntheticCTEvalLib.pictures.maps import FAILS_COLOUR, anatomy_picture
 from SyntheticCTEvalLib.pictures.normalisation import normalised, whole_dose
-from SyntheticCTEvalLib.pictures.places import largest_dose_difference, worst_gamma
+from SyntheticCTEvalLib.pictures.places import (
+    largest_dose_difference,
+    largest_places,
+    worst_gamma,
+)
 from SyntheticCTEvalLib.pictures.planes import planes_of
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.marks import PHANTOM_KEY, label_synthetic
@@ -56,6 +60,10 @@ def _difference(evaluation, candidate, values):
     candidate.dose_difference = image_like(values.astype(np.float32), evaluation.ct)
     true = sitk.GetArrayFromImage(evaluation.dose_ct)
     candidate.dose = image_like((true + values).astype(np.float32), evaluation.ct)
+
+
+def _largest(evaluation):
+    return dose_maps.largest_difference_picture(evaluation, largest_places(evaluation))
 
 
 @pytest.fixture
@@ -107,7 +115,7 @@ def test_the_planes_go_through_the_largest_difference_of_each_candidate(written)
     assert place.point_mm == pytest.approx(point)
     assert place.difference_gy == pytest.approx(-3.0)
     evaluation.prescription_kind = "planned"
-    picture = dose_maps.largest_difference_picture(evaluation)
+    picture = _largest(evaluation)
     dose = sitk.GetArrayViewFromImage(evaluation.dose_ct)[4, 14, 21]
     share = dose / 45 * 100
     words = _words(written)
@@ -134,7 +142,7 @@ def test_the_largest_difference_lies_in_the_body_and_above_the_cutoff():
     assert largest_dose_difference(evaluation, candidate).difference_gy == pytest.approx(1.0)
     _difference(evaluation, candidate, np.zeros(SHAPE))
     assert largest_dose_difference(evaluation, candidate) is None
-    assert dose_maps.largest_difference_picture(evaluation) is None
+    assert largest_places(evaluation) == {}
 
 
 def test_a_place_tells_how_near_the_edge_of_the_body_it_is():
@@ -192,10 +200,10 @@ def test_the_ring_is_drawn_around_the_place():
     values = np.zeros(SHAPE)
     values[4, 14, 21] = 3.0
     _difference(evaluation, candidate, values)
-    with_ring = _pixels(dose_maps.largest_difference_picture(evaluation), "L")
+    with_ring = _pixels(_largest(evaluation), "L")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Board, "ring", lambda *a: None)
-        without = _pixels(dose_maps.largest_difference_picture(evaluation), "L")
+        without = _pixels(_largest(evaluation), "L")
     changed = np.argwhere(with_ring != without)
     assert len(changed)
     columns = np.unique(changed[:, 1])
@@ -222,7 +230,7 @@ def test_structures_are_drawn_in_lines_of_their_own_and_listed_up_to_eight(writt
     contours = Contours(evaluation, planes_of(evaluation))
     (keys,) = contours.keys
     names = [key.label for key in keys.keys]
-    assert names == ["PTV & nodes", "bladder", *(f"organ {n}" for n in range(6))]
+    assert names == ["1 PTV & nodes", "2 bladder", *(f"{n + 3} organ {n}" for n in range(6))]
     assert len(names) == MOST
     assert len({str(key.line) for key in keys.keys}) == MOST
     picture = dose_maps.gamma_picture(evaluation, planes_of(evaluation))
@@ -254,7 +262,7 @@ def test_no_text_of_a_board_lies_over_a_panel_or_beyond_the_edge(written, monkey
     monkeypatch.setattr(Board, "png", lambda self: boards.append(self) or b"")
     cuts = planes_of(evaluation)
     dose_maps.dose_picture(evaluation, cuts)
-    dose_maps.largest_difference_picture(evaluation)
+    _largest(evaluation)
     dose_maps.worst_gamma_picture(evaluation)
     assert len(boards) == 3
     for board in boards:

@@ -97,3 +97,47 @@ def test_an_unknown_paper_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(SyntheticCTError, match="paper"):
         write_pdf(document(), tmp_path / "r.pdf", "a5")
     assert not list(tmp_path.iterdir())
+
+
+def _long_table(before: float, **options) -> Document:
+    """A document whose table begins ``before`` lines down the page, and goes on over the next."""
+    columns = [Column(Cell("Figure")), Column(Cell("Value"), number=True)]
+    rows = [[Cell(f"row {n}."), Cell(f"{n}")] for n in range(64)]
+    table = Table("What stands over it", columns, rows, **options)
+    filling = [Text(f"line {n}") for n in range(int(before))]
+    sections = [Section("First", filling), Section("Its title", [table])]
+    return Document("title", [("Patient", "P007")], MARK, "", sections)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_a_table_begins_and_ends_with_several_rows_on_a_page(tmp_path, paper):
+    for before in range(24, 42, 2):
+        found = pages_of(write_pdf(_long_table(before), tmp_path / "r.pdf", paper))
+        first = next(n for n, text in enumerate(found) if "Its title" in text)
+        assert all(
+            words in found[first] for words in ("What stands over it", "Figure Value", "row 3.")
+        )
+        for text in found:
+            assert text.count("row ") in (0, *range(3, 99))
+            assert ("Figure Value" in text) == ("row " in text)
+
+
+def test_rows_under_one_head_stay_with_it(tmp_path):
+    heads = {n: f"head {n // 4}." for n in range(0, 64, 4)}
+    for before in range(24, 42, 2):
+        made = _long_table(before, heads=heads)
+        for text in pages_of(write_pdf(made, tmp_path / "r.pdf")):
+            for number in range(16):
+                own = [f"row {n}." in text for n in range(4 * number, 4 * number + 4)]
+                assert len({f"head {number}." in text, *own}) == 1
+
+
+def test_nobody_signs_a_page_of_its_own(tmp_path):
+    for count in range(28, 60, 3):
+        notes = Notes("Read this first", [f"note {n}." for n in range(count)])
+        section = Section("Result", [Lines(("Name", "Date", "Signature"))], [notes])
+        made = Document("title", [("Patient", "P007")], MARK, "", [section])
+        found = pages_of(write_pdf(made, tmp_path / "r.pdf"))
+        (signed,) = (text for text in found if "Signature" in text)
+        assert "note" in signed
+        assert all(("Read this first" in text) <= ("note 0." in text) for text in found)

@@ -13,8 +13,12 @@ import pytest
 from evaluations import made_evaluation
 from pages import HOSTILE, Page
 from PIL import Image
+from SyntheticCTEvalLib.evaluation.quantities import describe
+from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS
+from SyntheticCTEvalLib.placement.bending import BENDING_DEFINITIONS
+from SyntheticCTEvalLib.report.blocks import Table, Text
 from SyntheticCTEvalLib.report.document import document_of
-from SyntheticCTEvalLib.report.figures_table import summary_rows
+from SyntheticCTEvalLib.report.figures_table import BEST, summary_rows
 from SyntheticCTEvalLib.report.metrics import write_metrics, write_metrics_csv
 from SyntheticCTEvalLib.report.page import write_page, write_report
 from SyntheticCTEvalLib.report.parts import definitions_of
@@ -64,7 +68,8 @@ def test_report_is_one_page_with_every_picture_and_definition_inside(tmp_path):
 def test_any_part_may_be_missing(tmp_path, given, pictures):
     page = _read(write_report(made_evaluation(**given), tmp_path / "report.html"))
     assert len(page.all("img")) == pictures
-    assert ("✓" in page.text) == (len(given["names"]) > 1)
+    assert (BEST in page.text) == (len(given["names"]) > 1)
+    assert "✓" not in page.text  # that is a limit's mark, and there are none here
 
 
 def test_names_are_shown_and_never_run(tmp_path):
@@ -100,6 +105,8 @@ def test_best_value_is_marked_as_printed():
     assert rows["SSIM of the whole image"].best == [False, True]
     assert rows["Dice of the body contour"].cells == ["n/a", "0.9900"]
     assert rows["Dice of the body contour"].best == [False, False]
+    for key in ("ssim", "ssim_3d", "ms_ssim"):
+        assert describe((key,)).label.endswith("of the whole image")
     assert rows["Gamma pass rate, dose above 10 %"].cells == ["98.12", "97.12"]
     assert rows["Gamma pass rate, dose above 10 %"].best == [True, False]
 
@@ -162,3 +169,22 @@ def test_the_whole_report_calls_a_look_alike_so_and_files_keep_the_name(tmp_path
         "MRCAT": "MRCAT look-alike",
     }
     assert list(evaluation.metrics()["candidates"]) == ["sCT", "MRCAT"]
+
+
+def test_the_two_dice_after_the_rigid_part_cannot_be_taken_for_each_other():
+    evaluation = made_evaluation(dose=False, mr=False)
+    evaluation.definitions |= RIGID_DEFINITIONS | BENDING_DEFINITIONS
+    for candidate in evaluation.candidates.values():
+        candidate.metrics |= {"dsc_body_rigid": 0.98, "registration_dsc": 0.99}
+    document = document_of(evaluation)
+    (section,) = (s for s in document.sections if s.title == "Registration")
+    own, check = (describe((key,)).label for key in ("dsc_body_rigid", "registration_dsc"))
+    assert own.startswith("Dice of the body contour of the result")
+    assert check.startswith("Check of the registration") and "Dice" not in check
+    (table,) = (b for b in section.blocks if isinstance(b, Table))
+    assert {own, check} <= {row[0].text for row in table.rows}
+    texts = [block.text for block in section.blocks if isinstance(block, Text)]
+    assert f"{own}: {RIGID_DEFINITIONS['dsc_body_rigid']}" in texts
+    assert f"{check}: {BENDING_DEFINITIONS['registration_dsc']}" in texts
+    assert "registration_dsc" in RIGID_DEFINITIONS["dsc_body_rigid"]
+    assert "dsc_body_rigid" in BENDING_DEFINITIONS["registration_dsc"]

@@ -7,7 +7,7 @@ import re
 
 import pytest
 import SimpleITK as sitk
-from SyntheticCTEvalLib.evaluation.origin import origin
+from SyntheticCTEvalLib.evaluation.origin import hashes_of, origin
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.report.folder import earlier_results, require_place, result_names
 from SyntheticCTEvalLib.report.page import write_report
@@ -79,7 +79,8 @@ def test_no_result_is_forgotten(tmp_path):
 
 def test_results_say_what_they_were_made_of(tmp_path):
     (tmp_path / "ct.nrrd").write_bytes(b"abc")
-    made_of = origin({"CT": tmp_path / "ct.nrrd"}, {"no_registration": True})
+    inputs = {"CT": tmp_path / "ct.nrrd"}
+    made_of = origin(inputs, {"no_registration": True}, hashes=hashes_of(inputs))
     sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2
     assert made_of["program"] == f"synthetic-ct {__version__}"
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT.*[+-]\d\d:\d\d", made_of["date"])

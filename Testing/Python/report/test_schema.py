@@ -42,7 +42,7 @@ def evaluation():
         settings=settings_for(settings, limits),
     )
     judge(found, limits)
-    found.origin = origin({}, {}, images={"CT": ct})
+    found.origin = origin({}, {}, hashes={}, images={"CT": ct})
     return found
 
 

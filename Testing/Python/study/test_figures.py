@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from SyntheticCTEvalLib.pictures.maps import FAILS_COLOUR
 from SyntheticCTEvalLib.pictures.planes import MISSING_COLOUR
 from SyntheticCTEvalLib.study.charts import box_plots, dvh_differences, figure3
 from SyntheticCTEvalLib.study.figures import figure1, figure2, figure6
+
+MOVED = {f"P{n}": True for n in range(1, 11)}
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def _patients(count):
 
 
 def test_figure1_shows_an_ordinary_and_the_worst_patient_before_and_after(values):
-    picture = figure1(values, _patients(10))
+    picture = figure1(values, _patients(10), MOVED)
     pixels = _pixels(picture)
     panels = _panels(pixels)
     # A patient has MR and true CT, then each candidate before, after and as a difference.
@@ -63,14 +66,26 @@ def test_figure1_shows_an_ordinary_and_the_worst_patient_before_and_after(values
 
 
 def test_figure1_calls_registered_only_what_was(values):
-    registered = figure1(values, _patients(2))
+    registered = figure1(values, _patients(2), MOVED)
     assert "middle: registered" in registered.caption
     assert "after registration" in registered.alt
-    as_they_came = figure1(values, _patients(2), registered=False)
+    as_they_came = figure1(values, _patients(2), dict.fromkeys(MOVED, False))
     assert "not registered onto the true CT" in as_they_came.caption
     assert "before registration" not in as_they_came.caption + as_they_came.alt
     # MR and true CT, then each candidate once and its difference: there is no before.
     assert len(_panels(_pixels(as_they_came))) == 2 * (2 + 2 * len(CANDIDATES))
+
+
+def test_figure1_tells_patients_apart_that_were_not_registered_alike(values):
+    shown = re.findall(
+        r"(P\d+) \((?:in the middle|the worst)\)", figure1(values, _patients(10), MOVED).caption
+    )
+    picture = figure1(values, _patients(10), MOVED | {shown[1]: False})
+    assert f"{shown[0]}, left: before registration" in picture.caption
+    assert f"{shown[1]}, middle: as they came" in picture.caption
+    assert f"before and after registration ({shown[0]}), as they came ({shown[1]})" in picture.alt
+    # MR and true CT of both; of one patient before, after and difference, of the other two.
+    assert len(_panels(_pixels(picture))) == 2 * 2 + (3 + 2) * len(CANDIDATES)
 
 
 def test_figure1_chooses_by_error_and_says_so(tmp_path):
@@ -78,14 +93,14 @@ def test_figure1_chooses_by_error_and_says_so(tmp_path):
     for n, record in enumerate(cohort.patients):
         for entry in record.metrics["candidates"].values():
             entry["mae_body"] = 50.0 if n == 3 else 20.0 + n
-    picture = figure1(CohortValues.of_cohort(cohort), _patients(10))
+    picture = figure1(CohortValues.of_cohort(cohort), _patients(10), MOVED)
     assert "P4 (the worst)" in picture.caption
     assert "P6 (in the middle)" in picture.caption
 
 
 def test_figure1_without_errors_shows_a_patient_and_claims_no_choice(tmp_path):
     values = CohortValues.of_cohort(study_cohort(tmp_path))
-    picture = figure1(values, _patients(3))
+    picture = figure1(values, _patients(3), MOVED)
     assert "Axial slices of P1. " in picture.caption
     assert len(_panels(_pixels(picture))) == 2 + 3 * len(CANDIDATES)
 
@@ -94,7 +109,7 @@ def test_difference_is_grey_where_nothing_was_compared(values):
     found = slices()
     for array in found.axial_after.values():
         array[:] = np.nan
-    pixels = _pixels(figure1(values, {"P1": found}))
+    pixels = _pixels(figure1(values, {"P1": found}, MOVED))
     grey = [_like(pixels[panel], MISSING_COLOUR, 6).mean() > 0.85 for panel in _panels(pixels)]
     assert grey == [False, False] + [False, True, True] * len(CANDIDATES)
 
@@ -206,7 +221,7 @@ def test_nothing_to_show_is_no_figure(values):
     empty.coronal_dose = empty.mr_axial = None
     empty.raw = empty.normalized = np.empty(0)
     found = {"P1": empty}
-    assert figure1(values, found) is None and figure6(values, found) is None
+    assert figure1(values, found, MOVED) is None and figure6(values, found) is None
     assert list(figure2(values, found, {})) == [] and figure3(found) is None
     none = CohortValues.of_cohort(Cohort([]))
     assert box_plots(none, []) is None and dvh_differences(none) is None

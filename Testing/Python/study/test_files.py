@@ -52,6 +52,10 @@ def test_files_are_listed_so_that_stale_ones_go(written):
 
 def test_csv_files_hold_numbers_in_full(written):
     folder, _ = written
+    latex = (folder / "agreement.tex").read_text(encoding="utf-8")
+    assert r"\begin{tabular}{llrrrrrrr}" in latex and ", not normal" in latex
+    group = "PTV (target): candidate minus true CT in % of prescription"
+    assert latex.count(escaped(group)) == 1
     rows = list(csv.DictReader((folder / "agreement.csv").open(encoding="utf-8")))
     (d98,) = [r for r in rows if (r["structure"], r["candidate"], r["figure"]) == (
         "target", "A", "D98_difference")]  # fmt: skip
@@ -127,7 +131,8 @@ def test_latex_escapes_what_it_would_take_for_commands():
     assert escaped("\N{MINUS SIGN}1 cm³ ±2\N{NO-BREAK SPACE}%") == (
         r"\ensuremath{-}1 cm\textsuperscript{3} \ensuremath{\pm}2~\%"
     )
-    text = rows_latex("T", ("Figure", "n_1"), [(HOSTILE, "1")], ["50 % of it."])
+    text = rows_latex("T", ("Figure", "n_1"), {"a_b": [(HOSTILE, "1")]}, ["50 % of it."])
+    assert r"\begin{tabular}{lr}" in text and r"\multicolumn{2}{l}{a\_b} \\" in text
     assert r"n\_1" in text and r"50 \% of it." in text and "$1$" not in text
     assert text.count("{") == text.count("}")
 
@@ -196,6 +201,3 @@ def test_words_tell_patients_apart_that_differ(tmp_path):
     )
     assert lines["Limits"] == "none were given"
     assert lines["Held against the true CT"] == "A"
-    cohort.patients[0].metrics["notes"] = ["A is an MRCAT look-alike that this program computed."]
-    lines = dict(identity_lines(cohort, analyse(cohort).values))
-    assert lines["Held against the true CT"] == "A (a look-alike)"

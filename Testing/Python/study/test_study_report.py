@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
+import zipfile
 
 import pytest
 from cohorts import study_cohort, write_record
 from pages import HOSTILE, Page
+from SyntheticCTEvalLib.acceptance.limits import read_acceptance
 from SyntheticCTEvalLib.cohort.records import Cohort, PatientRecord
 from SyntheticCTEvalLib.group.comparison import DEFINITIONS
 from SyntheticCTEvalLib.study.report import write_cohort
 from SyntheticCTEvalLib.study.workbook import missing
 from SyntheticCTLib.basics.progress import Progress
-from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE, look_alike_words
 
 FILES = {
     "report.html", "metrics.json", "all_figures.csv", "statistics.csv",
@@ -166,6 +168,50 @@ def test_two_patients_are_not_tested_and_that_is_said(tmp_path):
     assert "Only 2 patients have a value of both; a test needs at least 3" in page.text
     rows = list(csv.DictReader((tmp_path / "statistics.csv").open(encoding="utf-8")))
     assert rows and all(row["p"] == row["holm_p"] == "" for row in rows)
+
+
+def test_patients_that_were_registered_in_other_ways_are_told_first(tmp_path):
+    cohort = study_cohort(tmp_path, pictures=True)
+    cohort.patients = cohort.patients[:3]
+    for record, way in zip(cohort.patients, ("deformable", "none", "deformable"), strict=True):
+        record.metrics["registration"] = {"way": way, "by": "candidate"}
+        for entry in record.metrics["candidates"].values():
+            entry["mae_body"] = 10.0 + (record.patient == "P2") - (record.patient == "P3")
+    write_cohort(cohort, tmp_path)
+    page = _page(tmp_path / "report.html")
+    assert "not laid on their true CTs in one way" in page.text
+    assert "the candidates were taken to lie on the true CT (1: P2)" in page.text
+    # P1 lies in the middle, P2 is the worst.
+    assert "P1, left: before registration" in page.text
+    assert "P2, middle: as they came and as evaluated, not registered" in page.text
+
+
+def test_a_look_alike_is_called_so_everywhere_but_in_the_keys_of_metrics(tmp_path):
+    cohort = study_cohort(tmp_path, pictures=True)
+    cohort.patients, cohort.acceptance = cohort.patients[:4], read_acceptance("tg218")
+    cohort.patients[0].metrics["notes"] = [look_alike_words("MRCAT")]
+    cohort.notes = ["No candidate MRCAT is given for this patient. (P3)"]
+    cohort.failed = {"P11": "The candidate MRCAT cannot be read."}
+    write_cohort(cohort, tmp_path)
+    alone = re.compile(r"MRCAT(?! look-alike)")
+    texts = {name: (tmp_path / name).read_text("utf-8") for name in _files(tmp_path)
+             if name.endswith((".csv", ".html", ".tex"))}  # fmt: skip
+    assert len(texts) > 10
+    for name, text in texts.items():
+        shown = re.sub(r"base64,[^\"]*", "", text)
+        assert not alone.search(shown), name
+        assert "MRCAT look-alike" in shown or name == "outliers.csv"
+    assert "p against MRCAT look-alike" in texts["table1.csv"]
+    if not missing():
+        with zipfile.ZipFile(tmp_path / "study.xlsx") as book:
+            words = "".join(book.read(name).decode() for name in book.namelist())
+        assert "MRCAT look-alike" in words and not alone.search(words)
+    found = json.loads((tmp_path / "metrics.json").read_text("utf-8"))
+    assert found["baseline"] == "MRCAT" and found["candidates"] == ["MRCAT", "sCT"]
+    assert list(found["means"]) == ["MRCAT", "sCT"]
+    assert {each["baseline"] for each in found["statistics"]} == {"MRCAT"}
+    assert found["acceptance"]["counts"][0]["candidates"].keys() == {"MRCAT", "sCT"}
+    assert found["patients"]["P1"]["candidates"] == cohort.patients[0].metrics["candidates"]
 
 
 def test_names_are_shown_and_never_run(tmp_path):
