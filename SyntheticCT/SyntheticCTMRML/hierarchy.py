@@ -79,6 +79,9 @@ def remove(scene: Any, nodes: Iterable[Any]) -> None:
     folders = {tree.GetItemParent(tree.GetItemByDataNode(node)) for node in every}
     with added_together(scene):
         for node in every:
+            item = tree.GetItemByDataNode(node)
+            if item != tree.GetInvalidItemID():
+                tree.RemoveItem(item, False, False)
             belonging = [node]
             if node.IsA("vtkMRMLDisplayableNode"):
                 count = node.GetNumberOfDisplayNodes()
