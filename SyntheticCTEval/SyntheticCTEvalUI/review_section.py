@@ -26,6 +26,9 @@ _TABLES = {
 class ReviewSection:
     """Results and review of the evaluation that is chosen.
 
+    Attributes:
+        quiet: the views are left as they are: they show another module's things.
+
     Args:
         ui: the panel's widgets by name.
         logic: SyntheticCTEvalLogic.
@@ -40,6 +43,7 @@ class ReviewSection:
         self._chart: tuple | None = None
         self._listed: dict[str, list[str]] = {}
         self._shortcuts: list[Any] = []
+        self.quiet = False
         self._opacity = 0.5  # to fade in again
         for view in _TABLES:
             getattr(ui, view).verticalHeader().hide()
@@ -116,8 +120,6 @@ class ReviewSection:
         self._ui.exportCollapsibleButton.collapsed = False
         if arrange:
             self._logic.showLayout(node, "chart" if nodes.gammas else "table")
-        else:
-            self.forget()
         self.update()
 
     def open(self) -> None:
@@ -150,6 +152,8 @@ class ReviewSection:
 
     def _apply(self, node: Any) -> None:
         overlay, chart = self._overlayAsked(), self._chartAsked()
+        if self.quiet:
+            node = None
         if node is not None and overlay != self._overlay:
             self._logic.showOverlay(node, *overlay[1:])
         if node is not None and chart != self._chart:

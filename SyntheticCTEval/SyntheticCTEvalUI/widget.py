@@ -124,6 +124,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show the evaluation that has ended, also when the module was left meanwhile."""
         from SyntheticCTMRML.views import one_drawing
 
+        self.review.quiet = not self._shown
         if self.parameters is None:
             self._connect()
         for section in ("inputs", "dose", "criteria"):
@@ -132,6 +133,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.review.showNew(result[1].metrics, arrange=self._shown)
             self.update()
         self.jobPanel.shownElsewhere(self.logic.warnings(result[1].metrics))
+        self.review.quiet = False
         if not self._shown:
             self._disconnect()
 
