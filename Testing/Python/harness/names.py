@@ -229,7 +229,7 @@ class PythonFile(ast.NodeVisitor):
 
 
 def all_signals() -> set[str]:
-    """Every signal of every class in slicer-api.json, and of QShortcut, which has no entry there."""
+    """Every signal of every class in slicer-api.json, and of QShortcut, which it only names."""
     widgets = slicer_api()["widgets"].values()
     return {"activated()", *(signal for entry in widgets for signal in entry.get("signals", ()))}
 
