@@ -70,6 +70,7 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.setup(self)
         from SyntheticCTUI.job_panel import JobPanel
         from SyntheticCTUI.model_chooser import ModelChooser
+        from SyntheticCTUI.narrow import narrow_all
         from SyntheticCTUI.synthesis_section import SynthesisSection
         from SyntheticCTUI.training_section import TrainingSection
 
@@ -95,6 +96,7 @@ class SyntheticCTWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         parts = (self.ui, self.logic, self.jobPanel, lambda: self._parameterNode)
         self.synthesis = SynthesisSection(*parts, self.model)
         self.training = TrainingSection(*parts)
+        narrow_all(vars(self.ui).values())
         widget.setMRMLScene(slicer.mrmlScene)
         self.training.table.setMRMLScene(slicer.mrmlScene)
         self.jobPanel.busyChanged = lambda busy: self.update()

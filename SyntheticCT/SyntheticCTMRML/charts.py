@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import vtk
 from slicer.i18n import tr as _
 
-from .display import LINE_COLORS, add_series, add_table
+from .display import LINE_COLORS, add_series, add_table, added_together, nodes_of_class
+from .hierarchy import add_folder, place_of, put, remove
+from .views import fit_charts
 
+TRAINING = "SyntheticCT.Training"
+"""Attribute of the chart of a training: the folder of its model."""
 GREY = (0.6, 0.6, 0.6)
 ROLES = ("SyntheticCT.HistogramBefore", "SyntheticCT.HistogramAfter")
 """References of a normalized MR to the charts of its histograms."""
@@ -36,24 +41,28 @@ def add_histogram_charts(
         "normalized": (_("After Nyul normalization"), _("Intensity on the standard scale")),
     }
     scene = normalized.GetScene()
-    for chart in histogram_charts(normalized):
-        _remove(chart)
-    charts = []
-    for key, (title, axis) in titles.items():
-        edges = histograms[f"{key}_edges"]
-        middle = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
-        *others, own = [[100 * share for share in one] for one in histograms[key]]
-        chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", f"{title}: {name}")
-        if others:
-            legend = _("{count} training scans").format(count=len(others))
-            table = add_table(scene, f"{title}: {legend}", _in_one_line(middle, others))
-            add_series(chart, table, legend, GREY, 1)
-        table = add_table(scene, f"{title}: {name}", {"x": middle, "y": own})
-        add_series(chart, table, name, LINE_COLORS[1], 3)
-        chart.SetTitle(title)
-        chart.SetXAxisTitle(axis)
-        chart.SetYAxisTitle(_("Voxels of the foreground (%)"))
-        charts.append(chart)
+    with added_together(scene):
+        for chart in histogram_charts(normalized):
+            remove(scene, chart_nodes(chart))
+        charts = []
+        for key, (title, axis) in titles.items():
+            edges = histograms[f"{key}_edges"]
+            middle = [(low + high) / 2 for low, high in itertools.pairwise(edges)]
+            *others, own = [[100 * share for share in one] for one in histograms[key]]
+            chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode", f"{title}: {name}")
+            if others:
+                legend = _("{count} training scans").format(count=len(others))
+                table = add_table(scene, f"{title}: {legend}", _in_one_line(middle, others))
+                add_series(chart, table, legend, GREY, 1)
+            table = add_table(scene, f"{title}: {name}", {"x": middle, "y": own})
+            add_series(chart, table, name, LINE_COLORS[1], 3)
+            chart.SetTitle(title)
+            chart.SetXAxisTitle(axis)
+            chart.SetYAxisTitle(_("Voxels of the foreground (%)"))
+            charts.append(chart)
+    title = _("Histograms of {name}").format(name=name)
+    folder = add_folder(scene, place_of(scene, normalized), title)
+    put(scene, folder, [node for chart in charts for node in chart_nodes(chart)])
     for role, chart in zip(ROLES, charts, strict=True):
         normalized.SetNodeReferenceID(role, chart.GetID())
     return charts[0], charts[1]
@@ -75,20 +84,46 @@ class LossChart:
 
     COLUMNS = ("epoch", "l1_hu", "adversarial", "discriminator", "validation_mae_hu")
 
-    def __init__(self, scene: Any, name: str) -> None:
-        self.table = add_table(
+    def __init__(self, scene: Any, folder: Path, resume: bool = False) -> None:
+        """Make the chart of the training of a model's folder.
+
+        Args:
+            resume: take the chart and the table that the training has in the scene, emptied.
+        """
+        self._validation = _("on validation patients")
+        if resume and self._take(scene, folder):
+            return
+        name = folder.name
+        with added_together(scene):
+            self.table = add_table(
+                scene,
+                scene.GenerateUniqueName(_("Losses of {name}").format(name=name)),
+                {column: [] for column in self.COLUMNS},
+            )
+            self.chart = scene.AddNewNodeByClass(
+                "vtkMRMLPlotChartNode",
+                scene.GenerateUniqueName(_("Training of {name}").format(name=name)),
+            )
+            self.chart.SetAttribute(TRAINING, str(folder.absolute()))
+            self._add_line("l1_hu", _("in training"), LINE_COLORS[0])
+            self.chart.SetTitle(self.chart.GetName())
+            self.chart.SetXAxisTitle(_("Epoch"))
+            self.chart.SetYAxisTitle(_("Mean absolute error (HU)"))
+        put(
             scene,
-            scene.GenerateUniqueName(_("Losses of {name}").format(name=name)),
-            {column: [] for column in self.COLUMNS},
+            add_folder(scene, place_of(scene, None), self.chart.GetName()),
+            chart_nodes(self.chart),
         )
-        self.chart = scene.AddNewNodeByClass(
-            "vtkMRMLPlotChartNode",
-            scene.GenerateUniqueName(_("Training of {name}").format(name=name)),
-        )
-        self._add_line("l1_hu", _("in training"), LINE_COLORS[0])
-        self.chart.SetTitle(self.chart.GetName())
-        self.chart.SetXAxisTitle(_("Epoch"))
-        self.chart.SetYAxisTitle(_("Mean absolute error (HU)"))
+
+    def _take(self, scene: Any, folder: Path) -> bool:
+        for chart in reversed(nodes_of_class(scene, "vtkMRMLPlotChartNode")):
+            if chart.GetAttribute(TRAINING) == str(folder.absolute()):
+                series = chart.GetNthPlotSeriesNode(0)
+                self.chart, self.table = chart, series and series.GetTableNode()
+                if self.table is not None:
+                    self.table.GetTable().SetNumberOfRows(0)
+                    return True
+        return False
 
     def show(self, epoch: int, losses: Mapping[str, float]) -> None:
         """Set what is known of an epoch (1, 2, ...) so far."""
@@ -111,22 +146,20 @@ class LossChart:
         table.Modified()
         self.table.Modified()
         if "validation_mae_hu" in losses and self.chart.GetNumberOfPlotSeriesNodes() == 1:
-            self._add_line("validation_mae_hu", _("on validation patients"), LINE_COLORS[1])
+            self._add_line("validation_mae_hu", self._validation, LINE_COLORS[1])
+        fit_charts(self.chart)
 
     def _add_line(self, column: str, legend: str, color: tuple[float, float, float]) -> None:
         series = add_series(self.chart, self.table, legend, color, 3, "epoch", column)
         series.SetMarkerStyle(series.MarkerStyleCircle)
 
 
-def _remove(chart: Any) -> None:
-    """Remove a chart with its series and their tables."""
-    scene = chart.GetScene()
+def chart_nodes(chart: Any) -> list[Any]:
+    """Return a chart with its series and their tables."""
     count = chart.GetNumberOfPlotSeriesNodes()
-    series = [chart.GetNthPlotSeriesNode(index) for index in range(count)]
-    tables = [one.GetTableNode() for one in series]
-    for node in (chart, *series, *tables):
-        if node is not None and node.GetScene() is not None:
-            scene.RemoveNode(node)
+    series = [one for n in range(count) if (one := chart.GetNthPlotSeriesNode(n)) is not None]
+    tables = [table for one in series if (table := one.GetTableNode()) is not None]
+    return [chart, *series, *tables]
 
 
 def _in_one_line(

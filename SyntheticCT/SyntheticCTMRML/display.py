@@ -5,7 +5,8 @@ Every function works on nodes of the scene that it is given, in Slicer or outsid
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -89,6 +90,10 @@ DIFFERENCE_COLORS = (
     ),
 )
 """Black where there is no difference: laid over a CT, white would veil the anatomy."""
+
+LEGEND_SIZE = (0.08, 0.35)
+"""Width and height as parts of the view: Slicer takes the size of the labels from them."""
+LEGEND_POSITION = (0.95, 0.05)
 
 LINE_COLORS = (
     (0.12, 0.47, 0.71),
@@ -194,7 +199,7 @@ def show_difference(node: Any) -> Any:
     limits = np.iinfo(np.int16)
     shown = (limits.min + 1, limits.max)
     display = show_volume(node, DIFFERENCE_WINDOW_HU, table.GetID(), shown, interpolate=False)
-    add_legend(node, _("Difference (HU)"), "%.0f")
+    add_legend(node, "HU", "%.0f")
     return display
 
 
@@ -206,7 +211,7 @@ def show_dose_difference(node: Any, maximum_gy: float) -> Any:
     table = color_table(node.GetScene(), DIFFERENCE_COLORS)
     limit = DOSE_DIFFERENCE_PART * maximum_gy
     display = show_volume(node, (-limit, limit), table.GetID(), (-999, 999), interpolate=False)
-    add_legend(node, _("Difference of dose (Gy)"), "%.2f")
+    add_legend(node, "Gy", "%.2f")
     return display
 
 
@@ -215,11 +220,11 @@ def show_dose(node: Any, maximum_gy: float) -> Any:
     table = color_table(node.GetScene(), DOSE_COLORS)
     shown = (0.1 * maximum_gy, max(maximum_gy, highest(node)))
     display = show_volume(node, (0, maximum_gy), table.GetID(), shown)
-    add_legend(node, _("Dose (Gy)"))
+    add_legend(node, "Gy")
     return display
 
 
-def show_gamma(node: Any, title: str = "Gamma", view: str = "twice", above: float = 0.0) -> Any:
+def show_gamma(node: Any, view: str = "twice", above: float = 0.0) -> Any:
     """Show a gamma map: -1 (not evaluated) transparent, a colour step at 1, a colour legend.
 
     Not interpolated: between -1 and a high gamma an interpolated value would look like a pass.
@@ -232,7 +237,7 @@ def show_gamma(node: Any, title: str = "Gamma", view: str = "twice", above: floa
     table = color_table(node.GetScene(), colors)
     shown = (max(above, 0.0), max(window[1], above, highest(node)))
     display = show_volume(node, window, table.GetID(), shown, interpolate=False)
-    add_legend(node, title)
+    add_legend(node, _("Gamma"))
     return display
 
 
@@ -242,7 +247,12 @@ def highest(node: Any) -> float:
 
 
 def add_legend(node: Any, title: str, number_format: str = "%.1f") -> Any:
-    """Give a volume node a colour legend with five labels and return its display node."""
+    """Give a volume node a colour legend with five labels and return its display node.
+
+    Args:
+        title: one short word: it is as large as the labels, however long. What is shown stands
+            in the corner of the view.
+    """
     import slicer
 
     legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
@@ -251,6 +261,8 @@ def add_legend(node: Any, title: str, number_format: str = "%.1f") -> Any:
     legend.SetTitleText(title)
     legend.SetLabelFormat(number_format)
     legend.SetNumberOfLabels(5)
+    legend.SetSize(*LEGEND_SIZE)
+    legend.SetPosition(*LEGEND_POSITION)
     return legend
 
 
@@ -284,6 +296,16 @@ def nodes_of_class(scene: Any, class_name: str) -> list[Any]:
     """Return the nodes of one class (and of classes derived from it) in ``scene``."""
     count = scene.GetNumberOfNodesByClass(class_name)
     return [scene.GetNthNodeByClass(index, class_name) for index in range(count)]
+
+
+@contextlib.contextmanager
+def added_together(scene: Any) -> Iterator[None]:
+    """Have Slicer's selectors and trees hear of all nodes that are added or removed at the end."""
+    scene.StartState(scene.BatchProcessState)
+    try:
+        yield
+    finally:
+        scene.EndState(scene.BatchProcessState)
 
 
 def add_table(

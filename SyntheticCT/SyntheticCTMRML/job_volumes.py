@@ -13,8 +13,10 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from .display import nodes_of_class
 from .handover import reading_steps, writing_steps
+from .hierarchy import SOURCE, place_of, put
 from .jobs import Job
 from .nodes import MARKS, RESULT, image_steps, refuse_same_node, set_node_data
+from .views import one_drawing
 
 
 class Source:
@@ -96,6 +98,9 @@ class Target:
         name = self._scene.GenerateUniqueName(self._name)
         self.node = self._scene.AddNewNodeByClass(self._class, name)
         self.node.SetAttribute(RESULT, self._name)
+        for one in self._inputs:
+            self.node.AddNodeReferenceID(SOURCE, one.GetID())
+        put(self._scene, place_of(self._scene, self._inputs[0]), [self.node])
         return self.node
 
     def steps(
@@ -103,9 +108,10 @@ class Target:
     ) -> Generator[None, None, Any]:
         """Give the node the volume that a child has written to ``path``, and return the node."""
         data, header = yield from reading_steps(path, what)
-        node = set_node_data(self.place(), data, header)
-        for mark, text in (marks or {}).items():
-            node.SetAttribute(mark, text)
+        with one_drawing():
+            node = set_node_data(self.place(), data, header)
+            for mark, text in (marks or {}).items():
+                node.SetAttribute(mark, text)
         yield
         return node
 

@@ -207,6 +207,15 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         nodes = {"volume that stays": fixedNode, "volume that is moved": movingNode}
         return _start(work.stages(), listener, nodes)
 
+    def removeResults(self, sources: list[Any]) -> None:
+        """Remove what was made of volumes, and of that: volumes, transforms, charts."""
+        from SyntheticCTMRML.charts import chart_nodes, histogram_charts
+        from SyntheticCTMRML.hierarchy import remove, results_of
+
+        made = results_of(slicer.mrmlScene, sources)
+        charts = [chart for node in made for chart in histogram_charts(node)]
+        remove(slicer.mrmlScene, [*made, *(one for chart in charts for one in chart_nodes(chart))])
+
     def startSampleData(self, listener: Any = None) -> Any:
         """Start making the digital patient of the Sample Data module; nothing is downloaded.
 
@@ -230,7 +239,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         Cancelling keeps the last finished epoch, from which it can be resumed.
 
         :param pairs: manifest file (patient, mr, ct, registered, use), or a list of
-          SyntheticCTMRML.training_job.Pair with volume nodes.
+          SyntheticCTMRML.pairs.Pair with volume nodes.
         :param modelFolder: folder for the model.
         :param settings: SyntheticCTLib.training_settings.TrainingSettings; those of the study
           when None.
@@ -256,21 +265,9 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
     def trainingSettings(self, parameterNode: Any) -> Any:
         """Return the settings of a training that the panel asks for."""
-        from SyntheticCTLib.training.settings import TrainingSettings
+        from SyntheticCTMRML.training_job import asked_settings
 
-        return TrainingSettings(
-            epochs=parameterNode.epochs,
-            width=parameterNode.width,
-            size=parameterNode.size,
-            batch=parameterNode.batch,
-            learning_rate=parameterNode.learningRate,
-            decay_epochs=parameterNode.decayEpochs,
-            adversarial_weight=parameterNode.adversarialWeight,
-            spacing_mm=parameterNode.spacing or None,
-            seed=parameterNode.seed,
-            device=parameterNode.device.value,
-            domain=parameterNode.domain,
-        )
+        return asked_settings(parameterNode)
 
     def showOverlay(self, background: Any, foreground: Any, opacity: float = 0.5) -> None:
         """Show a volume over another in every slice view, slices linked."""

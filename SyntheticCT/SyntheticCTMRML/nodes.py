@@ -155,10 +155,18 @@ def set_node_data(
     return node
 
 
+def make_volume(image: sitk.Image, name: str) -> Any:
+    """Return a scalar volume node called ``name``, in no scene as yet, with an image's voxels."""
+    import slicer
+
+    node = slicer.vtkMRMLScalarVolumeNode()
+    node.SetName(name)
+    return update_node_from_image(node, image)
+
+
 def add_volume(scene: Any, image: sitk.Image, name: str) -> Any:
     """Add a scalar volume node called ``name`` with the voxels of ``image`` to ``scene``."""
-    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-    return update_node_from_image(node, image)
+    return scene.AddNode(make_volume(image, name))
 
 
 def refuse_same_node(output: Any, inputs: list[Any]) -> None:

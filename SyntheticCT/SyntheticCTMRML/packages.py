@@ -142,17 +142,19 @@ def _pip(requirements: list[str], constraints: Path) -> None:
             raise RuntimeError("tests install nothing")
         logging.warning("SyntheticCT installs Python packages that it needs: %s", asked)
     else:
+        # Slicer's own question has the packages behind a button.
+        question = _(
+            "SyntheticCT needs Python packages that are not installed: {packages}. Install "
+            "them now? This takes a few minutes and an Internet connection."
+        ).format(packages=asked)
+        if slicer.app.testingEnabled() or not slicer.util.confirmOkCancelDisplay(question):
+            raise RuntimeError("refused")
         try:
-            from slicer.packaging import pip_ensure
+            from slicer.packaging import pip_install
         except ImportError:  # before Slicer 5.12
-            question = _(
-                "SyntheticCT needs Python packages that are not installed: {packages}. Install "
-                "them now? This takes a few minutes and an Internet connection."
-            ).format(packages=asked)
-            if slicer.app.testingEnabled() or not slicer.util.confirmOkCancelDisplay(question):
-                raise RuntimeError("refused") from None
+            pass
         else:
-            pip_ensure(requirements, constraints=constraints, requester="SyntheticCT")
+            pip_install(requirements, constraints=constraints, requester="SyntheticCT")
             return
     slicer.util.pip_install([*requirements, "-c", str(constraints)])
 

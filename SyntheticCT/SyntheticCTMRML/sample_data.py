@@ -91,13 +91,15 @@ def start_sample(
 class _Status(JobListener):
     """Shows the progress in Slicer's status bar."""
 
-    def onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
-        import slicer
+    def __init__(self) -> None:
         from slicer.i18n import tr as _
 
-        slicer.util.showStatusMessage(
-            _("Making the digital patient ({step})").format(step=step), 5000
-        )
+        self._text = _("Making the digital patient ({step})")
+
+    def onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
+        import slicer
+
+        slicer.util.showStatusMessage(self._text.format(step=step), 5000)
 
 
 def _case(job: Job, seed: int) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import vtk
 from SyntheticCTLib.volumes.mask_folder import cropped
 from vtk.util.numpy_support import vtk_to_numpy
 
+from .display import added_together
 from .nodes import image_under, update_node_from_image
 
 _LABELMAP = "Binary labelmap"
@@ -34,19 +35,16 @@ def add_segmentation(scene: Any, name: str, masks: Mapping[str, sitk.Image], ref
         masks: images of 0 and 1 by segment name; overlaps are kept.
         reference: volume node whose geometry the segmentation takes.
     """
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-    for label, mask in masks.items():
-        add_segment(node, label, mask)
+    segments = [make_segment(*item, number) for number, item in enumerate(masks.items())]
+    with added_together(scene):
+        node = add_outlines(scene, name, reference, segments)
     return node
 
 
-def add_segment(node: Any, label: str, mask: sitk.Image) -> None:
-    """Add a mask (0 or 1) to a segmentation node as an outlined segment."""
+def make_segment(label: str, mask: sitk.Image, number: int) -> Any:
+    """Return a mask (0 or 1) as a segment (vtkSegment) in the colour of a number."""
     import slicer
 
-    index = node.GetSegmentation().GetNumberOfSegments()
     carrier = slicer.vtkMRMLLabelMapVolumeNode()
     update_node_from_image(carrier, sitk.Cast(mask != 0, sitk.sitkUInt8))
     labels = slicer.vtkOrientedImageData()
@@ -54,12 +52,34 @@ def add_segment(node: Any, label: str, mask: sitk.Image) -> None:
     to_ras = vtk.vtkMatrix4x4()
     carrier.GetIJKToRASMatrix(to_ras)
     labels.SetGeometryFromImageToWorldMatrix(to_ras)
-    color = SEGMENT_COLORS[index % len(SEGMENT_COLORS)]
-    identifier = node.AddSegmentFromBinaryLabelmapRepresentation(
-        labels, label, color, f"Segment_{index + 1}"
-    )
-    # The overlay below must be seen: outline only.
-    node.GetDisplayNode().SetSegmentVisibility2DFill(identifier, False)
+    segment = slicer.vtkSegment()
+    segment.SetName(label)
+    segment.SetColor(*SEGMENT_COLORS[number % len(SEGMENT_COLORS)])
+    segment.AddRepresentation(_LABELMAP, labels)
+    return segment
+
+
+def add_outlines(
+    scene: Any, name: str, reference: Any, segments: Sequence[Any], hidden: Collection[str] = ()
+) -> Any:
+    """Add a segmentation node with the outlines of segments: the overlay below must be seen.
+
+    Args:
+        reference: volume node whose geometry the segmentation takes.
+        hidden: names of segments that are there but not shown.
+    """
+    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    display = node.GetDisplayNode()
+    modified = display.StartModify()
+    for number, segment in enumerate(segments, 1):
+        identifier = f"Segment_{number}"
+        node.GetSegmentation().AddSegment(segment, identifier)
+        display.SetSegmentVisibility2DFill(identifier, False)
+        display.SetSegmentVisibility(identifier, segment.GetName() not in hidden)
+    display.EndModify(modified)
+    return node
 
 
 def masks_from_segmentation(node: Any, names: Sequence[str] | None = None) -> dict[str, sitk.Image]:

@@ -6,7 +6,7 @@ import csv
 import os
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from .handover import writing_steps
 from .job_volumes import Source
 from .jobs import Job, JobListener, Stage, Steps, Turn
 from .nodes import image_steps
+from .pairs import Pair
 from .synthesis import Results
 from .views import show_chart
 
@@ -47,25 +48,26 @@ _OPTIONS = {
 }
 
 
-@dataclass(frozen=True)
-class Pair:
-    """An MR and a CT of one patient in the scene.
-
-    Attributes:
-        mr, ct: volume nodes.
-        registered: the MR already lies on the CT's anatomy.
-        validation: held out, to tell how the model does on patients it has not seen.
-    """
-
-    mr: Any
-    ct: Any
-    registered: bool = False
-    validation: bool = False
-
-
 def can_resume(output: str | os.PathLike) -> bool:
     """Whether there is a training of this model that can go on."""
     return bool(str(output)) and (work_folder(output) / CHECKPOINT).is_file()
+
+
+def asked_settings(parameters: Any) -> TrainingSettings:
+    """Return the settings that the panel's parameter node asks for."""
+    return TrainingSettings(
+        epochs=parameters.epochs,
+        width=parameters.width,
+        size=parameters.size,
+        batch=parameters.batch,
+        learning_rate=parameters.learningRate,
+        decay_epochs=parameters.decayEpochs,
+        adversarial_weight=parameters.adversarialWeight,
+        spacing_mm=parameters.spacing or None,
+        seed=parameters.seed,
+        device=parameters.device.value,
+        domain=parameters.domain,
+    )
 
 
 class Training(JobListener):
@@ -187,7 +189,7 @@ class Training(JobListener):
             writer.writerows(rows)
 
     def _add_chart(self, job: Job) -> None:
-        self._chart = LossChart(slicer.mrmlScene, self._output.name)
+        self._chart = LossChart(slicer.mrmlScene, self._output, self._resume)
         self._results.charts, self._results.table = (self._chart.chart,), self._chart.table
         if self._resume:
             checkpoint = work_folder(self._output) / CHECKPOINT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ctk
@@ -35,6 +35,9 @@ class JobPanel(JobListener):
         self._onDone: Callable[[Any], None] | None = None
         self._onProgress: Callable[[str, float, dict[str, Any]], None] | None = None
         self._shown = 0
+        # Once: Slicer's translation looks up the caller's file at every call.
+        self._finished = _("Finished.")
+        self._steps, self._counted = _step_names(), _("{step} {done} of {total}")
         self._build()
 
     @property
@@ -97,8 +100,18 @@ class JobPanel(JobListener):
         details = {"detailedText": log} if log else {}
         slicer.util.errorDisplay(sentence, **details)
 
+    def shownElsewhere(self, sentences: Sequence[str]) -> None:
+        """Say no more what is shown in another place of the panel; the log keeps it."""
+        if self.error:
+            return
+        lines = [line for line in self.messageLabel.text.split("\n") if line not in sentences]
+        if lines:
+            self._say("\n".join(lines), "warning" if lines != [self._finished] else "")
+        else:
+            self._say(self._finished)
+
     def onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
-        self._show(step, fraction)
+        self._show(step, fraction, details)
         self._showLog()
         if self._onProgress is not None:
             self._onProgress(step, fraction, details)
@@ -128,7 +141,7 @@ class JobPanel(JobListener):
         self._letGo()
         if job.state == "finished":
             if not self.messageLabel.text:
-                self._say(_("Finished."))
+                self._say(self._finished)
             if self._onDone is not None:
                 self._onDone(job.result)
         elif job.state == "cancelled":
@@ -142,8 +155,12 @@ class JobPanel(JobListener):
         self.busyChanged(False)
         self.showError(sentence)
 
-    def _show(self, step: str, fraction: float) -> None:
-        self.stepLabel.text = _step_names().get(step, step)
+    def _show(self, step: str, fraction: float, details: dict[str, Any] | None = None) -> None:
+        details = details or {}
+        name = self._steps.get(step, step)
+        if "done" in details and "total" in details:
+            name = self._counted.format(step=name, done=details["done"], total=details["total"])
+        self.stepLabel.text = name
         self.progressBar.value = round(_STEPS * min(max(fraction, 0.0), 1.0))
 
     def _showLog(self) -> None:
@@ -233,4 +250,7 @@ def _step_names() -> dict[str, str]:
         "Learn Nyul standard": _("Learn Nyul standard"),
         "Register pairs": _("Register pairs"),
         "Train": _("Train"),
+        "Hand volumes over": _("Hand volumes over"),
+        "Show results": _("Show results"),
+        "Patients": _("Patients"),
     }

@@ -76,7 +76,7 @@ class ModelChooser:
         warnings = record.get("warnings", [])
         self._values["Data"].toolTip = "\n".join(warnings) or self._tips["Data"]
         short = [f"{warning.split(': ')[0]}." for warning in warnings]
-        return _colored("<br/>".join([text, *short]), _BAD) if short else text
+        return "<br/>".join(_colored(line, _BAD) for line in [text, *short]) if short else text
 
     def _fit(self, mrNode: Any, card: Any) -> str:
         """What is wrong, in short; the whole sentences, what follows from it, in the tooltip."""
@@ -183,4 +183,5 @@ def _short(model: str) -> str:
 
 
 def _colored(text: str, color: str) -> str:
-    return f'{_SPAN} style="color: {color}">{html.escape(text)}</span>'
+    mark = "&#10003;" if color == _GOOD else "&#9888;"  # not everybody sees red and green
+    return f'{_SPAN} style="color: {color}">{mark} {html.escape(text)}</span>'

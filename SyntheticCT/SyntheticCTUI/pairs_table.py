@@ -8,8 +8,10 @@ from typing import Any
 import qt
 import slicer
 from slicer.i18n import tr as _
+from SyntheticCTMRML.pairs import Pair
 from SyntheticCTMRML.roles import other_patients, role_fault
-from SyntheticCTMRML.training_job import Pair
+
+from .narrow import narrow
 
 _COUNT = "TrainingPairs"
 _HIDDEN = [
@@ -119,6 +121,9 @@ class PairsTable:
         for part in (self.registeredCheckBox, self.validationCheckBox):
             row.addWidget(part)
         row.addStretch(1)
+        column.addLayout(row)
+
+        row = qt.QHBoxLayout()
         row.addWidget(self.addButton)
         row.addWidget(self.removeButton)
         column.addLayout(row)
@@ -166,4 +171,5 @@ def _selector(name: str, tip: str) -> Any:
     selector.removeEnabled = False
     selector.toolTip = tip
     selector.accessibleName = tip
+    narrow(selector)
     return selector

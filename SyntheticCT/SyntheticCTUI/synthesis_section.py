@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import qt
 import slicer
 from slicer.i18n import tr as _
 from SyntheticCTMRML.charts import histogram_charts
 from SyntheticCTMRML.roles import role_fault
-from SyntheticCTMRML.synthesis import Results
 
 from .buttons import allow
+
+if TYPE_CHECKING:
+    from SyntheticCTMRML.synthesis import Results
 
 _INPUTS = ("mr", "ct", "mrcat")
 _OUTPUTS = ("normalizedVolume", "sctVolume", "uncertaintyVolume", "registeredVolume")
@@ -34,6 +36,7 @@ class SynthesisSection:
     ) -> None:
         self._ui, self._logic, self._jobPanel = ui, logic, jobPanel
         self._parameters, self._model = parameters, model
+        self._used = _("used: {device}")  # not translated at every report of progress
         model.changed = self._onModel
         for button, function in (
             (ui.makeButton, self.onMake),
@@ -44,6 +47,7 @@ class SynthesisSection:
             (ui.overlayButton, self.onOverlay),
             (ui.uncertaintyButton, self.onUncertainty),
             (ui.histogramsButton, self.onHistograms),
+            (ui.removeResultsButton, self.onRemoveResults),
         ):
             button.connect("clicked()", function)
         ui.opacitySlider.connect("valueChanged(double)", self.onOpacity)
@@ -74,6 +78,7 @@ class SynthesisSection:
         normalized = self._get("normalizedVolume")
         charts = histogram_charts(normalized) if normalized is not None else []
         allow(ui.histogramsButton, mr is not None and charts, _("Normalize the MR first"))
+        allow(ui.removeResultsButton, ready and bool(mr), _("Choose an MR first"))
         ui.deformableEngineComboBox.enabled = bool(parameters and parameters.deformable)
         ui.uncertaintySelector.enabled = bool(parameters and parameters.makeUncertainty)
 
@@ -164,17 +169,25 @@ class SynthesisSection:
         """Show the histograms before and after Nyul."""
         self._logic.showHistograms(self._get("mr"), self._get("normalizedVolume"))
 
+    def onRemoveResults(self) -> None:
+        """Remove what was made of the MR and of the MRCAT."""
+        mr = self._get("mr")
+        question = _("Remove everything that was made of {name}?").format(name=mr.GetName())
+        if slicer.util.confirmOkCancelDisplay(question):
+            self._logic.removeResults([mr, self._get("mrcat")])
+
     def _run(self, start: Callable[[Any], Any]) -> None:
         self._jobPanel.run(start, self._onDone, self._onProgress)
 
     def _onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
         device = details.get("device")
         if device:
-            self._ui.usedDeviceLabel.text = _("used: {device}").format(device=device.upper())
+            self._ui.usedDeviceLabel.text = self._used.format(device=device.upper())
 
     def _onDone(self, results: Results) -> None:
         parameters = self._parameters()
-        if parameters is None:  # the module was left meanwhile; the settings are in the scene
+        left = parameters is None  # the module, meanwhile; the settings are in the scene
+        if left:
             parameters = self._logic.getParameterNode()
         moved, transforms = [*results.registered.values()], [*results.transforms.values()]
         alone = len(moved) == 1 and results.sct is None
@@ -190,7 +203,8 @@ class SynthesisSection:
                     parameters.setValue(name, node)
             if results.sct is not None and parameters.movingVolume is None:
                 parameters.movingVolume = results.sct
-        self._show(parameters.opacity, results)
+        if not left:  # another module's views are not ours to change
+            self._show(parameters.opacity, results)
 
     def _show(self, opacity: float, results: Results) -> None:
         """Show what was made over what it was made of, unless that was removed meanwhile."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slicer.i18n import tr as _
-from SyntheticCTMRML.synthesis import Results
 
 from .buttons import allow
 from .pairs_table import PairsTable
+
+if TYPE_CHECKING:
+    from SyntheticCTMRML.synthesis import Results
 
 
 class TrainingSection:
@@ -25,6 +27,14 @@ class TrainingSection:
     def __init__(self, ui: Any, logic: Any, jobPanel: Any, parameters: Callable[[], Any]) -> None:
         self._ui, self._logic, self._jobPanel = ui, logic, jobPanel
         self._parameters = parameters
+        self._reasons = {
+            "manifest": _("Choose a manifest file"),
+            "pairs": _("Add pairs of MR and CT"),
+            "folder": _("Choose a folder for the model"),
+            "there": _("A training is in this folder: resume it, or choose another folder"),
+            "resume": _("There is no training in this folder yet"),
+        }
+        self._used = _("used: {device}")  # not translated at every report of progress
         self.table = PairsTable()
         self.table.changed = self.update
         ui.pairsPlace.layout().addWidget(self.table.widget)
@@ -35,8 +45,6 @@ class TrainingSection:
 
     def update(self) -> None:
         """Show the settings and what they allow."""
-        from SyntheticCTMRML.training_job import can_resume
-
         ui, parameters = self._ui, self._parameters()
         self.table.setParameterNode(parameters.parameterNode if parameters is not None else None)
         if parameters is None:
@@ -50,19 +58,24 @@ class TrainingSection:
         ui.manifestLabel.visible = ui.manifestPath.visible = from_file
         ui.pairsPlace.visible = not from_file
         idle = not self._jobPanel.busy
-        resumable = can_resume(parameters.modelFolder)
-        allow(
-            ui.trainButton,
-            idle and not resumable,
-            _("A training is in this folder: resume it, or choose another folder")
-            if resumable
-            else "",
-        )
-        allow(
-            ui.resumeButton,
-            idle and resumable,
-            "" if resumable else _("There is no training in this folder yet"),
-        )
+        resumable = False
+        if parameters.modelFolder:
+            from SyntheticCTMRML.training_job import can_resume
+
+            resumable = can_resume(parameters.modelFolder)
+        reason = self._missing(parameters, from_file)
+        texts = self._reasons
+        allow(ui.resumeButton, idle and resumable, "" if resumable else texts["resume"])
+        reason = reason or (texts["there"] if resumable else "")
+        allow(ui.trainButton, idle and not reason, reason)
+
+    def _missing(self, parameters: Any, from_file: bool) -> str:
+        """Return what has to be chosen before a training can start; empty when it can."""
+        if from_file and not parameters.manifest:
+            return self._reasons["manifest"]
+        if not from_file and not self.table.pairs():
+            return self._reasons["pairs"]
+        return "" if parameters.modelFolder else self._reasons["folder"]
 
     def onTrain(self) -> None:
         """Start a training."""
@@ -91,7 +104,7 @@ class TrainingSection:
     def _onProgress(self, step: str, fraction: float, details: dict[str, Any]) -> None:
         device = details.get("device")
         if device:
-            self._ui.usedDeviceLabel.text = _("used: {device}").format(device=device.upper())
+            self._ui.usedDeviceLabel.text = self._used.format(device=device.upper())
 
     def _onDone(self, results: Results) -> None:
         # Where the module was left meanwhile, the settings are in the scene.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,17 @@ from SyntheticCTLib.volumes.grids import same_grid
 from SyntheticCTLib.volumes.mask_folder import crop
 from SyntheticCTLib.volumes.resampling import resample
 from SyntheticCTMRML import display
-from SyntheticCTMRML.nodes import RESULT, add_volume
-from SyntheticCTMRML.segments import add_segment
+from SyntheticCTMRML.hierarchy import add_folder, place_of, put
+from SyntheticCTMRML.nodes import RESULT, make_volume
+from SyntheticCTMRML.segments import add_outlines, make_segment
+from SyntheticCTMRML.translation import tr as _
+from SyntheticCTMRML.views import one_drawing
 
 from .evaluation_nodes import DOCUMENT, EvaluationNodes
 from .plots import add_dvh_chart, add_gamma_histogram
 
 if TYPE_CHECKING:
-    from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
+    from SyntheticCTEvalLib.evaluation.results import Evaluation
 
 FOLDER = "Synthetic CT evaluation"
 
@@ -41,7 +45,9 @@ def add_evaluation(
     ct_node: Any = None,
     mr_node: Any = None,
     dose_nodes: Mapping[str, Any] | None = None,
+    structures_node: Any = None,
     documents: Mapping[str, str] | None = None,
+    show: Callable[[], bool] = lambda: True,
 ) -> EvaluationNodes:
     """Add nodes for everything in ``evaluation`` to ``scene`` and show the first gamma map.
 
@@ -50,7 +56,10 @@ def add_evaluation(
         ct_node, mr_node: the nodes that hold the true CT and the MR, where the scene has them.
         dose_nodes: nodes that hold imported doses in Gy by candidate, "" for the one on the
             true CT. Nodes that are given keep their display and their place in the tree.
+        structures_node: segmentation node that the structures are from; where it is shown, they
+            are not drawn a second time.
         documents: texts by file name (report.html, ...) that the scene keeps.
+        show: whether the slice views are to show it.
     """
     return finished(
         adding_steps(
@@ -59,7 +68,9 @@ def add_evaluation(
             ct_node=ct_node,
             mr_node=mr_node,
             dose_nodes=dose_nodes,
+            structures_node=structures_node,
             documents=documents,
+            show=show,
         )
     )
 
@@ -71,7 +82,9 @@ def adding_steps(
     ct_node: Any = None,
     mr_node: Any = None,
     dose_nodes: Mapping[str, Any] | None = None,
+    structures_node: Any = None,
     documents: Mapping[str, str] | None = None,
+    show: Callable[[], bool] = lambda: True,
 ) -> Generator[None, None, EvaluationNodes]:
     """Do what :func:`add_evaluation` does in short steps, of one node at most.
 
@@ -84,34 +97,24 @@ def adding_steps(
     known = [ct_node, mr_node, *given.values()]
     try:
         yield from _add_volumes(scene, evaluation, nodes, given)
-        yield from _add_contours(scene, evaluation, nodes)
-        columns = metrics_columns(evaluation)
-        nodes.metrics = _add_table(scene, "Metrics", columns, nodes.attributes())
-        nodes.dose_volume = _add_table(scene, "Dose-volume", dose_volume_columns(evaluation))
-        spots = {name: result.hot_spots for name, result in evaluation.candidates.items()}
-        if any(spots.values()):
-            nodes.hot_spots = _add_table(scene, "Hot spots", hot_spot_columns(spots))
-        nodes.definitions = _add_table(scene, "Definitions", definition_columns(evaluation))
-        yield
-        if nodes.gammas:
-            nodes.histogram = add_gamma_histogram(scene, evaluation)
-            nodes.chart_tables.append(nodes.histogram.GetNthPlotSeriesNode(0).GetTableNode())
-            yield
-        charted = add_dvh_chart(scene, evaluation)
-        if charted is not None:
-            nodes.dvh, nodes.dvh_series = charted
-            nodes.chart_tables.append(nodes.dvh_series[0].GetTableNode())
-        yield
-        nodes.documents = [_add_document(scene, *item) for item in (documents or {}).items()]
+        outlines = yield from _outlines(evaluation)
+        with display.added_together(scene), one_drawing():
+            nodes.contours = add_outlines(
+                scene, "Contours", nodes.ct, outlines, _drawn_already(evaluation, structures_node)
+            )
+            _add_tables(scene, evaluation, nodes)
+            _add_charts(scene, evaluation, nodes)
+            nodes.documents = [_add_document(scene, *item) for item in (documents or {}).items()]
         for node in nodes.made(known):
             node.SetAttribute(RESULT, FOLDER)
         nodes.keep()
         yield
         _add_to_subject_hierarchy(scene, nodes, known)
         yield
-        show_evaluation(scene, nodes)
-        yield
-        display.center_slices(scene, center_of_interest(evaluation))
+        if show():
+            with one_drawing():
+                show_evaluation(scene, nodes)
+                display.center_slices(scene, center_of_interest(evaluation))
     except BaseException:
         for node in nodes.made(known):
             if node.GetScene() is scene:
@@ -146,52 +149,58 @@ def center_of_interest(evaluation: Evaluation) -> tuple[float, float, float]:
 def _add_volumes(
     scene: Any, evaluation: Evaluation, nodes: EvaluationNodes, given: Mapping[str, Any]
 ) -> Generator[None, None, None]:
-    highest = _dose_window(evaluation)
+    """Copy the voxels volume by volume, and then add all of the nodes together."""
+    waiting: list[tuple[Any, Callable[[Any], Any]]] = []
+
+    def made(image: sitk.Image, name: str, show: Callable[[Any], Any]) -> Any:
+        waiting.append((make_volume(image, name), show))
+        return waiting[-1][0]
+
     if nodes.ct is None:
-        nodes.ct = add_volume(scene, _compact(evaluation.ct), "CT")
-        display.show_ct(nodes.ct)
+        nodes.ct = made(_compact(evaluation.ct), "CT", display.show_ct)
         yield
-    elif nodes.ct.GetDisplayNode() is None:
-        display.show_ct(nodes.ct)
     if nodes.mr is None and evaluation.mr is not None:
-        nodes.mr = add_volume(scene, _compact(evaluation.mr), "MR (as acquired, not registered)")
-        display.show_mr(nodes.mr)
+        name = "MR (as acquired, not registered)"
+        nodes.mr = made(_compact(evaluation.mr), name, display.show_mr)
         yield
     if evaluation.mr_registered is not None:
         laid = _compact(evaluation.mr_registered)
-        nodes.mr_registered = add_volume(scene, laid, "MR on CT")
-        display.show_mr(nodes.mr_registered)
+        nodes.mr_registered = made(laid, "MR on CT", display.show_mr)
         yield
+    highest = _dose_window(evaluation)
+    show_dose = functools.partial(display.show_dose, maximum_gy=highest)
+    show_part = functools.partial(display.show_dose_difference, maximum_gy=highest)
     if nodes.dose_ct is None and evaluation.dose_ct is not None:
-        nodes.dose_ct = _add_dose(scene, evaluation.dose_ct, "CT", highest)
+        nodes.dose_ct = made(_as_dose(evaluation.dose_ct), "Dose on CT (Gy)", show_dose)
         yield
     for name, result in evaluation.candidates.items():
-        nodes.candidates[name] = add_volume(scene, _compact(result.volume), _labelled(name))
-        display.show_ct(nodes.candidates[name])
+        nodes.candidates[name] = made(_compact(result.volume), _labelled(name), display.show_ct)
         yield
         difference = whole_hu(result.difference)
-        nodes.differences[name] = add_volume(scene, difference, f"{name} minus CT (HU)")
-        display.show_difference(nodes.differences[name])
+        title = f"{name} minus CT (HU)"
+        nodes.differences[name] = made(difference, title, display.show_difference)
         yield
-        yield from _add_dose_maps(scene, result, nodes, given.get(name), highest)
-
-
-def _add_dose_maps(
-    scene: Any, result: CandidateResult, nodes: EvaluationNodes, known: Any, highest_gy: float
-) -> Generator[None, None, None]:
-    name = result.name
-    if result.dose is not None:
-        nodes.doses[name] = known or _add_dose(scene, result.dose, name, highest_gy)
-        yield
-    if result.dose_difference is not None:
-        node = add_volume(scene, result.dose_difference, f"Dose on {name} minus CT (Gy)")
-        nodes.dose_differences[name] = node
-        display.show_dose_difference(node, highest_gy)
-        yield
-    if result.gamma is not None:
-        nodes.gammas[name] = add_volume(scene, result.gamma.gamma, f"Gamma {name}")
-        display.show_gamma(nodes.gammas[name], f"Gamma {name}")
-        yield
+        if result.dose is not None:
+            nodes.doses[name] = given.get(name) or made(
+                _as_dose(result.dose), f"Dose on {name} (Gy)", show_dose
+            )
+            yield
+        if result.dose_difference is not None:
+            title = f"Dose on {name} minus CT (Gy)"
+            nodes.dose_differences[name] = made(result.dose_difference, title, show_part)
+            yield
+        if result.gamma is not None:
+            nodes.gammas[name] = made(result.gamma.gamma, f"Gamma {name}", display.show_gamma)
+            yield
+    with display.added_together(scene):
+        if nodes.ct.GetScene() is scene and nodes.ct.GetDisplayNode() is None:
+            display.show_ct(nodes.ct)
+        for node, show in waiting:
+            scene.AddNode(node)
+            show(node)
+            if show is show_dose:
+                node.SetAttribute("DicomRtImport.DoseVolume", "1")  # how SlicerRT knows a dose
+    yield
 
 
 def _labelled(name: str) -> str:
@@ -218,30 +227,50 @@ def _dose_window(evaluation: Evaluation) -> float:
     return float(sitk.GetArrayViewFromImage(evaluation.dose_ct).max())
 
 
-def _add_dose(scene: Any, dose: sitk.Image, name: str, highest_gy: float) -> Any:
-    node = add_volume(scene, sitk.Cast(dose, sitk.sitkFloat32), f"Dose on {name} (Gy)")
-    node.SetAttribute("DicomRtImport.DoseVolume", "1")  # how SlicerRT knows a dose
-    display.show_dose(node, highest_gy)
-    return node
+def _as_dose(dose: sitk.Image) -> sitk.Image:
+    return sitk.Cast(dose, sitk.sitkFloat32)
 
 
-def _add_contours(
-    scene: Any, evaluation: Evaluation, nodes: EvaluationNodes
-) -> Generator[None, None, None]:
-    node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Contours")
-    nodes.contours = node
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(nodes.ct)
+def _outlines(evaluation: Evaluation) -> Generator[None, None, list[Any]]:
+    """Segments of the bodies and the structures."""
     masks = {"Body (CT)": evaluation.body}
     for name, result in evaluation.candidates.items():
         masks[f"Body ({name})"] = result.body
-    yield
+    segments = []
     for name, mask in (masks | evaluation.structures).items():
         cropped = _on_grid(mask, evaluation.ct)
         yield
         if cropped is not None:
-            add_segment(node, name, cropped)
+            segments.append(make_segment(name, cropped, len(segments)))
             yield
+    return segments
+
+
+def _drawn_already(evaluation: Evaluation, structures_node: Any) -> Collection[str]:
+    """Names of the structures that the segmentation they are from shows."""
+    shown = structures_node.GetDisplayNode() if structures_node is not None else None
+    return evaluation.structures if shown is not None and shown.GetVisibility() else ()
+
+
+def _add_tables(scene: Any, evaluation: Evaluation, nodes: EvaluationNodes) -> None:
+    nodes.metrics = _add_table(scene, "Metrics", metrics_columns(evaluation), nodes.attributes())
+    nodes.dose_volume = _add_table(scene, "Dose-volume", dose_volume_columns(evaluation))
+    spots = {name: result.hot_spots for name, result in evaluation.candidates.items()}
+    if any(spots.values()):
+        nodes.hot_spots = _add_table(scene, "Hot spots", hot_spot_columns(spots))
+    nodes.definitions = _add_table(scene, "Definitions", definition_columns(evaluation))
+
+
+def _add_charts(scene: Any, evaluation: Evaluation, nodes: EvaluationNodes) -> None:
+    if nodes.gammas:
+        nodes.histogram = add_gamma_histogram(scene, evaluation)
+        series = nodes.histogram.GetNumberOfPlotSeriesNodes()
+        nodes.series += [nodes.histogram.GetNthPlotSeriesNode(n) for n in range(series)]
+        nodes.chart_tables.append(nodes.histogram.GetNthPlotSeriesNode(0).GetTableNode())
+    charted = add_dvh_chart(scene, evaluation)
+    if charted is not None:
+        nodes.dvh, nodes.dvh_series = charted
+        nodes.chart_tables.append(nodes.dvh_series[0].GetTableNode())
 
 
 def _on_grid(mask: sitk.Image, reference: sitk.Image) -> sitk.Image | None:
@@ -287,26 +316,15 @@ def _add_document(scene: Any, file_name: str, text: str) -> Any:
 
 
 def _add_to_subject_hierarchy(scene: Any, nodes: EvaluationNodes, given: list[Any]) -> None:
-    """Put the new nodes into one folder; outside Slicer nobody else makes the items."""
-    tree = scene.GetSubjectHierarchyNode()
-    folder = tree.CreateFolderItem(tree.GetSceneItemID(), FOLDER)
-    owners = (
-        ("Volumes", nodes.volumes()),
-        ("Segmentations", [nodes.contours]),
-        ("Tables", nodes.tables()),
-        ("Plots", nodes.charts()),
-        ("Texts", nodes.documents),
-    )
-    for owner, members in owners:
-        for node in members:
-            if any(node is other for other in given):
-                continue
-            item = tree.GetItemByDataNode(node)
-            if item == tree.GetInvalidItemID():
-                item = tree.CreateItem(folder, node)
-                tree.SetItemOwnerPluginName(item, owner)
-            else:
-                tree.SetItemParent(item, folder)
+    """Put the new nodes into one folder in the study of the MR, or of the CT."""
+    inputs = [one for one in given if one is not None]
+    patient = next((one for one in (nodes.mr, nodes.ct) if any(one is g for g in inputs)), None)
+    folder = add_folder(scene, place_of(scene, patient), FOLDER)
+    charts = [*nodes.charts(), *nodes.series, *nodes.dvh_series, *nodes.chart_tables]
+    every = [*nodes.volumes(), nodes.contours, *nodes.tables(), *nodes.documents]
+    put(scene, folder, [node for node in every if not any(node is other for other in given)])
+    if charts:
+        put(scene, add_folder(scene, folder, _("Charts")), charts)
 
 
 def _centroid(mask: sitk.Image) -> tuple[float, float, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ class EvaluationInputs:
             it.
         limits: acceptance file, or the name of a shipped one, that candidates are held against.
         patient: the patient's pseudonym, for the report.
+        show: says at the end whether the slice views are to show the result.
     """
 
     ct: Any
@@ -60,6 +61,7 @@ class EvaluationInputs:
     mr: Any = None
     limits: str = ""
     patient: str = ""
+    show: Callable[[], bool] = lambda: True
 
     def check(self, settings: EvaluationSettings) -> None:
         """Raise SyntheticCTError where something is missing or cannot be what it should be."""
@@ -278,7 +280,9 @@ def _adding(
         ct_node=_still_there(inputs.ct, scene),
         mr_node=_still_there(inputs.mr, scene),
         dose_nodes=inputs.shown_doses(),
+        structures_node=_still_there(inputs.structures, scene),
         documents=documents,
+        show=inputs.show,
     )
     job.report("Show results", 1.0)
     return evaluation, nodes

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTMRML.display import nodes_of_class
+
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 
 ANCHOR_CLASS = "vtkMRMLTableNode"
 ANCHOR = "SyntheticCTEval.Candidates"
@@ -24,7 +26,7 @@ _VOLUMES = ("ct", "mr", "mr_registered", "dose_ct")
 _SINGLE = (*_VOLUMES, "contours", "definitions", "dose_volume", "hot_spots")
 _CHARTS = ("histogram", "dvh")
 _BY_CANDIDATE = ("candidates", "differences", "doses", "dose_differences", "gammas")
-_LISTS = ("dvh_series", "chart_tables", "documents")
+_LISTS = ("series", "dvh_series", "chart_tables", "documents")
 
 
 @dataclass
@@ -38,6 +40,7 @@ class EvaluationNodes:
         contours: segmentation node: bodies, then the structures.
         metrics, definitions, dose_volume, hot_spots: table nodes.
         histogram, dvh: plot chart nodes of gamma and of dose-volume histograms.
+        series: plot series nodes of the gamma histogram.
         dvh_series: plot series nodes of the dose-volume histograms.
         chart_tables: table nodes that the charts are drawn from.
         documents: text nodes that hold report.html and the like.
@@ -61,6 +64,7 @@ class EvaluationNodes:
     hot_spots: Any = None
     histogram: Any = None
     dvh: Any = None
+    series: list[Any] = field(default_factory=list)
     dvh_series: list[Any] = field(default_factory=list)
     chart_tables: list[Any] = field(default_factory=list)
     documents: list[Any] = field(default_factory=list)
@@ -91,6 +95,8 @@ class EvaluationNodes:
         """Return the hot spots of a candidate from the table, the worst first."""
         if self.hot_spots is None:
             return []
+        from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
+
         table = self.hot_spots.GetTable()
         numbers = [table.GetColumnByName(name) for name in _SPOT_NUMBERS]
         owners = table.GetColumnByName("Candidate")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def export(
 
 def _write_scene(scene: Any, path: Path) -> None:
     url, root = scene.GetURL(), scene.GetRootDirectory()
-    done = scene.WriteToMRB(str(path.absolute()))
+    with _uncompressed(scene):
+        done = scene.WriteToMRB(str(path.absolute()))
     # The scene stays what it was: it has been copied, not moved.
     scene.SetURL(url)
     scene.SetRootDirectory(root)
@@ -60,6 +62,25 @@ def _write_scene(scene: Any, path: Path) -> None:
         raise SyntheticCTError(
             _("The scene cannot be written: make sure that there is room on the disk.")
         )
+
+
+@contextlib.contextmanager
+def _uncompressed(scene: Any) -> Iterator[None]:
+    """Have volumes and segmentations written as they are: compression takes many times as long."""
+    before = []
+    for kind in ("vtkMRMLVolumeNode", "vtkMRMLSegmentationNode"):
+        for node in nodes_of_class(scene, kind):
+            if node.GetStorageNode() is None:
+                node.AddDefaultStorageNode()
+            storage = node.GetStorageNode()
+            if storage is not None:
+                before.append((storage, storage.GetUseCompression()))
+                storage.SetUseCompression(0)
+    try:
+        yield
+    finally:
+        for storage, used in before:
+            storage.SetUseCompression(used)
 
 
 def _sources(scene: Any) -> list[str]:

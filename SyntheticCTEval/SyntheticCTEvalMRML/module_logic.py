@@ -45,6 +45,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         settings: Any = None,
         limits: str = "",
         patient: str = "",
+        show: Any = None,
         listener: Any = None,
     ) -> Any:
         """Hold candidates against the true CT in a child process; Slicer goes on meanwhile.
@@ -65,6 +66,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param limits: acceptance file, or "tg218" or "korsholm2014", that candidates are held
           against.
         :param patient: the patient's pseudonym, for the report.
+        :param show: function that says at the end whether the slice views are to show the result;
+          None for yes.
         :param listener: SyntheticCTMRML.jobs.JobListener that is told about progress and end.
         :return: SyntheticCTMRML.jobs.Job, started; its result is
           SyntheticCTEvalLib.results.Evaluation with all figures and
@@ -87,6 +90,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             mr=mrNode,
             limits=limits,
             patient=patient,
+            show=show or (lambda: True),
         )
         job = evaluation_job(slicer.mrmlScene, inputs, settings, listener)
         require(*settings.purposes(imported=doseNode is not None))
@@ -163,6 +167,31 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         return EvaluationNodes.of(evaluationNode)
 
+    def removeEvaluation(self, evaluationNode: Any) -> None:
+        """Remove an evaluation and all that was made for it; its inputs stay."""
+        from SyntheticCTMRML.hierarchy import remove
+        from SyntheticCTMRML.nodes import RESULT
+
+        from SyntheticCTEvalMRML.display import FOLDER
+
+        nodes = self.evaluationNodes(evaluationNode)
+        if nodes is not None:
+            made = [one for one in nodes.made([]) if one.GetAttribute(RESULT) == FOLDER]
+            remove(slicer.mrmlScene, made)
+
+    def summary(self, evaluationNode: Any) -> str:
+        """Return pass rates, mean absolute errors and warnings of an evaluation as rich text."""
+        from SyntheticCTEvalMRML.summary import summary
+
+        return summary(self.evaluationNodes(evaluationNode))
+
+    def warnings(self, evaluationNode: Any) -> list[str]:
+        """Return the warnings of an evaluation."""
+        from SyntheticCTEvalMRML.summary import notes
+
+        nodes = self.evaluationNodes(evaluationNode)
+        return notes(nodes) if nodes is not None else []
+
     def structureNames(self, evaluationNode: Any) -> list[str]:
         """Return the structures that have a dose-volume histogram."""
         from SyntheticCTEvalMRML.plots import structures_in
@@ -187,11 +216,16 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param opacity: from 0 to 1.
         :param threshold: lower gamma is not shown.
         """
+        from SyntheticCTMRML.views import one_drawing
+
         from SyntheticCTEvalMRML.review import Overlay, show_overlay
 
         nodes = self.evaluationNodes(evaluationNode)
+        if nodes is None:
+            return None
         asked = Overlay(candidate, overlay, gammaView, opacity, threshold)
-        return show_overlay(slicer.mrmlScene, nodes, asked) if nodes is not None else None
+        with one_drawing():
+            return show_overlay(slicer.mrmlScene, nodes, asked)
 
     def showChart(self, evaluationNode: Any, chart: str = "histogram", structure: str = "") -> None:
         """Show a chart in the plot views.
@@ -213,15 +247,28 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param layout: "chart", "table" (slices, chart and figures) or "side by side" (true CT and
           the first three candidates in columns, linked; :meth:`showOverlay` lays maps over them).
         """
-        from SyntheticCTMRML.views import fit_slices, slice_place
+        from SyntheticCTMRML.views import (
+            fit_slices,
+            one_drawing,
+            show_structures_of,
+            slice_place,
+        )
 
         from SyntheticCTEvalMRML.review import arrange
 
         nodes = self.evaluationNodes(evaluationNode)
-        place = slice_place(slicer.mrmlScene)
-        if nodes is not None and arrange(slicer.mrmlScene, nodes, layout):
+        arrangement = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+        if nodes is None or arrangement is None:
+            return
+        place, before = slice_place(slicer.mrmlScene), arrangement.GetViewArrangement()
+        with one_drawing():
+            arrange(slicer.mrmlScene, nodes, layout)
             shown = (nodes.ct, *nodes.candidates.values())
-            fit_slices(next((one for one in shown if one is not None), None), place)
+            volume = next((one for one in shown if one is not None), None)
+            new = arrangement.GetViewArrangement() != before
+            if volume is not None:
+                show_structures_of(volume)
+            fit_slices(volume, place, new_views=new)
 
     def hotSpots(self, evaluationNode: Any, candidate: str) -> list[Any]:
         """Return a candidate's hot spots (HotSpot), the worst first."""
@@ -233,10 +280,13 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         :param rank: 1 for the worst.
         """
+        from SyntheticCTMRML.views import one_drawing
+
         from SyntheticCTEvalMRML.review import go_to
 
         spot = self.hotSpots(evaluationNode, candidate)[rank - 1]
-        go_to(slicer.mrmlScene, spot)
+        with one_drawing():
+            go_to(slicer.mrmlScene, spot)
         return spot
 
     def exportResults(
@@ -324,7 +374,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             progress=progress or LOG,
         )
         update_node_from_image(outputNode, result.gamma)
-        show_gamma(outputNode, outputNode.GetName())
+        show_gamma(outputNode)
         return result
 
     def showGamma(self, ctNode: Any, gammaNode: Any, opacity: float = 0.5) -> None:
@@ -332,5 +382,5 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         from SyntheticCTMRML.display import set_slice_layers, show_ct, show_gamma
 
         show_ct(ctNode)
-        show_gamma(gammaNode, gammaNode.GetName())
+        show_gamma(gammaNode)
         set_slice_layers(ctNode.GetScene(), ctNode, gammaNode, opacity)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
-from SyntheticCTEvalLib.evaluation.results import Evaluation
-from SyntheticCTEvalLib.report.tables import DOSE, TRUE_CT, dvh_columns
 from SyntheticCTMRML import display
 from SyntheticCTMRML.translation import tr as _
+
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.evaluation.results import Evaluation
 
 HISTOGRAM_BIN = 0.05
 STRUCTURE = "SyntheticCTEval.Structure"
@@ -44,6 +45,8 @@ def add_dvh_chart(scene: Any, evaluation: Evaluation) -> tuple[Any, list[Any]] |
     A colour a structure; the true CT is solid, the candidates are dashed. The chart shows the
     structures that :func:`show_structure` is asked for. None without dose or structures.
     """
+    from SyntheticCTEvalLib.report.tables import DOSE, TRUE_CT, dvh_columns
+
     columns = dvh_columns(evaluation)
     if not columns:
         return None

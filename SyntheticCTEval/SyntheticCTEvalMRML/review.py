@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTMRML import display
 from SyntheticCTMRML.display import GREY, nodes_of_class
+from SyntheticCTMRML.saved_layout import (
+    SLICES_AND_PLOT,
+    SLICES_AND_TABLE,
+    SLICES_PLOT_AND_TABLE,
+    save_as_standard,
+)
 
 from .evaluation_nodes import EvaluationNodes
 from .plots import show_structure
+
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 
 OVERLAYS = {
     "gamma": "gammas",
@@ -21,17 +29,16 @@ OVERLAYS = {
 }
 """What can be laid over the CT, with the name of the group of nodes."""
 
-SLICES_AND_PLOT = 37
-SLICES_PLOT_AND_TABLE = 38
-SLICES_AND_TABLE = 34
 SIDE_BY_SIDE = 5870
 """Of this project: the number of the layout with no candidate; one more for each of them."""
 MOST_COLUMNS = 4
 
 _VIEW = "Evaluation"
 _OTHERS = "SyntheticCT"  # views of the module that makes synthetic CTs
-_GROUP = 587  # views that are linked with each other and not with Slicer's own
-_LABEL = 12  # letters that a view's label has room for
+_GROUPS = {"Axial": 587, "Coronal": 588}
+"""Of views that are linked with each other: not with Slicer's own, which show something else, and
+row by row, since views also draw anew where the planes of their group move."""
+_LABEL = 8  # letters that a view's label has room for: longer ones would widen its column
 _PLANES = ("Axial", "Coronal")
 _COLORS = ("#4A8FC7", "#D98A3D", "#7A9E4B", "#9A75B5")
 
@@ -62,8 +69,8 @@ def show_overlay(scene: Any, nodes: EvaluationNodes, overlay: Overlay) -> Any:
     """
     shown = _node_of(nodes, overlay, overlay.candidate or next(iter(nodes.names), ""))
     if overlay.kind == "gamma":
-        for name, node in nodes.gammas.items():
-            display.show_gamma(node, f"Gamma {name}", overlay.gamma_view, overlay.above)
+        for node in nodes.gammas.values():
+            display.show_gamma(node, overlay.gamma_view, overlay.above)
     if overlay.kind == "dose":
         for node in nodes.doses.values():
             # As it was loaded it may be grey, which is nothing to lay over a CT.
@@ -94,15 +101,13 @@ def register_layouts(layout: Any) -> None:
             layout.AddLayoutDescription(number, side_by_side_description(columns))
 
 
-def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> bool:
-    """Switch to a view layout and fill its views; False where there are no views.
+def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> None:
+    """Switch to a view layout and fill its views, in a scene that has a layout node.
 
     Args:
         layout: "chart", "table" or "side by side".
     """
     node = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-    if node is None:
-        return False
     if layout == "side by side":
         _arrange_columns(scene, node, nodes)
     else:
@@ -110,7 +115,6 @@ def arrange(scene: Any, nodes: EvaluationNodes, layout: str) -> bool:
         node.SetViewArrangement(with_chart if nodes.charts() else SLICES_AND_TABLE)
     for view in nodes_of_class(scene, "vtkMRMLTableViewNode"):
         view.SetTableNodeID(nodes.metrics.GetID())
-    return True
 
 
 def _arrange_columns(scene: Any, layout: Any, nodes: EvaluationNodes) -> None:
@@ -129,6 +133,7 @@ def _arrange_columns(scene: Any, layout: Any, nodes: EvaluationNodes) -> None:
             volume = nodes.candidates.get(columns[column]) if column else nodes.ct
             display.set_layers(composite, volume, None, 0.0)
             composite.SetHotLinkedControl(True)  # the others follow while one is dragged
+    save_as_standard(scene, next(iter(nodes.charts()), None), nodes.metrics)
 
 
 def side_by_side_description(columns: int) -> str:
@@ -141,7 +146,7 @@ def side_by_side_description(columns: int) -> str:
                 f'<item><view class="vtkMRMLSliceNode" singletontag="{_VIEW}{plane}{column}">'
                 f'<property name="orientation" action="default">{plane}</property>'
                 f'<property name="viewcolor" action="default">{_COLORS[column]}</property>'
-                f'<property name="viewgroup" action="default">{_GROUP}</property>'
+                f'<property name="viewgroup" action="default">{_GROUPS[plane]}</property>'
                 "</view></item>"
             )
         rows.append(f'<item><layout type="horizontal">{"".join(views)}</layout></item>')

@@ -17,7 +17,7 @@ from SyntheticCTMRML import display
 from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.job_volumes import Source, Target
 from SyntheticCTMRML.jobs import Job, JobListener, Stage, Steps
-from SyntheticCTMRML.segments import add_segment
+from SyntheticCTMRML.segments import add_outlines, make_segment
 from SyntheticCTMRML.translation import tr as _
 
 from .evaluation_job import DOSE_ATTRIBUTE
@@ -77,15 +77,13 @@ def _adding(folder: Path, ct: Any) -> Generator[None, None, RtFiles]:
             display.show_dose(node, display.highest(node))
             found.doses.append(node)
         elif entry["kind"] == "RTSTRUCT":
-            node = scene.AddNewNodeByClass(
-                "vtkMRMLSegmentationNode", scene.GenerateUniqueName(name)
-            )
-            node.CreateDefaultDisplayNodes()
-            node.SetReferenceImageGeometryParameterFromVolumeNode(ct)
+            segments: list[Any] = []
             for label, mask in masks_in(folder / entry["file"]):
-                add_segment(node, label, mask)
+                segments.append(make_segment(label, mask, len(segments)))
                 yield
-            found.structures.append(node)
+            with display.added_together(scene):
+                unique = scene.GenerateUniqueName(name)
+                found.structures.append(add_outlines(scene, unique, ct, segments))
         else:
             found.prescription_gy = float(entry["prescription_gy"])
         yield

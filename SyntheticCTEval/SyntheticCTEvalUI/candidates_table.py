@@ -10,8 +10,10 @@ import slicer
 from slicer.i18n import tr as _
 from SyntheticCTEvalMRML.guess import candidate_name
 from SyntheticCTEvalMRML.parameters import candidates_of
+from SyntheticCTUI.narrow import narrow
 
 NAME, VOLUME, DOSE = range(3)
+ROW_HEIGHT = 30  # a selector of nodes is higher than a row usually is
 
 
 class CandidatesTable:
@@ -31,6 +33,9 @@ class CandidatesTable:
         for column in (NAME, VOLUME, DOSE):
             header.setSectionResizeMode(column, qt.QHeaderView.Stretch)
         table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+        table.setWordWrap(False)
+        table.setMinimumHeight(4 * ROW_HEIGHT)
         table.connect("cellChanged(int,int)", self._onCell)
 
     def update(self, withDoses: bool) -> None:
@@ -113,6 +118,7 @@ class CandidatesTable:
             if column == VOLUME
             else _("Dose on this candidate: an RTDOSE loaded by SlicerRT, or any volume of dose")
         )
+        narrow(selector)
         selector.setMRMLScene(slicer.mrmlScene)
         self._table.setCellWidget(row, column, selector)
         # Rows keep their place: only the last one is ever taken from the widget.

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 from SyntheticCTEvalMRML.parameters import alive
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTUI.buttons import allow
 
 
 class FilesSection:
@@ -24,6 +25,17 @@ class FilesSection:
 
     def __init__(self, ui: Any, logic: Any, parameters: Callable[[], Any], jobs: Any) -> None:
         self._ui, self._logic, self._parameters, self._jobs = ui, logic, parameters, jobs
+        # Once, not at every change of a setting.
+        self._reasons = {
+            "evaluation": _("There is no evaluation in the scene"),
+            "report": _("The evaluation has no report"),
+            "folder": _("Choose a folder"),
+            "chosen": _("Choose what to export"),
+            "manifest": _("Choose a manifest file"),
+            "results": _("Choose a folder for the results"),
+            "busy": _("A cohort is being evaluated"),
+            "cohort": _("There is no report in the results folder"),
+        }
         jobs.busyChanged = self._onBusy
         ui.cohortJobFrame.layout().addWidget(jobs.widget)
         for name, selector in self._paths().items():
@@ -47,11 +59,22 @@ class FilesSection:
         node = alive(parameters.evaluation)
         nodes = self._logic.evaluationNodes(node)
         chosen = parameters.exportReport or parameters.exportTables or parameters.exportScene
-        ui.openReportButton.enabled = nodes is not None and bool(nodes.document("report.html"))
-        ui.exportButton.enabled = nodes is not None and chosen and bool(parameters.exportFolder)
-        ready = bool(parameters.manifest and parameters.cohortFolder)
-        ui.cohortButton.enabled = ready and not self._jobs.busy
-        ui.openCohortReportButton.enabled = self._cohortReport() is not None
+        texts = self._reasons
+        report = nodes is not None and bool(nodes.document("report.html"))
+        allow(ui.openReportButton, report, texts["evaluation" if nodes is None else "report"])
+        _allow_unless(
+            ui.exportButton,
+            (nodes is None, texts["evaluation"]),
+            (not parameters.exportFolder, texts["folder"]),
+            (not chosen, texts["chosen"]),
+        )
+        _allow_unless(
+            ui.cohortButton,
+            (not parameters.manifest, texts["manifest"]),
+            (not parameters.cohortFolder, texts["results"]),
+            (self._jobs.busy, texts["busy"]),
+        )
+        allow(ui.openCohortReportButton, self._cohortReport() is not None, texts["cohort"])
 
     def _onExport(self) -> None:
         parameters = self._parameters()
@@ -115,3 +138,9 @@ class FilesSection:
     def _onPath(self, name: str, path: str) -> None:
         if self._parameters() is not None:
             setattr(self._parameters(), name, path)
+
+
+def _allow_unless(button: Any, *obstacles: tuple[bool, str]) -> None:
+    """Enable a button unless something is in its way: the first reason is told."""
+    reason = next((text for there, text in obstacles if there), "")
+    allow(button, not reason, reason)

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import qt
+import slicer
 from slicer.i18n import tr as _
 from SyntheticCTEvalMRML.parameters import Chart, OverlayKind, alive
+from SyntheticCTUI.buttons import allow
+
+NEXT_KEY, PREVIOUS_KEY, OVERLAY_KEY = "Alt+N", "Alt+P", "Alt+O"
+MOST_ROWS, MOST_PIXELS = 16, 420
+"""Of a table that are seen at once."""
 
 _TABLES = {
     "metricsTableView": "metrics",
@@ -19,6 +26,9 @@ _TABLES = {
 class ReviewSection:
     """Results and review of the evaluation that is chosen.
 
+    Attributes:
+        quiet: the views are left as they are: they show another module's things.
+
     Args:
         ui: the panel's widgets by name.
         logic: SyntheticCTEvalLogic.
@@ -27,9 +37,28 @@ class ReviewSection:
 
     def __init__(self, ui: Any, logic: Any, parameters: Callable[[], Any]) -> None:
         self._ui, self._logic, self._parameters = ui, logic, parameters
+        self._noEvaluation = _("There is no evaluation in the scene")
+        self._noSpot, self._firstSpot = _("There is no hot spot"), _("This is the first one")
         self._overlay: tuple | None = None
         self._chart: tuple | None = None
         self._listed: dict[str, list[str]] = {}
+        self._shortcuts: list[Any] = []
+        self.quiet = False
+        self._opacity = 0.5  # to fade in again
+        for view in _TABLES:
+            getattr(ui, view).verticalHeader().hide()
+        ui.removeEvaluationButton.connect("clicked()", self._onRemove)
+        for button, key in (
+            (ui.nextSpotButton, NEXT_KEY),
+            (ui.previousSpotButton, PREVIOUS_KEY),
+            (ui.overlayComboBox, OVERLAY_KEY),
+        ):
+            tip = (
+                _("{tip}; key: {key}")
+                if button is not ui.overlayComboBox
+                else _("{tip}; key to fade it in and out: {key}")
+            )
+            button.toolTip = tip.format(tip=button.toolTip, key=key)
         ui.candidateComboBox.connect("activated(int)", self._onCandidate)
         ui.structureComboBox.connect("activated(int)", self._onStructure)
         ui.nextSpotButton.connect("clicked()", self._onNextSpot)
@@ -46,6 +75,8 @@ class ReviewSection:
         names = nodes.names if nodes is not None else []
         if names and parameters.candidateShown not in names:
             parameters.candidateShown = names[0]
+        ui.summaryLabel.text = self._logic.summary(node)
+        ui.summaryLabel.visible = nodes is not None
         for view, table in _TABLES.items():
             self._showTable(getattr(ui, view), getattr(nodes, table, None))
         self._list(ui.candidateComboBox, names, parameters.candidateShown)
@@ -54,8 +85,13 @@ class ReviewSection:
             ui.structureComboBox, [_("All structures"), *structures], parameters.structureShown
         )
         ui.reviewCollapsibleButton.enabled = nodes is not None
-        for button in (ui.chartLayoutButton, ui.tableLayoutButton, ui.sideBySideButton):
-            button.enabled = nodes is not None
+        for button in (
+            ui.chartLayoutButton,
+            ui.tableLayoutButton,
+            ui.sideBySideButton,
+            ui.removeEvaluationButton,
+        ):
+            allow(button, nodes is not None, self._noEvaluation)
         ui.chartComboBox.enabled = nodes is not None
         ui.structureComboBox.enabled = bool(structures) and parameters.chart is Chart.DVH
         gamma = parameters.overlay is OverlayKind.GAMMA
@@ -80,12 +116,35 @@ class ReviewSection:
         parameters.structureShown = ""
         parameters.spot = 0
         self._overlay = self._chart = None
-        self._ui.resultsCollapsibleButton.collapsed = False
-        self._ui.reviewCollapsibleButton.collapsed = False
+        self.open()
         self._ui.exportCollapsibleButton.collapsed = False
         if arrange:
             self._logic.showLayout(node, "chart" if nodes.gammas else "table")
         self.update()
+
+    def open(self) -> None:
+        """Open the sections that show an evaluation."""
+        self._ui.resultsCollapsibleButton.collapsed = False
+        self._ui.reviewCollapsibleButton.collapsed = False
+
+    def useKeys(self, use: bool) -> None:
+        """Have keys go from hot spot to hot spot and fade the overlay, while the panel is shown."""
+        for shortcut in self._shortcuts:
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._shortcuts = []
+        window = slicer.util.mainWindow()
+        if not use or window is None:
+            return
+        for key, function in (
+            (NEXT_KEY, self._onNextSpot),
+            (PREVIOUS_KEY, self._onPreviousSpot),
+            (OVERLAY_KEY, self._onFade),
+        ):
+            shortcut = qt.QShortcut(window)
+            shortcut.setKey(qt.QKeySequence(key))
+            shortcut.connect("activated()", function)
+            self._shortcuts.append(shortcut)
 
     def forget(self) -> None:
         """Take the views as they are, as after a scene has been loaded."""
@@ -93,6 +152,8 @@ class ReviewSection:
 
     def _apply(self, node: Any) -> None:
         overlay, chart = self._overlayAsked(), self._chartAsked()
+        if self.quiet:
+            node = None
         if node is not None and overlay != self._overlay:
             self._logic.showOverlay(node, *overlay[1:])
         if node is not None and chart != self._chart:
@@ -120,9 +181,24 @@ class ReviewSection:
     def _showTable(self, view: Any, node: Any) -> None:
         if view.mrmlTableNode() is not node:
             view.setMRMLTableNode(node)
-            view.resizeColumnsToContents()
-            view.horizontalHeader().setStretchLastSection(True)
+            self._showColumns(view)
             view.resizeRowsToContents()
+            rows = node.GetTable().GetNumberOfRows() if node is not None else 0
+            height = view.horizontalHeader().height + sum(
+                view.rowHeight(row) for row in range(min(rows, MOST_ROWS))
+            )
+            view.setMinimumHeight(min(max(height + 4, 180), MOST_PIXELS))
+
+    def _showColumns(self, view: Any) -> None:
+        """Show the figures of every candidate, with what is measured in the room that is left."""
+        header = view.horizontalHeader()
+        figures = view is self._ui.metricsTableView
+        header.setStretchLastSection(not figures)
+        if figures and view.model().columnCount():
+            header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+            header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        else:
+            view.resizeColumnsToContents()
 
     def _list(self, box: Any, names: list[str], chosen: str) -> None:
         if self._listed.get(box.objectName) != names:
@@ -135,8 +211,9 @@ class ReviewSection:
         parameters, ui = self._parameters(), self._ui
         spots = nodes.spots_of(parameters.candidateShown) if nodes is not None else []
         rank = min(parameters.spot, len(spots))
-        ui.nextSpotButton.enabled = bool(spots)
-        ui.previousSpotButton.enabled = bool(spots) and rank != 1
+        allow(ui.nextSpotButton, bool(spots), self._noSpot)
+        reason = self._firstSpot if spots else self._noSpot
+        allow(ui.previousSpotButton, bool(spots) and rank != 1, reason)
         if nodes is None:
             ui.spotLabel.text = _("There is no evaluation in the scene.")
         elif parameters.candidateShown not in nodes.gammas:
@@ -155,6 +232,8 @@ class ReviewSection:
 
     def _goTo(self, step: int) -> None:
         parameters = self._parameters()
+        if parameters is None:
+            return
         node = alive(parameters.evaluation)
         count = len(self._logic.hotSpots(node, parameters.candidateShown))
         if count:
@@ -162,12 +241,30 @@ class ReviewSection:
             self._logic.showHotSpot(node, parameters.candidateShown, rank)
             parameters.spot = rank
 
+    def _onFade(self) -> None:
+        """Fade the overlay out, or in again."""
+        parameters = self._parameters()
+        if parameters is not None:
+            if parameters.opacity:
+                self._opacity = parameters.opacity
+            parameters.opacity = 0.0 if parameters.opacity else self._opacity
+
+    def _onRemove(self) -> None:
+        node = alive(self._parameters().evaluation)
+        if node is not None and slicer.util.confirmOkCancelDisplay(
+            _("Remove this evaluation with its maps, tables, charts and report?")
+        ):
+            self._logic.removeEvaluation(node)
+            if alive(self._parameters().evaluation) is None:
+                self._parameters().evaluation = next(iter(self._logic.evaluations()), None)
+
     def _onNextSpot(self) -> None:
         self._goTo(1)
 
     def _onPreviousSpot(self) -> None:
         # Before the first click there is none: back means the last one.
-        self._goTo(-1 if self._parameters().spot else 0)
+        parameters = self._parameters()
+        self._goTo(-1 if parameters is not None and parameters.spot else 0)
 
     def _onCandidate(self, index: int) -> None:
         parameters = self._parameters()

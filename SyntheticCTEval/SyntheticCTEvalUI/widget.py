@@ -26,6 +26,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from SyntheticCTEvalMRML.evaluation_nodes import ANCHOR, ANCHOR_CLASS
         from SyntheticCTEvalMRML.module_logic import SyntheticCTEvalLogic
         from SyntheticCTUI.job_panel import JobPanel
+        from SyntheticCTUI.narrow import narrow_all
 
         from .files_section import FilesSection
         from .inputs_section import InputsSection
@@ -44,6 +45,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.files = FilesSection(self.ui, self.logic, self._parametersNow, self.cohortPanel)
         self.ui.evaluationJobFrame.layout().addWidget(self.jobPanel.widget)
         self.jobPanel.busyChanged = lambda busy: self.update()
+        narrow_all(vars(self.ui).values())
         self.ui.evaluationSelector.addAttribute(ANCHOR_CLASS, ANCHOR)
         widget.setMRMLScene(slicer.mrmlScene)
         self.ui.evaluateButton.connect("clicked()", self.onEvaluate)
@@ -68,11 +70,13 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Leave nothing running behind."""
         self.jobPanel.cancel(wait=True)
         self.cohortPanel.cancel(wait=True)
+        self.review.useKeys(False)
         self._disconnect()
         self.removeObservers()
 
     def enter(self) -> None:
         self._shown = True
+        self.review.useKeys(True)
         if self.parameters is None:
             self._connect()
         self.logic.guessInputs(self.parameters)
@@ -80,13 +84,14 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def exit(self) -> None:
         """Leave the module; what is running goes on."""
         self._shown = False
+        self.review.useKeys(False)
         self._disconnect()
 
     def onEvaluate(self) -> None:
         """Start the evaluation that the panel describes."""
         self.jobPanel.run(
             lambda listener: self.logic.startEvaluation(
-                **self.inputs.arguments(), listener=listener
+                **self.inputs.arguments(), show=lambda: self._shown, listener=listener
             ),
             self.onEvaluated,
         )
@@ -117,10 +122,18 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onEvaluated(self, result: Any) -> None:
         """Show the evaluation that has ended, also when the module was left meanwhile."""
+        from SyntheticCTMRML.views import one_drawing
+
+        self.review.quiet = not self._shown
         if self.parameters is None:
             self._connect()
-        self.review.showNew(result[1].metrics, arrange=self._shown)
-        self.update()
+        for section in ("inputs", "dose", "criteria"):
+            getattr(self.ui, f"{section}CollapsibleButton").collapsed = True
+        with one_drawing():
+            self.review.showNew(result[1].metrics, arrange=self._shown)
+            self.update()
+        self.jobPanel.shownElsewhere(self.logic.warnings(result[1].metrics))
+        self.review.quiet = False
         if not self._shown:
             self._disconnect()
 
@@ -138,6 +151,8 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._shown:
             self._disconnect()
             self._connect()
+            if self.parameters.evaluation is not None:
+                self.review.open()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller: Any, event: Any, node: Any) -> None:

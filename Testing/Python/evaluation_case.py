@@ -15,7 +15,7 @@ from SyntheticCTMRML.segments import add_segmentation
 
 CT = grid_of((40, 36, 20), (4.0, 4.0, 5.0), (-80.0, -70.0, -50.0))
 DOSE = grid_of((24, 22, 16), (5.0, 5.0, 5.0), (-60.0, -52.0, -38.0))
-NAME = "sCT of T2"
+NAME = "sCT"
 
 
 def water(value: int = 40) -> sitk.Image:
@@ -51,7 +51,7 @@ def add_case(scene: Any) -> SimpleNamespace:
     return SimpleNamespace(
         ct=ct,
         sct=add_volume(
-            scene, label_synthetic(water(52), "abc"), f"{NAME} (synthetic, research use)"
+            scene, label_synthetic(water(52), "abc"), f"{NAME} of T2 (synthetic, research use)"
         ),
         mrcat=add_volume(scene, water(70), "MRCAT"),
         plan=add_volume(scene, dose(), "Plan"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import image_like
@@ -105,7 +105,7 @@ def _mr_body(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     signal = np.maximum(values, 0).astype(np.float32)
     # At least 3 x 3 voxels, however large a voxel is, so that noise does not matter.
     window = [1, *(max(3, f) for f in blocks.factor[1:])]
-    mean = blocks.share(ndimage.uniform_filter(signal, window))
+    mean = blocks.share(scipy.ndimage.uniform_filter(signal, window))
     level = _above_ghosts(mean, _air_level(mean), blocks)
     if level is None:
         return np.ones(values.shape, dtype=bool)
@@ -113,10 +113,10 @@ def _mr_body(values: np.ndarray, spacing: tuple[float, ...]) -> np.ndarray:
     tissue = largest_parts(opened(~air, blocks.spacing, OPENING_MM), SMALLEST_PART)
     # The edge is where the signal falls to about half of what tissue has thereabouts.
     sigma = [10.0 / s for s in blocks.spacing]
-    weight = ndimage.gaussian_filter(tissue.astype(np.float32), sigma)
-    nearby = ndimage.gaussian_filter(mean * tissue, sigma) / np.maximum(weight, 1e-3)
+    weight = scipy.ndimage.gaussian_filter(tissue.astype(np.float32), sigma)
+    nearby = scipy.ndimage.gaussian_filter(mean * tissue, sigma) / np.maximum(weight, 1e-3)
     edge = blocks.enlarge(np.maximum(MR_EDGE * nearby, level))
-    smooth = ndimage.gaussian_filter(signal, [0, 0.6, 0.6])
+    smooth = scipy.ndimage.gaussian_filter(signal, [0, 0.6, 0.6])
     reach = blocks.enlarge(dilated(tissue, blocks.spacing, 3 * max(blocks.spacing[1:])))
     inside = largest_parts((smooth > edge) & reach, SMALLEST_PART)
     return inside | ~blocks.enlarge(air)
@@ -187,7 +187,7 @@ def _in_valley(mean: np.ndarray, level: float, highest: float) -> float:
 def _patient_parts(blocks: Blocks, tissue: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Blocks of the thick connected parts whose CT numbers are those of soft tissue."""
     parts = largest_parts(opened(blocks.share(tissue) > 0.5, blocks.spacing, OPENING_MM))
-    labels, count = ndimage.label(parts)
+    labels, count = scipy.ndimage.label(parts)
     if count > 1:
         mean = blocks.share(np.clip(values, -1024, 1000))
         for label in range(1, count + 1):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from .covers import SOFT_HU
 from .morphology import COARSE_MM, Blocks
@@ -30,7 +30,7 @@ def couch_voxels(
         patient: blocks of the patient.
     """
     solid = blocks.share(tissue) > 0.5
-    filled = np.stack([ndimage.binary_fill_holes(plane) for plane in solid])
+    filled = np.stack([scipy.ndimage.binary_fill_holes(plane) for plane in solid])
     closed = tissue | blocks.enlarge(filled & ~solid)
     patient = blocks.enlarge(patient)
     for flip in (slice(None), slice(None, None, -1)):  # supine, prone

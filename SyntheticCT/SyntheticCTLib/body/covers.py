@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from .morphology import Blocks
 
@@ -37,9 +37,9 @@ def _without_sheets(tissue: np.ndarray, column_mm: float) -> np.ndarray:
     window = max(3, round(SHEET_MM / column_mm))
     thick = _in_window(np.maximum, _in_window(np.minimum, tissue, window), window)
     rest = tissue & ~_in_window(np.maximum, thick, 2 * max(1, round(EDGE_MM / column_mm)) + 1)
-    labels, _ = ndimage.label(rest)
+    labels, _ = scipy.ndimage.label(rest)
     sheets = np.zeros(labels.max() + 1, dtype=bool)
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+    for number, box in enumerate(scipy.ndimage.find_objects(labels), start=1):
         sheets[number] = (box[2].stop - box[2].start) * column_mm >= SHEET_WIDTH_MM
     return tissue & ~sheets[labels]
 
@@ -48,7 +48,9 @@ def _in_window(extreme: np.ufunc, values: np.ndarray, size: int) -> np.ndarray:
     """Highest or lowest value in an in-plane square of ``size`` voxels; odd sizes are centred."""
     as_bool = values.dtype == bool
     result = values.view(np.uint8) if as_bool else values
-    run = ndimage.maximum_filter1d if extreme is np.maximum else ndimage.minimum_filter1d
+    run = (
+        scipy.ndimage.maximum_filter1d if extreme is np.maximum else scipy.ndimage.minimum_filter1d
+    )
     # An even window is moved by one voxel, back and forth in an opening.
     origin = -1 if size % 2 == 0 and extreme is np.maximum else 0
     for axis in (1, 2):

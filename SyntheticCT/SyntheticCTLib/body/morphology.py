@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 COARSE_MM = 3.0  # in-plane size of the blocks on which patient and surroundings are told apart
 SMALLEST_PART = 0.01  # of the largest part; arms beside a pelvis hold more, debris less
@@ -49,7 +49,7 @@ def dilated(mask: np.ndarray, spacing: list[float], radius: float) -> np.ndarray
     result = np.zeros_like(mask)
     if mask.any():
         box = _box(mask, spacing, radius)
-        result[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing) <= radius
+        result[box] = scipy.ndimage.distance_transform_edt(~mask[box], sampling=spacing) <= radius
     return result
 
 
@@ -59,7 +59,7 @@ def eroded(mask: np.ndarray, spacing: list[float], radius: float) -> np.ndarray:
         return mask
     result = np.zeros_like(mask)
     box = _box(mask, spacing, 0)
-    result[box] = ndimage.distance_transform_edt(mask[box], sampling=spacing) > radius
+    result[box] = scipy.ndimage.distance_transform_edt(mask[box], sampling=spacing) > radius
     return result
 
 
@@ -86,7 +86,7 @@ def outside_air(
     )
     wide = eroded(padded, spacing, gap)
     inner = (slice(None), slice(2, -2), slice(2, -2))
-    labels, _ = ndimage.label(dilated(wide, spacing, gap) & padded)
+    labels, _ = scipy.ndimage.label(dilated(wide, spacing, gap) & padded)
     rim = np.ones(labels.shape, dtype=bool)
     rim[inner] = False
     if open_sides:
@@ -100,7 +100,7 @@ def outside_air(
 
 def largest_parts(mask: np.ndarray, smallest: float = SMALLEST_PART) -> np.ndarray:
     """Connected parts of at least ``smallest`` times the volume of the largest one."""
-    labels, count = ndimage.label(mask)
+    labels, count = scipy.ndimage.label(mask)
     if count <= 1:
         return mask
     sizes = np.bincount(labels.ravel())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
@@ -48,11 +48,11 @@ def filled(ct: sitk.Image) -> tuple[sitk.Image, np.ndarray | None]:
     if np.isfinite(values.min()) and np.isfinite(values.max()):
         return ct, None
     known = np.isfinite(values)
-    nearest = ndimage.distance_transform_edt(
+    nearest = scipy.ndimage.distance_transform_edt(
         ~known, ct.GetSpacing()[::-1], return_distances=False, return_indices=True
     )
     whole = values[tuple(nearest)]
-    parts, _ = ndimage.label(~known)
+    parts, _ = scipy.ndimage.label(~known)
     ends = (parts[:, [0, -1]], parts[:, :, [0, -1]])
     sides = np.unique(np.concatenate([end.ravel() for end in ends]))
     whole[np.isin(parts, sides[sides > 0])] = HU_AIR

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 
 SAME_SHARE = 0.99
 """Two volumes that are equal at more of the places are one and the same."""
@@ -71,7 +71,7 @@ def _values(image: sitk.Image, points: np.ndarray) -> np.ndarray:
     last = np.array(image.GetSize()) - 1
     inside = ((index >= -1e-3) & (index <= last + 1e-3)).all(axis=1)
     values = np.full(len(points), np.nan)
-    values[inside] = ndimage.map_coordinates(
+    values[inside] = scipy.ndimage.map_coordinates(
         sitk.GetArrayViewFromImage(image),
         np.clip(index[inside], 0, last)[:, ::-1].T,
         output=np.float64,

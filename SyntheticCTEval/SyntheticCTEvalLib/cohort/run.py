@@ -275,6 +275,7 @@ class _Bar(Progress):
         self._progress, self._total, self._ended = progress, total, 0
         self._last: tuple[str, str] = ("", "")
         self.patient = ""
+        self._tell()
 
     def ended(self, patient: str, state: str) -> None:
         self._ended += 1
@@ -290,7 +291,8 @@ class _Bar(Progress):
             self._tell(patient=self.patient, state=step)
 
     def _tell(self, **details: Any) -> None:
-        self._progress.report("Patients", self._ended / self._total, **details)
+        done, total = self._ended, self._total
+        self._progress.report("Patients", done / max(total, 1), done=done, total=total, **details)
 
 
 def _evaluated(

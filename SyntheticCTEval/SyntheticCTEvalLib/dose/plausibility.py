@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.resampling import resample
 
@@ -68,7 +68,7 @@ def require_possible(dose: sitk.Image, what: str) -> None:
         )
     negative = lowest < -NEGATIVE_SHARE * highest
     if not negative and lowest < -NEGATIVE_MEAN_SHARE * highest:
-        around = ndimage.uniform_filter(values.astype(np.float32), 5, mode="nearest")
+        around = scipy.ndimage.uniform_filter(values.astype(np.float32), 5, mode="nearest")
         negative = float(around.min()) < -NEGATIVE_MEAN_SHARE * highest
     if negative:
         raise SyntheticCTError(

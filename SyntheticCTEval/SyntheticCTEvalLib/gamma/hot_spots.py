@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 
 PASSES_UP_TO = 1.0
 MOST = 1000
@@ -44,7 +44,7 @@ def find_hot_spots(gamma: sitk.Image, most: int = MOST) -> list[HotSpot]:
     """
     values = sitk.GetArrayViewFromImage(gamma)
     fails = values > PASSES_UP_TO
-    labels, count = ndimage.label(fails, np.ones((3, 3, 3)))
+    labels, count = scipy.ndimage.label(fails, np.ones((3, 3, 3)))
     if not count:
         return []
     places = np.argwhere(fails)

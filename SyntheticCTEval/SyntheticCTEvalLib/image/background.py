@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 from SyntheticCTLib.normalization.padding import padding_mask, widened
 from SyntheticCTLib.volumes.resampling import HU_AIR, HU_OUTSIDE
 
@@ -130,7 +130,7 @@ def _reaching(same: np.ndarray, border: np.ndarray) -> np.ndarray:
     """Those areas (k, j, i) that reach the border in their slice; gas in the bowel does not."""
     in_plane = np.zeros((3, 3, 3), bool)
     in_plane[1, 1], in_plane[1, :, 1] = True, True
-    areas, count = ndimage.label(same, in_plane)
+    areas, count = scipy.ndimage.label(same, in_plane)
     reaching = np.zeros(count + 1, bool)
     reaching[areas[border & same]] = True
     return reaching[areas]
@@ -141,7 +141,7 @@ def _deep(body: np.ndarray, image: sitk.Image) -> np.ndarray:
     deep = body.view(np.uint8)
     for axis, spacing in ((1, image.GetSpacing()[1]), (2, image.GetSpacing()[0])):
         size = 2 * int(np.ceil(_THINNER_MM / spacing)) + 1
-        deep = ndimage.minimum_filter1d(deep, size, axis=axis, mode="nearest")
+        deep = scipy.ndimage.minimum_filter1d(deep, size, axis=axis, mode="nearest")
     return deep != 0
 
 

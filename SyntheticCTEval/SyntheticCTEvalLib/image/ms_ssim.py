@@ -9,7 +9,7 @@ power as the description of the SynthRAD2025 challenge's evaluation has them.
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from .ssim import whole_windows
 
@@ -93,7 +93,7 @@ def _mean(
     a: np.ndarray, b: np.ndarray, counted: np.ndarray, data_range: float, power: float
 ) -> float:
     """Return the mean similarity, to a power, of the counted voxels, slab by slab."""
-    boxes = ndimage.find_objects(counted.view(np.uint8))
+    boxes = scipy.ndimage.find_objects(counted.view(np.uint8))
     if not boxes:
         return float("nan")
     box = tuple(slice(max(0, s.start - _REACH), s.stop + _REACH) for s in boxes[0])
@@ -129,7 +129,7 @@ def _similarity(a: np.ndarray, b: np.ndarray, data_range: float) -> np.ndarray:
 
 def _smoothed(values: np.ndarray) -> np.ndarray:
     # How the filter goes on beyond an image matters to no voxel that is counted.
-    return ndimage.uniform_filter(values, WINDOW, mode="reflect")
+    return scipy.ndimage.uniform_filter(values, WINDOW, mode="reflect")
 
 
 def _halved(values: np.ndarray) -> np.ndarray:

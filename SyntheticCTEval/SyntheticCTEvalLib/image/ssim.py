@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
+import scipy
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 SSIM_SIGMA = 1.5
@@ -58,5 +58,5 @@ def whole_windows(
     inside = (np.asarray(compared) != 0).view(np.uint8)
     for axis, size in enumerate(window):
         if size > 1:
-            inside = ndimage.minimum_filter1d(inside, size, axis, mode="constant", cval=0)
+            inside = scipy.ndimage.minimum_filter1d(inside, size, axis, mode="constant", cval=0)
     return inside.view(bool)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy.spatial import cKDTree
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import same_grid
 
@@ -59,7 +59,7 @@ def surface_distances(
     ]
     if not all(map(len, points)):
         return SurfaceDistances(float("nan"), float("nan"))
-    trees = [cKDTree(surface) for surface in points]
+    trees = [scipy.spatial.cKDTree(surface) for surface in points]
     there, back = trees[1].query(points[0])[0], trees[0].query(points[1])[0]
     return SurfaceDistances(
         mean=float(np.concatenate([there, back]).mean()),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 from SyntheticCTLib.body.morphology import eroded
 from SyntheticCTLib.volumes.resampling import mask_on
 
@@ -176,6 +176,6 @@ def _depth(body: sitk.Image, dose: sitk.Image, index: tuple[int, ...]) -> float 
     inside = mask_on(body, dose[tuple(box[::-1])])
     if inside.all():
         return None
-    depth = ndimage.distance_transform_edt(inside, steps)
+    depth = scipy.ndimage.distance_transform_edt(inside, steps)
     own = float(depth[tuple(i - part.start for i, part in zip(index, box, strict=True))])
     return own if own <= NEAR_MM else None

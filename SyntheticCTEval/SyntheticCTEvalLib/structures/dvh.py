@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .dvh_points import DVH_POINT_DEFINITIONS, DvhPoint
@@ -184,7 +184,7 @@ def doses_at(dose: sitk.Image, points: np.ndarray) -> tuple[np.ndarray, np.ndarr
     beyond = np.maximum(-indices, indices - last).max(axis=1)
     inside = beyond <= 0.5 + 1e-6
     values = np.full(len(points), np.nan, np.float32)
-    values[inside] = ndimage.map_coordinates(
+    values[inside] = scipy.ndimage.map_coordinates(
         sitk.GetArrayViewFromImage(dose),
         indices[inside][:, ::-1].T,
         output=np.float32,

@@ -77,7 +77,7 @@ class Recorder(Progress):
         self.states, self.warnings = [], []
 
     def report(self, step, fraction, **details):
-        if step == "Patients":
+        if step == "Patients" and "patient" in details:
             self.states.append((details["patient"], details["state"]))
 
     def warn(self, message):

@@ -12,6 +12,7 @@ from PySide6.QtCore import QCoreApplication, QSettings
 from PySide6.QtWidgets import QMainWindow
 
 from .api import module_names
+from .draws import Draws
 from .qt_stand_in import application as qt_application
 from .qt_stand_in import make_qt, wrap
 
@@ -45,7 +46,44 @@ class SliceWidget:
         return self._logic.GetSliceCompositeNode()
 
     def fitSliceToBackground(self) -> None:
+        """As a person's click on the button: linked views follow."""
+        node = self._logic.GetSliceNode()
+        self._logic.StartSliceNodeInteraction(node.ResetFieldOfViewFlag)
         self._logic.FitSliceToBackground()
+        node.UpdateMatrices()
+        self._logic.EndSliceNodeInteraction()
+
+
+class PlotWidget:
+    """A plot view, which is fitted to its chart when it gets it, and then only when asked.
+
+    Attributes:
+        rows: of the tables behind the chart that it was fitted to.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self._chart: Any = None
+        self.rows = 0
+        node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._on_node())
+
+    def mrmlPlotViewNode(self) -> Any:
+        return self._node
+
+    def plotView(self) -> Any:
+        return self
+
+    def fitToContent(self) -> None:
+        self.rows = 0
+        chart = self._node.GetPlotChartNode()
+        for index in range(chart.GetNumberOfPlotSeriesNodes() if chart is not None else 0):
+            table = chart.GetNthPlotSeriesNode(index).GetTableNode()
+            self.rows += table.GetTable().GetNumberOfRows()
+
+    def _on_node(self) -> None:
+        if self._node.GetPlotChartNode() is not self._chart:
+            self._chart = self._node.GetPlotChartNode()
+            self.fitToContent()
 
 
 class LayoutManager:
@@ -56,6 +94,7 @@ class LayoutManager:
         self._logic = slicer.vtkMRMLLayoutLogic()
         self._logic.SetMRMLScene(app.scene)
         self._slices: dict[str, SliceWidget] = {}
+        self._plot_widgets: dict[str, PlotWidget] = {}
         self._tag = self._logic.GetLayoutNode().AddObserver(
             vtk.vtkCommand.ModifiedEvent, lambda *_: self._arrange()
         )
@@ -121,7 +160,20 @@ class LayoutManager:
 
     threeDViewCount = 0
     tableViewCount = 0
-    plotViewCount = 0
+
+    @property
+    def plotViewCount(self) -> int:
+        return len(self._plots())
+
+    def plotWidget(self, index: int) -> Any:
+        return self._plots()[index]
+
+    def _plots(self) -> list[PlotWidget]:
+        count = self._app.scene.GetNumberOfNodesByClass("vtkMRMLPlotViewNode")
+        for index in range(count):
+            node = self._app.scene.GetNthNodeByClass(index, "vtkMRMLPlotViewNode")
+            self._plot_widgets.setdefault(node.GetLayoutName(), PlotWidget(node))
+        return list(self._plot_widgets.values())
 
     def resetThreeDViews(self) -> None:
         """There are no 3D views here."""
@@ -156,6 +208,7 @@ class Application(Guarded):
         self.cachePath = str(folder / "cache")
         self.slicerHome = str(folder / "home")
         self.testing = False
+        self.draws = Draws(scene)
         self._at_startup: list[Any] = []
         self._at_quit: list[Any] = []
 
@@ -179,6 +232,7 @@ class Application(Guarded):
             function()
 
     def close(self) -> None:
+        self.draws.close()
         if self._layouts is not None:
             self._layouts.close()
             self._window.delete()
@@ -217,10 +271,10 @@ class Application(Guarded):
         qt_application().restoreOverrideCursor()
 
     def pauseRender(self) -> None:
-        """Nothing is rendered."""
+        self.draws.pause()
 
     def resumeRender(self) -> None:
-        """Nothing is rendered."""
+        self.draws.resume()
 
     def clipboard(self) -> Any:
         return wrap(qt_application().clipboard())

@@ -27,13 +27,15 @@ class Slicer:
         dialogs: what was asked and shown, and the answers that wait.
         cli: command line modules that the test provides.
         packages: what was to be installed.
+        translations: counts what was translated.
+        draws: counts draws of slice views, and events of the scene.
     """
 
     def __init__(self, folder: Path, main_window: bool = True) -> None:
         from .application import Application, Module, Modules
         from .dialogs import DIALOGS
         from .qt_stand_in import errors
-        from .scripted_modules import CommandLineModules, Packages
+        from .scripted_modules import CommandLineModules, Packages, Translations
 
         self.folder = folder
         self.scene, logic = new_scene()
@@ -48,6 +50,8 @@ class Slicer:
         self.dialogs.clear()
         self.cli = CommandLineModules()
         self.packages = Packages()
+        self.translations = Translations()
+        self.draws = self.app.draws
         self.panels: list[Any] = []
         self.loaded: set[str] = set()
         self._closed = False
@@ -236,7 +240,7 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
     session = Slicer(folder, main_window)
     parts = {
         "ScriptedLoadableModule": scripted.make_scripted(),
-        "i18n": scripted.make_i18n(),
+        "i18n": scripted.make_i18n(session.translations),
         "cli": scripted.make_cli(session.cli),
         "packaging": scripted.make_packaging(session.packages),
         "parameterNodeWrapper": make_parameter_node_wrapper(),

@@ -161,7 +161,7 @@ def test_gamma_is_thresholded_and_has_its_own_colour_table_and_legend(reopened):
         table.GetColor(128, color)
         assert color[1] < 0.1 < 0.8 < color[0]  # magenta above
         legend = slicer.vtkSlicerColorLogic.GetColorLegendDisplayNode(node)
-        assert legend.GetTitleText() == name
+        assert legend.GetTitleText() == "Gamma"
         assert legend.GetVisibility()
 
 

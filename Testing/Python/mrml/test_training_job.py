@@ -117,19 +117,31 @@ def test_stopping_keeps_what_was_finished(harness, panel, tmp_path):
     assert panel.ui.resumeButton.enabled
     assert panel.ui.pairsFromComboBox.currentText
 
+    # It goes on in the same chart and table, and the plot is fitted to what has come.
+    finished = len(chart_rows(harness))
+    harness.click(panel.ui.resumeButton)
+    harness.process_events(lambda: len(chart_rows(harness)) > finished, timeout_s=90)
+    for kind in ("vtkMRMLPlotChartNode", "vtkMRMLTableNode"):
+        assert harness.scene.GetNumberOfNodesByClass(kind) == 1
+    plot = harness.app.layoutManager().plotWidget(0)
+    assert plot.rows >= finished
+    harness.click(panel.jobPanel.cancelButton)
+    harness.process_events(lambda: not panel.jobPanel.busy, timeout_s=3)
+
 
 def test_what_cannot_be_trained_is_told(harness, panel, tmp_path):
-    harness.click(panel.ui.trainButton)
-    assert "No folder for the model" in harness.dialogs.messages[-1]
-    panel.ui.modelFolderPath.currentPath = str(tmp_path / "model")
+    assert not panel.ui.trainButton.enabled
+    assert "Choose a manifest file" in panel.ui.trainButton.toolTip
     panel.ui.manifestPath.currentPath = str(tmp_path / "none.csv")
+    harness.process_events()
+    assert "Choose a folder for the model" in panel.ui.trainButton.toolTip
+    panel.ui.modelFolderPath.currentPath = str(tmp_path / "model")
     harness.process_events()
     harness.click(panel.ui.trainButton)
     assert "no manifest" in harness.dialogs.messages[-1]
     panel.ui.pairsFromComboBox.currentIndex = 1
     harness.process_events()
-    harness.click(panel.ui.trainButton)
-    assert "no pairs to train on" in harness.dialogs.messages[-1]
+    assert "Add pairs" in panel.ui.trainButton.toolTip
     harness.click(panel.training.table.addButton)
     assert "Choose an MR and a CT" in harness.dialogs.messages[-1]
     assert not panel.jobPanel.busy

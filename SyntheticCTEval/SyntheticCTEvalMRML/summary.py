@@ -1,0 +1,56 @@
+"""The answer of an evaluation in short, from its nodes: what to read first."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+from SyntheticCTMRML.translation import tr as _
+
+from .evaluation_nodes import EvaluationNodes
+
+FIRST = ("Gamma pass rate", "MAE in the body")
+"""Beginnings of the rows of the metrics table that are shown first."""
+NOTE = "Note"
+"""First column of the definitions table's rows that hold warnings."""
+
+
+def summary(nodes: EvaluationNodes | None) -> str:
+    """Return figures by candidate and all warnings as rich text; empty without an evaluation."""
+    if nodes is None:
+        return ""
+    lines = [_figures(nodes.metrics.GetTable(), nodes.names)]
+    lines += [f"&#9888; <b>{_('Warning')}:</b> {html.escape(note)}" for note in notes(nodes)]
+    return "<br/>".join(filter(None, lines))
+
+
+def notes(nodes: EvaluationNodes) -> list[str]:
+    """Return the warnings of an evaluation."""
+    table = nodes.definitions.GetTable() if nodes.definitions is not None else None
+    rows = range(table.GetNumberOfRows()) if table is not None else ()
+    return [
+        table.GetValue(row, 1).ToString()
+        for row in rows
+        if table.GetValue(row, 0).ToString() == NOTE
+    ]
+
+
+def _figures(table: Any, names: list[str]) -> str:
+    labels = [table.GetValue(row, 0).ToString() for row in range(table.GetNumberOfRows())]
+    chosen = [row for start in FIRST for row, text in enumerate(labels) if text.startswith(start)]
+    columns = [table.GetColumnByName(name) for name in names]
+    if not chosen or None in columns:
+        return ""
+    head = "".join(f"<th align='right'>&nbsp; {html.escape(name)}</th>" for name in names)
+    rows = [f"<tr><th></th>{head}</tr>"]
+    for row in chosen:
+        cells = "".join(
+            f"<td align='right'>&nbsp; {_number(c.GetValue(row))}</td>" for c in columns
+        )
+        rows.append(f"<tr><td>{html.escape(labels[row])}</td>{cells}</tr>")
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _number(value: float) -> str:
+    return "&ndash;" if math.isnan(value) else f"<b>{value:g}</b>"
