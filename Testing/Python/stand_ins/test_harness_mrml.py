@@ -78,8 +78,11 @@ def test_a_selector_follows_the_scene(harness, panel):
     selector.setCurrentNode(volume)
     assert (selector.currentNodeID, heard) == (volume.GetID(), [volume])
     harness.scene.RemoveNode(volume)
+    # As seen in Slicer, with noneEnabled too.
+    assert selector.currentNode().GetClassName() == "vtkMRMLLabelMapVolumeNode"
+    assert heard == [volume, selector.currentNode()]
+    selector.setCurrentNode(None)
     assert selector.currentNode() is None
-    assert heard == [volume, None]
     selector.noneEnabled = False
     assert selector.currentNode().GetClassName() == "vtkMRMLLabelMapVolumeNode"
     added = selector.addNode()
