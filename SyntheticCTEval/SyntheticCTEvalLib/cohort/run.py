@@ -15,10 +15,11 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
+from SyntheticCTLib.bundle.folder import read_card
 from SyntheticCTLib.volumes.sameness import given_twice
 
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
-from SyntheticCTEvalLib.evaluation.origin import hashes_of, origin
+from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, origin
 from SyntheticCTEvalLib.report.folder import earlier_results
 
 from .card import CARD, is_current, voxels_of
@@ -167,7 +168,7 @@ def _origin(
         "end_caps": settings.end_caps,
         "model_sha256": found.model_sha256,
     }
-    model = {"name": settings.model.name, "sha256": found.model_sha256} if settings.model else None
+    model = model_entry(settings.model, read_card(settings.model)) if settings.model else None
     inputs, hashes = {"manifest": manifest}, {"manifest": found.sha256}
     for what, acceptance in _acceptances(found.entries, limits).items():
         inputs[what], hashes[what] = acceptance.file, acceptance.sha256

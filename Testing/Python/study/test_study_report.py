@@ -93,7 +93,7 @@ def test_tables_stand_in_report_and_on_pages_of_their_own(written):
     report = _page(folder / "report.html").text
     for number, mean in ((1, "0.9799"), (2, "96.39"), (3, "0.8147")):
         page = _page(folder / f"table{number}.html")
-        assert f"✓ {mean}" in page.text and f"✓ {mean}" in report
+        assert f"★ {mean}" in page.text and f"★ {mean}" in report
         assert SYNTHETIC_NOTE in page.text
         rows = list(csv.reader((folder / f"table{number}.csv").open(encoding="utf-8")))
         assert mean in rows[-1] + rows[2]
