@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,17 +78,16 @@ FIXED, MOVING, REGION = "fixed.mha", "moving.mha", "fixed_region.mha"
 
 
 @dataclass
-class Splines:
+class Bent:
     """What a program found.
 
     Attributes:
-        splines: to be applied to a point one after the other, the last first (mm, the working
-            frame; fixed to moving points), as in a composite transform of ITK.
+        spline: points of the fixed to points of the moving working copy (mm, working frame).
         value: of the metric at the end, where the program tells it.
         log: last lines that it printed.
     """
 
-    splines: list[sitk.BSplineTransform]
+    spline: sitk.BSplineTransform
     value: float | None
     log: list[str]
 
@@ -98,7 +97,7 @@ class SplineProgram(Protocol):
 
     name: str
 
-    def bend(self, bending: Bending, attempt: int, tell: Callable[[float], None]) -> Splines:
+    def bend(self, bending: Bending, attempt: int, tell: Callable[[float], None]) -> Bent:
         """Bend the moving onto the fixed working copy.
 
         Args:
@@ -161,7 +160,7 @@ class Bending:
             step = "deformable registration" + (f", stiffer {attempt}" if attempt else "")
             progress.report(step, 0.0)
             found = program.bend(self, attempt, _teller(progress, step))
-            vectors = _sampled(found.splines, whole)
+            vectors = _sampled(found.spline, whole)
             jacobian = sitk.GetArrayFromImage(sitk.DisplacementFieldJacobianDeterminant(vectors))
             progress.report(step, 1.0)
             if jacobian.min() > SOFTEST_JACOBIAN and self._likeness(vectors) > rigid:
@@ -181,7 +180,7 @@ class Plastimatch:
 
     name = "plastimatch"
 
-    def bend(self, bending: Bending, attempt: int, tell: Callable[[float], None]) -> Splines:
+    def bend(self, bending: Bending, attempt: int, tell: Callable[[float], None]) -> Bent:
         """Return the B-spline; each attempt is ten times stiffer (see :class:`SplineProgram`)."""
         totals = EVALUATIONS[bending.metric]
 
@@ -195,7 +194,7 @@ class Plastimatch:
             ["bspline.txt"],
             on_evaluation,
         )
-        return Splines([read_bspline(bending.folder / "bspline.txt")], value, log)
+        return Bent(read_bspline(bending.folder / "bspline.txt"), value, log)
 
     @staticmethod
     def commands(bending: Bending, stiffness: float) -> str:
@@ -244,27 +243,10 @@ def _around(image: sitk.Image, margin_mm: float) -> sitk.Image:
     return grid_of(tuple(size), tuple(spacing), tuple(origin))
 
 
-def bent(image: sitk.Image, splines: Sequence[sitk.BSplineTransform]) -> sitk.Image:
-    """Return ``image`` on its own grid after ``splines``; beyond them, as at their outermost."""
-    if not splines:
-        return image
-    low = np.array(image.GetOrigin()) - image.GetSpacing()
-    high = low + (np.array(image.GetSize()) + 2) * image.GetSpacing()
-    return resample(image, image, _everywhere(splines, low, high), fill=None)
+def _sampled(spline: sitk.BSplineTransform, whole: sitk.Image) -> sitk.Image:
+    """Sample a B-spline over ``whole`` (axes aligned) and a voxel beyond it.
 
-
-def _everywhere(
-    splines: Sequence[sitk.BSplineTransform], low: np.ndarray, high: np.ndarray
-) -> sitk.Transform:
-    """One after the other, the last first, over the box from ``low`` to ``high``."""
-    wide = [extended(spline, low, high) for spline in splines]
-    return wide[0] if len(wide) == 1 else sitk.CompositeTransform(wide)
-
-
-def _sampled(splines: Sequence[sitk.BSplineTransform], whole: sitk.Image) -> sitk.Image:
-    """Sample B-splines over ``whole`` (axes aligned) and a voxel beyond it.
-
-    A field costs an eighth of a B-spline each time that an image is warped, and between its
+    A field costs an eighth of the B-spline each time that an image is warped, and between its
     voxels it differs by hundredths of a millimetre.
     """
     spacing = [max(s, FINEST_MM) for s in whole.GetSpacing()]
@@ -273,7 +255,7 @@ def _sampled(splines: Sequence[sitk.BSplineTransform], whole: sitk.Image) -> sit
     size = [int(np.ceil((b - a) / s)) + 1 for a, b, s in zip(low, high, spacing, strict=True)]
     grid = grid_of(tuple(size), tuple(spacing), tuple(low.tolist()))
     return sitk.TransformToDisplacementField(
-        _everywhere(splines, low, high + spacing),
+        extended(spline, low, high + spacing),
         sitk.sitkVectorFloat64,
         grid.GetSize(),
         grid.GetOrigin(),

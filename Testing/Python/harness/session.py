@@ -211,6 +211,7 @@ class Slicer:
                 panel.parent.delete()
             self.raise_errors()
         finally:
+            self.app.quit()
             self.app.close()
             self.scene.Clear(1)
             stop_observing()

@@ -167,7 +167,7 @@ def test_brainsfit_can_bend_too(harness, logic, brainsfit):
     moving = add_volume(harness.scene, rotated(fixed), "sCT")
     results = logic.startRegister(ct, moving, rigid="library", deformableBy="brainsfit").wait()
     runs = brainsfit()
-    assert len(runs) >= 2
+    assert runs
     assert all("--useBSpline" in run for run in runs)
     assert error(image_from_node(results.registered["sCT"]), fixed) < 1.5 * best(fixed)
 
