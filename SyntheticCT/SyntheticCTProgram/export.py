@@ -35,6 +35,8 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTLib.export.folder import ExportSettings, export_dicom
     from SyntheticCTLib.export.source import read_source
 
+    if options.plan and not options.dose:
+        raise SyntheticCTError("A plan is told with its dose only: give the dose by --dose.")
     inputs = [options.sct, options.like, options.structures, options.dose, options.plan]
     if options.body != AUTO:
         inputs.append(options.body)

@@ -103,26 +103,19 @@ def write_ct(
         SyntheticCTError: see :func:`stored_values`.
     """
     stored = stored_values(ct, progress)
-    common = _common(ct, source, description, derivation, resampled, kvp, when)
+    dataset = _common(ct, source, description, derivation, resampled, kvp, when)
     geometry = repr((ct.GetOrigin(), ct.GetSpacing(), ct.GetDirection(), ct.GetSize()))
-    content = None if when else content_of(common, geometry.encode(), stored.tobytes())
+    content = None if when else content_of(dataset, geometry.encode(), stored.tobytes())
     series = new_uid(content)
-    # As one object in all slices: it names every slice of the MR.
-    origin = [reference(*instance) for instance in source.instances]
-    for item in origin:
-        item.PurposeOfReferenceCodeSequence = [
-            code("121322", "DCM", "Source image for image processing operation")
-        ]
-    common.SeriesInstanceUID = series
+    dataset.SeriesInstanceUID = series
+    dataset.SourceImageSequence = [reference(*instance) for instance in source.instances]
     instances = []
     for number, plane in enumerate(stored):
-        dataset = common.copy()
         dataset.SOPInstanceUID = new_uid(f"{series} {number}".encode() if content else None)
         dataset.InstanceNumber = number + 1
         position = ct.TransformIndexToPhysicalPoint((0, 0, number))
         dataset.ImagePositionPatient = ds(*position)
         dataset.SliceLocation = ds(position[2])[0]
-        dataset.SourceImageSequence = origin
         dataset.PixelData = plane.astype("<i2").tobytes()
         dataset["PixelData"].VR = "OW"
         write(dataset, folder / f"CT_{number + 1:04}.dcm")

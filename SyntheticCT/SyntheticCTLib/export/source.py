@@ -18,8 +18,8 @@ from SyntheticCTLib.body.contour import AIR_TISSUE_HU, body_contour
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
 from SyntheticCTLib.dicom.headers import read_header
 from SyntheticCTLib.dicom.series import series_of
-from SyntheticCTLib.volumes.grids import image_like, same_grid
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
+from SyntheticCTLib.volumes.resampling import floored, resample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,6 +58,8 @@ HANDED_ON = (
 )
 """Elements of patient and study that every file of an export takes from the MR."""
 _LOSSY = "LossyImageCompression"
+_COARSE_MM = 3.0
+"""Voxels on which bodies are compared."""
 _LEAST_COVERED = 0.5
 """Share of a CT's tissue that must lie in the MR's field of view."""
 _SAME_BODY, _OTHER_BODY = 0.95, 0.7
@@ -204,13 +206,30 @@ def require_in_frame(
 
 
 def _dice(ct: sitk.Image, mr: sitk.Image) -> float:
-    """Dice coefficient of the bodies where both images reach; 1 where one shows none."""
-    other = sitk.GetArrayFromImage(
-        resample(sitk.Cast(body_contour(mr, "MR"), sitk.sitkFloat32), ct, fill=-1.0)
-    )
-    both = other >= 0
-    first = sitk.GetArrayFromImage(body_contour(ct, "CT"))[both] > 0
-    second = other[both] >= 0.5
+    """Dice coefficient of the bodies where both images reach; 1 where one shows none.
+
+    On coarse voxels: it is to tell one patient from another.
+    """
+    grid = _coarse(ct)
+    ones = image_like(np.ones(mr.GetSize()[::-1], np.uint8), mr)
+    both = sitk.GetArrayFromImage(resample(ones, grid, fill=0, nearest=True)) > 0
+    own = resample(floored(ct), grid, fill=None, antialias=True)
+    other = resample(mr, grid, fill=0, antialias=True)
+    first = sitk.GetArrayFromImage(body_contour(own, "CT"))[both] > 0
+    second = sitk.GetArrayFromImage(body_contour(other, "MR"))[both] > 0
     if not first.any() or not second.any():
         return 1.0
     return 2 * float((first & second).sum()) / float(first.sum() + second.sum())
+
+
+def _coarse(image: sitk.Image) -> sitk.Image:
+    """The grid of an image with voxels of at least :data:`_COARSE_MM`."""
+    times = [max(1, round(_COARSE_MM / step)) for step in image.GetSpacing()]
+    size = [max(1, n // step) for n, step in zip(image.GetSize(), times, strict=True)]
+    first = [(step - 1) / 2 for step in times]
+    return grid_of(
+        tuple(size),
+        tuple(s * step for s, step in zip(image.GetSpacing(), times, strict=True)),
+        image.TransformContinuousIndexToPhysicalPoint(first),
+        image.GetDirection(),
+    )

@@ -8,6 +8,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_files import edit
 from mr_series import FRAME, GRID, OBLIQUE, STUDY, dumped, judged, mr_and_sct, write_mr
 from structure_files import rtplan, rtstruct, square
 from SyntheticCTEvalLib.dose.reading import read_dose
@@ -371,3 +372,19 @@ def test_patients_are_named_nowhere_and_inputs_stay(place, capsys):
         "notes.txt",
         *(f"CT_{n:04}.dcm" for n in range(1, 13)),
     }
+
+
+def test_one_of_several_series_and_a_plan_without_a_dose(place, capsys):
+    mr, _ = mr_and_sct()
+    for path in write_mr(place / "other", mr, SeriesNumber=7, FrameOfReferenceUID="1.2.8"):
+        path.rename(place / "mr" / f"other-{path.name}")
+    assert export(like="mr#401") == 0
+    assert slices(place / "out")[0].FrameOfReferenceUID == FRAME
+    assert export(like="mr#7") == 0
+    assert slices(place / "out")[0].FrameOfReferenceUID == "1.2.8"
+    assert "--dose" in refused(capsys, "--plan", rtplan(place / "plan.dcm", 45.0), like="mr#7")
+
+
+def test_slices_of_two_frames_are_refused(place, capsys):
+    edit(place / "mr" / "IM003", FrameOfReferenceUID="1.2.8")
+    assert "more than one frame of reference" in refused(capsys)
