@@ -30,8 +30,6 @@ _RESULTS = re.compile(r"CT_\d{4,}\.dcm|RTSTRUCT\.dcm|RTDOSE\.dcm")
 
 def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write CT slices, and structures and dose where they are given."""
-    from SyntheticCTEvalLib.dose.reading import read_dose
-    from SyntheticCTEvalLib.structures.reading import read_structures
     from SyntheticCTLib.export.folder import ExportSettings, export_dicom
     from SyntheticCTLib.export.source import read_source
 
@@ -49,8 +47,7 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     body = _body(options.body, sct, progress)
     if not frame_of(sct):  # structures of another frame do not lie on it
         sct.SetMetaData(FRAME, source.frame)
-    structures = read_structures(options.structures, sct, progress) if options.structures else None
-    dose = read_dose(options.dose, options.dose_unit, progress) if options.dose else None
+    structures, dose = _structures_and_dose(options, sct, progress)
     plan = _plan(options.plan or options.dose, bool(options.plan))
     require_writable_folder(folder)
     with staged_folder(folder, inputs, _earlier(folder)) as stage:
@@ -73,6 +70,21 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             progress=progress,
         )
     return {"folder": folder}
+
+
+def _structures_and_dose(
+    options: argparse.Namespace, sct: sitk.Image, progress: Progress
+) -> tuple[dict[str, sitk.Image] | None, sitk.Image | None]:
+    structures = dose = None
+    if options.structures:  # in functions, as Slicer may have the one module without the other
+        from SyntheticCTEvalLib.structures.reading import read_structures
+
+        structures = read_structures(options.structures, sct, progress)
+    if options.dose:
+        from SyntheticCTEvalLib.dose.reading import read_dose
+
+        dose = read_dose(options.dose, options.dose_unit, progress)
+    return structures, dose
 
 
 def _body(given: str | None, sct: sitk.Image, progress: Progress) -> sitk.Image | None:

@@ -233,4 +233,5 @@ def _step_names() -> dict[str, str]:
         "Learn Nyul standard": _("Learn Nyul standard"),
         "Register pairs": _("Register pairs"),
         "Train": _("Train"),
+        "Write CT slices": _("Write CT slices"),
     }

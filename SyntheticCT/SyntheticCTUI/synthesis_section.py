@@ -44,6 +44,7 @@ class SynthesisSection:
             (ui.overlayButton, self.onOverlay),
             (ui.uncertaintyButton, self.onUncertainty),
             (ui.histogramsButton, self.onHistograms),
+            (ui.exportButton, self.onExport),
         ):
             button.connect("clicked()", function)
         ui.opacitySlider.connect("valueChanged(double)", self.onOpacity)
@@ -69,6 +70,8 @@ class SynthesisSection:
         shown = mr is not None and self._get("sctVolume") is not None
         for button in (ui.sideBySideButton, ui.overlayButton):
             allow(button, shown, _("Make a synthetic CT first"))
+        made = self._get("sctVolume") is not None
+        allow(ui.exportButton, ready and made, _("Make a synthetic CT first"))
         uncertain = mr is not None and self._get("uncertaintyVolume") is not None
         allow(ui.uncertaintyButton, uncertain, _("Make an uncertainty map first"))
         normalized = self._get("normalizedVolume")
@@ -163,6 +166,18 @@ class SynthesisSection:
     def onHistograms(self) -> None:
         """Show the histograms before and after Nyul."""
         self._logic.showHistograms(self._get("mr"), self._get("normalizedVolume"))
+
+    def onExport(self) -> None:
+        """Write the synthetic CT as DICOM, in the study of an MR's folder that the user chooses."""
+        window, choose = slicer.util.mainWindow(), qt.QFileDialog.getExistingDirectory
+        mrFolder = choose(window, _("DICOM folder of the MR that the synthetic CT was made of"))
+        folder = choose(window, _("Folder for the DICOM files")) if mrFolder else ""
+        if folder:
+            self._jobPanel.run(
+                lambda listener: self._logic.startExportDicom(
+                    self._get("sctVolume"), mrFolder, folder, body=True, listener=listener
+                )
+            )
 
     def _run(self, start: Callable[[Any], Any]) -> None:
         self._jobPanel.run(start, self._onDone, self._onProgress)

@@ -85,6 +85,8 @@ def export_dicom(
             "no mark): give the file that this program wrote, or say --not-synthetic."
         )
     require_in_frame(ct, mr, source, progress)
+    for name in source.invalid():
+        progress.warn(f"The MR's {name} is no valid DICOM and is left out of the export.")
     if not source.position:
         progress.warn(
             "The MR does not say how the patient lay (PatientPosition), nor does the export: "

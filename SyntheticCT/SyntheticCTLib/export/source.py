@@ -60,6 +60,8 @@ HANDED_ON = (
 _LOSSY = "LossyImageCompression"
 _COARSE_MM = 3.0
 """Voxels on which bodies are compared."""
+_KEPT = ("LO", "PN", "SH", "UI")
+"""Value representations of names and numbers, which are handed on whatever they are."""
 _LEAST_COVERED = 0.5
 """Share of a CT's tissue that must lie in the MR's field of view."""
 _SAME_BODY, _OTHER_BODY = 0.95, 0.7
@@ -92,18 +94,28 @@ class SourceSeries:
         return str(self.header.get("PatientPosition") or "")
 
     def handed_on(self) -> pydicom.Dataset:
-        """Return patient and study, as a dataset of its own."""
+        """Return patient and study, as a dataset of its own; what is no valid DICOM is left out.
+
+        Names and numbers of the patient are kept as they are: they tell whose the files are.
+        """
         from pydicom import Dataset
 
         result = Dataset()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # they would show what names a patient
             for name in HANDED_ON:
-                if name in self.header:
+                if name in self.header and _usable(self.header[name]):
                     result[name] = copy.deepcopy(self.header[name])
                 elif name in EMPTY:
                     setattr(result, name, "")
         return result
+
+    def invalid(self) -> list[str]:
+        """Return the names of the elements that :meth:`handed_on` leaves out."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            there = [self.header[name] for name in HANDED_ON if name in self.header]
+            return [element.keyword for element in there if not _usable(element)]
 
 
 def read_source(path: str | os.PathLike, progress: Progress = SILENT) -> SourceSeries:
@@ -135,6 +147,23 @@ def read_source(path: str | os.PathLike, progress: Progress = SILENT) -> SourceS
         instances=tuple((str(h.SOPClassUID), str(h.SOPInstanceUID)) for h in headers),
         lossy=_lossy((lossy or headers)[0]),
     )
+
+
+def _usable(element: pydicom.DataElement) -> bool:
+    """Whether an element is handed on: its values are such as its representation has."""
+    from pydicom import config
+    from pydicom.valuerep import validate_value
+
+    if element.VR in _KEPT:
+        return True
+    value = element.value
+    values = value if element.VM > 1 else [value]
+    try:
+        for one in values if element.VR != "SQ" else []:
+            validate_value(element.VR, str(one), config.RAISE)
+    except ValueError:
+        return False
+    return True
 
 
 def _header(path: Path) -> pydicom.Dataset:

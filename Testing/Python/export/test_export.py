@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import warnings
 
 import numpy as np
 import pydicom
@@ -383,6 +386,29 @@ def test_one_of_several_series_and_a_plan_without_a_dose(place, capsys):
     assert export(like="mr#7") == 0
     assert slices(place / "out")[0].FrameOfReferenceUID == "1.2.8"
     assert "--dose" in refused(capsys, "--plan", rtplan(place / "plan.dcm", 45.0), like="mr#7")
+
+
+def test_what_is_no_valid_dicom_in_the_mr_is_left_out_and_named_without_its_value(place):
+    long = "Janedoe" * 12
+    for path in (place / "mr").iterdir():
+        ds = pydicom.dcmread(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name, value in (("PatientAge", "Doe aged"), ("StudyDate", "Monday")):
+                vr = ds[name].VR if name in ds else "AS"
+                ds[name] = pydicom.DataElement(name, vr, value, validation_mode=0)
+            ds["PatientName"] = pydicom.DataElement("PatientName", "PN", long, validation_mode=0)
+            ds.save_as(path)
+    command = [sys.executable, "-m", "SyntheticCTLib", "export", "sct.nrrd", "--like", "mr"]
+    told = subprocess.run([*command, "--output", "out"], capture_output=True, text=True)
+    assert told.returncode == 0
+    text = told.stdout + " ".join(told.stderr.split())
+    assert "The MR's PatientAge is no valid DICOM" in text
+    assert not re.search("Janedoe|aged|Monday", text)
+    first = slices(place / "out")[0]
+    assert str(first.PatientName) == long
+    assert first.StudyDate == ""
+    assert "PatientAge" not in first
 
 
 def test_slices_of_two_frames_are_refused(place, capsys):
