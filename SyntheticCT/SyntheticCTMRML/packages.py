@@ -37,6 +37,7 @@ PURPOSES: dict[str, tuple[str, ...]] = {
     "generation": (TORCH, "safetensors"),
     "registration": ("plastimatch",),
     "training": (TORCH, "safetensors", "plastimatch"),
+    "contours": ("skimage",),
     "evaluation": _EVALUATION,
     "pymedphys": ("pymedphys",),
     "recalculation": (TORCH, "pydosert"),

@@ -18,6 +18,7 @@ from SyntheticCTLib.basics.stages import discard_stages, full_disk_told, tidy
 from .cohort import add_cohort
 from .demo import add_demo
 from .evaluate import add_evaluate
+from .export import add_export
 from .images import add_generate, add_normalize, add_register
 from .phantom import add_phantom
 from .read_rt import add_read_rt
@@ -34,6 +35,7 @@ COMMANDS = (
     add_normalize,
     add_generate,
     add_register,
+    add_export,
     add_read_rt,
     add_evaluate,
     add_cohort,

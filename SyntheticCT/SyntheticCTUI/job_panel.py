@@ -253,4 +253,5 @@ def _step_names() -> dict[str, str]:
         "Hand volumes over": _("Hand volumes over"),
         "Show results": _("Show results"),
         "Patients": _("Patients"),
+        "Write CT slices": _("Write CT slices"),
     }

@@ -48,6 +48,7 @@ class SynthesisSection:
             (ui.uncertaintyButton, self.onUncertainty),
             (ui.histogramsButton, self.onHistograms),
             (ui.removeResultsButton, self.onRemoveResults),
+            (ui.exportButton, self.onExport),
         ):
             button.connect("clicked()", function)
         ui.opacitySlider.connect("valueChanged(double)", self.onOpacity)
@@ -73,6 +74,8 @@ class SynthesisSection:
         shown = mr is not None and self._get("sctVolume") is not None
         for button in (ui.sideBySideButton, ui.overlayButton):
             allow(button, shown, _("Make a synthetic CT first"))
+        made = self._get("sctVolume") is not None
+        allow(ui.exportButton, ready and made, _("Make a synthetic CT first"))
         uncertain = mr is not None and self._get("uncertaintyVolume") is not None
         allow(ui.uncertaintyButton, uncertain, _("Make an uncertainty map first"))
         normalized = self._get("normalizedVolume")
@@ -175,6 +178,18 @@ class SynthesisSection:
         question = _("Remove everything that was made of {name}?").format(name=mr.GetName())
         if slicer.util.confirmOkCancelDisplay(question):
             self._logic.removeResults([mr, self._get("mrcat")])
+
+    def onExport(self) -> None:
+        """Write the synthetic CT as DICOM, in the study of an MR's folder that the user chooses."""
+        window, choose = slicer.util.mainWindow(), qt.QFileDialog.getExistingDirectory
+        mrFolder = choose(window, _("DICOM folder of the MR that the synthetic CT was made of"))
+        folder = choose(window, _("Folder for the DICOM files")) if mrFolder else ""
+        if folder:
+            self._jobPanel.run(
+                lambda listener: self._logic.startExportDicom(
+                    self._get("sctVolume"), mrFolder, folder, body=True, listener=listener
+                )
+            )
 
     def _run(self, start: Callable[[Any], Any]) -> None:
         self._jobPanel.run(start, self._onDone, self._onProgress)

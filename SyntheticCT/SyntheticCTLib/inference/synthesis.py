@@ -105,7 +105,7 @@ def generate(
     # Between a slice with a spread and one without there is none.
     uncertainty = sitk.Mask(uncertainty, uncertainty >= 0, outsideValue=NO_SPREAD)
     return Generated(
-        sct=label_synthetic(sct, bundle.sha256),
+        sct=label_synthetic(sct, bundle.sha256, bundle.domain.text),
         uncertainty=uncertainty,
         normalized=normalized,
         warnings=warnings,

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import SimpleITK as sitk
 
+from SyntheticCTLib import __version__
+
 SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical device"
 """Label that every synthetic CT carries, in files, scenes and reports."""
 
+
+VERSION_KEY, MODEL_NAME_KEY = "SyntheticCTVersion", "SyntheticCTModelName"
+"""Metadata keys: the version that made a synthetic CT, and what its model was trained for."""
 
 PHANTOM_KEY = "SyntheticCTPhantom"
 """Metadata key, with the seed, by which the digital phantom's images are known."""
@@ -44,9 +49,12 @@ def is_synthetic(image: sitk.Image) -> bool:
     )
 
 
-def label_synthetic(image: sitk.Image, bundle_sha256: str = "") -> sitk.Image:
-    """Return ``image`` with the metadata that marks it as a synthetic CT."""
+def label_synthetic(image: sitk.Image, bundle_sha256: str = "", model_name: str = "") -> sitk.Image:
+    """Return ``image`` with the metadata that marks it as a synthetic CT, of this version."""
     image.SetMetaData("SyntheticCT", SYNTHETIC_NOTE)
+    image.SetMetaData(VERSION_KEY, __version__)
     if bundle_sha256:
         image.SetMetaData("SyntheticCTModel", bundle_sha256)
+    if name := " ".join(model_name.split()):
+        image.SetMetaData(MODEL_NAME_KEY, name)
     return image

@@ -1,0 +1,199 @@
+"""The command ``synthetic-ct export``: a synthetic CT as DICOM that a planning system takes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import (
+    refuse_overwrite,
+    require_writable_folder,
+    staged_folder,
+)
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
+from SyntheticCTLib.volumes.reading import read_mask, read_volume
+
+from .arguments import VOLUME_HELP, whole_count
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+AUTO = "auto"
+"""Stands for the body contour that is found in the synthetic CT itself."""
+_RESULTS = re.compile(r"CT_\d{4,}\.dcm|RTSTRUCT\.dcm|RTDOSE\.dcm")
+
+
+def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
+    """Write CT slices, and structures and dose where they are given."""
+    from SyntheticCTLib.export.folder import ExportSettings, export_dicom
+    from SyntheticCTLib.export.source import read_source
+
+    if options.plan and not options.dose:
+        raise SyntheticCTError("A plan is told with its dose only: give the dose by --dose.")
+    inputs = [options.sct, options.like, options.structures, options.dose, options.plan]
+    if options.body != AUTO:
+        inputs.append(options.body)
+    inputs = [one for one in inputs if one]
+    folder = Path(options.output)
+    refuse_overwrite(folder / "CT_0001.dcm", inputs)
+    source = read_source(options.like, progress)
+    mr = read_volume(options.like, "MR", progress)
+    sct = read_volume(options.sct, "candidate synthetic CT", progress)
+    body = _body(options.body, sct, progress)
+    if not frame_of(sct):  # structures of another frame do not lie on it
+        sct.SetMetaData(FRAME, source.frame)
+    structures, dose = _structures_and_dose(options, sct, progress)
+    plan = _plan(options.plan or options.dose, bool(options.plan))
+    require_writable_folder(folder)
+    with staged_folder(folder, inputs, _earlier(folder)) as stage:
+        export_dicom(
+            sct,
+            mr,
+            source,
+            stage,
+            ExportSettings(
+                spacing_mm=options.spacing and tuple(options.spacing),
+                largest=options.largest,
+                kvp=options.kvp,
+                seed_uids=options.seed_uids,
+                not_synthetic=options.not_synthetic,
+            ),
+            body=body,
+            structures=structures,
+            dose=dose,
+            plan=plan,
+            progress=progress,
+        )
+    return {"folder": folder}
+
+
+def _structures_and_dose(
+    options: argparse.Namespace, sct: sitk.Image, progress: Progress
+) -> tuple[dict[str, sitk.Image] | None, sitk.Image | None]:
+    structures = dose = None
+    if options.structures:  # in functions, as Slicer may have the one module without the other
+        from SyntheticCTEvalLib.structures.reading import read_structures
+
+        structures = read_structures(options.structures, sct, progress)
+    if options.dose:
+        from SyntheticCTEvalLib.dose.reading import read_dose
+
+        dose = read_dose(options.dose, options.dose_unit, progress)
+    return structures, dose
+
+
+def _body(given: str | None, sct: sitk.Image, progress: Progress) -> sitk.Image | None:
+    if given is None:
+        return None
+    if given != AUTO:
+        return read_mask(given, "body contour", progress)
+    from SyntheticCTLib.body.contour import body_contour
+
+    return body_contour(sct, "CT")
+
+
+def _plan(path: str | None, is_plan: bool) -> str:
+    """UID of a plan: that of an RTPLAN file, or the one that an RTDOSE names; else ""."""
+    from SyntheticCTLib.dicom.headers import is_of, read_header
+
+    header = read_header(Path(path), whole=True) if path and Path(path).is_file() else None
+    if is_plan:
+        if header is None or not is_of(header, "RTPLAN") or not header.get("SOPInstanceUID"):
+            raise SyntheticCTError(f"The plan {path} is no RTPLAN of DICOM: give the plan's file.")
+        return str(header.SOPInstanceUID)
+    named = [] if header is None else header.get("ReferencedRTPlanSequence") or []
+    return str(named[0].get("ReferencedSOPInstanceUID") or "") if len(named) == 1 else ""
+
+
+def _earlier(folder: Path) -> list[Path]:
+    """The results of an earlier run in ``folder``."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if _RESULTS.fullmatch(path.name)]
+
+
+def _millimetres(text: str) -> float:
+    return _number(text, 0.1, 50, "a spacing in mm")
+
+
+def _kilovolts(text: str) -> float:
+    return _number(text, 20, 1000, "a tube voltage in kV")
+
+
+def _number(text: str, low: float, high: float, what: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:g}")
+    return value
+
+
+def add_export(command: Callable[..., Any]) -> None:
+    sub = command(
+        "export",
+        export,
+        "Write a synthetic CT as DICOM for a planning system",
+        "CT slices in the patient, study and frame of reference of the MR, axial, with square "
+        "pixels; body contour and structures as RTSTRUCT and a dose as RTDOSE that belong to "
+        "them. Files are named by slice and kind, never by the patient.",
+    )
+    sub.add_argument("sct", metavar="SCT", help="synthetic CT that this program wrote (.nrrd, ...)")
+    sub.add_argument(
+        "--like",
+        required=True,
+        metavar="MR_FOLDER",
+        help="DICOM of the MR that it was made of; FOLDER#SERIES takes one of several series",
+    )
+    sub.add_argument("--output", required=True, metavar="DIR", help="folder of the DICOM files")
+    sub.add_argument(
+        "--body",
+        metavar="MASK",
+        help=f"the patient's outline, as structure of the type EXTERNAL; {AUTO} finds it in SCT",
+    )
+    sub.add_argument(
+        "--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map that lies on SCT"
+    )
+    sub.add_argument("--dose", metavar="FILE", help=f"dose on SCT: RTDOSE, or {VOLUME_HELP}")
+    sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="where the dose does not say it")
+    sub.add_argument(
+        "--plan", metavar="RTPLAN", help="the plan of the dose; of an RTDOSE, the one it names"
+    )
+    sub.add_argument(
+        "--spacing",
+        nargs=2,
+        type=_millimetres,
+        metavar=("PIXEL", "SLICE"),
+        help="of pixels and slices in mm, where others than those of SCT are wanted",
+    )
+    sub.add_argument(
+        "--largest",
+        type=whole_count,
+        default=512,
+        metavar="N",
+        help="rows and columns at most; more become coarser (%(default)s)",
+    )
+    sub.add_argument(
+        "--kvp",
+        type=_kilovolts,
+        metavar="KV",
+        help="tube voltage to be told, for systems that choose their calibration by it; without "
+        "it the element is empty, as no X-rays were used",
+    )
+    sub.add_argument(
+        "--seed-uids",
+        action="store_true",
+        help="UIDs that depend on the content alone, and no date of the export: the same input "
+        "gives the same files",
+    )
+    sub.add_argument(
+        "--not-synthetic",
+        action="store_true",
+        help="SCT is not marked as a synthetic CT; the series says so",
+    )
