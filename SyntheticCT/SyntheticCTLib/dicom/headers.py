@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import numpy as np
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
+from .contrast import CONTRAST_TAGS, contrast_of, image_type
 from .frame_of_reference import FRAME
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ _TAGS = [
     "SeriesNumber",
     "SeriesDescription",
     "Modality",
-    "ImageType",
     "ImageOrientationPatient",
     "ImagePositionPatient",
     "PixelSpacing",
@@ -44,6 +45,7 @@ _TAGS = [
     "RescaleIntercept",
     "RescaleType",
     "ModalityLUTSequence",
+    *CONTRAST_TAGS,
 ]
 
 
@@ -66,15 +68,19 @@ class DicomSlice:
     rescale: tuple[float, float]  # slope, intercept
     scaled: bool  # the header names them
     frames: int
+    contrast: tuple[str, ...] = ()  # see contrast.KEYS
 
 
-def read_header(path: Path, *, whole: bool = False) -> pydicom.Dataset | None:
+def read_header(
+    path: Path, *, whole: bool = False, tags: Sequence[str] = ()
+) -> pydicom.Dataset | None:
     """Return the header of a DICOM file, or None of a file that is none or cannot be parsed.
 
     Some archives leave out the preamble, whose absence the DICOM library takes for no DICOM.
 
     Args:
         whole: with all elements and pixels, and not only those that place a slice.
+        tags: names of further elements, where not the whole file is read.
     """
     from pydicom import dcmread
 
@@ -86,7 +92,7 @@ def read_header(path: Path, *, whole: bool = False) -> pydicom.Dataset | None:
     bare = beginning[128:132] != b"DICM"
     if bare and (beginning[:2] not in _BEGINNINGS or beginning[3:4] != b"\0"):
         return None
-    limits = {} if whole else {"stop_before_pixels": True, "specific_tags": _TAGS}
+    limits = {} if whole else {"stop_before_pixels": True, "specific_tags": [*_TAGS, *tags]}
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Expected (im|ex)plicit VR")  # without preamble
@@ -175,7 +181,7 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         number=str(header.get("SeriesNumber") or "").strip(),
         description=str(header.get("SeriesDescription", "")).strip() or "no description",
         modality=modality,
-        localizer="LOCALIZER" in [str(v).upper() for v in _values(header, "ImageType")],
+        localizer="LOCALIZER" in image_type(header),
         patient=tuple(" ".join(str(header.get(n) or "").split()).strip("^ ") for n in PATIENT),
         study=str(header.get("StudyInstanceUID", "")),
         frame=str(header.get(FRAME, "")),
@@ -185,6 +191,7 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         rescale=rescale_of(header, path, what, modality),
         scaled=header.get("RescaleIntercept") not in (None, ""),
         frames=int(header.get("NumberOfFrames") or 1),
+        contrast=contrast_of(header),
     )
 
 
@@ -231,8 +238,3 @@ def numbers(header: pydicom.Dataset, name: str, count: int) -> tuple[float, ...]
     except (KeyError, TypeError, ValueError):
         return None
     return values if len(values) == count and np.isfinite(values).all() else None
-
-
-def _values(header: pydicom.Dataset, name: str) -> list:
-    found = header.get(name) or []
-    return [found] if isinstance(found, str) else list(found)
