@@ -76,10 +76,9 @@ def _plane_names(group: list[DicomSlice]) -> list[str]:
     names = []
     for item in group:
         own = np.array(item.orientation)
-        for name, other in directions:
-            if np.allclose(own, other, atol=DIRECTION_TOLERANCE):
-                break
-        else:
+        same = (n for n, other in directions if np.allclose(own, other, atol=DIRECTION_TOLERANCE))
+        name = next(same, "")
+        if not name:
             plane = plane_of(item.orientation)
             count = sum(found.startswith(plane) for found, _ in directions)
             name = f"{plane} {count + 1}" if count else plane
