@@ -229,7 +229,9 @@ def _too_short(header: pydicom.Dataset, path: Path, frames: int) -> bool:
     if syntax is not None and (syntax.is_encapsulated or deflated):
         return False
     bits = int(header.get("BitsAllocated") or 0) * int(header.get("SamplesPerPixel") or 1)
-    return path.stat().st_size < int(header.Rows) * int(header.Columns) * frames * bits // 8
+    pixels = int(header.Rows) * int(header.Columns) * frames * bits // 8
+    begins = 8 if syntax is None or syntax.is_implicit_VR else 12  # tag, VR and length
+    return path.stat().st_size < header.pixels_at + begins + pixels
 
 
 def _flat(header: pydicom.Dataset, number: int) -> pydicom.Dataset:

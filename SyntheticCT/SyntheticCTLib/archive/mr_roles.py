@@ -108,7 +108,7 @@ def _t2(row: Row) -> tuple[str, str, str]:
         f"{name} {value:g} ms" for name, value in (("TE", echo), ("TR", repetition)) if value
     )
     if said:
-        if echo is not None and (echo < _SHORT_TE_MS or repetition and repetition < 500):
+        if echo is not None and (echo < _SHORT_TE_MS or (repetition and repetition < 500)):
             return "", "", f"its name says T2, but {times}: set its role"
         if sequence and "SE" not in sequence and "RM" not in sequence:
             kind = "/".join(sequence)

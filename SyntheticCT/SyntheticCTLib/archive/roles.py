@@ -43,7 +43,7 @@ def propose_roles(rows: Sequence[Row], chosen: Sequence[str] = ()) -> None:
         row.ambiguous, row.chosen = "", True
         row.on = on
     resolve_references(rows)
-    for _, row, _, on in set_rows:
+    for _, row, _, _ in set_rows:
         row.why = "set by --role" + (f", on {row.on.label}" if row.on is not None else "")
 
 

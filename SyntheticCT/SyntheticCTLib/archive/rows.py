@@ -25,7 +25,7 @@ FEW_SLICES = 3
 """Fewer are a localizer or a stray, and no volume."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Row:
     """A series, a part of one, or an RT file.
 

@@ -78,6 +78,8 @@ def read_header(
 
     Some archives leave out the preamble, whose absence the DICOM library takes for no DICOM.
 
+    Where it was not read whole, its attribute ``pixels_at`` is where the pixels begin in the file.
+
     Args:
         whole: with all elements and pixels, and not only those that place a slice.
         tags: names of further elements, where not the whole file is read.
@@ -87,16 +89,16 @@ def read_header(
     try:
         with path.open("rb") as file:
             beginning = file.read(132)
-    except OSError:
-        return None
-    bare = beginning[128:132] != b"DICM"
-    if bare and (beginning[:2] not in _BEGINNINGS or beginning[3:4] != b"\0"):
-        return None
-    limits = {} if whole else {"stop_before_pixels": True, "specific_tags": [*_TAGS, *tags]}
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Expected (im|ex)plicit VR")  # without preamble
-            header = dcmread(path, force=bare, **limits)
+            bare = beginning[128:132] != b"DICM"
+            if bare and (beginning[:2] not in _BEGINNINGS or beginning[3:4] != b"\0"):
+                return None
+            file.seek(0)
+            limits = {"stop_before_pixels": True, "specific_tags": [*_TAGS, *tags]}
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Expected (im|ex)plicit VR")  # without preamble
+                header = dcmread(path if whole else file, force=bare, **({} if whole else limits))
+            if not whole:
+                header.pixels_at = file.tell()
         medium = header.file_meta.get("MediaStorageSOPClassUID") == _MEDIUM
         usable = "SOPClassUID" in header or medium  # else it breaks off before
     except Exception:  # damaged in any way
