@@ -215,11 +215,19 @@ def _image(facts: Facts, header: pydicom.Dataset, path: Path) -> Facts:
         orientation=item.orientation,
         position=item.position,
         layout=item.layout,
-        rescale=item.rescale,
+        rescale=_rescale(frames, item),
         scaled=item.scaled,
         contrast=item.contrast,
         frames=tuple(_frame(frame, item, size) for frame in frames),
     )
+
+
+def _rescale(frames: list[pydicom.Dataset], item: DicomSlice) -> tuple[float, float]:
+    """Slope and intercept of the slice, or of the middle frame, whose values are looked at."""
+    middle = frames[len(frames) // 2] if frames else None
+    if middle is None or "RescaleSlope" not in middle or "RescaleIntercept" not in middle:
+        return item.rescale
+    return float(middle.RescaleSlope), float(middle.RescaleIntercept)
 
 
 def _too_short(header: pydicom.Dataset, path: Path, frames: int) -> bool:

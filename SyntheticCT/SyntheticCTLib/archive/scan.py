@@ -82,7 +82,8 @@ def scan(folder: Path, index: Path | None, progress: Progress) -> Scan:
     fresh = []
     try:
         for path, stat in waiting:
-            progress.report(_STEP, result.read / len(waiting))
+            if 100 * result.read // len(waiting) != 100 * (result.read - 1) // len(waiting):
+                progress.report(_STEP, result.read / len(waiting))
             facts, person = facts_of(folder / path)
             if person is not None:
                 facts = replace(facts, person=persons.number(person))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,7 +94,7 @@ def read_header(
             if bare and (beginning[:2] not in _BEGINNINGS or beginning[3:4] != b"\0"):
                 return None
             file.seek(0)
-            limits = {"stop_before_pixels": True, "specific_tags": [*_TAGS, *tags]}
+            limits = {"stop_before_pixels": True, "specific_tags": _read_tags(tuple(tags))}
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Expected (im|ex)plicit VR")  # without preamble
                 header = dcmread(path if whole else file, force=bare, **({} if whole else limits))
@@ -104,6 +105,14 @@ def read_header(
     except Exception:  # damaged in any way
         return None
     return header if usable else None
+
+
+@lru_cache
+def _read_tags(more: tuple[str, ...]) -> list[pydicom.tag.BaseTag]:
+    """The elements that are read, looked up by their names once and not for every file."""
+    from pydicom.tag import Tag
+
+    return [Tag(tag) for tag in (*_TAGS, *more)]
 
 
 def only_file(folder: Path, modality: str, what: str) -> pydicom.Dataset:

@@ -73,8 +73,10 @@ def _split(
 
 def _plane_names(group: list[DicomSlice]) -> list[str]:
     directions: list[tuple[str, np.ndarray]] = []
-    names = []
+    known: dict[tuple[float, ...], str] = {}
     for item in group:
+        if item.orientation in known:
+            continue
         own = np.array(item.orientation)
         same = (n for n, other in directions if np.allclose(own, other, atol=DIRECTION_TOLERANCE))
         name = next(same, "")
@@ -83,7 +85,8 @@ def _plane_names(group: list[DicomSlice]) -> list[str]:
             count = sum(found.startswith(plane) for found, _ in directions)
             name = f"{plane} {count + 1}" if count else plane
             directions.append((name, own))
-        names.append(name)
+        known[item.orientation] = name
+    names = [known[item.orientation] for item in group]
     # One slice in another direction is no stack, but a fault that the reader names.
     return names if min(Counter(names).values()) > 1 else [""] * len(group)
 
