@@ -70,8 +70,9 @@ def read_index(path: Path | None, progress: Progress) -> tuple[dict[str, Entry],
         said = json.loads(head)
         if said["version"] != VERSION or said["sha256"] != _sum(rest):
             raise ValueError
+        persons = Persons(said["persons"], said["notes"], said["labels"])
         entries = [entry_of(line) for line in rest.splitlines()]
-        return {e.path: e for e in entries}, Persons(said["persons"], said["notes"])
+        return {e.path: e for e in entries}, persons
     except (OSError, ValueError, KeyError, TypeError):
         progress.warn(
             f"The index {path.name} is damaged or of another version: it is made anew, and all "
@@ -95,7 +96,7 @@ def write_index(path: Path, entries: Iterable[Entry], persons: Persons) -> None:
     """Write what was found, whole or not at all."""
     rest = "".join(f"{entry.line()}\n" for entry in entries)
     head = {"synthetic-ct sort": "index", "version": VERSION, "sha256": _sum(rest)}
-    head |= {"persons": persons.pseudonyms, "notes": persons.notes}
+    head |= {"persons": persons.pseudonyms, "notes": persons.notes, "labels": persons.labels}
     with staged_file(path) as stage:
         stage.write_text(json.dumps(head, ensure_ascii=False) + "\n" + rest, encoding="utf-8")
 

@@ -290,44 +290,65 @@ class _Links:
         self._base = require_writable_folder(manifest.parent).resolve()
         self._folder = self._base / f"{manifest.stem}.links"
         self._found, self._hidden = found, hidden
-        self._count = 0
+        self._named = self._gathered = 0
+        _remove_links(self._folder)
 
     def cell(self, row: Row) -> str:
         place, series = row.cell or ("", "")
+        if row.gathered:
+            for number, entry in enumerate(row.entries):
+                self._link(f"{row.label}/{number + 1:05}.dcm", self._found.path(entry).resolve())
+            self._gathered += 1
+            return f"{self._folder.name}/{row.label}"
         target = (self._found.folder / place).resolve()
         try:
             path = os.path.relpath(target, self._base)
         except ValueError:  # another drive
             path = str(target)
         if self._hidden and without_names(path, self._found.persons.known()) != path:
-            path = self._link(row.label + "".join(target.suffixes[-1:] * target.is_file()), target)
+            path = self._link(row.label + ".dcm" * target.is_file(), target)
+            self._named += 1
         path = path.replace(os.sep, "/")
         return f"{path}#{series}" if series else path
 
     def _link(self, name: str, target: Path) -> str:
-        suffix = Path(name).suffix
-        if without_names(suffix, self._found.persons.known()) != suffix:
-            name = name.removesuffix(suffix)
-        link = require_writable_folder(self._folder) / name
+        link = self._folder / name
         try:
-            if link.is_symlink():
-                link.unlink()
+            require_writable_folder(link.parent)
             link.symlink_to(target, target_is_directory=target.is_dir())
         except OSError as error:
             raise SyntheticCTError(
-                "Paths of the manifest would name patients, and links in their place cannot be "
-                f"made here ({error.strerror}): rename the folders, or give --identified."
+                f"Links beside the manifest cannot be made here ({error.strerror}), which it needs "
+                "where paths name patients or the files of a series lie in several folders: rename "
+                "or move them, or give --identified."
             ) from error
-        self._count += 1
         return f"{self._folder.name}/{name}"
 
     def notes(self) -> list[str]:
-        if not self._count:
-            return []
-        return [
-            f"{self._count} paths name patients: links in {self._folder.name} stand for them in "
-            "the manifest, and point to them."
-        ]
+        told = []
+        if self._named:
+            told.append(
+                f"{self._named} paths name patients: links in {self._folder.name} stand for them "
+                "in the manifest, and point to them."
+            )
+        if self._gathered:
+            told.append(
+                f"The files of {self._gathered} series lie in several folders or beside copies: "
+                f"links in {self._folder.name} put each together."
+            )
+        return told
+
+
+def _remove_links(folder: Path) -> None:
+    """Take away the links of an earlier run, and nothing else."""
+    if folder.is_dir() and not folder.is_symlink():
+        for item in folder.iterdir():
+            if item.is_symlink():
+                item.unlink()
+            elif item.is_dir():
+                _remove_links(item)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _write_key(path: Path, found: Scan) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -92,12 +93,28 @@ class Persons:
     Attributes:
         pseudonyms: by the number of the person.
         notes: what people should check, without names.
+        labels: number of every series in its patient, which stays when others come.
     """
 
-    def __init__(self, pseudonyms: Iterable[str] = (), notes: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        pseudonyms: Iterable[str] = (),
+        notes: Iterable[str] = (),
+        labels: Mapping[str, int] | None = None,
+    ) -> None:
         self.pseudonyms = list(pseudonyms)
         self.notes = list(notes)
+        self.labels = dict(labels or {})
+        self._last = Counter(key.partition(" ")[0] for key in self.labels)
         self._known: dict[int, Person] = {}
+
+    def label(self, patient: str, series: str) -> str:
+        """Return the label of a series of a patient, a new one where it is met first."""
+        key = f"{patient} {series}"
+        if key not in self.labels:
+            self._last[patient] += 1
+            self.labels[key] = self._last[patient]
+        return f"{patient}.{self.labels[key]}"
 
     def know(self, number: int, person: Person) -> None:
         """Tell again who the person of an earlier run is."""

@@ -1,6 +1,7 @@
 """The series of a folder, a row each: those of several parts have a row a part, RT files their own.
 
-A patient's series are numbered in the order of their studies, numbers and UIDs.
+A patient's series are numbered in the order of their studies, numbers and UIDs, or as in the index
+of an earlier run.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from SyntheticCTLib.dicom.headers import DicomSlice
 from SyntheticCTLib.dicom.order import in_order
 from SyntheticCTLib.dicom.parts import parts_of, plane_of
 
-from .facts import IMAGE, RT, Facts
+from .facts import DAMAGED, IMAGE, RT, Facts
 from .index import Entry
 from .scan import Scan
 
@@ -44,10 +45,13 @@ class Row:
         problem: why it cannot be read as a volume; "" where it can.
         cell: how a manifest names it, folder and series; None where it cannot.
         no_cell: why it cannot.
+        gathered: its files lie in several folders, or copies beside them, and must be put together.
         role, why: see roles; role is "" where there is none or it is ambiguous.
         ambiguous: what is, to be named.
         chosen: the role was set by the user.
         on: what an RT file refers to.
+        middle: the file whose values are looked at.
+        placed: its slices or frames, and the files that they are of.
     """
 
     label: str
@@ -65,12 +69,14 @@ class Row:
     problem: str = ""
     cell: tuple[str, str] | None = None
     no_cell: str = ""
+    gathered: bool = False
     role: str = ""
     why: str = ""
     ambiguous: str = ""
     chosen: bool = False
     on: Row | None = None
     middle: Entry | None = field(default=None, repr=False)
+    placed: list[tuple[DicomSlice, Entry]] = field(default_factory=list, repr=False)
 
     @property
     def image(self) -> bool:
@@ -100,7 +106,6 @@ def rows_of(found: Scan) -> tuple[list[Row], int]:
     holds = _by_folder(found.entries)
     rows: list[Row] = []
     copies = 0
-    numbers: dict[str, list[int]] = {}
     studies: dict[str, dict[str, int]] = {}
     frames: dict[str, dict[str, str]] = {}
     for key in sorted(groups, key=lambda key: (key[0], key[1], _order(groups[key][0]), key[2:])):
@@ -109,14 +114,16 @@ def rows_of(found: Scan) -> tuple[list[Row], int]:
         copies += copied
         own = studies.setdefault(patient, {})
         letters = frames.setdefault(patient, {})
-        first = 1 + sum(numbers.get(patient, []))
-        parts = _parts(entries, patient, first, own.setdefault(study, len(own) + 1), twice)
-        numbers.setdefault(patient, []).append(len(parts))
+        parts = _parts(entries, patient, own.setdefault(study, len(own) + 1))
         for row in parts:
+            row.label = found.persons.label(patient, " ".join([*key[1:], row.part]))
+            _measure(row)
+            row.problem = row.problem or twice
             if row.facts.frame:
                 row.frame = letters.setdefault(row.facts.frame, _letter(len(letters)))
             _name_cell(row, place, holds)
             rows.append(row)
+    rows.sort(key=lambda row: (row.patient, row.study, int(row.label.rpartition(".")[2])))
     return rows, copies
 
 
@@ -155,64 +162,65 @@ def _without_copies(entries: list[Entry]) -> tuple[list[Entry], str | None, str,
     return list(first.values()), None, twice, len(entries) - len(first)
 
 
-def _parts(entries: list[Entry], patient: str, number: int, study: int, twice: str) -> list[Row]:
-    """Return the rows of a series, geometry filled in."""
+def _parts(entries: list[Entry], patient: str, study: int) -> list[Row]:
+    """Return the rows of a series, without their labels and geometry."""
     facts = entries[0].facts
     if facts.kind != IMAGE:
-        label = f"{patient}.{number}"
-        return [Row(label, patient, study, "", facts, entries, len(entries), problem=twice)]
-    by_name: dict[str, Entry] = {}
+        return [Row("", patient, study, "", facts, entries, len(entries))]
+    of: dict[str, Entry] = {}
     slices: list[DicomSlice] = []
-    for at, entry in enumerate(entries):
-        for item in entry.facts.slices(f"slice {at + 1}"):
-            by_name[item.path.name] = entry
+    for number, entry in enumerate(entries):
+        for item in entry.facts.slices(f"slice {number + 1}"):
+            of[item.path.name] = entry
             slices.append(item)
     rows = []
-    modalities = {entry.facts.modality for entry in entries}
     for name, items in parts_of(slices).items():
-        own = list({id(e): e for e in (by_name[i.path.name] for i in items)}.values())
+        own = list({id(e): e for e in (of[item.path.name] for item in items)}.values())
         facts = own[0].facts
         if name and facts.frames:  # what the file says first is not of all of its frames
             said = dict(zip(KEYS, items[0].contrast, strict=True))
             times = {"EchoTime": float(said["TE"])} if said["TE"] else {}
             kinds = tuple(said["type"].split()) or facts.type
             facts = replace(facts, type=kinds, values=(facts.values or {}) | times)
-        label = f"{patient}.{number + len(rows)}"
-        row = Row(label, patient, study, name, facts, own, len(items))
-        row.localizer = all(item.localizer for item in items)
-        _measure(row, items, by_name)
-        if len(modalities) > 1:
-            row.problem = f"its files are of the modalities {', '.join(sorted(modalities))}"
-        row.problem = next((e.facts.problem for e in own if e.facts.problem), row.problem or twice)
+        row = Row("", patient, study, name, facts, own, len(items))
+        row.placed = [(item, of[item.path.name]) for item in items]
         rows.append(row)
     return rows
 
 
-def _measure(row: Row, items: list[DicomSlice], by_name: dict[str, Entry]) -> None:
-    row.middle = by_name[items[len(items) // 2].path.name]
+def _measure(row: Row) -> None:
+    """Fill in the geometry of an image, or why it is none that can be read as a volume."""
+    if not row.placed:
+        return
+    items = [item for item, _ in row.placed]
+    row.localizer = all(item.localizer for item in items)
+    row.middle = row.placed[len(items) // 2][1]
+    row.problem = next((e.facts.problem for e in row.entries if e.facts.problem), "")
+    modalities = {entry.facts.modality for entry in row.entries}
+    if len(modalities) > 1:
+        row.problem = f"its files are of the modalities {', '.join(sorted(modalities))}"
     if any(None in (item.orientation, item.position, item.layout) for item in items):
-        row.problem = "its headers do not say where it lies"
+        row.problem = row.problem or "its headers do not say where it lies"
         return
     row.plane = plane_of(items[0].orientation)
     rows, columns, row_mm, column_mm = items[0].layout
     row.size, row.spacing = (int(columns), int(rows)), (column_mm, row_mm)
     if len(items) < 2:
-        row.problem = "it is a single slice"
+        row.problem = row.problem or "it is a single slice"
         return
     if len(row.entries) > 1 and any(entry.facts.frames for entry in row.entries):
-        row.problem = "it is of several multi-frame files"
+        row.problem = row.problem or "it is of several multi-frame files"
         return
     try:
         ordered, step = in_order(items, Path(row.label), row.facts.modality or "image")
     except SyntheticCTError as error:
-        row.problem = str(error)
+        row.problem = row.problem or str(error)
         return
-    row.middle = by_name[ordered[len(ordered) // 2].path.name]
+    row.middle = dict((id(item), entry) for item, entry in row.placed)[id(ordered[len(items) // 2])]
     row.size = (*row.size, len(items))
     row.spacing = (*row.spacing, float(np.linalg.norm(step)))
-    scaled = {item.scaled for item in items}
-    if row.facts.modality == "CT" and len(scaled) > 1:
-        row.problem = "only some of its slices say how stored values become HU"
+    if row.facts.modality == "CT" and len({item.scaled for item in items}) > 1:
+        row.problem = row.problem or "only some of its slices say how stored values become HU"
 
 
 def _name_cell(row: Row, place: str | None, holds: dict[str, list[Entry]]) -> None:
@@ -223,12 +231,14 @@ def _name_cell(row: Row, place: str | None, holds: dict[str, list[Entry]]) -> No
         row.cell = (row.entries[0].path, "")
     elif row.facts.frames:
         row.no_cell = "the file holds several parts, which must be split into files"
-    elif place is None:
-        row.no_cell = "its files lie in several folders, or copies in one: put them into one folder"
     else:
-        others = holds[place]
-        if damaged := [entry for entry in others if entry.facts.kind == "damaged"]:
+        places = {entry.path.rpartition("/")[0] for entry in row.entries}
+        others = [entry for name in sorted(places) for entry in holds[name]]
+        if damaged := [entry for entry in others if entry.facts.kind == DAMAGED]:
             row.no_cell = f"its folder holds damaged files ({len(damaged)}), which may be of it"
+            return
+        if place is None:
+            row.cell, row.gathered = ("", ""), True
             return
         series = {entry.facts.series for entry in others if entry.facts.kind == IMAGE}
         name = f"{row.facts.series}#{row.part}" if row.part else row.facts.series

@@ -94,6 +94,8 @@ def _plane_names(group: list[DicomSlice]) -> list[str]:
 def _values(group: list[DicomSlice], number: int, key: str) -> list[str]:
     """The words by which slices at one place differ; all the same where they do not."""
     values = [item.contrast[number] if item.contrast else "" for item in group]
+    if len(set(values)) == 1:
+        return [""] * len(group)
     places: dict[tuple[float, ...], set[str]] = {}
     for item, value in zip(group, values, strict=True):
         places.setdefault(tuple(round(v, 1) for v in item.position), set()).add(value)

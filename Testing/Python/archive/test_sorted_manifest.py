@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,36 @@ def test_names_appear_nowhere_unasked(tmp_path, run):
         content.pop("path", "")
         said = json.dumps(content, ensure_ascii=False).casefold()
         assert not [name for name in NAMES if name.casefold() in said]
+
+
+def test_a_series_in_several_folders_is_put_together(tmp_path, run):
+    who = Patient()
+    spread = who.image(tmp_path / "in" / "a", CT)
+    who.image(tmp_path / "in" / "a", T2, prefix="mr")
+    (tmp_path / "in" / "b").mkdir()
+    spread[0].rename(tmp_path / "in" / "b" / "IM0.dcm")
+    shutil.copy(spread[1], tmp_path / "in" / "b" / "copy.dcm")
+    output = tmp_path / "m.csv"
+    for _ in range(2):  # the second run makes the links anew
+        code, told = run(tmp_path / "in", "--output", output)
+        assert code == 0 and "1 series lie in several folders or beside copies" in told
+    (row,) = cells(output)
+    assert len(list((tmp_path / row["ct"]).iterdir())) == 5
+    (entry,), _ = read_cohort_manifest(output, model=True)
+    assert read_volume(entry.ct, "CT").GetSize() == (7, 6, 5)
+
+
+def test_labels_stay_when_other_series_come(tmp_path, run):
+    who = Patient()
+    for name in ("a", "b"):
+        who.image(tmp_path / "in" / name, CT | {"SeriesNumber": 5})
+    who.image(tmp_path / "in" / "mr", T2 | {"SeriesNumber": 9})
+    output = tmp_path / "m.csv"
+    run(tmp_path / "in", "--output", output, "--role", "p01.2=CT", "--role", "p01.1=none")
+    first = cells(output)
+    who.image(tmp_path / "in" / "c", CT | {"SeriesNumber": 1, "ImageType": ["DERIVED"]})
+    run(tmp_path / "in", "--output", output, "--role", "p01.2=CT", "--role", "p01.1=none")
+    assert cells(output)[0]["ct"] == first[0]["ct"]
 
 
 def test_ids_and_the_key_on_request_only(tmp_path, run):
