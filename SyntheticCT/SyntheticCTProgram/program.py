@@ -22,6 +22,7 @@ from .export import add_export
 from .images import add_generate, add_normalize, add_register
 from .phantom import add_phantom
 from .read_rt import add_read_rt
+from .sort import add_sort
 from .train import add_train
 
 BAD_INPUT = 2
@@ -31,6 +32,7 @@ FAILED = 1
 COMMANDS = (
     add_demo,
     add_phantom,
+    add_sort,
     add_train,
     add_normalize,
     add_generate,

@@ -8,6 +8,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 
 from .headers import NO_IMAGES, PATIENT, DicomSlice
+from .parts import parts_of
 
 ROLES = {"MR": ("MR",), "CT": ("CT",), "candidate": ("CT", "MR")}
 """Modalities (DICOM) that may fill a role; a synthetic CT is labelled by some as MR."""
@@ -55,7 +56,11 @@ def choose_series(
     """Return the slices of the series that is named, or of the only one that can be meant.
 
     Where no series is named, one is taken if it alone has the modality of the role and is no
-    localizer, and a warning says so.
+    localizer, and a warning says so. Of a series of several parts (see parts.parts_of), the one
+    that stands after another # is taken, or the only one that is no localizer.
+
+    Args:
+        series: its number, description or UID; SERIES#PART names a part.
 
     Raises:
         SyntheticCTError: several could be meant, or none or several have the name.
@@ -64,6 +69,16 @@ def choose_series(
     for item in slices:
         groups.setdefault(item.series, []).append(item)
     ordered = sorted(groups.values(), key=len, reverse=True)
+    part = ""
+    if "#" in series and not any(series.casefold() in _names(group) for group in ordered):
+        series, _, part = (word.strip() for word in series.rpartition("#"))
+    group = _one_series(ordered, folder, what, series, progress)
+    return _one_part(group, folder, what, part, progress)
+
+
+def _one_series(
+    ordered: list[list[DicomSlice]], folder: Path, what: str, series: str, progress: Progress
+) -> list[DicomSlice]:
     if series:
         found = [group for group in ordered if series.casefold() in _names(group)]
         if len(found) == 1:
@@ -91,6 +106,37 @@ def choose_series(
         f"{_listed(meant)} was taken, as the only one that can be the {what}."
     )
     return meant[0]
+
+
+def _one_part(
+    group: list[DicomSlice], folder: Path, what: str, part: str, progress: Progress
+) -> list[DicomSlice]:
+    parts = parts_of(group)
+    named = {name.casefold(): items for name, items in parts.items() if name}
+    if part.casefold() in named:
+        return named[part.casefold()]
+    listed = ", ".join(f"'{name}' ({len(items)} slices)" for name, items in parts.items())
+    if part:
+        holds = f"among {listed}" if named else "and is not split into parts"
+        raise SyntheticCTError(
+            f"The series '{group[0].description}' in the {what} folder {folder} has no part "
+            f"{part!r} {holds}: take away the part after the second #, or choose one that is there."
+        )
+    meant = [name for name, items in parts.items() if not all(item.localizer for item in items)]
+    if len(parts) == 1:
+        return group
+    series = group[0].number or group[0].series
+    if len(meant) != 1:
+        raise SyntheticCTError(
+            f"The series '{group[0].description}' in the {what} folder {folder} holds several "
+            f"parts, {listed}: choose one by its name after another #, such as "
+            f"'{folder}#{series}#{(meant or list(parts))[0]}'."
+        )
+    progress.warn(
+        f"The series '{group[0].description}' in the {what} folder {folder} holds several parts, "
+        f"{listed}: '{meant[0]}' was taken, as the only one that is no localizer."
+    )
+    return parts[meant[0]]
 
 
 def require_one_patient(slices: list[DicomSlice], folder: Path, what: str) -> None:

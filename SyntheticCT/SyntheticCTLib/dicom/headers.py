@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import numpy as np
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
+from .contrast import CONTRAST_TAGS, contrast_of, image_type
 from .frame_of_reference import FRAME
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ _TAGS = [
     "SeriesNumber",
     "SeriesDescription",
     "Modality",
-    "ImageType",
     "ImageOrientationPatient",
     "ImagePositionPatient",
     "PixelSpacing",
@@ -44,6 +46,7 @@ _TAGS = [
     "RescaleIntercept",
     "RescaleType",
     "ModalityLUTSequence",
+    *CONTRAST_TAGS,
 ]
 
 
@@ -66,36 +69,50 @@ class DicomSlice:
     rescale: tuple[float, float]  # slope, intercept
     scaled: bool  # the header names them
     frames: int
+    contrast: tuple[str, ...] = ()  # see contrast.KEYS
 
 
-def read_header(path: Path, *, whole: bool = False) -> pydicom.Dataset | None:
+def read_header(
+    path: Path, *, whole: bool = False, tags: Sequence[str] = ()
+) -> pydicom.Dataset | None:
     """Return the header of a DICOM file, or None of a file that is none or cannot be parsed.
 
     Some archives leave out the preamble, whose absence the DICOM library takes for no DICOM.
 
+    Where it was not read whole, its attribute ``pixels_at`` is where the pixels begin in the file.
+
     Args:
         whole: with all elements and pixels, and not only those that place a slice.
+        tags: names of further elements, where not the whole file is read.
     """
     from pydicom import dcmread
 
     try:
         with path.open("rb") as file:
             beginning = file.read(132)
-    except OSError:
-        return None
-    bare = beginning[128:132] != b"DICM"
-    if bare and (beginning[:2] not in _BEGINNINGS or beginning[3:4] != b"\0"):
-        return None
-    limits = {} if whole else {"stop_before_pixels": True, "specific_tags": _TAGS}
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Expected (im|ex)plicit VR")  # without preamble
-            header = dcmread(path, force=bare, **limits)
+            bare = beginning[128:132] != b"DICM"
+            if bare and (beginning[:2] not in _BEGINNINGS or beginning[3:4] != b"\0"):
+                return None
+            file.seek(0)
+            limits = {"stop_before_pixels": True, "specific_tags": _read_tags(tuple(tags))}
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Expected (im|ex)plicit VR")  # without preamble
+                header = dcmread(path if whole else file, force=bare, **({} if whole else limits))
+            if not whole:
+                header.pixels_at = file.tell()
         medium = header.file_meta.get("MediaStorageSOPClassUID") == _MEDIUM
         usable = "SOPClassUID" in header or medium  # else it breaks off before
     except Exception:  # damaged in any way
         return None
     return header if usable else None
+
+
+@lru_cache
+def _read_tags(more: tuple[str, ...]) -> list[pydicom.tag.BaseTag]:
+    """The elements that are read, looked up by their names once and not for every file."""
+    from pydicom.tag import Tag
+
+    return [Tag(tag) for tag in (*_TAGS, *more)]
 
 
 def only_file(folder: Path, modality: str, what: str) -> pydicom.Dataset:
@@ -175,7 +192,7 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         number=str(header.get("SeriesNumber") or "").strip(),
         description=str(header.get("SeriesDescription", "")).strip() or "no description",
         modality=modality,
-        localizer="LOCALIZER" in [str(v).upper() for v in _values(header, "ImageType")],
+        localizer="LOCALIZER" in image_type(header),
         patient=tuple(" ".join(str(header.get(n) or "").split()).strip("^ ") for n in PATIENT),
         study=str(header.get("StudyInstanceUID", "")),
         frame=str(header.get(FRAME, "")),
@@ -185,6 +202,7 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         rescale=rescale_of(header, path, what, modality),
         scaled=header.get("RescaleIntercept") not in (None, ""),
         frames=int(header.get("NumberOfFrames") or 1),
+        contrast=contrast_of(header),
     )
 
 
@@ -231,8 +249,3 @@ def numbers(header: pydicom.Dataset, name: str, count: int) -> tuple[float, ...]
     except (KeyError, TypeError, ValueError):
         return None
     return values if len(values) == count and np.isfinite(values).all() else None
-
-
-def _values(header: pydicom.Dataset, name: str) -> list:
-    found = header.get(name) or []
-    return [found] if isinstance(found, str) else list(found)

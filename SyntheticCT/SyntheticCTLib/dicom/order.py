@@ -33,11 +33,15 @@ def in_order(
                 f"{first.layout[0]} and {other.layout[1]} x {other.layout[0]} pixels): "
                 "give one series."
             )
-        if not np.allclose(other.layout[2:], first.layout[2:], rtol=1e-3):
+        if other.layout != first.layout and not np.allclose(
+            other.layout[2:], first.layout[2:], rtol=1e-3
+        ):
             raise SyntheticCTError(
                 f"The {what} slices in {folder} differ in pixel spacing: give one series."
             )
-        if not np.allclose(other.orientation, first.orientation, atol=DIRECTION_TOLERANCE):
+        if other.orientation != first.orientation and not np.allclose(
+            other.orientation, first.orientation, atol=DIRECTION_TOLERANCE
+        ):
             raise SyntheticCTError(
                 f"The {what} slices in {folder} differ in orientation (a localizer or several "
                 "stacks): give one series of parallel slices."

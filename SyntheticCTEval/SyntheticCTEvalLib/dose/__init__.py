@@ -1,8 +1,8 @@
 """Dose files, or CT numbers and a plan, in; doses in Gy out.
 
 Offers: doses (imported, or recalculated: a dose engine is called there), reading, units (gray),
-    difference, plausibility (which doses cannot be), moved (with its candidate), rtplan (what is
-    prescribed).
+    difference, plausibility (which doses cannot be), moved (with its candidate), rtplan (what a
+    plan prescribes).
 Inside: recalculation (one plan on every volume), plan (the seven fields), pencil_beam (the engine),
     electron_density, rtdose.
 May use: basics, dicom, volumes.
