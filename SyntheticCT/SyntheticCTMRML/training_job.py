@@ -63,6 +63,23 @@ class Pair:
     validation: bool = False
 
 
+def panel_settings(parameters: Any) -> TrainingSettings:
+    """Return the settings of a training that the panel's parameter node asks for."""
+    return TrainingSettings(
+        epochs=parameters.epochs,
+        width=parameters.width,
+        size=parameters.size,
+        batch=parameters.batch,
+        learning_rate=parameters.learningRate,
+        decay_epochs=parameters.decayEpochs,
+        adversarial_weight=parameters.adversarialWeight,
+        spacing_mm=parameters.spacing or None,
+        seed=parameters.seed,
+        device=parameters.device.value,
+        domain=parameters.domain,
+    )
+
+
 def can_resume(output: str | os.PathLike) -> bool:
     """Whether there is a training of this model that can go on."""
     return bool(str(output)) and (work_folder(output) / CHECKPOINT).is_file()
