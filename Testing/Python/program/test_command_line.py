@@ -33,7 +33,9 @@ def failure(capsys, *arguments) -> str:
     return lines[-1]
 
 
-@pytest.mark.parametrize("command", ["demo", "phantom", "train", "generate", "evaluate", "cohort"])
+@pytest.mark.parametrize(
+    "command", ["demo", "phantom", "train", "generate", "export", "evaluate", "cohort"]
+)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
         main([command, "--help"])
