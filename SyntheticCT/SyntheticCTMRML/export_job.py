@@ -10,6 +10,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from .child_process import CommandLine
 from .job_volumes import Source
 from .jobs import Job, Stage, Steps, Turn
+from .packages import require
 
 
 class Export:
@@ -37,6 +38,8 @@ class Export:
         self._like, self._folder = str(mr_folder), str(folder)
         self._options = ["--body", "auto"] if body else []
         self._options += ["--seed-uids"] if seed_uids else []
+        if body:
+            require("contours")
 
     def stages(self) -> list[Stage]:
         """Return the stages of the job, whose result is the folder."""

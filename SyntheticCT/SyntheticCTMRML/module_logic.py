@@ -217,36 +217,20 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         remove(slicer.mrmlScene, [*made, *(one for chart in charts for one in chart_nodes(chart))])
 
     def startExportDicom(
-        self,
-        sctNode: Any,
-        mrFolder: str,
-        folder: str,
-        *,
-        body: bool = False,
-        seedUids: bool = False,
-        listener: Any = None,
+        self, sctNode: Any, mrFolder: str, folder: str, listener: Any = None, **options: bool
     ) -> Any:
-        """Start writing a synthetic CT as DICOM that a planning system takes.
+        """Start writing a synthetic CT into ``folder`` as DICOM for a planning system.
 
-        The job's result is ``folder``.
-
-        :param sctNode: synthetic CT, scalar volume node.
-        :param mrFolder: DICOM folder of the MR that it was made of, whose patient, study and
-          frame of reference the files take; "FOLDER#SERIES" for one of several series.
-        :param folder: for the files.
-        :param body: writes the body contour as RTSTRUCT, too.
-        :param seedUids: UIDs that depend on the content alone.
+        :param mrFolder: DICOM of the MR that it was made of, whose study and frame it joins.
+        :param options: ``body`` and ``seed_uids`` of SyntheticCTMRML.export_job.Export.
         """
         from SyntheticCTMRML.export_job import Export
-        from SyntheticCTMRML.packages import require
 
-        work = Export(sctNode, mrFolder, folder, body=body, seed_uids=seedUids)
-        if body:
-            require("contours")
+        work = Export(sctNode, mrFolder, folder, **options)
         return _start(work.stages(), listener, {"synthetic CT": sctNode})
 
-    def exportDicom(self, sctNode: Any, mrFolder: str, folder: str, **options: Any) -> str:
-        """Write a synthetic CT as :meth:`startExportDicom`, wait for it, and return the folder."""
+    def exportDicom(self, sctNode: Any, mrFolder: str, folder: str, **options: bool) -> str:
+        """Write a synthetic CT as :meth:`startExportDicom` does, and return the folder."""
         return self.startExportDicom(sctNode, mrFolder, folder, **options).wait()
 
     def startSampleData(self, listener: Any = None) -> Any:

@@ -111,10 +111,23 @@ def _plan(path: str | None, is_plan: bool) -> str:
 
 
 def _earlier(folder: Path) -> list[Path]:
-    """The results of an earlier run in ``folder``."""
+    """The results of an earlier run in ``folder``.
+
+    Raises:
+        SyntheticCTError: files of the same names are not of this program.
+    """
+    from SyntheticCTLib.export.objects import written_here
+
     if not folder.is_dir():
         return []
-    return [path for path in folder.iterdir() if _RESULTS.fullmatch(path.name)]
+    found = [path for path in sorted(folder.iterdir()) if _RESULTS.fullmatch(path.name)]
+    others = [path.name for path in found if not written_here(path)]
+    if others:
+        raise SyntheticCTError(
+            f"The folder {folder} holds {others[0]}, which this program did not write and would "
+            "replace: choose another folder."
+        )
+    return found
 
 
 def _millimetres(text: str) -> float:

@@ -70,7 +70,7 @@ def write_dose(
         progress.warn("The dose was resampled onto axial planes of square pixels.")
     values = np.maximum(sitk.GetArrayFromImage(dose).astype(np.float64), 0)
     ones = image_like(np.ones(ct.image.GetSize()[::-1], np.uint8), ct.image)
-    on_ct = sitk.GetArrayViewFromImage(resample(ones, dose, fill=0, nearest=True)) > 0
+    on_ct = sitk.GetArrayFromImage(resample(ones, dose, fill=0, nearest=True)) > 0
     if not values[on_ct].any():
         raise SyntheticCTError(
             "The dose is 0 everywhere in the synthetic CT: give the dose that belongs to it."

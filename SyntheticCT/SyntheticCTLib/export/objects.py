@@ -134,3 +134,13 @@ def write(dataset: pydicom.Dataset, path: Path, *, implicit: bool = False) -> No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they would show what names a patient
         file.save_as(path)
+
+
+def written_here(path: Path) -> bool:
+    """Whether this program wrote a DICOM file."""
+    from pydicom.filereader import read_file_meta_info
+
+    try:
+        return read_file_meta_info(path).get("ImplementationClassUID") == IMPLEMENTATION
+    except Exception:  # no DICOM, or damaged in any way
+        return False

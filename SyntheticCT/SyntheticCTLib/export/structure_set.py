@@ -185,7 +185,7 @@ def _tell_cut(part: sitk.Image, ct: sitk.Image, name: str, progress: Progress) -
     inside = sitk.GetArrayViewFromImage(part) != 0
     ones = sitk.Image(ct.GetSize(), sitk.sitkUInt8) + 1
     ones.CopyInformation(ct)
-    covered = sitk.GetArrayViewFromImage(resample(ones, part, fill=0, nearest=True)) > 0
+    covered = sitk.GetArrayFromImage(resample(ones, part, fill=0, nearest=True)) > 0
     beyond = 1 - float(covered[inside].mean())
     if beyond > _CUT:
         progress.warn(

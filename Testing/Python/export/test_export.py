@@ -17,6 +17,7 @@ from structure_files import rtplan, rtstruct, square
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib import __version__
+from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
 from SyntheticCTLib.volumes.marks import keep_marks
 from SyntheticCTLib.volumes.reading import read_volume
@@ -181,7 +182,7 @@ def test_seeded_uids_depend_on_the_content_alone(place):
 
 def test_an_oblique_volume_becomes_axial_slices_and_says_so(tmp_path, capsys):
     make(tmp_path, grid_of((32, 28, 12), (5.0, 5.0, 4.0), (-80.0, -70.0, 12.0), OBLIQUE))
-    assert export() == 0
+    assert export("--body", "auto") == 0
     assert "resampled to axial slices" in " ".join(capsys.readouterr().err.split())
     image, sct = by_simpleitk("out"), sitk.ReadImage("sct.nrrd")
     assert image.GetDirection() == (1, 0, 0, 0, 1, 0, 0, 0, 1)
@@ -190,6 +191,12 @@ def test_an_oblique_volume_becomes_axial_slices_and_says_so(tmp_path, capsys):
     first = slices(tmp_path / "out")[0]
     assert "Resampled to axial slices" in first.DerivationDescription
     assert first.DerivationCodeSequence[0].CodeValue == "113085"
+    structures = read_structures("out/RTSTRUCT.dcm", read_volume("out", "CT"))
+    volume = sitk.GetArrayViewFromImage(structures["BODY"]).sum() * np.prod(
+        structures["BODY"].GetSpacing()
+    )
+    own = body_contour(sct, "CT")
+    assert volume == pytest.approx(sitk.GetArrayViewFromImage(own).sum() * 100, rel=0.02)
     # Well inside the core and well outside it is what it was there before.
     for index in ((16, 14, 6), (17, 13, 5), (2, 2, 6)):
         there = image.TransformPhysicalPointToIndex(sct.TransformIndexToPhysicalPoint(index))
@@ -355,7 +362,7 @@ def test_values_that_a_ct_cannot_hold_are_told_or_refused(place, capsys):
     told = " ".join(capsys.readouterr().err.split())
     assert "3 voxels" in told
     assert "12 bits" in told
-    assert sitk.GetArrayViewFromImage(by_simpleitk("out")).min() == -1024
+    assert sitk.GetArrayFromImage(by_simpleitk("out")).min() == -1024
     sct[15, 13, 5] = 40000
     write_volume(sct, "sct.nrrd")
     assert "at most" in refused(capsys)
@@ -369,6 +376,10 @@ def test_patients_are_named_nowhere_and_inputs_stay(place, capsys):
     assert not re.search("Jane|D.e|4711|A-77", told.out + told.err + names)
     assert "inside the input" in refused(capsys, output="mr")
     assert [path.read_bytes() for path in sorted((place / "mr").iterdir())] == before
+    write_mr(place / "others", mr_and_sct()[0])
+    foreign = (place / "others" / "IM000").rename(place / "others" / "CT_0001.dcm")
+    assert "did not write" in refused(capsys, output="others")
+    assert foreign.exists()
     (place / "out" / "notes.txt").write_text("mine")
     assert export() == 0
     assert {p.name for p in (place / "out").iterdir()} == {

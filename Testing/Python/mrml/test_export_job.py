@@ -25,7 +25,7 @@ def test_a_script_exports_a_node_into_the_study_of_its_mr(harness_without_window
     _mr, sct, folder, out = files
     logic = harness_without_window.load_module("SyntheticCT").SyntheticCTLogic()
     node = add_volume(harness_without_window.scene, sct, "sCT of Jane Doe")
-    assert logic.exportDicom(node, folder, out, body=True, seedUids=True) == out
+    assert logic.exportDicom(node, folder, out, body=True, seed_uids=True) == out
     back = read_volume(out, "CT")
     assert np.array_equal(sitk.GetArrayFromImage(back), sitk.GetArrayFromImage(sct))
     assert np.allclose(back.GetOrigin(), sct.GetOrigin())

@@ -34,7 +34,8 @@ def failure(capsys, *arguments) -> str:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "phantom", "sort", "train", "generate", "evaluate", "cohort"]
+    "command",
+    ["demo", "phantom", "sort", "train", "generate", "export", "evaluate", "cohort"],
 )
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as stop:
