@@ -101,13 +101,18 @@ def _take(line: Line, column: str, role: str, own: Sequence[Row]) -> None:
             "as the only axial one."
         )
         found = axial
-    _fill(line, column, found, role)
     unsure = [row for row in own if row.ambiguous and not row.role and _could_be(row, column)]
-    if unsure and not any(row.chosen for row in found):
-        told = "; ".join(f"{row.label}: {row.ambiguous}" for row in unsure)
-        if not found:
-            line.open.add(column)
-            line.notes.append(f"{line.patient}: {column} is left empty ({told}).")
+    if any(row.chosen for row in found) or not unsure:
+        _fill(line, column, found, role)
+        return
+    told = "; ".join(f"{row.label}: {row.ambiguous}" for row in unsure)
+    # Which CT is the true one decides on every figure; of MRs, one that is certain is enough.
+    if found and column != "ct":
+        _fill(line, column, found, role)
+        line.notes.append(f"{line.patient}: more could be {column}, and was not taken ({told}).")
+        return
+    line.open.add(column)
+    line.notes.append(f"{line.patient}: {column} is left empty ({told}).")
 
 
 def _could_be(row: Row, column: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -37,8 +38,10 @@ class Person:
     def words(self) -> set[str]:
         """Return the words that name this person; "Mr" and degrees are none."""
         names = ["^".join(one.split("^")[:3]) for one in self.name.split("=")]
-        parts = {self.id, *names, *(w for one in names for w in re.split(r"[\W_]+", one))}
-        return {part.casefold() for part in parts if len(part) >= _WHOLE}
+        given_first = ["^".join(reversed(one.split("^")[:2])) for one in names]
+        single = (word for one in names for word in re.split(r"[\W_]+", one))
+        parts = {self.id, *names, *given_first, *single}
+        return {word for part in parts if len(part) >= _WHOLE for word in _spellings(part)}
 
     def is_like(self, other: Person) -> bool:
         """Whether both can be one: one ID, and nothing else that differs where both say it."""
@@ -69,8 +72,19 @@ def person_of(header: pydicom.Dataset) -> Person:
 
 def without_names(text: str, persons: Iterable[Person]) -> str:
     """Return a text with :data:`HIDDEN` for every word that names one of the persons."""
-    pattern = _pattern(tuple(persons))
+    pattern, text = _pattern(tuple(persons)), unicodedata.normalize("NFC", text)
     return pattern.sub(HIDDEN, text) if pattern else text
+
+
+def _spellings(word: str) -> set[str]:
+    """A word as folders and descriptions may write it: with its accents or without."""
+    word = unicodedata.normalize("NFC", word).lower()
+    plain = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
+    found = {word, plain}
+    spelled, umlauts = word, word
+    for umlaut, letters in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("ß", "ss")):
+        spelled, umlauts = spelled.replace(umlaut, letters), umlauts.replace(letters, umlaut)
+    return found | {spelled, umlauts}
 
 
 @lru_cache(maxsize=256)

@@ -19,10 +19,18 @@ UNREADABLE = -2
 _FEW = 16
 """Distinct values that are kept; more are no classes."""
 _LEAST_CLASSES = 3
+_FEW_OF_MRCAT = "its middle slice has only"
 _MRCAT = re.compile(r"mr[ _-]?cat(?![a-z])", re.IGNORECASE)
 _SYNTHETIC = re.compile(
-    r"synthetic[ _-]*ct|(?<![a-z])s[ _-]?ct(?![a-z])|pseudo[ _-]*ct|(?<![a-z])pct(?![a-z])|"
+    r"synthetic[ _-]*ct|(?<![a-z'])s[ _-]?ct(?![a-z])|pseudo[ _-]*ct|"
     r"substitute[ _-]*ct|mri[ _-]?planner|mr[ _-]?(based|derived)[ _-]*ct|bulk[ _-]*densit",
+    re.IGNORECASE,
+)
+"""pCT is not among them: it is a planning CT as often as a pseudo-CT."""
+_CLEAR = re.compile(r"synthetic|pseudo|substitute|planner|based|derived|bulk", re.IGNORECASE)
+"""Words without which sCT stands alone, as some call the CT of a simulator."""
+_OTHER_CT = re.compile(
+    r"cbct|cone[ _-]?beam|mvct|on-board imager|(?<![a-z])(xvi|obi|mip|minip|aip)(?![a-z])",
     re.IGNORECASE,
 )
 _SAYING = ("SeriesDescription", "ProtocolName", "DerivationDescription", "ImageComments")
@@ -89,7 +97,7 @@ def mrcat_values(row: Row) -> tuple[bool | None, str]:
     if entry.distinct > len(BULK_HU) or len(own) < entry.distinct:
         return False, f"its middle slice has {entry.distinct} different values"
     if entry.distinct < _LEAST_CLASSES:
-        return None, f"its middle slice has only {entry.distinct} different values"
+        return None, f"{_FEW_OF_MRCAT} {entry.distinct} different values, which are MRCAT's"
     listed = ", ".join(f"{value:g}" for value in own)
     return True, f"all values of its middle slice are MRCAT's ({listed} HU)"
 
@@ -103,8 +111,15 @@ def ct_role(row: Row, rows: Sequence[Row]) -> tuple[str, str, str]:
         if values is False:
             told = f"{told}, not the five of an MRCAT"
         return "", "", f"{said}, but {told}: set its role"
+    x_ray = [n for n in ("KVP", "ConvolutionKernel") if (row.facts.values or {}).get(n)]
     if said := synthetic_said(row):
+        if x_ray and "ORIGINAL" in row.facts.type and not _CLEAR.search(said):
+            return "", "", f"{said}, but original with tube voltage: set its role"
         return "synthetic CT", said, ""
+    if told.startswith(_FEW_OF_MRCAT):
+        return "", "", f"modality CT, but {told}: set its role"
+    if other := _said(row, _OTHER_CT):
+        return "", f"no role here: {other}", ""
     beside = [
         other.label
         for other in rows
@@ -120,7 +135,6 @@ def ct_role(row: Row, rows: Sequence[Row]) -> tuple[str, str, str]:
             f"modality CT in the frame of reference of the MR {beside[0]}: it may be the true CT "
             "laid on the MR, or computed from it; set its role",
         )
-    x_ray = [n for n in ("KVP", "ConvolutionKernel") if (row.facts.values or {}).get(n)]
     if "DERIVED" in row.facts.type and not x_ray:
         return (
             "",

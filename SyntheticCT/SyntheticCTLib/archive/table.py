@@ -95,12 +95,12 @@ def warnings_of(found: Scan, rows: Sequence[Row], copies: int) -> list[str]:
     if damaged:
         listed = ", ".join(f"{e.shown} {e.facts.problem}" for e in damaged[:_LISTED])
         more = f", and {len(damaged) - _LISTED} more" if len(damaged) > _LISTED else ""
-        told.append(f"{len(damaged)} files are left out: {listed}{more}; copy them again.")
+        told.append(f"{_files(len(damaged))} left out: {listed}{more}; copy again.")
     if copies:
-        told.append(f"{copies} files have the instance UID of another one, which is taken.")
+        told.append(f"{_files(copies)} left out, with the instance UID of another one.")
     if missing := _missing(found):
         told.append(
-            f"{missing} files that a DICOMDIR lists are not here: copy the whole medium again."
+            f"{_files(missing)} missing that a DICOMDIR lists: copy the whole medium again."
         )
     owners: dict[str, set[str]] = {}
     for row in rows:
@@ -109,6 +109,10 @@ def warnings_of(found: Scan, rows: Sequence[Row], copies: int) -> list[str]:
         if len(patients) > 1:
             told.append(f"One series UID stands with {' and '.join(sorted(patients))}: check it.")
     return told
+
+
+def _files(count: int) -> str:
+    return "1 file is" if count == 1 else f"{count} files are"
 
 
 def _missing(found: Scan) -> int:

@@ -35,7 +35,8 @@ def of(folder, header: dict) -> Row:
         (CT | {"ImageType": ["DERIVED", "SECONDARY", "AXIAL"]}, "CT"),
         ({"Modality": "CT"}, "CT"),
         (CT | {"SeriesDescription": "Synthetic CT"}, "synthetic CT"),
-        (CT | {"SeriesDescription": "sCT pelvis"}, "synthetic CT"),
+        ({"Modality": "CT", "SeriesDescription": "sCT pelvis"}, "synthetic CT"),
+        (CT | {"SeriesDescription": "pCT Pelvis_CT"}, "CT"),
         (MR | {"SeriesDescription": "pseudo-CT"}, "synthetic CT"),
         (mdixon("W"), "mDixon water"),
         (mdixon("F"), "mDixon fat"),
@@ -60,6 +61,7 @@ def test_what_headers_say(tmp_path, header, role):
     ("header", "sentence"),
     [
         (CT | {"ImageType": ["DERIVED", "SECONDARY"], "KVP": None}, "it may be computed"),
+        (CT | {"SeriesDescription": "sCT"}, "but original with tube voltage"),
         (CT | {"SeriesDescription": "MRCAT"}, "not the five of an MRCAT"),
         (MR | {"SeriesDescription": "MRCAT pelvis"}, "not the five of an MRCAT"),
         (T2 | {"EchoTime": "9"}, "says T2, but TE 9 ms"),
@@ -90,6 +92,8 @@ def test_what_is_ambiguous_has_no_role_and_is_named(tmp_path, header, sentence):
         T2 | {"SeriesDescription": "t2_tirm_cor"},
         MR | FIELD,
         {"Modality": "PT"},
+        CT | {"SeriesDescription": "kV_CBCT_1a"},
+        CT | {"ManufacturerModelName": "On-Board Imager"},
     ],
 )
 def test_what_is_none_of_it_has_no_role(tmp_path, header):
@@ -104,9 +108,10 @@ def test_an_mrcat_is_known_by_its_five_values_whatever_its_label(tmp_path, heade
     assert only_row(tmp_path).role == "MRCAT"
 
 
-def test_two_values_are_no_mrcat(tmp_path):
+@pytest.mark.parametrize("header", [MR | {"SeriesDescription": "MRCAT"}, CT])
+def test_two_of_the_values_are_neither_an_mrcat_nor_a_ct(tmp_path, header):
     values = np.where(np.arange(210).reshape(5, 6, 7) % 2, 42, -968)
-    Patient().image(tmp_path, MR | {"SeriesDescription": "MRCAT"}, values=values)
+    Patient().image(tmp_path, header, values=values)
     row = only_row(tmp_path)
     assert row.role == "" and "only 2 different values" in row.ambiguous
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from archives import CT, T2, Patient, whole_patient
+from pydicom.uid import generate_uid
 from SyntheticCTEvalLib.cohort.manifest import read_cohort_manifest
 from SyntheticCTLib.training.pairs import read_sources
 from SyntheticCTLib.volumes.reading import read_volume
@@ -107,6 +108,18 @@ def test_what_is_ambiguous_stays_empty_until_a_role_is_set(tmp_path, run):
     (row,) = cells(output)
     assert (row["ct"], row["structures"]) == ("in/ct3", "in/s.dcm")
     assert "prescribes several doses" in told and "prescription_gy" not in row
+
+
+def test_a_ct_is_not_taken_beside_one_that_may_be_it(tmp_path, run):
+    who = Patient()
+    frame = generate_uid()
+    who.image(tmp_path / "in" / "mr", T2, frame=frame)
+    who.image(tmp_path / "in" / "ct", CT)
+    who.image(tmp_path / "in" / "laid", CT, frame=frame)
+    output = tmp_path / "m.csv"
+    code, told = run(tmp_path / "in", "--output", output)
+    assert code == 0 and cells(output)[0]["ct"] == ""
+    assert "ct is left empty (p01." in told and "laid on the MR, or computed from it" in told
 
 
 def test_the_only_axial_t2_is_taken_and_told(tmp_path, run):

@@ -76,7 +76,7 @@ def test_any_depth_and_a_dicomdir(tmp_path):
     listed = [entry for entry in result.scan.entries if entry.facts.series]
     (tmp_path / "deep" / listed[0].path).unlink()
     _, warnings = sort(tmp_path / "deep")
-    assert "1 files that a DICOMDIR lists are not here" in " ".join(warnings)
+    assert "1 file is missing that a DICOMDIR lists" in " ".join(warnings)
 
 
 def test_files_without_a_preamble(tmp_path):
@@ -113,7 +113,7 @@ def test_copies_are_counted_and_the_whole_folder_is_taken(tmp_path):
     result, warnings = sort(tmp_path)
     (row,) = result.rows
     assert (row.slices, row.cell, result.copies) == (5, ("b", ""), 2)
-    assert "2 files have the instance UID of another one" in " ".join(warnings)
+    assert "2 files are left out, with the instance UID of another one" in " ".join(warnings)
     edit(tmp_path / "a" / "IM0.dcm", RescaleIntercept="0")
     result, _ = sort(tmp_path)
     assert result.rows[0].cell is None and "files of one instance UID differ" in table(result.rows)
