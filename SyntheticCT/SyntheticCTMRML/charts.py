@@ -11,7 +11,7 @@ import vtk
 from slicer.i18n import tr as _
 
 from .display import LINE_COLORS, add_series, add_table, added_together, nodes_of_class
-from .hierarchy import add_folder, place_of, put, remove
+from .hierarchy import add_folder, place_of, put, remove, results_of
 from .views import fit_charts
 
 TRAINING = "SyntheticCT.Training"
@@ -172,3 +172,10 @@ def _in_one_line(
         x += [middle[0], *middle, middle[-1]]
         y += [0.0, *curve, 0.0]
     return {"x": x, "y": y}
+
+
+def remove_results(scene: Any, sources: list[Any]) -> None:
+    """Remove what was made of volume nodes, and of that, with its charts."""
+    made = results_of(scene, sources)
+    charts = [chart for node in made for chart in histogram_charts(node)]
+    remove(scene, [*made, *(one for chart in charts for one in chart_nodes(chart))])

@@ -77,9 +77,10 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         """
         from SyntheticCTMRML.packages import require
         from SyntheticCTMRML.registration_job import Registration
+        from SyntheticCTMRML.roles import require_roles
         from SyntheticCTMRML.synthesis import Results, Synthesis
 
-        _check_roles(mrNode, ctNode, mrcatNode)
+        require_roles(mrNode, ctNode, mrcatNode)
         results = Results()
         synthesis = Synthesis(
             mrNode,
@@ -111,9 +112,10 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         :param mrNode: MR, scalar volume node.
         :param outputNode: scalar volume node for the result (float32).
         """
+        from SyntheticCTMRML.roles import require_roles
         from SyntheticCTMRML.synthesis import Results, Synthesis
 
-        _check_roles(mrNode)
+        require_roles(mrNode)
         work = Synthesis(mrNode, bundlePath, Results(), normalized=outputNode, generate=False)
         return _start(work.stages(), listener, {"MR": mrNode})
 
@@ -141,9 +143,10 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         :param device: "auto", "cpu" or "cuda".
         """
         from SyntheticCTMRML.packages import require
+        from SyntheticCTMRML.roles import require_roles
         from SyntheticCTMRML.synthesis import Results, Synthesis
 
-        _check_roles(mrNode)
+        require_roles(mrNode)
         work = Synthesis(
             mrNode,
             bundlePath,
@@ -209,12 +212,9 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
 
     def removeResults(self, sources: list[Any]) -> None:
         """Remove what was made of volumes, and of that: volumes, transforms, charts."""
-        from SyntheticCTMRML.charts import chart_nodes, histogram_charts
-        from SyntheticCTMRML.hierarchy import remove, results_of
+        from SyntheticCTMRML.charts import remove_results
 
-        made = results_of(slicer.mrmlScene, sources)
-        charts = [chart for node in made for chart in histogram_charts(node)]
-        remove(slicer.mrmlScene, [*made, *(one for chart in charts for one in chart_nodes(chart))])
+        remove_results(slicer.mrmlScene, sources)
 
     def startExportDicom(
         self, sctNode: Any, mrFolder: str, folder: str, listener: Any = None, **options: bool
@@ -387,15 +387,6 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
         from SyntheticCTMRML.synthesis import sct_name
 
         return sct_name(mrNode.GetName())
-
-
-def _check_roles(mr: Any, ct: Any = None, mrcat: Any = None) -> None:
-    from SyntheticCTLib.basics.errors import SyntheticCTError
-
-    from SyntheticCTMRML.roles import role_fault
-
-    if fault := role_fault(mr, ct, mrcat):
-        raise SyntheticCTError(fault)
 
 
 def _start(stages: list[Any], listener: Any, inputs: dict[str, Any]) -> Any:

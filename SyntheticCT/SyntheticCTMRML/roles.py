@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
 from .display import nodes_of_class
 from .nodes import MARKS, RESULT
 from .translation import tr as _
@@ -84,6 +86,12 @@ def role_fault(mr: Any, ct: Any = None, mrcat: Any = None) -> str:
     if ct is not None and modality_of(ct) == "MR":
         return _("{name} is an MR and no CT: choose the CT.").format(name=ct.GetName())
     return ""
+
+
+def require_roles(mr: Any, ct: Any = None, mrcat: Any = None) -> None:
+    """Raise SyntheticCTError where these nodes cannot have these roles (:func:`role_fault`)."""
+    if fault := role_fault(mr, ct, mrcat):
+        raise SyntheticCTError(fault)
 
 
 def guess_role(node: Any) -> str:

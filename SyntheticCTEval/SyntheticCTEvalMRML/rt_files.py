@@ -15,8 +15,11 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.mask_folder import masks_in
 from SyntheticCTMRML import display
 from SyntheticCTMRML.child_process import CommandLine
-from SyntheticCTMRML.job_volumes import Source, Target
+from SyntheticCTMRML.handover import reading_steps
+from SyntheticCTMRML.hierarchy import place_of, put
+from SyntheticCTMRML.job_volumes import Source
 from SyntheticCTMRML.jobs import Job, JobListener, Stage, Steps
+from SyntheticCTMRML.nodes import set_node_data
 from SyntheticCTMRML.segments import add_outlines, make_segment
 from SyntheticCTMRML.translation import tr as _
 
@@ -71,8 +74,10 @@ def _adding(folder: Path, ct: Any) -> Generator[None, None, RtFiles]:
     for entry in json.loads((folder / "rt.json").read_text(encoding="utf-8")):
         name = entry["name"]
         if entry["kind"] == "RTDOSE":
-            target = Target(None, name, [ct])
-            node = yield from target.steps(folder / entry["file"], "dose")
+            data, header = yield from reading_steps(folder / entry["file"], "dose")
+            unique = scene.GenerateUniqueName(name)
+            node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", unique)
+            set_node_data(node, data, header)
             node.SetAttribute(DOSE_ATTRIBUTE, "1")
             display.show_dose(node, display.highest(node))
             found.doses.append(node)
@@ -87,18 +92,10 @@ def _adding(folder: Path, ct: Any) -> Generator[None, None, RtFiles]:
         else:
             found.prescription_gy = float(entry["prescription_gy"])
         yield
-    for node in (*found.doses, *found.structures):
-        _put_beside(node, ct)
+    # As SlicerRT does: in the CT's study, which says the unit.
+    study = place_of(scene, ct)
+    put(scene, study, [*found.doses, *found.structures])
+    tree = scene.GetSubjectHierarchyNode()
+    tree.SetItemAttribute(study, "DicomRtImport.DoseUnitName", "GY")
+    tree.SetItemAttribute(study, "DicomRtImport.DoseUnitValue", "1.0")
     return found
-
-
-def _put_beside(node: Any, ct: Any) -> None:
-    """Put a node into the CT's study of the subject hierarchy, with its unit, as SlicerRT does."""
-    tree = node.GetScene().GetSubjectHierarchyNode()
-    item = tree.GetItemByDataNode(ct) if tree is not None else 0
-    own = tree.GetItemByDataNode(node) if tree is not None else 0
-    study = tree.GetItemAncestorAtLevel(item, "Study") if item else 0
-    if own and study:
-        tree.SetItemParent(own, study)
-        tree.SetItemAttribute(study, "DicomRtImport.DoseUnitName", "GY")
-        tree.SetItemAttribute(study, "DicomRtImport.DoseUnitValue", "1.0")
