@@ -253,7 +253,9 @@ def _drawn_already(evaluation: Evaluation, structures_node: Any) -> Collection[s
 
 
 def _add_tables(scene: Any, evaluation: Evaluation, nodes: EvaluationNodes) -> None:
-    nodes.metrics = _add_table(scene, "Metrics", metrics_columns(evaluation), nodes.attributes())
+    # The panel lists evaluations by this table's name.
+    name = f"Evaluation of {', '.join(evaluation.candidates)}"
+    nodes.metrics = _add_table(scene, name, metrics_columns(evaluation), nodes.attributes())
     nodes.dose_volume = _add_table(scene, "Dose-volume", dose_volume_columns(evaluation))
     spots = {name: result.hot_spots for name, result in evaluation.candidates.items()}
     if any(spots.values()):

@@ -22,6 +22,7 @@ from harness import read_bundle, render_slice
 from SyntheticCTMRML.display import nodes_of_class, set_slice_layers
 from SyntheticCTMRML.nodes import image_from_node
 
+METRICS = "Evaluation of sCT, MRCAT"
 SIZE = (40, 32, 10)
 COSINE, SINE = np.cos(0.2), np.sin(0.2)
 
@@ -220,7 +221,7 @@ def cells(node):
 
 
 def test_metrics_and_definitions_are_tables(reopened):
-    metrics = cells(by_name(reopened, "Metrics"))
+    metrics = cells(by_name(reopened, METRICS))
     assert metrics["Metric"] == [
         "MAE in the body (HU)",
         "Gamma pass rate, dose above 10 % (%)",
@@ -273,13 +274,13 @@ def test_views_look_at_the_target_and_the_layout_has_table_and_chart(reopened):
     layout = reopened.GetFirstNodeByClass("vtkMRMLLayoutNode")
     assert layout.GetViewArrangement() == 38
     (view,) = nodes_of_class(reopened, "vtkMRMLTableViewNode")
-    assert view.GetTableNodeID() == by_name(reopened, "Metrics").GetID()
+    assert view.GetTableNodeID() == by_name(reopened, METRICS).GetID()
 
 
 def test_all_results_are_in_one_folder(reopened):
     tree = reopened.GetSubjectHierarchyNode()
     folder = tree.GetItemByName("Synthetic CT evaluation")
-    for name in ("CT", "Gamma MRCAT", "Contours", "Metrics"):
+    for name in ("CT", "Gamma MRCAT", "Contours", METRICS):
         item = tree.GetItemByDataNode(by_name(reopened, name))
         assert tree.GetItemParent(item) == folder, name
 

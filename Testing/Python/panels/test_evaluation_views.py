@@ -182,7 +182,7 @@ def test_a_scene_saved_side_by_side_opens_without_the_extension(session, panel, 
     plot = scene.GetNodeByID("vtkMRMLPlotViewNodePlotView1")
     assert plot.GetPlotChartNode().GetTitle() == "Gamma histogram"
     table = scene.GetNodeByID("vtkMRMLTableViewNodeTableView1")
-    assert table.GetTableNode().GetName().startswith("Metrics")
+    assert table.GetTableNode().GetName().startswith("Evaluation of ")
     session.click(panel.ui.chartLayoutButton)
     assert nodes_of_class(session.scene, "vtkMRMLLayoutNode") == [layout]
     assert layout.GetSaveWithScene()
