@@ -18,6 +18,22 @@ if os.environ.get("CI"):
     settings.load_profile("ci")
 
 
+SLOW = (
+    "test_demo.py",
+    "test_repeatable.py",
+    "test_batch_script.py",
+    "test_installed_tree.py",
+    "test_run.py",
+    "test_training.py",
+    "test_registration.py",
+)
+"""Files that take longest: begun first, so that neither process waits for the other at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in SLOW)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real files that are not part of the repository; skips where it is absent."""

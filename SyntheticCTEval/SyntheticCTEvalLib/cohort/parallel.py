@@ -171,9 +171,10 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Any]:
         level = log.level
         log.setLevel(logging.CRITICAL)  # its tracebacks would surround the sentence
         try:
-            with client:
-                yield client
+            yield client
         finally:
+            with contextlib.suppress(OSError, asyncio.TimeoutError):
+                client.close()  # a scheduler that is gone answers no more
             log.setLevel(level)
         return
     with _local_cluster(workers) as cluster, Client(cluster) as client:

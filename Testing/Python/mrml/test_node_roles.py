@@ -1,4 +1,4 @@
-"""Which volume is what: never two patients together, never one volume as two things."""
+"""Which node is what: never two patients together, never one volume as two things."""
 
 from __future__ import annotations
 
