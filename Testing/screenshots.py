@@ -32,13 +32,13 @@ def main() -> None:
         slicer.sample("SyntheticCTPhantom")
         panel = slicer.open_panel("SyntheticCT")
         finish(slicer, panel, panel.ui.makeButton)
-        shoot(slicer, panel, "SyntheticCT.png", 760)
+        shoot(slicer, panel, "SyntheticCT.png", 900)
         panel = slicer.open_panel("SyntheticCTEval")
         recalculate = panel.ui.doseSourceComboBox.findText("Recalculate (preview, needs PyTorch)")
         panel.ui.doseSourceComboBox.setCurrentIndex(recalculate)
         jobs = noted(panel.logic, "startEvaluation")
         finish(slicer, panel, panel.ui.evaluateButton)
-        shoot(slicer, panel, "SyntheticCTEval.png", 1500)
+        shoot(slicer, panel, "SyntheticCTEval.png", 1260)
         boards(jobs[-1].result[0])
 
 

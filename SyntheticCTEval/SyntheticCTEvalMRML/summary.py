@@ -12,6 +12,8 @@ from .evaluation_nodes import EvaluationNodes
 
 FIRST = ("Gamma pass rate", "MAE in the body")
 """Beginnings of the rows of the metrics table that are shown first."""
+_DIGITS = {"(%)": 2, "(HU)": 1}
+"""Decimals by the unit that a row's label ends with, as the report prints them."""
 NOTE = "Note"
 """First column of the definitions table's rows that hold warnings."""
 
@@ -46,11 +48,13 @@ def _figures(table: Any, names: list[str]) -> str:
     rows = [f"<tr><th></th>{head}</tr>"]
     for row in chosen:
         cells = "".join(
-            f"<td align='right'>&nbsp; {_number(c.GetValue(row))}</td>" for c in columns
+            f"<td align='right'>&nbsp; {_number(c.GetValue(row), labels[row])}</td>"
+            for c in columns
         )
         rows.append(f"<tr><td>{html.escape(labels[row])}</td>{cells}</tr>")
     return f"<table>{''.join(rows)}</table>"
 
 
-def _number(value: float) -> str:
-    return "&ndash;" if math.isnan(value) else f"<b>{value:g}</b>"
+def _number(value: float, label: str) -> str:
+    digits = next((n for unit, n in _DIGITS.items() if label.endswith(unit)), 4)
+    return "&ndash;" if math.isnan(value) else f"<b>{value:.{digits}f}</b>"

@@ -152,7 +152,7 @@ def test_the_answer_stands_first(session, panel):
     table = nodes_of(panel).metrics.GetTable()
     row = next(n for n in range(table.GetNumberOfRows())
                if "Gamma pass rate" in table.GetValue(n, 0).ToString())  # fmt: skip
-    assert f"<b>{table.GetColumnByName(NAME).GetValue(row):g}</b>" in text
+    assert f"<b>{table.GetColumnByName(NAME).GetValue(row):.2f}</b>" in text
     assert "Warning" in text and "it holds no fat" in text
     panel.parent.resize(420, 900)
     session.process_events()
