@@ -22,6 +22,7 @@ from .arguments import VOLUME_HELP, whole_count
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+    from SyntheticCTLib.export.source import SourceSeries
 
 AUTO = "auto"
 """Stands for the body contour that is found in the synthetic CT itself."""
@@ -48,7 +49,7 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     if not frame_of(sct):  # structures of another frame do not lie on it
         sct.SetMetaData(FRAME, source.frame)
     structures, dose = _structures_and_dose(options, sct, progress)
-    plan = _plan(options.plan or options.dose, bool(options.plan))
+    plan = _plan(options.plan, options.dose, source)
     require_writable_folder(folder)
     with staged_folder(folder, inputs, _earlier(folder)) as stage:
         export_dicom(
@@ -97,17 +98,33 @@ def _body(given: str | None, sct: sitk.Image, progress: Progress) -> sitk.Image 
     return body_contour(sct, "CT")
 
 
-def _plan(path: str | None, is_plan: bool) -> str:
-    """UID of a plan: that of an RTPLAN file, or the one that an RTDOSE names; else ""."""
+def _plan(path: str | None, dose: str | None, source: SourceSeries) -> str:
+    """UID of the plan: that of the RTPLAN ``path``, or the one that the RTDOSE names; else "".
+
+    Raises:
+        SyntheticCTError: it is no plan, of another patient, or not the one of the dose.
+    """
     from SyntheticCTLib.dicom.headers import is_of, read_header
 
-    header = read_header(Path(path), whole=True) if path and Path(path).is_file() else None
-    if is_plan:
-        if header is None or not is_of(header, "RTPLAN") or not header.get("SOPInstanceUID"):
-            raise SyntheticCTError(f"The plan {path} is no RTPLAN of DICOM: give the plan's file.")
-        return str(header.SOPInstanceUID)
-    named = [] if header is None else header.get("ReferencedRTPlanSequence") or []
-    return str(named[0].get("ReferencedSOPInstanceUID") or "") if len(named) == 1 else ""
+    header = read_header(Path(dose), whole=True) if dose and Path(dose).is_file() else None
+    plans = [] if header is None else header.get("ReferencedRTPlanSequence") or []
+    named = str(plans[0].get("ReferencedSOPInstanceUID") or "") if len(plans) == 1 else ""
+    if not path:
+        return named
+    header = read_header(Path(path), whole=True) if Path(path).is_file() else None
+    if header is None or not is_of(header, "RTPLAN") or not header.get("SOPInstanceUID"):
+        raise SyntheticCTError(f"The plan {path} is no RTPLAN of DICOM: give the plan's file.")
+    for element, what in (("PatientID", "patient ID"), (FRAME, "frame of reference")):
+        own, other = (str(one.get(element) or "").strip() for one in (header, source.header))
+        if own and other and own != other:
+            raise SyntheticCTError(
+                f"The plan {path} is of another {what} than the MR: give the plan of the dose."
+            )
+    if named and named != str(header.SOPInstanceUID):
+        raise SyntheticCTError(
+            f"The plan {path} is not the one that the dose {dose} names: give that plan, or none."
+        )
+    return str(header.SOPInstanceUID)
 
 
 def _earlier(folder: Path) -> list[Path]:

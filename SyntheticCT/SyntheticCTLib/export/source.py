@@ -19,6 +19,7 @@ from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
 from SyntheticCTLib.dicom.headers import read_header
 from SyntheticCTLib.dicom.series import series_of
 from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
+from SyntheticCTLib.volumes.marks import FRAME_KEY, frame_mark
 from SyntheticCTLib.volumes.resampling import floored, resample
 
 if TYPE_CHECKING:
@@ -200,7 +201,8 @@ def require_in_frame(
         SyntheticCTError: it names another frame, lies beside the MR, or is of another body.
     """
     own = frame_of(ct)
-    if own and own != source.frame:
+    made_in = ct.GetMetaData(FRAME_KEY) if ct.HasMetaDataKey(FRAME_KEY) else ""
+    if own not in ("", source.frame) or made_in not in ("", frame_mark(source.frame)):
         raise SyntheticCTError(
             "The synthetic CT names another frame of reference than the MR: give the MR that it "
             "was made of."

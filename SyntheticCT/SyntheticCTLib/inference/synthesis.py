@@ -10,6 +10,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.bundle.domain import normalized_histogram, outside_domain
 from SyntheticCTLib.bundle.folder import ModelBundle
+from SyntheticCTLib.dicom.frame_of_reference import frame_of
 from SyntheticCTLib.network.slabs import (
     NO_SPREAD,
     SLAB,
@@ -105,7 +106,7 @@ def generate(
     # Between a slice with a spread and one without there is none.
     uncertainty = sitk.Mask(uncertainty, uncertainty >= 0, outsideValue=NO_SPREAD)
     return Generated(
-        sct=label_synthetic(sct, bundle.sha256, bundle.domain.text),
+        sct=label_synthetic(sct, bundle.sha256, bundle.domain.text, frame_of(mr)),
         uncertainty=uncertainty,
         normalized=normalized,
         warnings=warnings,

@@ -151,7 +151,7 @@ def register(
     last = floored(moving) if fill == HU_OUTSIDE else moving
     return Registration(
         transform=transform,
-        warped=keep_marks(resample(last, fixed, transform, fill=fill), moving),
+        warped=keep_marks(resample(last, fixed, transform, fill=fill), moving, moved=True),
         rigid=rigid,
         metric_value=value,
         deformed=vectors is not None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import SimpleITK as sitk
 
 from SyntheticCTLib import __version__
@@ -12,6 +14,10 @@ SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical
 
 VERSION_KEY, MODEL_NAME_KEY = "SyntheticCTVersion", "SyntheticCTModelName"
 """Metadata keys: the version that made a synthetic CT, and what its model was trained for."""
+
+FRAME_KEY = "SyntheticCTFrame"
+"""Metadata key: the frame of reference of the MR that a synthetic CT was made of, as
+:func:`frame_mark`; a file that is kept must not tell the UID itself, which leads to a patient."""
 
 PHANTOM_KEY = "SyntheticCTPhantom"
 """Metadata key, with the seed, by which the digital phantom's images are known."""
@@ -33,10 +39,19 @@ def look_alike_words(name: str) -> str:
     )
 
 
-def keep_marks(image: sitk.Image, source: sitk.Image) -> sitk.Image:
-    """Return ``image`` with the marks of a synthetic CT and of the phantom that ``source`` has."""
+def frame_mark(frame: str) -> str:
+    """Return the SHA-256 of the UID of a frame of reference; "" of none."""
+    return hashlib.sha256(frame.encode()).hexdigest() if frame else ""
+
+
+def keep_marks(image: sitk.Image, source: sitk.Image, *, moved: bool = False) -> sitk.Image:
+    """Return ``image`` with the marks of a synthetic CT and of the phantom that ``source`` has.
+
+    Args:
+        moved: it was brought onto another image, and lies in its own frame of reference no more.
+    """
     for key in source.GetMetaDataKeys():
-        if key.startswith("SyntheticCT"):
+        if key.startswith("SyntheticCT") and not (moved and key == FRAME_KEY):
             image.SetMetaData(key, source.GetMetaData(key))
     return image
 
@@ -49,12 +64,20 @@ def is_synthetic(image: sitk.Image) -> bool:
     )
 
 
-def label_synthetic(image: sitk.Image, bundle_sha256: str = "", model_name: str = "") -> sitk.Image:
-    """Return ``image`` with the metadata that marks it as a synthetic CT, of this version."""
+def label_synthetic(
+    image: sitk.Image, bundle_sha256: str = "", model_name: str = "", frame: str = ""
+) -> sitk.Image:
+    """Return ``image`` with the metadata that marks it as a synthetic CT, of this version.
+
+    Args:
+        frame: UID of the frame of reference of its MR, where that is known.
+    """
     image.SetMetaData("SyntheticCT", SYNTHETIC_NOTE)
     image.SetMetaData(VERSION_KEY, __version__)
     if bundle_sha256:
         image.SetMetaData("SyntheticCTModel", bundle_sha256)
     if name := " ".join(model_name.split()):
         image.SetMetaData(MODEL_NAME_KEY, name)
+    if frame:
+        image.SetMetaData(FRAME_KEY, frame_mark(frame))
     return image

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
+from SyntheticCTEvalLib.dose.plausibility import IMPLAUSIBLE_GY
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
@@ -67,6 +68,10 @@ class EvaluationSettings:
         if dose is not None and not (math.isfinite(dose) and dose > 0):
             raise SyntheticCTError(
                 f"The prescription is {dose:g} Gy: give a dose above 0, or none."
+            )
+        if dose is not None and dose > IMPLAUSIBLE_GY:  # a recalculated dose would follow it
+            raise SyntheticCTError(
+                f"The prescription is {dose:g} Gy, which cannot be: give it in Gy, not in cGy."
             )
         if not self.criteria:
             raise SyntheticCTError("No gamma criterion is given: give one, such as 1 %/1 mm.")

@@ -194,7 +194,7 @@ def _place(
 ) -> Placed:
     transform = found.transform if found else None
     volume = found.warped if found else resample(numbers.hu, ct, fill=HU_OUTSIDE)
-    volume = raw = keep_marks(volume, candidate)
+    volume = raw = keep_marks(volume, candidate, moved=True)
     if numbers.hu is not numbers.own:
         raw = resample(numbers.own, ct, transform, fill=HU_OUTSIDE, nearest=True)
     own, known = numbers.own, numbers.known

@@ -19,7 +19,7 @@ from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib import __version__
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
-from SyntheticCTLib.volumes.marks import keep_marks
+from SyntheticCTLib.volumes.marks import keep_marks, label_synthetic
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTProgram.program import main
@@ -345,6 +345,31 @@ def test_only_what_is_synthetic_and_of_this_mr_is_exported(place, capsys):
     assert "another grid than the MR" in " ".join(capsys.readouterr().err.split())
     assert "no DICOM" in refused(capsys, like="sct.nrrd", output="far")
     assert not [*(place / "far").iterdir()]
+
+
+def test_the_mr_of_another_frame_is_refused_though_all_else_is_alike(place, capsys):
+    mr, sct = mr_and_sct()
+    write_mr(place / "other", mr, FrameOfReferenceUID="1.2.8", PatientName="Roe^Rick")
+    write_volume(label_synthetic(sct, "abcdef0123", frame=FRAME), "made.nrrd")
+    assert FRAME.encode() not in (place / "made.nrrd").read_bytes()
+    assert "another frame of reference" in refused(capsys, sct="made.nrrd", like="other")
+    assert export(sct="made.nrrd") == 0
+
+
+def test_a_plan_of_another_patient_or_of_another_dose_is_refused(place, capsys):
+    _, sct = mr_and_sct()
+    write_volume(sitk.Cast(sct > 0, sitk.sitkFloat32) * 45, "dose.nrrd")
+    plan = rtplan(place / "plan.dcm", 45.0)
+    assert export("--dose", "dose.nrrd", "--plan", plan) == 0
+    other = rtplan(place / "other.dcm", 45.0)
+    dose = place / "out" / "RTDOSE.dcm"
+    assert "not the one that the dose" in refused(capsys, "--dose", dose, "--plan", other)
+    assert export("--dose", dose, "--plan", plan, output="again") == 0
+    for element, words in (("PatientID", "patient ID"), ("FrameOfReferenceUID", "frame of ref")):
+        foreign = rtplan(place / "foreign.dcm", 45.0)
+        edit(foreign, **{element: "1.2.9.77"})
+        told = refused(capsys, "--dose", "dose.nrrd", "--plan", foreign, output="more")
+        assert f"another {words}" in told and "1.2.9.77" not in told
 
 
 @pytest.mark.parametrize("element", ["FrameOfReferenceUID", "StudyInstanceUID"])

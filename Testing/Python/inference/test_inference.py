@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import blob_mr, tiny_bundle
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.dicom.frame_of_reference import FRAME
 from SyntheticCTLib.inference.device import choose_device
 from SyntheticCTLib.inference.prediction import predict
 from SyntheticCTLib.inference.synthesis import generate
-from SyntheticCTLib.volumes.marks import PHANTOM_KEY, SYNTHETIC_NOTE
+from SyntheticCTLib.volumes.marks import FRAME_KEY, PHANTOM_KEY, SYNTHETIC_NOTE, keep_marks
 
 TILTED = tuple(sitk.Euler3DTransform((0, 0, 0), 0.25, -0.1, 0.4).GetMatrix())
 FLIPPED = (-1, 0, 0, 0, -1, 0, 0, 0, 1)
@@ -77,6 +80,16 @@ def test_uncertainty_is_a_spread_or_its_mark_on_other_slice_distances_too():
 def test_two_slices_are_enough():
     result = generate(blob_mr(size=(20, 16, 2)), tiny_bundle())
     assert result.sct.GetSize() == (20, 16, 2)
+
+
+def test_result_is_marked_with_the_frame_of_its_mr_and_loses_it_on_another_image():
+    mr = blob_mr()
+    assert not generate(mr, tiny_bundle()).sct.HasMetaDataKey(FRAME_KEY)
+    mr.SetMetaData(FRAME, "1.2.3.4")
+    sct = generate(mr, tiny_bundle()).sct
+    assert sct.GetMetaData(FRAME_KEY) == hashlib.sha256(b"1.2.3.4").hexdigest()
+    assert keep_marks(mr[:], sct).HasMetaDataKey(FRAME_KEY)
+    assert not keep_marks(mr[:], sct, moved=True).HasMetaDataKey(FRAME_KEY)
 
 
 def test_result_is_labelled_synthetic_with_the_hash_of_its_model():
