@@ -109,7 +109,7 @@ def test_bad_input_gets_one_sentence(harness, panel):
 def test_a_volume_that_is_two_things_is_refused(harness, panel):
     fill(harness, panel, panel.case)
     selector, case = panel.inputs.candidates.selector, panel.case
-    name = list(panel.parameters.candidateNames)[0]
+    name = next(iter(panel.parameters.candidateNames))
     for row, column, node, other in (
         (0, 1, case.ct, case.sct),  # would agree with itself perfectly
         (0, 2, case.plan, case.plan_sct),
