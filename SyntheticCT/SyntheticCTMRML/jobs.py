@@ -26,6 +26,15 @@ END_S = 10.0
 """A cancelled job has ended after this long, however slow the machine: its child is killed."""
 
 
+_RUNNING: list[Job] = []
+
+
+def cancel_all() -> None:
+    """End every job, also those that no panel knows of, and wait: Slicer quits."""
+    for job in list(_RUNNING):
+        job.cancel(wait=True)
+
+
 class JobListener:
     """Is told what happens to a job; this base class does nothing with it."""
 
@@ -81,6 +90,7 @@ class Job:
 
         self.folder = self._kept.enter_context(work_folder(FOLDER_PREFIX))
         self.state = "running"
+        _RUNNING.append(self)
         self._observe()
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._turn)
@@ -229,6 +239,7 @@ class Job:
             scene.RemoveObserver(tag)
         self._observed = []
         self.state = state
+        _RUNNING.remove(self)
         self._stages, self._stage, self._inputs = [], None, []
         if state == "finished":
             qt.QTimer.singleShot(0, self._remove_file)

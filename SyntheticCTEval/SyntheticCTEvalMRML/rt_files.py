@@ -6,7 +6,7 @@ Without SlicerRT, Slicer itself loads a dose as its stored integers, and structu
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,23 +66,26 @@ def rt_files_job(paths: Sequence[str], ct: Any, listener: JobListener | None = N
     stages: list[Stage] = [
         Steps(source.steps),
         CommandLine(arguments),
-        Steps(lambda job: _adding(job.folder / "rt", ct)),
+        Steps(lambda job: _adding(job.folder / "rt", ct, job.warn)),
     ]
     return Job(stages, listener, [ct])
 
 
-def _adding(folder: Path, ct: Any) -> Generator[None, None, RtFiles]:
+def _adding(folder: Path, ct: Any, warn: Callable[[str], None]) -> Generator[None, None, RtFiles]:
     """Add the nodes; closed before it has ended, the generator removes them again."""
     scene, found = ct.GetScene(), RtFiles()
     try:
-        yield from _add_nodes(scene, found, folder, ct)
+        yield from _add_nodes(scene, found, folder, ct, warn)
     except BaseException:
         remove(scene, [*found.doses, *found.structures])
         raise
     return found
 
 
-def _add_nodes(scene: Any, found: RtFiles, folder: Path, ct: Any) -> Generator[None, None, None]:
+def _add_nodes(
+    scene: Any, found: RtFiles, folder: Path, ct: Any, warn: Callable[[str], None]
+) -> Generator[None, None, None]:
+    prescribed: list[float] = []
     for entry in json.loads((folder / "rt.json").read_text(encoding="utf-8")):
         name = entry["name"]
         if entry["kind"] == "RTDOSE":
@@ -102,8 +105,17 @@ def _add_nodes(scene: Any, found: RtFiles, folder: Path, ct: Any) -> Generator[N
                 unique = scene.GenerateUniqueName(name)
                 found.structures.append(add_outlines(scene, unique, ct, segments))
         else:
-            found.prescription_gy = float(entry["prescription_gy"])
+            prescribed.append(float(entry["prescription_gy"]))
         yield
+    if len(set(prescribed)) > 1:
+        told = ", ".join(f"{dose:g}" for dose in prescribed)
+        warn(
+            _("The plans prescribe different doses ({doses} Gy): give the prescription.").format(
+                doses=told
+            )
+        )
+    elif prescribed:
+        found.prescription_gy = prescribed[0]
     # As SlicerRT does: in the CT's study, which says the unit.
     study = place_of(scene, ct)
     put(scene, study, [*found.doses, *found.structures])

@@ -298,3 +298,14 @@ def test_a_file_is_not_called_by_the_name_of_one_that_begins_alike():
     job = Job([])
     job.names |= {"/data/IM1": "file 1", "/data/IM10": "file 2"}
     assert job.named("No dose: /data/IM10, /data/IM1") == "No dose: file 2, file 1"
+
+
+def test_a_slicer_that_quits_ends_what_a_script_has_started(harness, child, tmp_path):
+    harness.load_module("SyntheticCT")
+    pid = tmp_path / "pid"
+    code = f"import os, time; open({str(pid)!r}, 'w').write(f'{{os.getpid()}} '); time.sleep(60)"
+    job = Job([child(code)]).start()
+    harness.process_events(lambda: pid.exists() and pid.read_text().endswith(" "))
+    harness.app.quit()
+    assert job.state == "cancelled" and not job.folder.exists()
+    assert not alive(int(pid.read_text()))

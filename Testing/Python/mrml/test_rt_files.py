@@ -78,7 +78,7 @@ def test_what_was_read_before_it_was_cancelled_goes_again(harness, tmp_path, ct)
     entries = [{"kind": "RTDOSE", "name": "Plan", "file": "0.nrrd"}] * 2
     (tmp_path / "rt.json").write_text(json.dumps(entries))
     volumes = harness.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    steps = _adding(tmp_path, ct)
+    steps = _adding(tmp_path, ct, print)
     while harness.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == volumes:
         next(steps)
     steps.close()
@@ -93,3 +93,11 @@ def test_files_are_called_by_their_numbers_however_their_paths_are_spelt(harness
     with pytest.raises(SyntheticCTError, match="The file file 2 is no RTDOSE") as told:
         logic.startReadRtFiles([f"{tmp_path}//SMITH1", f"{tmp_path}//SMITH10"], ct).wait()
     assert "SMITH" not in str(told.value)
+
+
+def test_two_plans_that_differ_give_no_prescription_but_a_warning(harness, tmp_path, ct):
+    logic = harness.load_module("SyntheticCTEval").SyntheticCTEvalLogic()
+    files = [str(rtplan(tmp_path / f"{dose}.dcm", dose)) for dose in (45, 60)]
+    job = logic.startReadRtFiles(files, ct)
+    assert job.wait().prescription_gy is None
+    assert "different doses (45, 60 Gy)" in "".join(job.log)
