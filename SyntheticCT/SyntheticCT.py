@@ -53,9 +53,11 @@ class SyntheticCT(ScriptedLoadableModule):
             register_sample_data(self.resourcePath("Icons/Phantom.png"))
 
     def onAboutToQuit(self) -> None:
-        """Leave no volumes of patients in temporary folders."""
+        """Leave no child running, and no volumes of patients in temporary folders."""
+        from SyntheticCTMRML.jobs import cancel_all
         from SyntheticCTMRML.temporary import tidy_at_quit
 
+        cancel_all()
         tidy_at_quit()
 
 

@@ -127,8 +127,8 @@ class LossChart:
 
     def show(self, epoch: int, losses: Mapping[str, float]) -> None:
         """Set what is known of an epoch (1, 2, ...) so far."""
-        if self.table.GetScene() is None:
-            return
+        if self.table.GetScene() is None or self.chart.GetScene() is None:
+            return  # removed; the training goes on
         table = self.table.GetTable()
         row = next(
             (n for n in range(table.GetNumberOfRows()) if table.GetValue(n, 0).ToInt() == epoch),

@@ -174,10 +174,13 @@ def _end_group(process: subprocess.Popen, kill: bool) -> None:
     """End a child and everything that it has started."""
     if sys.platform == "win32":
         subprocess.run(
-            ["taskkill", "/T", "/F", "/PID", str(process.pid)], capture_output=True, check=False
+            ["taskkill", "/T", "/F", "/PID", str(process.pid)],
+            capture_output=True,
+            check=False,
+            creationflags=subprocess.CREATE_NO_WINDOW,
         )
         return
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(OSError):  # it has ended: macOS then says that it is not permitted
         os.killpg(process.pid, signal.SIGKILL if kill else signal.SIGTERM)
 
 

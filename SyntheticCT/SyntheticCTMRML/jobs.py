@@ -26,6 +26,15 @@ END_S = 10.0
 """A cancelled job has ended after this long, however slow the machine: its child is killed."""
 
 
+_RUNNING: list[Job] = []
+
+
+def cancel_all() -> None:
+    """End every job, also those that no panel knows of, and wait: Slicer quits."""
+    for job in list(_RUNNING):
+        job.cancel(wait=True)
+
+
 class JobListener:
     """Is told what happens to a job; this base class does nothing with it."""
 
@@ -72,7 +81,7 @@ class Job:
         self._stage: Stage | None = None
         self._inputs = [node for node in inputs if node is not None]
         self._observed: list[tuple[Any, int]] = []
-        self._cancelling = False
+        self._cancelling = self._asked = False
         self._turning = False
 
     def start(self) -> Job:
@@ -81,6 +90,7 @@ class Job:
 
         self.folder = self._kept.enter_context(work_folder(FOLDER_PREFIX))
         self.state = "running"
+        _RUNNING.append(self)
         self._observe()
         self._timer = qt.QTimer()
         self._timer.connect("timeout()", self._turn)
@@ -108,9 +118,10 @@ class Job:
         if self.state != "running" or self._cancelling:
             return
         self._cancelling = True
-        if self._stage is not None:
-            self._stage.cancel()
         self._timer.start(0)
+        if self._turning:  # asked by what the stage itself does: it ends after this turn
+            return
+        self._ask_to_end()
         deadline = time.monotonic() + END_S
         while wait and self.state == "running" and time.monotonic() < deadline:
             self._turn()
@@ -122,19 +133,26 @@ class Job:
 
     def named(self, text: str) -> str:
         """Return ``text`` with the files of the job called as people call them."""
-        for path, name in self.names.items():
-            text = text.replace(path, name)
+        for path in sorted(self.names, key=len, reverse=True):  # IM10 before IM1
+            text = text.replace(path, self.names[path])
         return text
 
     def report(self, step: str, fraction: float, **details: Any) -> None:
         """Pass progress on to the listener (the interface of SyntheticCTLib.progress)."""
-        self._listener.onProgress(step, fraction, details)
+        self._tell("onProgress", step, fraction, details)
 
     def warn(self, message: str) -> None:
         """Pass a warning on to the listener and keep it in the log."""
         self.log.append(message)
         logging.warning(message)
-        self._listener.onWarning(message)
+        self._tell("onWarning", message)
+
+    def _tell(self, what: str, *told: Any) -> None:
+        """Call the listener: a fault of who listens does not make the job fail."""
+        try:
+            getattr(self._listener, what)(*told)
+        except Exception:
+            logging.exception("A listener of a job failed in %s", what)
 
     def _observe(self) -> None:
         import slicer
@@ -187,7 +205,14 @@ class Job:
             self._stage = None
         self._timer.start(0 if ended else self._stage.pause_ms)
 
+    def _ask_to_end(self) -> None:
+        self._asked = True
+        if self._stage is not None:
+            self._stage.cancel()
+
     def _finish_cancel(self) -> None:
+        if not self._asked:
+            self._ask_to_end()
         if self._stage is None or self._stage.cancelled():
             self._end("failed" if self.error else "cancelled")
         else:
@@ -196,9 +221,15 @@ class Job:
     def _fail(self, sentence: str) -> None:
         self.error = sentence
         self.log.append(sentence)
-        if self._stage is not None:
-            self._stage.cancel()
-        self._end("failed")
+        again, self._cancelling = self._cancelling and self._asked, True
+        if again:  # it failed to end
+            self._end("failed")
+            return
+        try:
+            self._finish_cancel()  # what it has started must not outlive it
+        except Exception:
+            logging.exception("A stage of a job could not be ended")
+            self._end("failed")
 
     def _end(self, state: str) -> None:
         import qt
@@ -208,15 +239,13 @@ class Job:
             scene.RemoveObserver(tag)
         self._observed = []
         self.state = state
+        _RUNNING.remove(self)
         self._stages, self._stage, self._inputs = [], None, []
         if state == "finished":
             qt.QTimer.singleShot(0, self._remove_file)
         else:
             self._remove_folder()
-        try:
-            self._listener.onEnd(self)
-        except Exception:  # a fault of who listens does not make the job fail
-            logging.exception("The end of a job could not be shown")
+        self._tell("onEnd", self)
 
     def _remove_file(self) -> None:
         """Remove one file of the folder in each turn: large ones take as long as may be."""

@@ -26,6 +26,7 @@ from .job_volumes import Source
 from .jobs import Job, JobListener, Stage, Steps, Turn
 from .nodes import image_steps
 from .pairs import Pair
+from .roles import other_patients, require_roles
 from .synthesis import Results
 from .views import show_chart
 
@@ -152,6 +153,10 @@ class Training(JobListener):
             raise SyntheticCTError(
                 _("All pairs are for validation: leave at least one to train on.")
             )
+        for pair in pairs:
+            require_roles(pair.mr, pair.ct)
+            if fault := other_patients({"MR": pair.mr, "CT": pair.ct}):
+                raise SyntheticCTError(fault)
         self._pairs = pairs
         self._sources = [(Source(pair.mr, "MR"), Source(pair.ct, "CT")) for pair in pairs]
 

@@ -9,10 +9,15 @@ import qt
 LEAST_WIDTH = 120
 
 
-def narrow(box: Any) -> None:
+def narrow(box: Any, least: int = LEAST_WIDTH) -> None:
     """Let a combo box, of nodes or of texts, be narrower than what it holds."""
-    box.setMinimumWidth(LEAST_WIDTH)
+    box.setMinimumWidth(least)
     box.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+
+
+def narrow_label(label: Any) -> None:
+    """Let a label with lines that wrap be as narrow as its panel."""
+    label.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Preferred)
 
 
 def narrow_all(widgets: Any) -> None:

@@ -23,7 +23,7 @@ from SyntheticCTLib.volumes.grids import same_grid
 from SyntheticCTLib.volumes.mask_folder import crop
 from SyntheticCTLib.volumes.resampling import resample
 from SyntheticCTMRML import display
-from SyntheticCTMRML.hierarchy import add_folder, place_of, put
+from SyntheticCTMRML.hierarchy import add_folder, place_of, put, remove
 from SyntheticCTMRML.nodes import RESULT, make_volume
 from SyntheticCTMRML.segments import add_outlines, make_segment
 from SyntheticCTMRML.translation import tr as _
@@ -116,9 +116,7 @@ def adding_steps(
                 show_evaluation(scene, nodes)
                 display.center_slices(scene, center_of_interest(evaluation))
     except BaseException:
-        for node in nodes.made(known):
-            if node.GetScene() is scene:
-                scene.RemoveNode(node)
+        remove(scene, nodes.made(known))
         raise
     return nodes
 

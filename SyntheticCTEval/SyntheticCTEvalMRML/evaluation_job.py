@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from .display import adding_steps
 from .evaluation_nodes import EvaluationNodes
 
 DOSE_ATTRIBUTE = "DicomRtImport.DoseVolume"
+DOSE_UNIT_ATTRIBUTE = "DicomRtImport.DoseUnitName"
 RESULTS = "results"
 
 
@@ -103,13 +105,22 @@ class EvaluationInputs:
             )
         if fault := role_fault(self.mr, self.ct):
             raise SyntheticCTError(fault)
-        for dose in (self.dose_ct, *self.doses.values()):
-            if dose is not None and any(dose is node for node in self.candidates.values()):
-                raise SyntheticCTError(
-                    _("{name} is chosen as a dose and as a candidate: choose the dose.").format(
-                        name=dose.GetName()
-                    )
+        if fault := self._taken_twice():
+            raise SyntheticCTError(fault)
+
+    def _taken_twice(self) -> str:
+        """A sentence where one volume is two things: it would agree with itself perfectly."""
+        roles = [(_("true CT"), self.ct), (_("MR"), self.mr)]
+        roles.append((_("dose on the true CT"), self.dose_ct))
+        for name, node in self.candidates.items():
+            roles.append((_("candidate {name}").format(name=name), node))
+            roles.append((_("dose on {name}").format(name=name), self.doses.get(name)))
+        for (what, node), (other, same) in itertools.combinations(roles, 2):
+            if node is not None and node is same:
+                return _("{name} is chosen as {what} and as {other}: choose another one.").format(
+                    name=node.GetName(), what=what, other=other
                 )
+        return ""
 
     def nodes(self) -> dict[str, Any]:
         """Return the volume nodes that are evaluated, by the names of their files."""
@@ -124,7 +135,7 @@ class EvaluationInputs:
     def other_patients(self) -> str:
         """Return a warning where the nodes belong to different patients, else ""."""
         given = {"CT": self.ct, "MR": self.mr, "structures": self.structures}
-        given |= {"dose on the CT": self.dose_ct}
+        given |= {"dose on the CT": self.dose_ct, "region": self.region}
         given |= {f"candidate {name}": node for name, node in self.candidates.items()}
         given |= {f"dose on {name}": node for name, node in self.doses.items()}
         return other_patients(given)
@@ -182,8 +193,24 @@ def _dose_steps(node: Any, unit: str | None) -> Generator[None, None, sitk.Image
                 "load it again."
             ).format(name=node.GetName())
         )
+    stated = _stated_unit(node) if node.GetAttribute(DOSE_ATTRIBUTE) else ""
+    if stated not in ("", "GY"):
+        raise SyntheticCTError(
+            _(
+                "The dose {name} is in {unit} and not in Gy (DoseUnits of its RTDOSE): export it "
+                "from the planning system as an absolute dose in Gy."
+            ).format(name=node.GetName(), unit=stated)
+        )
     image = yield from image_steps(node, "dose")
     return in_gray(image, f"dose {node.GetName()}", _unit_of(node, unit))
+
+
+def _stated_unit(node: Any) -> str:
+    """The unit that SlicerRT has found in a dose's RTDOSE, "" where it is not known."""
+    tree = node.GetScene().GetSubjectHierarchyNode() if node.GetScene() is not None else None
+    item = tree.GetItemByDataNode(node) if tree is not None else 0
+    study = tree.GetItemAncestorAtLevel(item, "Study") if item else 0
+    return (tree.GetItemAttribute(study, DOSE_UNIT_ATTRIBUTE) if study else "").strip().upper()
 
 
 def _unit_of(node: Any, unit: str | None) -> str | None:

@@ -6,7 +6,7 @@ Without SlicerRT, Slicer itself loads a dose as its stored integers, and structu
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,14 @@ from SyntheticCTLib.volumes.mask_folder import masks_in
 from SyntheticCTMRML import display
 from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import reading_steps
-from SyntheticCTMRML.hierarchy import place_of, put
+from SyntheticCTMRML.hierarchy import place_of, put, remove
 from SyntheticCTMRML.job_volumes import Source
 from SyntheticCTMRML.jobs import Job, JobListener, Stage, Steps
 from SyntheticCTMRML.nodes import set_node_data
 from SyntheticCTMRML.segments import add_outlines, make_segment
 from SyntheticCTMRML.translation import tr as _
 
-from .evaluation_job import DOSE_ATTRIBUTE
+from .evaluation_job import DOSE_ATTRIBUTE, DOSE_UNIT_ATTRIBUTE
 
 
 @dataclass
@@ -57,30 +57,45 @@ def rt_files_job(paths: Sequence[str], ct: Any, listener: JobListener | None = N
 
     def arguments(job: Job) -> list[str | Path]:
         # A file's name may hold the patient's: messages call it by its number.
-        job.names |= {str(path): _("file {n}").format(n=n + 1) for n, path in enumerate(paths)}
+        job.names |= {path: _("file {n}").format(n=n + 1) for n, path in enumerate(paths)}
         output = job.folder / "rt"
         return ["read-rt", *paths, "--ct", source.path(job), "--output", output, "--uncompressed"]
 
+    # As the child's messages spell them: Qt writes C:/... on Windows.
+    paths = [str(Path(path)) for path in paths]
     stages: list[Stage] = [
         Steps(source.steps),
         CommandLine(arguments),
-        Steps(lambda job: _adding(job.folder / "rt", ct)),
+        Steps(lambda job: _adding(job.folder / "rt", ct, job.warn)),
     ]
     return Job(stages, listener, [ct])
 
 
-def _adding(folder: Path, ct: Any) -> Generator[None, None, RtFiles]:
+def _adding(folder: Path, ct: Any, warn: Callable[[str], None]) -> Generator[None, None, RtFiles]:
+    """Add the nodes; closed before it has ended, the generator removes them again."""
     scene, found = ct.GetScene(), RtFiles()
+    try:
+        yield from _add_nodes(scene, found, folder, ct, warn)
+    except BaseException:
+        remove(scene, [*found.doses, *found.structures])
+        raise
+    return found
+
+
+def _add_nodes(
+    scene: Any, found: RtFiles, folder: Path, ct: Any, warn: Callable[[str], None]
+) -> Generator[None, None, None]:
+    prescribed: list[float] = []
     for entry in json.loads((folder / "rt.json").read_text(encoding="utf-8")):
         name = entry["name"]
         if entry["kind"] == "RTDOSE":
             data, header = yield from reading_steps(folder / entry["file"], "dose")
             unique = scene.GenerateUniqueName(name)
             node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", unique)
+            found.doses.append(node)
             set_node_data(node, data, header)
             node.SetAttribute(DOSE_ATTRIBUTE, "1")
             display.show_dose(node, display.highest(node))
-            found.doses.append(node)
         elif entry["kind"] == "RTSTRUCT":
             segments: list[Any] = []
             for label, mask in masks_in(folder / entry["file"]):
@@ -90,12 +105,20 @@ def _adding(folder: Path, ct: Any) -> Generator[None, None, RtFiles]:
                 unique = scene.GenerateUniqueName(name)
                 found.structures.append(add_outlines(scene, unique, ct, segments))
         else:
-            found.prescription_gy = float(entry["prescription_gy"])
+            prescribed.append(float(entry["prescription_gy"]))
         yield
+    if len(set(prescribed)) > 1:
+        told = ", ".join(f"{dose:g}" for dose in prescribed)
+        warn(
+            _("The plans prescribe different doses ({doses} Gy): give the prescription.").format(
+                doses=told
+            )
+        )
+    elif prescribed:
+        found.prescription_gy = prescribed[0]
     # As SlicerRT does: in the CT's study, which says the unit.
     study = place_of(scene, ct)
     put(scene, study, [*found.doses, *found.structures])
     tree = scene.GetSubjectHierarchyNode()
-    tree.SetItemAttribute(study, "DicomRtImport.DoseUnitName", "GY")
+    tree.SetItemAttribute(study, DOSE_UNIT_ATTRIBUTE, "GY")
     tree.SetItemAttribute(study, "DicomRtImport.DoseUnitValue", "1.0")
-    return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from typing import Any
 
 from SyntheticCTMRML.translation import tr as _
@@ -44,7 +45,7 @@ def _figures(table: Any, names: list[str]) -> str:
     columns = [table.GetColumnByName(name) for name in names]
     if not chosen or None in columns:
         return ""
-    head = "".join(f"<th align='right'>&nbsp; {html.escape(name)}</th>" for name in names)
+    head = "".join(f"<th align='right'>&nbsp; {_breakable(name)}</th>" for name in names)
     rows = [f"<tr><th></th>{head}</tr>"]
     for row in chosen:
         cells = "".join(
@@ -53,6 +54,11 @@ def _figures(table: Any, names: list[str]) -> str:
         )
         rows.append(f"<tr><td>{html.escape(labels[row])}</td>{cells}</tr>")
     return f"<table>{''.join(rows)}</table>"
+
+
+def _breakable(name: str) -> str:
+    """A name that may be wrapped at any sign, so that it does not set a panel's width."""
+    return "&#8203;".join(html.escape(part) for part in re.findall(r"\w*?_|[^\W_]+|\W", name))
 
 
 def _number(value: float, label: str) -> str:

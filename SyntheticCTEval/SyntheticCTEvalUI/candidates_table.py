@@ -118,7 +118,7 @@ class CandidatesTable:
             if column == VOLUME
             else _("Dose on this candidate: an RTDOSE loaded by SlicerRT, or any volume of dose")
         )
-        narrow(selector)
+        narrow(selector, 0)  # a wider one would hang over the next cell
         selector.setMRMLScene(slicer.mrmlScene)
         self._table.setCellWidget(row, column, selector)
         # Rows keep their place: only the last one is ever taken from the widget.

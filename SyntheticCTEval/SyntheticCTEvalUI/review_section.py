@@ -10,10 +10,13 @@ import slicer
 from slicer.i18n import tr as _
 from SyntheticCTEvalMRML.parameters import Chart, OverlayKind, alive
 from SyntheticCTUI.buttons import allow
+from SyntheticCTUI.narrow import narrow_label
 
 NEXT_KEY, PREVIOUS_KEY, OVERLAY_KEY = "Alt+N", "Alt+P", "Alt+O"
 MOST_ROWS, MOST_PIXELS = 16, 420
 """Of a table that are seen at once."""
+FIGURE_PIXELS = 90
+"""Width of a candidate's column at first: long names leave room for what is measured."""
 
 _TABLES = {
     "metricsTableView": "metrics",
@@ -45,8 +48,11 @@ class ReviewSection:
         self._shortcuts: list[Any] = []
         self.quiet = False
         self._opacity = 0.5  # to fade in again
+        narrow_label(ui.summaryLabel)
         for view in _TABLES:
-            getattr(ui, view).verticalHeader().hide()
+            rows = getattr(ui, view).verticalHeader()
+            rows.hide()
+            rows.setSectionResizeMode(qt.QHeaderView.ResizeToContents)  # also in a wider panel
         ui.removeEvaluationButton.connect("clicked()", self._onRemove)
         for button, key in (
             (ui.nextSpotButton, NEXT_KEY),
@@ -194,11 +200,13 @@ class ReviewSection:
         header = view.horizontalHeader()
         figures = view is self._ui.metricsTableView
         header.setStretchLastSection(not figures)
-        if figures and view.model().columnCount():
-            header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        view.resizeColumnsToContents()
+        count = view.model().columnCount()
+        if figures and count:
+            for column in range(1, count):
+                view.setColumnWidth(column, min(view.columnWidth(column), FIGURE_PIXELS))
             header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        else:
-            view.resizeColumnsToContents()
+            header.setTextElideMode(qt.Qt.ElideRight)
 
     def _list(self, box: Any, names: list[str], chosen: str) -> None:
         if self._listed.get(box.objectName) != names:

@@ -35,6 +35,7 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameters: Any = None
         self._guiTag: Any = None
         self._updating, self._shown = False, True
+        self._needsCt = _("Choose the true CT")
         widget = slicer.util.loadUI(self.resourcePath("UI/SyntheticCTEval.ui"))
         self.layout.addWidget(widget)
         self.ui = slicer.util.childWidgetVariables(widget)
@@ -125,17 +126,19 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from SyntheticCTMRML.views import one_drawing
 
         self.review.quiet = not self._shown
-        if self.parameters is None:
-            self._connect()
-        for section in ("inputs", "dose", "criteria"):
-            getattr(self.ui, f"{section}CollapsibleButton").collapsed = True
-        with one_drawing():
-            self.review.showNew(result[1].metrics, arrange=self._shown)
-            self.update()
-        self.jobPanel.shownElsewhere(self.logic.warnings(result[1].metrics))
-        self.review.quiet = False
-        if not self._shown:
-            self._disconnect()
+        try:
+            if self.parameters is None:
+                self._connect()
+            for section in ("inputs", "dose", "criteria"):
+                getattr(self.ui, f"{section}CollapsibleButton").collapsed = True
+            with one_drawing():
+                self.review.showNew(result[1].metrics, arrange=self._shown)
+                self.update()
+            self.jobPanel.shownElsewhere(self.logic.warnings(result[1].metrics))
+        finally:  # else the panel would show nothing any more
+            self.review.quiet = False
+            if not self._shown:
+                self._disconnect()
 
     def onSceneStartClose(self, caller: Any, event: Any) -> None:
         self.jobPanel.cancel()
@@ -172,15 +175,17 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show what the parameter node says."""
         if self.parameters is None or self._updating:
             return
+        from SyntheticCTUI.buttons import allow
+
         self._updating = True
         try:
             self.inputs.update()
             self.review.update()
             self.files.update()
             missing = self.inputs.whatIsMissing()
-            self.ui.readRtButton.enabled = (
-                alive(self.parameters.ct) is not None and not self.jobPanel.busy
-            )
+            ct = alive(self.parameters.ct)
+            needed = "" if ct is not None else self._needsCt
+            allow(self.ui.readRtButton, not needed and not self.jobPanel.busy, needed)
             self.ui.evaluateButton.enabled = not missing and not self.jobPanel.busy
             self.ui.evaluateButton.toolTip = missing or _(
                 "Compare every candidate with the true CT, in a process of its own; Slicer can be "

@@ -228,3 +228,84 @@ def test_the_child_finds_the_libraries_wherever_they_are(tmp_path):
         command, capture_output=True, text=True, cwd=tmp_path, check=True, env={"PATH": ""}
     )
     assert "." in found.stdout
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_what_a_stage_does_may_cancel_its_own_job(harness, wait):
+    closed = []
+
+    def steps(job):
+        try:
+            while True:
+                job.report("Work", 0.5)
+                yield
+        finally:
+            closed.append(True)
+
+    class Impatient(Recorder):
+        def onProgress(self, step, fraction, details):
+            job.cancel(wait)
+
+    listener = Impatient()
+    job = Job([Steps(steps)], listener).start()
+    began = time.monotonic()
+    harness.process_events(lambda: job.state != "running", timeout_s=5)
+    assert (job.state, job.error, closed) == ("cancelled", "", [True])
+    assert listener.ends == ["cancelled"]
+    assert time.monotonic() - began < 2
+
+
+def test_a_fault_of_who_listens_does_not_make_the_job_fail(harness):
+    class Broken(JobListener):
+        def onProgress(self, step, fraction, details):
+            raise RuntimeError("the widget is gone")
+
+        onWarning = onEnd = lambda self, *told: 1 / 0
+
+    def work(job):
+        job.report("Work", 0.5)
+        job.warn("Mind the gap.")
+        return "result"
+
+    job = Job([Turn(work)], Broken()).start()
+    assert job.wait() == "result"
+
+
+def test_a_stage_that_fails_leaves_no_child_that_does_not_heed(harness, child, tmp_path):
+    code = f"""
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open({str(tmp_path / "pid")!r}, "w").write(f"{{os.getpid()}} ")
+time.sleep(60)
+"""
+    stage, pid = child(code), tmp_path / "pid"
+    done = stage.done
+
+    def fails(job):
+        if pid.exists() and pid.read_text().endswith(" "):
+            raise SyntheticCTError("The disk is full.")
+        return done(job)
+
+    stage.done = fails
+    job = Job([stage]).start()
+    with pytest.raises(SyntheticCTError, match="disk is full"):
+        job.wait()
+    assert job.state == "failed"
+    assert not alive(int(pid.read_text()))
+
+
+def test_a_file_is_not_called_by_the_name_of_one_that_begins_alike():
+    job = Job([])
+    job.names |= {"/data/IM1": "file 1", "/data/IM10": "file 2"}
+    assert job.named("No dose: /data/IM10, /data/IM1") == "No dose: file 2, file 1"
+
+
+def test_a_slicer_that_quits_ends_what_a_script_has_started(harness, child, tmp_path):
+    harness.load_module("SyntheticCT")
+    pid = tmp_path / "pid"
+    code = f"import os, time; open({str(pid)!r}, 'w').write(f'{{os.getpid()}} '); time.sleep(60)"
+    job = Job([child(code)]).start()
+    harness.process_events(lambda: pid.exists() and pid.read_text().endswith(" "))
+    harness.app.quit()
+    assert job.state == "cancelled" and not job.folder.exists()
+    assert not alive(int(pid.read_text()))

@@ -25,6 +25,9 @@ def ct(harness):
 
 def test_a_click_reads_dose_structures_and_prescription(harness, tmp_path, ct):
     panel = harness.open_panel("SyntheticCTEval")
+    panel.ui.ctSelector.setCurrentNode(None)
+    assert not panel.ui.readRtButton.enabled
+    assert "Choose the true CT" in panel.ui.readRtButton.toolTip
     panel.ui.ctSelector.setCurrentNode(ct)
     dose = rtdose(tmp_path / "RD.DOE.dcm", SeriesDescription="Plan dose")
     contours = [square(z) for z in (-6.0, -3.0, 0.0, 3.0)]
@@ -63,3 +66,38 @@ def test_files_that_are_none_are_refused_without_their_names(harness, tmp_path, 
     assert "SMITH" not in str(told.value)
     with pytest.raises(SyntheticCTError, match="No file was chosen"):
         logic.startReadRtFiles([], ct)
+
+
+def test_what_was_read_before_it_was_cancelled_goes_again(harness, tmp_path, ct):
+    import json
+
+    from SyntheticCTEvalMRML.rt_files import _adding
+    from SyntheticCTLib.volumes.writing import write_volume
+
+    write_volume(sitk.Cast(CT, sitk.sitkFloat32) + 5, tmp_path / "0.nrrd", compress=False)
+    entries = [{"kind": "RTDOSE", "name": "Plan", "file": "0.nrrd"}] * 2
+    (tmp_path / "rt.json").write_text(json.dumps(entries))
+    volumes = harness.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+    steps = _adding(tmp_path, ct, print)
+    while harness.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == volumes:
+        next(steps)
+    steps.close()
+    assert harness.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == volumes
+
+
+def test_files_are_called_by_their_numbers_however_their_paths_are_spelt(harness, tmp_path, ct):
+    logic = harness.load_module("SyntheticCTEval").SyntheticCTEvalLogic()
+    (tmp_path / "SMITH1").write_text("no DICOM")
+    (tmp_path / "SMITH10").write_text("no DICOM")
+    rtdose(tmp_path / "SMITH1")
+    with pytest.raises(SyntheticCTError, match="The file file 2 is no RTDOSE") as told:
+        logic.startReadRtFiles([f"{tmp_path}//SMITH1", f"{tmp_path}//SMITH10"], ct).wait()
+    assert "SMITH" not in str(told.value)
+
+
+def test_two_plans_that_differ_give_no_prescription_but_a_warning(harness, tmp_path, ct):
+    logic = harness.load_module("SyntheticCTEval").SyntheticCTEvalLogic()
+    files = [str(rtplan(tmp_path / f"{dose}.dcm", dose)) for dose in (45, 60)]
+    job = logic.startReadRtFiles(files, ct)
+    assert job.wait().prescription_gy is None
+    assert "different doses (45, 60 Gy)" in "".join(job.log)

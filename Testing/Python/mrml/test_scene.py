@@ -8,6 +8,7 @@ import types
 import numpy as np
 import pytest
 import SimpleITK as sitk
+import vtk
 from SyntheticCTEvalLib.evaluation.results import CandidateResult, Evaluation
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria, GammaResult
 from SyntheticCTEvalLib.report.folder import write_evaluation
@@ -19,6 +20,7 @@ from SyntheticCTLib.volumes.marks import label_synthetic
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from harness import read_bundle, render_slice
+from SyntheticCTEvalMRML.display import adding_steps
 from SyntheticCTMRML.display import nodes_of_class, set_slice_layers
 from SyntheticCTMRML.nodes import image_from_node
 
@@ -341,3 +343,26 @@ def test_a_scene_that_fails_is_warned_of_and_loses_no_other_result(tmp_path, eva
     assert (tmp_path / "report.html").is_file()
     assert not (tmp_path / "scene.mrb").exists()
     assert any("scene.mrb was left out" in warning for warning in told.warnings)
+
+
+def test_an_evaluation_that_is_cancelled_while_it_is_shown_leaves_nothing(evaluation):
+    def steps(scene):
+        return adding_steps(scene, evaluation, show=lambda: False)
+
+    def held(scene):
+        found, tree = vtk.vtkIdList(), scene.GetSubjectHierarchyNode()
+        tree.GetItemChildren(tree.GetSceneItemID(), found, True)
+        # Colour tables and their files are shared by all evaluations.
+        nodes = [scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes())]
+        kinds = [n.GetClassName() for n in nodes if "Color" not in n.GetClassName()]
+        return kinds, found.GetNumberOfIds()
+
+    with open_scene() as scene:
+        count = sum(1 for _ in steps(scene))
+    for ended_at in (3, count - 1, count):
+        with open_scene() as scene:
+            before, running = held(scene), steps(scene)
+            for _step in range(ended_at):
+                next(running)
+            running.close()
+            assert held(scene) == before

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from models import ct_like
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import read_card
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from SyntheticCTMRML.nodes import add_volume
+from SyntheticCTMRML.pairs import Pair
 
 
 @pytest.fixture
@@ -163,3 +165,27 @@ def test_the_pairs_come_back_with_the_scene(harness, panel, tmp_path):
     panel.training.table.table.setCurrentCell(0, 0)
     harness.click(panel.training.table.removeButton)
     assert [pair.mr.GetName() for pair in panel.training.table.pairs()] == ["MR 2"]
+
+
+def test_pairs_that_are_none_are_refused_also_in_a_script(harness, panel, tmp_path):
+    tree, nodes = harness.scene.GetSubjectHierarchyNode(), []
+    for number in "12":
+        item = tree.CreateSubjectItem(tree.GetSceneItemID(), number)
+        tree.SetItemAttribute(item, "DICOM.PatientID", number)
+        nodes.append(add_volume(harness.scene, ct_like(), f"Volume {number}"))
+        tree.CreateItem(item, nodes[-1])
+    for mr, ct, reason in (
+        (nodes[0], nodes[0], "as MR and as CT"),
+        (*nodes, "different patients"),
+    ):
+        with pytest.raises(SyntheticCTError, match=reason):
+            panel.logic.startTraining([Pair(mr, ct)], str(tmp_path / "model"))
+
+
+def test_a_training_goes_on_without_the_chart_that_was_removed(harness, tmp_path):
+    from SyntheticCTMRML.charts import LossChart
+
+    chart = LossChart(harness.scene, tmp_path / "model")
+    chart.show(1, {"l1_hu": 50.0})
+    harness.scene.RemoveNode(chart.chart)
+    chart.show(2, {"l1_hu": 40.0, "validation_mae_hu": 60.0})

@@ -106,6 +106,42 @@ def test_bad_input_gets_one_sentence(harness, panel):
     assert "candidate Flat is empty" in refused(harness, panel)
 
 
+def test_a_volume_that_is_two_things_is_refused(harness, panel):
+    fill(harness, panel, panel.case)
+    selector, case = panel.inputs.candidates.selector, panel.case
+    name = next(iter(panel.parameters.candidateNames))
+    for row, column, node, other in (
+        (0, 1, case.ct, case.sct),  # would agree with itself perfectly
+        (0, 2, case.plan, case.plan_sct),
+        (1, 2, case.plan_sct, case.plan_mrcat),  # another candidate's dose
+        (0, 1, case.plan_sct, case.sct),
+    ):
+        selector(row, column).setCurrentNode(node)
+        panel.parameters.candidateNames = [name, "MRCAT"]
+        assert f"{node.GetName()} is chosen as" in refused(harness, panel)
+        selector(row, column).setCurrentNode(other)
+
+
+def test_a_dose_that_slicerrt_says_is_relative_is_refused(harness, panel):
+    tree, case = harness.scene.GetSubjectHierarchyNode(), panel.case
+    study = tree.CreateStudyItem(tree.GetSceneItemID(), "plan")
+    tree.CreateItem(study, case.plan)
+    case.plan.SetAttribute("DicomRtImport.DoseVolume", "1")
+    tree.SetItemAttribute(study, "DicomRtImport.DoseUnitName", "GY")
+    dose_of(case.plan, None)
+    tree.SetItemAttribute(study, "DicomRtImport.DoseUnitName", "RELATIVE")
+    with pytest.raises(SyntheticCTError, match="in RELATIVE and not in Gy"):
+        dose_of(case.plan, "Gy")
+
+
+def test_a_fault_at_the_end_leaves_a_panel_that_still_shows_results(harness, panel, monkeypatch):
+    panel._shown = False  # another module is open
+    monkeypatch.setattr(panel.review, "showNew", lambda *what, **how: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        panel.onEvaluated((None, SimpleNamespace(metrics=None)))
+    assert not panel.review.quiet
+
+
 def test_a_dose_that_cannot_be_in_gray_is_refused_until_its_unit_is_said(harness, panel):
     fill(harness, panel, panel.case, candidates=1)
     centigray = add_volume(harness.scene, dose(100), "Monte Carlo")

@@ -10,6 +10,7 @@ pytest.importorskip("PySide6.QtUiTools", reason="PySide6 is not installed", exc_
 from evaluation_case import NAME, add_case, fill
 from harness import open_slicer
 from harness.scenes import new_scene, read_bundle
+from SyntheticCTEvalMRML import summary
 from SyntheticCTEvalMRML.review import SIDE_BY_SIDE
 from SyntheticCTMRML.display import LEGEND_SIZE, nodes_of_class
 
@@ -165,6 +166,32 @@ def test_tables_have_no_row_numbers_and_show_many_rows(panel):
     view = panel.ui.metricsTableView
     assert not view.verticalHeader().isVisible()
     assert view._qt.minimumHeight() >= 16 * view.rowHeight(0)
+
+
+def test_results_with_long_names_fit_a_narrow_panel(session, panel):
+    long = "Pseudo_CT_of_pelvis_transversal_large_field_of_view_series_12"
+    table = nodes_of(panel).metrics.GetTable()
+    assert "sCT" in summary._figures(table, [NAME])
+    table.GetColumnByName("MRCAT").SetName(long)
+    try:
+        panel.ui.summaryLabel.text = summary._figures(table, [NAME, long])
+        view = panel.ui.metricsTableView
+        panel.review._showColumns(view)
+        panel.parent.resize(420, 900)
+        session.process_events()
+        assert panel.parent._qt.minimumSizeHint().width() <= 420
+        assert panel.ui.summaryLabel._qt.width() < 420
+        assert view.columnWidth(0) > 120
+        assert view.columnWidth(2) <= 90
+    finally:
+        table.GetColumnByName(long).SetName("MRCAT")
+        panel.review._showColumns(view)
+        panel.review.update()
+
+
+def test_selectors_of_candidates_stay_in_their_cells(session, panel):
+    selector = panel.inputs.candidates.selector(0, 1)
+    assert selector._qt.minimumWidth() == 0
 
 
 def test_a_scene_saved_side_by_side_opens_without_the_extension(session, panel, tmp_path):
