@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +17,10 @@ from SyntheticCTLib.archive.table import as_values, counted, table
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_place
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
+
+_COLUMN = re.compile(r"patient|ct|mr|structures|prescription_gy|candidate_.+|dose_(?!unit$).+")
+"""Columns of the manifests that this command writes; users add others by hand."""
+_KEY_COLUMN = re.compile("patient|patient_id|issuer")
 
 
 def sort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
@@ -33,6 +39,7 @@ def sort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             f"The file {index.name} is no index of an earlier run and would be replaced: choose "
             "another by --index."
         )
+    _keep_what_is_not_ours(output, key)
     result = sort_folder(folder, index, options.role, progress)
     shown = table(result.rows) if result.rows else "No DICOM series."
     text = f"{shown}\n{counted(result.scan, result.copies)}"
@@ -50,6 +57,21 @@ def sort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     ):
         progress.warn(note)
     return {"manifest": output, **written, **({"key": key} if key else {})}
+
+
+def _keep_what_is_not_ours(output: Path | None, key: Path | None) -> None:
+    """Refuse to replace tables of others, and manifests with columns that would be lost."""
+    for path, what, own in ((output, "manifest", _COLUMN), (key, "key", _KEY_COLUMN)):
+        if path is None or not path.is_file() or not path.stat().st_size:
+            continue
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            header = next(csv.reader([file.readline()]), [])
+        others = [name for name in header if not own.fullmatch(name)]
+        if others or "patient" not in header:
+            raise SyntheticCTError(
+                f"The file {path.name} is no {what} as this command writes it, and would be "
+                "replaced (it has other columns): choose another name, or move it away."
+            )
 
 
 def _beside(options: argparse.Namespace, output: Path | None) -> tuple[Path | None, Path | None]:

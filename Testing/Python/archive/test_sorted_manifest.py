@@ -61,6 +61,19 @@ def test_a_cohort_reads_its_manifest(tmp_path, run):
     assert not (tmp_path / "study" / "key.csv").exists()
 
 
+@pytest.mark.parametrize("kept", ["name,age", "patient,ct,mr,dvh_points"])
+def test_tables_of_others_and_columns_by_hand_are_not_lost(tmp_path, run, kept):
+    whole_patient(tmp_path / "in")
+    table, output, key = tmp_path / "table.csv", tmp_path / "m.csv", tmp_path / "k.csv"
+    table.write_text(f"{kept}\n1,2\n", "utf-8")
+    for arguments in (("--output", table), ("--output", output, "--key", table)):
+        code, told = run(tmp_path / "in", *arguments)
+        assert code == 2 and "would be replaced" in told
+    assert table.read_text("utf-8") == f"{kept}\n1,2\n" and not output.exists()
+    for _ in range(2):  # its own files are written again
+        assert run(tmp_path / "in", "--output", output, "--key", key)[0] == 0
+
+
 def test_a_training_reads_its_manifest(tmp_path, run):
     whole_patient(tmp_path / "in")
     output = tmp_path / "manifest.csv"
