@@ -13,6 +13,7 @@ from .display import nodes_of_class
 from .nodes import MARKS, RESULT
 from .translation import tr as _
 
+PATIENT_ID = "DICOM.PatientID"
 _WORDS = {
     "mrcat": ("mrcat",),
     "mr": ("mr", "mri", "t2", "t2w", "tse"),
@@ -43,13 +44,22 @@ def patient_of(node: Any) -> str:
 
     The DICOM patient ID of the patient above it in the subject hierarchy, else that item.
     """
+    patient = _patient_item(node)
+    return patient_id_of(node) or (f"item {patient}" if patient else "")
+
+
+def patient_id_of(node: Any) -> str:
+    """Return the DICOM patient ID of the patient above a node, "" where none is known."""
+    patient = _patient_item(node)
+    tree = node.GetScene().GetSubjectHierarchyNode() if patient else None
+    return tree.GetItemAttribute(patient, PATIENT_ID) if patient else ""
+
+
+def _patient_item(node: Any) -> int:
     scene = node.GetScene() if node is not None else None
     tree = scene.GetSubjectHierarchyNode() if scene is not None else None
     item = tree.GetItemByDataNode(node) if tree is not None else 0
-    patient = tree.GetItemAncestorAtLevel(item, "Patient") if item else 0
-    if not patient:
-        return ""
-    return tree.GetItemAttribute(patient, "DICOM.PatientID") or f"item {patient}"
+    return tree.GetItemAncestorAtLevel(item, "Patient") if item else 0
 
 
 def of_one_patient(*nodes: Any) -> bool:

@@ -20,6 +20,7 @@ from SyntheticCTMRML.hierarchy import place_of, put, remove
 from SyntheticCTMRML.job_volumes import Source
 from SyntheticCTMRML.jobs import Job, JobListener, Stage, Steps
 from SyntheticCTMRML.nodes import set_node_data
+from SyntheticCTMRML.roles import PATIENT_ID, patient_id_of
 from SyntheticCTMRML.segments import add_outlines, make_segment
 from SyntheticCTMRML.translation import tr as _
 
@@ -33,12 +34,14 @@ class RtFiles:
     Attributes:
         doses: scalar volume nodes in Gy.
         structures: segmentation nodes.
-        prescription_gy: that of the plan; None where there was none.
+        prescription_gy: that of the plan; None where there was none, or several that differ.
+        files: by the nodes' IDs, which of the files each is from.
     """
 
     doses: list[Any] = field(default_factory=list)
     structures: list[Any] = field(default_factory=list)
     prescription_gy: float | None = None
+    files: dict[str, int] = field(default_factory=dict)
 
 
 def rt_files_job(paths: Sequence[str], ct: Any, listener: JobListener | None = None) -> Job:
@@ -62,37 +65,77 @@ def rt_files_job(paths: Sequence[str], ct: Any, listener: JobListener | None = N
         return ["read-rt", *paths, "--ct", source.path(job), "--output", output, "--uncompressed"]
 
     # As the child's messages spell them: Qt writes C:/... on Windows.
-    paths = [str(Path(path)) for path in paths]
+    paths = list(dict.fromkeys(str(Path(path)) for path in paths))
     stages: list[Stage] = [
         Steps(source.steps),
         CommandLine(arguments),
-        Steps(lambda job: _adding(job.folder / "rt", ct, job.warn)),
+        Steps(lambda job: _adding(job.folder / "rt", ct, job.warn, _patients(paths))),
     ]
     return Job(stages, listener, [ct])
 
 
-def _adding(folder: Path, ct: Any, warn: Callable[[str], None]) -> Generator[None, None, RtFiles]:
-    """Add the nodes; closed before it has ended, the generator removes them again."""
+def _patients(paths: Sequence[str]) -> list[str]:
+    """The patient IDs of files, "" where they say none."""
+    from SyntheticCTLib.dicom.headers import read_header
+
+    headers = (read_header(Path(path), tags=("PatientID",)) for path in paths)
+    return [str((header or {}).get("PatientID") or "").strip() for header in headers]
+
+
+def _adding(
+    folder: Path, ct: Any, warn: Callable[[str], None], patients: Sequence[str] = ()
+) -> Generator[None, None, RtFiles]:
+    """Add the nodes; closed before it has ended, the generator removes them again.
+
+    Args:
+        patients: IDs of the files' patients.
+    """
     scene, found = ct.GetScene(), RtFiles()
     try:
         yield from _add_nodes(scene, found, folder, ct, warn)
+        _place(scene, found, ct, patients)
     except BaseException:
         remove(scene, [*found.doses, *found.structures])
         raise
+    if len({*patients, patient_id_of(ct)} - {""}) > 1:
+        warn(
+            _(
+                "By their DICOM patient IDs the files and the CT are not all of one patient: check "
+                "that they belong together."
+            )
+        )
     return found
+
+
+def _place(scene: Any, found: RtFiles, ct: Any, patients: Sequence[str]) -> None:
+    """Put the nodes into the CT's study, which says the unit, as SlicerRT does.
+
+    What is of another patient stays so: an evaluation then warns.
+    """
+    tree, study, own = scene.GetSubjectHierarchyNode(), place_of(scene, ct), patient_id_of(ct)
+    for node in [*found.doses, *found.structures]:
+        patient = patients[found.files[node.GetID()]] if patients else ""
+        parent = study
+        if own and patient and patient != own:
+            parent = tree.CreateSubjectItem(tree.GetSceneItemID(), _("Another patient"))
+            tree.SetItemAttribute(parent, PATIENT_ID, patient)
+        put(scene, parent, [node])
+    tree.SetItemAttribute(study, DOSE_UNIT_ATTRIBUTE, "GY")
+    tree.SetItemAttribute(study, "DicomRtImport.DoseUnitValue", "1.0")
 
 
 def _add_nodes(
     scene: Any, found: RtFiles, folder: Path, ct: Any, warn: Callable[[str], None]
 ) -> Generator[None, None, None]:
     prescribed: list[float] = []
-    for entry in json.loads((folder / "rt.json").read_text(encoding="utf-8")):
+    for number, entry in enumerate(json.loads((folder / "rt.json").read_text("utf-8"))):
         name = entry["name"]
         if entry["kind"] == "RTDOSE":
             data, header = yield from reading_steps(folder / entry["file"], "dose")
             unique = scene.GenerateUniqueName(name)
             node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", unique)
             found.doses.append(node)
+            found.files[node.GetID()] = number
             set_node_data(node, data, header)
             node.SetAttribute(DOSE_ATTRIBUTE, "1")
             display.show_dose(node, display.highest(node))
@@ -103,7 +146,9 @@ def _add_nodes(
                 yield
             with display.added_together(scene):
                 unique = scene.GenerateUniqueName(name)
-                found.structures.append(add_outlines(scene, unique, ct, segments))
+                node = add_outlines(scene, unique, ct, segments)
+            found.structures.append(node)
+            found.files[node.GetID()] = number
         else:
             prescribed.append(float(entry["prescription_gy"]))
         yield
@@ -116,9 +161,3 @@ def _add_nodes(
         )
     elif prescribed:
         found.prescription_gy = prescribed[0]
-    # As SlicerRT does: in the CT's study, which says the unit.
-    study = place_of(scene, ct)
-    put(scene, study, [*found.doses, *found.structures])
-    tree = scene.GetSubjectHierarchyNode()
-    tree.SetItemAttribute(study, DOSE_UNIT_ATTRIBUTE, "GY")
-    tree.SetItemAttribute(study, "DicomRtImport.DoseUnitValue", "1.0")

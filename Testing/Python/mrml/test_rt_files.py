@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import SimpleITK as sitk
+from dicom_files import edit
 from dose_files import STORED, rtdose
 from structure_files import rtplan, rtstruct, square
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -12,6 +13,7 @@ from SyntheticCTLib.volumes.grids import grid_of
 pytest.importorskip("slicer", reason="slicer-core is not installed")
 from SyntheticCTEvalMRML.evaluation_job import dose_of
 from SyntheticCTMRML.nodes import add_volume, image_from_node
+from SyntheticCTMRML.roles import of_one_patient
 
 CT = grid_of((60, 60, 40), (2.0, 2.0, 3.0), (-60.0, -60.0, -60.0))
 
@@ -101,3 +103,20 @@ def test_two_plans_that_differ_give_no_prescription_but_a_warning(harness, tmp_p
     job = logic.startReadRtFiles(files, ct)
     assert job.wait().prescription_gy is None
     assert "different doses (45, 60 Gy)" in "".join(job.log)
+
+
+@pytest.mark.parametrize("patient", ["4711", "another"])
+def test_files_of_another_patient_are_not_put_under_the_cts(harness, tmp_path, ct, patient):
+    logic = harness.load_module("SyntheticCTEval").SyntheticCTEvalLogic()
+    tree = harness.scene.GetSubjectHierarchyNode()
+    item = tree.CreateSubjectItem(tree.GetSceneItemID(), "patient")
+    tree.SetItemAttribute(item, "DICOM.PatientID", "4711")
+    tree.CreateItem(item, ct)
+    contours = [square(z) for z in (-6.0, -3.0, 0.0, 3.0)]
+    file = rtstruct(tmp_path / "RS.dcm", {"PTV": contours})
+    edit(file, PatientID=patient)
+    job = logic.startReadRtFiles([str(file)], ct)
+    (structures,) = job.wait().structures
+    assert of_one_patient(ct, structures) is (patient == "4711")
+    assert ("not all of one patient" in "".join(job.log)) is (patient != "4711")
+    assert "another" not in "".join(job.log)
