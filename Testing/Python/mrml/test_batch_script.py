@@ -33,7 +33,7 @@ def test_the_script_gives_the_same_numbers_as_the_command_line(harness_without_w
         str(tmp_path / "out"),
         mrcat=mrcat,
         structures=structures,
-        settings=EvaluationSettings(registration="none"),
+        settings=EvaluationSettings(registration="none", dose_spacing_mm=5),
     )
     found = evaluation.metrics()["candidates"]
 
@@ -42,6 +42,7 @@ def test_the_script_gives_the_same_numbers_as_the_command_line(harness_without_w
     assert main(["phantom", "--seed", "3", "--grid", "tiny", "--output", f"{tmp_path}/in"]) == 0
     assert read_volume(tmp_path / "out" / "sct.nrrd").HasMetaDataKey("SyntheticCT")
     arguments = ["evaluate", "--ct", f"{tmp_path}/ct.nrrd", "--no-registration", "--no-scene"]
+    arguments += ["--dose-spacing", "5"]
     arguments += ["--structures", f"{tmp_path}/in/phantom_3/structures_ct.seg.nrrd"]
     arguments += ["--candidate", f"sCT={tmp_path}/out/sct.nrrd"]
     arguments += ["--candidate", f"MRCAT={tmp_path}/mrcat.nrrd", "--output", f"{tmp_path}/cli"]
