@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.processors import processors
 
 from .jobs import GRACE_S, Job, Stage
 from .translation import tr as _
@@ -145,13 +146,6 @@ def _environment() -> dict[str, str]:
     # One core is left to Slicer's window, unless somebody has chosen otherwise.
     threads = str(max(1, processors() - 1))
     return dict.fromkeys(_THREADS, threads) | found
-
-
-def processors() -> int:
-    """Return how many processors Slicer may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 _OWN_GROUP: dict[str, Any] = (

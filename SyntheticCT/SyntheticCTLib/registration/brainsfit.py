@@ -66,7 +66,6 @@ class BrainsFit:
     """
 
     program: Path
-    name: str = NAME
 
     def rigid(
         self, still: WorkingCopy, loose: WorkingCopy, progress: Progress

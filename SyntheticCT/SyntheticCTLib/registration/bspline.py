@@ -95,8 +95,6 @@ class Bent:
 class SplineProgram(Protocol):
     """A program that bends one image onto another."""
 
-    name: str
-
     def bend(self, bending: Bending, attempt: int, tell: Callable[[float], None]) -> Bent:
         """Bend the moving onto the fixed working copy.
 
@@ -177,8 +175,6 @@ class Bending:
 
 class Plastimatch:
     """The program plastimatch: B-spline in three resolutions, held by its bending energy."""
-
-    name = "plastimatch"
 
     def bend(self, bending: Bending, attempt: int, tell: Callable[[float], None]) -> Bent:
         """Return the B-spline; each attempt is ten times stiffer (see :class:`SplineProgram`)."""

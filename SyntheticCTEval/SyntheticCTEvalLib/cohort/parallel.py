@@ -17,6 +17,7 @@ from typing import Any
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.interrupts import interrupts_wait
+from SyntheticCTLib.basics.processors import processors
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.basics.stages import tidy
 
@@ -56,13 +57,6 @@ def attempt(task: PatientTask, progress: Progress = SILENT) -> Outcome:
 def has_dask() -> bool:
     """Whether patients can be evaluated at once."""
     return importlib.util.find_spec("distributed") is not None
-
-
-def processors() -> int:
-    """Number of processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def evaluate_on_dask(

@@ -13,6 +13,7 @@ from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
+from SyntheticCTLib.basics.processors import processors
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stages import stage_in
 from SyntheticCTLib.bundle.folder import read_card
@@ -30,7 +31,6 @@ from .parallel import (
     attempt,
     evaluate_on_dask,
     has_dask,
-    processors,
 )
 from .patient import CohortSettings, PatientTask, limits_of, made_of, needing_mr
 from .records import Cohort, PatientRecord

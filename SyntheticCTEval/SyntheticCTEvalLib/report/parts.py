@@ -88,7 +88,7 @@ def registration_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Se
     blocks: list[Block] = [Text(told(way, shown_names(evaluation)))] if way else []
     if rows:
         blocks.append(figures_table(evaluation, "What the registration did.", rows))
-        known = dict(definitions_of(evaluation))
+        known = DEFINITIONS | evaluation.definitions
         blocks += [
             Text(f"{QUANTITIES[key].label}: {known[key]}")
             for key in _TOLD_APART

@@ -15,7 +15,7 @@ from PIL import Image
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
 from evaluation_case import NAME, add_case, dose, fill, target, water  # noqa: E402
-from harness import open_slicer, render_slice  # noqa: E402
+from harness import render_slice  # noqa: E402
 from places import REPOSITORY  # noqa: E402
 from SyntheticCTEvalMRML.review import SIDE_BY_SIDE  # noqa: E402
 from SyntheticCTLib.basics.errors import SyntheticCTError  # noqa: E402
@@ -24,12 +24,6 @@ from SyntheticCTMRML.nodes import image_from_node  # noqa: E402
 from SyntheticCTMRML.transforms import array_of  # noqa: E402
 
 EVALUATION_S = 120
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    with open_slicer(tmp_path_factory.mktemp("slicer")) as session:
-        yield session
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 is not installed", exc_type=ImportError)
 
 from evaluation_case import NAME, add_case, fill
-from harness import open_slicer
 from harness.scenes import new_scene, read_bundle
 from SyntheticCTEvalMRML import summary
 from SyntheticCTEvalMRML.review import SIDE_BY_SIDE
@@ -31,12 +30,6 @@ class Counted:
         """Draws, events of the scene, translations."""
         assert not self._session.draws.paused
         return tuple(b - a for a, b in zip(self._before, self._now(self._session), strict=True))
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory):
-    with open_slicer(tmp_path_factory.mktemp("slicer")) as session:
-        yield session
 
 
 @pytest.fixture(scope="module")
