@@ -62,7 +62,7 @@ class Registration:
         self._fixed = Source(fixed, "CT")
         self._moving_node, self._results = moving, results
         results.ct = fixed
-        self._deformable, self._metric, self._fill = deformable, metric, fill
+        self._metric, self._fill = metric, fill
         self._outputs, self._renew = (volume, transform), renew
         self._program = brainsfit_program()
         self._bends = bends if deformable else ""
@@ -133,7 +133,7 @@ class Registration:
             arguments += ["--brainsfit", self._program]
         if self._rigid_by_brainsfit:
             arguments += ["--rigid-by", "brainsfit"]
-        if not self._deformable:
+        if not self._bends:
             return [*arguments, "--no-deformable"]
         return [*arguments, "--deformable-by", self._bends]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -83,14 +83,20 @@ def other_patients(nodes: Mapping[str, Any]) -> str:
     ).format(groups=told)
 
 
-def role_fault(mr: Any, ct: Any = None, mrcat: Any = None) -> str:
-    """Return in a sentence why these nodes cannot have these roles, "" where they can."""
-    roles = [("MR", mr), ("CT", ct), ("MRCAT", mrcat)]
+def taken_twice(roles: Iterable[tuple[str, Any]]) -> str:
+    """Return in a sentence that one node has two of these roles, "" where none has."""
     for (what, node), (other, same) in itertools.combinations(roles, 2):
         if node is not None and node is same:
             return _("{name} is chosen as {what} and as {other}: choose another volume.").format(
                 name=node.GetName(), what=what, other=other
             )
+    return ""
+
+
+def role_fault(mr: Any, ct: Any = None, mrcat: Any = None) -> str:
+    """Return in a sentence why these nodes cannot have these roles, "" where they can."""
+    if fault := taken_twice([("MR", mr), ("CT", ct), ("MRCAT", mrcat)]):
+        return fault
     if mr is not None and (mr.GetAttribute(MARKS[0]) or modality_of(mr) == "CT"):
         return _("{name} is a CT and no MR: choose the MR.").format(name=mr.GetName())
     if ct is not None and modality_of(ct) == "MR":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
 from SyntheticCTMRML.nodes import checked_steps, image_steps
-from SyntheticCTMRML.roles import modality_of, other_patients, role_fault
+from SyntheticCTMRML.roles import modality_of, other_patients, role_fault, taken_twice
 from SyntheticCTMRML.segments import segment_masks
 from SyntheticCTMRML.translation import tr as _
 
@@ -115,12 +114,7 @@ class EvaluationInputs:
         for name, node in self.candidates.items():
             roles.append((_("candidate {name}").format(name=name), node))
             roles.append((_("dose on {name}").format(name=name), self.doses.get(name)))
-        for (what, node), (other, same) in itertools.combinations(roles, 2):
-            if node is not None and node is same:
-                return _("{name} is chosen as {what} and as {other}: choose another one.").format(
-                    name=node.GetName(), what=what, other=other
-                )
-        return ""
+        return taken_twice(roles)
 
     def nodes(self) -> dict[str, Any]:
         """Return the volume nodes that are evaluated, by the names of their files."""

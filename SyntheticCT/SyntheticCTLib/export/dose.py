@@ -12,8 +12,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frame_of
-from SyntheticCTLib.volumes.grids import image_like
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import reached
 
 from .axial import axial
 from .ct import CtSeries
@@ -69,9 +68,7 @@ def write_dose(
     if resampled:
         progress.warn("The dose was resampled onto axial planes of square pixels.")
     values = np.maximum(sitk.GetArrayFromImage(dose).astype(np.float64), 0)
-    ones = image_like(np.ones(ct.image.GetSize()[::-1], np.uint8), ct.image)
-    on_ct = sitk.GetArrayFromImage(resample(ones, dose, fill=0, nearest=True)) > 0
-    if not values[on_ct].any():
+    if not values[reached(ct.image, None, dose)].any():
         raise SyntheticCTError(
             "The dose is 0 everywhere in the synthetic CT: give the dose that belongs to it."
         )

@@ -8,7 +8,6 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -18,9 +17,9 @@ from SyntheticCTLib.body.contour import AIR_TISSUE_HU, body_contour
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
 from SyntheticCTLib.dicom.headers import read_header
 from SyntheticCTLib.dicom.series import series_of
-from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid
+from SyntheticCTLib.volumes.grids import grid_of, same_grid
 from SyntheticCTLib.volumes.marks import FRAME_KEY, frame_mark
-from SyntheticCTLib.volumes.resampling import floored, resample
+from SyntheticCTLib.volumes.resampling import floored, reached, resample
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,8 +208,7 @@ def require_in_frame(
         )
     values = sitk.GetArrayViewFromImage(ct)
     if not same_grid(ct, mr):
-        ones = image_like(np.ones(mr.GetSize()[::-1], np.uint8), mr)
-        covered = sitk.GetArrayFromImage(resample(ones, ct, fill=0, nearest=True)) > 0
+        covered = reached(mr, None, ct)
         tissue = values > AIR_TISSUE_HU
         share = float(covered[tissue].mean()) if tissue.any() else float(covered.mean())
         if share < _LEAST_COVERED:
@@ -242,8 +240,7 @@ def _dice(ct: sitk.Image, mr: sitk.Image) -> float:
     On coarse voxels: it is to tell one patient from another.
     """
     grid = _coarse(ct)
-    ones = image_like(np.ones(mr.GetSize()[::-1], np.uint8), mr)
-    both = sitk.GetArrayFromImage(resample(ones, grid, fill=0, nearest=True)) > 0
+    both = reached(mr, None, grid)
     own = resample(floored(ct), grid, fill=None, antialias=True)
     other = resample(mr, grid, fill=0, antialias=True)
     first = sitk.GetArrayFromImage(body_contour(own, "CT"))[both] > 0

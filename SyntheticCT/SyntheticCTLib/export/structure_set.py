@@ -14,7 +14,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
 from SyntheticCTLib.volumes.mask_folder import crop
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.resampling import reached, resample
 
 from .ct import CtSeries
 from .objects import UTF_8, begun, content_of, ds, new_uid, reference, series_number, write
@@ -183,10 +183,7 @@ def _on_slices(
 def _tell_cut(part: sitk.Image, ct: sitk.Image, name: str, progress: Progress) -> None:
     """Warn where a structure goes on beyond the CT."""
     inside = sitk.GetArrayViewFromImage(part) != 0
-    ones = sitk.Image(ct.GetSize(), sitk.sitkUInt8) + 1
-    ones.CopyInformation(ct)
-    covered = sitk.GetArrayFromImage(resample(ones, part, fill=0, nearest=True)) > 0
-    beyond = 1 - float(covered[inside].mean())
+    beyond = 1 - float(reached(ct, None, part)[inside].mean())
     if beyond > _CUT:
         progress.warn(
             f"The structure {name} goes on beyond the synthetic CT, and {100 * beyond:.0f} % of it "
