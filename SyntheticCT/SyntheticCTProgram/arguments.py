@@ -27,7 +27,7 @@ def seed_number(text: str) -> int:
 
 
 def model_folder(text: str) -> str:
-    return str(_read(bundle_folder, text))
+    return str(read_as(bundle_folder, text))
 
 
 def named_file(text: str) -> tuple[str, str]:
@@ -45,16 +45,16 @@ def named_file(text: str) -> tuple[str, str]:
 def _percents(text: str) -> tuple[float, ...]:
     from SyntheticCTEvalLib.gamma.criteria import parse_percents
 
-    return _read(parse_percents, text)
+    return read_as(parse_percents, text)
 
 
 def _parsed_criteria(text: str) -> tuple[Criterion, ...]:
     from SyntheticCTEvalLib.gamma.criteria import parse_criteria
 
-    return _read(parse_criteria, text)
+    return read_as(parse_criteria, text)
 
 
-def _read(read: Callable[[str], Any], text: str) -> Any:
+def read_as(read: Callable[[str], Any], text: str) -> Any:
     try:
         return read(text)
     except SyntheticCTError as error:
@@ -80,7 +80,7 @@ def _add_end_caps(sub: argparse.ArgumentParser) -> None:
 def _dvh_points(text: str) -> str:
     from SyntheticCTEvalLib.structures.dvh_points import checked_points
 
-    return _read(checked_points, text)
+    return read_as(checked_points, text)
 
 
 def _add_dvh_points(sub: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ from .export import add_export
 from .images import add_generate, add_normalize, add_register
 from .phantom import add_phantom
 from .read_rt import add_read_rt
+from .serve import add_serve
 from .sort import add_sort
 from .train import add_train
 
@@ -39,6 +40,7 @@ COMMANDS = (
     add_register,
     add_export,
     add_read_rt,
+    add_serve,
     add_evaluate,
     add_cohort,
 )

@@ -16,3 +16,7 @@ class IncompleteError(SyntheticCTError):
 
     The command line exits with status 1.
     """
+
+
+class NoRoomError(SyntheticCTError):
+    """A result cannot be written for want of room, told in one sentence; later it may."""

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from .errors import SyntheticCTError
+from .errors import NoRoomError, SyntheticCTError
 from .interrupts import interrupts_wait
 
 STAGE_PREFIX, WORK_PREFIX = ".partial-", "registration-"
@@ -36,9 +36,9 @@ def users_path(path: str | os.PathLike) -> Path:
     return Path(*(part for part in Path(path).parts if not part.startswith(STAGE_PREFIX)))
 
 
-def no_room(path: str | os.PathLike, reason: str | None = None) -> SyntheticCTError:
+def no_room(path: str | os.PathLike, reason: str | None = None) -> NoRoomError:
     """Return the error that ``path`` cannot be written for want of room."""
-    return SyntheticCTError(
+    return NoRoomError(
         f"{users_path(path)} cannot be written{f' ({reason})' if reason else ''}: make sure that "
         "there is room on the disk, or choose another place."
     )
@@ -108,20 +108,20 @@ def discard_stages() -> None:
 @contextlib.contextmanager
 def _stage(folder: Path, prefix: str) -> Iterator[Path]:
     _remove_abandoned(folder, prefix)
-    lock = None
+    mark = None
     stage = folder / f"{prefix}{secrets.token_hex(4)}"
     _STAGES.add(stage)
     try:
         stage.mkdir(mode=0o700)
-        lock = (stage / IN_USE).open("wb")
-        _lock(lock, wait=True)
+        mark = (stage / IN_USE).open("wb")
+        lock(mark, wait=True)
         if not (stage / IN_USE).exists():  # another program took it for abandoned meanwhile
             stage.mkdir(mode=0o700, exist_ok=True)
         yield stage
     finally:
         with interrupts_wait():  # rmtree, interrupted, closes its files twice and fails of that
-            if lock is not None:
-                lock.close()  # Windows removes no open file
+            if mark is not None:
+                mark.close()  # Windows removes no open file
             shutil.rmtree(stage, ignore_errors=True)
         _STAGES.discard(stage)
 
@@ -133,15 +133,15 @@ def _remove_abandoned(folder: Path, prefix: str) -> None:
         with contextlib.suppress(OSError), interrupts_wait():
             mark = stage / IN_USE
             if mark.is_file():
-                with mark.open("r+b") as lock:
-                    if not _lock(lock, wait=False):
+                with mark.open("r+b") as file:
+                    if not lock(file, wait=False):
                         continue
             elif time.time() - stage.stat().st_mtime < _UNMARKED_S:
                 continue
             shutil.rmtree(stage, ignore_errors=True)
 
 
-def _lock(file: IO[bytes], *, wait: bool) -> bool:
+def lock(file: IO[bytes], *, wait: bool) -> bool:
     """Lock a file until it is closed; whether that was done (not every disk can)."""
     try:
         import fcntl

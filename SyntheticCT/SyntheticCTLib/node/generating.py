@@ -1,0 +1,174 @@
+"""The synthetic CT of one series in the spool: role and domain checked, generated, exported."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from SyntheticCTLib.archive.mr_roles import T2
+from SyntheticCTLib.archive.persons import person_of, without_names
+from SyntheticCTLib.archive.rows import Row
+from SyntheticCTLib.archive.sorting import Sorted, sort_folder
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import staged_file, staged_folder
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
+from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.dicom.headers import read_header
+from SyntheticCTLib.export.folder import ExportSettings, export_dicom
+from SyntheticCTLib.export.source import read_source
+from SyntheticCTLib.inference.synthesis import generate
+from SyntheticCTLib.volumes.reading import read_volume
+
+from .series import PICTURE, RECEIVED, RESULT
+
+if TYPE_CHECKING:
+    from SyntheticCTLib.bundle.folder import ModelBundle
+
+_MR_PERCENTILES = (1.0, 99.0)
+_HU_WINDOW = (-160.0, 240.0)
+"""What is black and what is white in the page's picture."""
+
+
+@dataclass
+class Generated:
+    """What was made of a series.
+
+    Attributes:
+        files: names in the folder of the result.
+        warnings: what is to be known of it, one sentence each.
+        domain: reasons why the MR lies outside the model's domain, and the model's own warnings.
+        facts: in numbers and words, for the page.
+    """
+
+    files: list[str]
+    warnings: list[str] = field(default_factory=list)
+    domain: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def generate_series(
+    folder: Path, bundle: ModelBundle, progress: Progress, *, device: str, outside_domain: bool
+) -> Generated:
+    """Make the synthetic CT of the series in ``folder``, as CT slices and body contour.
+
+    Args:
+        folder: of the series in the spool.
+        outside_domain: make it of an MR outside the model's domain, too.
+
+    Raises:
+        SyntheticCTError: what came is no T2-weighted MR, not whole, or outside the model's
+            domain; without the patient's name.
+    """
+    began = time.monotonic()
+    progress = NotedProgress(progress)
+    received = folder / RECEIVED
+    try:
+        path = _the_mr(sort_folder(received))
+        mr = read_volume(path, "MR", progress)
+        result = generate(mr, bundle, device=device, progress=progress)
+        own = bundle.record.get("warnings", [])
+        outside = [sentence for sentence in result.warnings if sentence not in own]
+        if outside and not outside_domain:
+            raise SyntheticCTError(f"outside the model's domain: {' '.join(outside)}")
+        body = body_contour(result.sct, "CT")
+        progress.report("Export", 0)
+        with staged_folder(folder / RESULT) as stage:
+            export_dicom(
+                result.sct,
+                mr,
+                read_source(path, progress),
+                stage,
+                ExportSettings(seed_uids=True),
+                body=body,
+                progress=progress,
+            )
+        progress.report("Export", 1)
+        with staged_file(folder / PICTURE) as stage:
+            sitk.WriteImage(_picture(mr, result.sct), str(stage))
+    except SyntheticCTError as error:
+        raise type(error)(_nameless(str(error), received)) from error
+    said = [_nameless(sentence, received) for sentence in progress.warnings]
+    domain = [_nameless(sentence, received) for sentence in result.warnings]
+    return Generated(
+        files=sorted(item.name for item in (folder / RESULT).glob("*.dcm")),
+        warnings=[sentence for sentence in said if sentence not in domain],
+        domain=domain,
+        facts={
+            "images": len(list(received.glob("*.dcm"))),
+            "size": list(mr.GetSize()),
+            "spacing_mm": [round(step, 3) for step in mr.GetSpacing()],
+            "seconds": round(time.monotonic() - began, 1),
+            "device": result.device,
+            "model": bundle.sha256,
+        },
+    )
+
+
+def _the_mr(found: Sorted) -> str:
+    """How the one series is named to the reader.
+
+    Raises:
+        SyntheticCTError: it is not one series of T2-weighted MR, all of its images whole.
+    """
+    rows = [row for row in found.rows if row.image]
+    mr = [row for row in rows if row.role == T2]
+    if len(rows) != 1 or len(mr) != 1:
+        told = "; ".join(dict.fromkeys(filter(None, map(_reason, rows))))
+        parts = f"{len(rows)} series or parts, " if len(rows) > 1 else ""
+        raise SyntheticCTError(f"no series of T2-weighted MR alone: {parts}{told or 'no images'}")
+    (row,) = mr
+    if row.cell is None:
+        raise SyntheticCTError(f"not readable as a volume: {row.no_cell or row.problem}")
+    _require_all(row, found)
+    place, series = row.cell
+    path = found.scan.folder / place
+    return f"{path}#{series}" if series else str(path)
+
+
+def _reason(row: Row) -> str:
+    return row.ambiguous or row.problem or row.why
+
+
+def _require_all(row: Row, found: Sorted) -> None:
+    """Refuse a series whose headers say that it has more images than came."""
+    for entry in row.entries:
+        header = read_header(found.scan.path(entry), tags=["ImagesInAcquisition"])
+        said = str(header.get("ImagesInAcquisition") or "") if header is not None else ""
+        if said.isdecimal() and int(said) > row.slices:
+            raise SyntheticCTError(
+                f"{row.slices} of {said} images came (Images in Acquisition): send the series again"
+            )
+
+
+def _nameless(sentence: str, received: Path) -> str:
+    """A sentence without what names the patient, nor the spool's folder."""
+    file = next(iter(sorted(received.glob("*.dcm"))), None)
+    header = read_header(file, tags=["IssuerOfPatientID"]) if file is not None else None
+    sentence = sentence.replace(f"{received.parent}/", "").replace(str(received), RECEIVED)
+    return without_names(sentence, [person_of(header)]) if header is not None else sentence
+
+
+def _picture(mr: sitk.Image, sct: sitk.Image) -> sitk.Image:
+    """MR and synthetic CT in the middle axial slice, side by side, in pixels of one size."""
+    shown = []
+    for image, window in ((mr, None), (sct, _HU_WINDOW)):
+        axial = sitk.DICOMOrient(image, "LPS")
+        values = sitk.GetArrayFromImage(axial)[axial.GetDepth() // 2].astype(float)
+        low, high = window or np.percentile(values, _MR_PERCENTILES)
+        grey = np.clip(255 * (values - low) / max(high - low, 1e-6), 0, 255).astype(np.uint8)
+        shown.append(np.pad(grey, 2))
+    row, column = axial.GetSpacing()[1], axial.GetSpacing()[0]
+    picture = sitk.GetImageFromArray(np.hstack(shown))
+    picture.SetSpacing((column, row))
+    size = (picture.GetWidth(), max(round(picture.GetHeight() * row / column), 1))
+    square = sitk.Image(size, sitk.sitkUInt8)
+    square.SetSpacing((column, column))
+    return sitk.Resample(picture, square, sitk.Transform(), sitk.sitkLinear, 0)

@@ -1,0 +1,96 @@
+"""C-STORE out: the files of a synthetic CT to the receiver, each until it is acknowledged."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .addresses import Peer
+
+if TYPE_CHECKING:
+    from pynetdicom import AE
+
+_CLASSES = {
+    "1.2.840.10008.5.1.4.1.1.2": "CT Image Storage",
+    "1.2.840.10008.5.1.4.1.1.481.3": "RT Structure Set Storage",
+}
+_SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # explicit and implicit, little endian
+_ACKNOWLEDGED = (0x0000, 0xB000, 0xB006, 0xB007)
+"""Success, and stored with a warning (PS3.4 B.2.3)."""
+_CONNECT_S, _ANSWER_S = 10, 60
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 3600.0
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where synthetic CTs are sent.
+
+    Attributes:
+        peer: the receiver.
+        title: AE title of the node, as the caller.
+        tls: of the client's side; None without TLS.
+    """
+
+    peer: Peer
+    title: str
+    tls: ssl.SSLContext | None = None
+
+
+def pause_after(attempts: int) -> float:
+    """Seconds until the next attempt: twice as long each time, an hour at most."""
+    return min(_FIRST_PAUSE_S * 2.0 ** min(attempts, 20), _LONGEST_PAUSE_S)
+
+
+def send(
+    files: Sequence[Path],
+    to: Destination,
+    acknowledged: Callable[[str], None],
+    go_on: Callable[[], bool],
+) -> str:
+    """Send files; returns "" when all are acknowledged, else why not.
+
+    Args:
+        acknowledged: called with the name of each that is.
+        go_on: asked before each; the rest is left where it says no.
+    """
+    association = _entity(to).associate(
+        to.peer.host,
+        to.peer.port,
+        ae_title=to.peer.title,
+        tls_args=(to.tls, None) if to.tls else None,
+    )
+    if not association.is_established:
+        if association.is_rejected:
+            return f"{to.peer} rejects the association: check the AE titles that it knows"
+        return f"{to.peer} does not answer"
+    try:
+        taken = {context.abstract_syntax for context in association.accepted_contexts}
+        if lacking := [name for uid, name in _CLASSES.items() if uid not in taken]:
+            return f"{to.peer} does not take {' nor '.join(lacking)}"
+        for path in files:
+            if not go_on():
+                return "stopped"
+            status = association.send_c_store(path)
+            if "Status" not in status:
+                return f"{to.peer} broke off"
+            if status.Status not in _ACKNOWLEDGED:
+                return f"{to.peer} refuses an image (status {status.Status:04X})"
+            acknowledged(path.name)
+    finally:
+        if association.is_established:
+            association.release()
+    return ""
+
+
+def _entity(to: Destination) -> AE:
+    from pynetdicom import AE
+
+    entity = AE(to.title)
+    entity.connection_timeout = _CONNECT_S
+    entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _ANSWER_S
+    for sop_class in _CLASSES:
+        entity.add_requested_context(sop_class, list(_SYNTAXES))
+    return entity

@@ -1,0 +1,327 @@
+"""The spool: a folder of series, on the disk before anything is acknowledged.
+
+``received`` of a series holds its images as they came, ``made`` the files of its synthetic CT,
+``series.json`` where it stands. Nothing is known that does not stand there, so that a node that was
+killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import require_writable_folder
+from SyntheticCTLib.basics.stages import IN_USE, lock
+
+from .same import same_instance
+from .series import (
+    GENERATING,
+    KEPT,
+    MADE,
+    RECEIVING,
+    SENDING,
+    SENT,
+    WAITING,
+    Series,
+    series_id,
+    write_through,
+)
+
+_SERIES, _AGAIN = "series", "again"
+_ACCEPTED = b"outside the domain, too"
+ANSWERED = (KEPT, SENT, MADE)
+"""States in which the node does nothing more by itself."""
+
+
+class Association:
+    """A caller's association: which series it has carried, and since when it is there."""
+
+    def __init__(self, caller: str) -> None:
+        self.caller = caller
+        self.began = time.time()
+        self.carried: set[str] = set()
+        self.ended = False
+
+
+class Spool:
+    """The series in a folder; safe to be used by several threads of the one node that holds it.
+
+    Args:
+        folder: of the spool; made where it is missing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lock = threading.RLock()
+        self.series: dict[str, Series] = {}
+        self._carriers: dict[str, set[Association]] = {}
+        self._broken: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[Spool]:
+        """Hold the spool for this node alone, and read what an earlier one left.
+
+        Raises:
+            SyntheticCTError: another node holds it, or it cannot be written.
+        """
+        require_writable_folder(self.folder / _SERIES)
+        with (self.folder / IN_USE).open("wb") as file:
+            if not lock(file, wait=False):
+                raise SyntheticCTError(
+                    f"Another node serves the folder {self.folder}: stop it, or give another."
+                )
+            self._recover()
+            yield self
+
+    def _recover(self) -> None:
+        now = time.time()
+        self.series = {one.id: one for one in load_all(self.folder)}
+        for series in self.series.values():
+            for part in series.folder.glob("**/*.part"):
+                part.unlink(missing_ok=True)
+            if series.state == GENERATING:
+                series.become(WAITING)
+            if series.state == RECEIVING and series.open:
+                self._broken[series.id] = now
+            if series.state == SENDING:
+                series.next_try = 0.0
+
+    def take(self, encoded: bytes, uids: tuple[str, str, str], by: Association) -> bool:
+        """Keep an image; it is on the disk when this returns. Whether it is new.
+
+        Args:
+            encoded: the whole DICOM file.
+            uids: of study, series and instance.
+
+        Raises:
+            SyntheticCTError: another image of the same instance UID lies here.
+            OSError: there is no room.
+        """
+        study, name, instance = uids
+        with self.lock:
+            series = self._of(series_id(study, name), by)
+            path = series.received / f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
+            if path.exists():
+                if not same_instance(path, encoded):
+                    raise SyntheticCTError(
+                        "an image came again with the same UID and another content"
+                    )
+                return False
+            write_through(path, encoded)
+            series.files += 1
+            series.arrived = time.time()
+            if series.state not in (RECEIVING, GENERATING):
+                series.become(RECEIVING)
+            return True
+
+    def _of(self, name: str, by: Association) -> Series:
+        """The series ``name``, on the disk as one that the association carries."""
+        series = self.series.get(name)
+        if series is None or series.removed:
+            series = Series(self.folder / _SERIES / name, since=time.time(), caller=by.caller)
+            series.received.mkdir(parents=True, exist_ok=True)
+            series.open = True
+            series.save()
+            self.series[name] = series
+        elif not series.open:
+            series.open = True
+            series.save()
+        by.carried.add(name)
+        self._carriers.setdefault(name, set()).add(by)
+        return series
+
+    def ended(self, by: Association, *, in_order: bool) -> None:
+        """An association was released, or (not ``in_order``) broke off."""
+        with self.lock:
+            if by.ended:
+                return
+            by.ended = True
+            for name in by.carried:
+                self._carriers[name].discard(by)
+                if not in_order:
+                    self._broken[name] = time.time()
+                elif by.began > self._broken.get(name, 0.0):
+                    self._broken.pop(name, None)
+                series = self.series[name]
+                if not self._carriers[name] and name not in self._broken and series.open:
+                    series.open = False
+                    series.save()
+
+    def settle(self, quiet_s: float, patience_s: float) -> list[Series]:
+        """Let series that are whole wait for their CT, keep those that broke off; which changed."""
+        now, changed = time.time(), []
+        with self.lock:
+            for series in list(self.series.values()):
+                if series.state != RECEIVING or self._carriers.get(series.id):
+                    continue
+                broken = self._broken.get(series.id)
+                if broken is not None and now - max(broken, series.arrived) > patience_s:
+                    series.become(
+                        KEPT,
+                        f"the association that carried it broke off after {series.files} images, "
+                        "and nothing shows that these are all: send the series again",
+                    )
+                elif broken is None and now - series.arrived > quiet_s:
+                    self._whole(series)
+                else:
+                    continue
+                changed.append(series)
+        return changed
+
+    def _whole(self, series: Series) -> None:
+        if not series.files:  # none could be written, nor was acknowledged
+            shutil.rmtree(series.folder, ignore_errors=True)
+            del self.series[series.id]
+        elif series.sent:
+            more = series.files - series.made_of
+            series.become(
+                KEPT,
+                f"{more} more image{'s' * (more > 1)} came after its synthetic CT, which is of "
+                f"the first {series.made_of}, was sent: put it back by --again, and remove the "
+                "earlier CT at the receiver",
+            )
+        else:
+            self._discard(series)
+            series.become(WAITING)
+
+    def _discard(self, series: Series) -> None:
+        """Forget a result; the next is of all images."""
+        shutil.rmtree(series.result, ignore_errors=True)
+        series.made, series.sent, series.attempts, series.next_try = [], [], 0, 0.0
+        series.warnings, series.domain, series.facts = [], [], {}
+
+    def next_waiting(self) -> Series | None:
+        """The series that has waited longest, which is being generated from now on."""
+        with self.lock:
+            now = time.time()
+            found = [s for s in self.series.values() if s.state == WAITING and s.next_try <= now]
+            series = min(found, key=lambda one: one.since, default=None)
+            if series is not None:
+                shutil.rmtree(series.result, ignore_errors=True)
+                series.made_of, series.made_from = series.files, series.arrived
+                series.become(GENERATING)
+            return series
+
+    def generated(self, series: Series, made: list[str], to_send: bool) -> bool:
+        """The files of the result are on the disk; whether they are of all images."""
+        with self.lock:
+            if self._more_came(series):
+                return False
+            series.made, series.attempts, series.next_try = made, 0, 0.0
+            series.become(SENDING if to_send else MADE)
+            return True
+
+    def keep(self, series: Series, reason: str) -> None:
+        with self.lock:
+            if not self._more_came(series):
+                series.become(KEPT, reason)
+
+    def again_later(self, series: Series, reason: str, pause_s: float) -> None:
+        """Let a series wait for another attempt at its synthetic CT."""
+        with self.lock:
+            if not self._more_came(series):
+                series.attempts += 1
+                series.next_try = time.time() + pause_s
+                series.become(WAITING, reason)
+
+    def _more_came(self, series: Series) -> bool:
+        if series.arrived == series.made_from:
+            return False
+        self._discard(series)
+        series.become(RECEIVING)
+        return True
+
+    def next_to_send(self) -> Series | None:
+        with self.lock:
+            now = time.time()
+            due = [s for s in self.series.values() if s.state == SENDING and s.next_try <= now]
+            return min(due, key=lambda one: (one.attempts, one.since), default=None)
+
+    def has_sent(self, series: Series, name: str) -> None:
+        """The receiver has acknowledged a file."""
+        with self.lock:
+            if name not in series.sent:
+                series.sent.append(name)
+            if series.state == SENDING and set(series.sent) >= set(series.made):
+                series.become(SENT)
+            else:
+                series.save()
+
+    def not_sent(self, series: Series, reason: str, pause_s: float) -> None:
+        """The receiver is away, or refuses; it is tried again after a pause."""
+        with self.lock:
+            if series.state == SENDING:
+                series.attempts += 1
+                series.next_try = time.time() + pause_s
+                series.reason = reason
+                series.save()
+
+    def put_back(self) -> list[Series]:
+        """Take up the series that were put back by hand (:func:`put_back`)."""
+        found = []
+        with self.lock:
+            for path in (self.folder / _AGAIN).glob("*"):
+                series = self.series.get(path.name)
+                if series is not None and series.state in ANSWERED and not series.removed:
+                    self._discard(series)
+                    self._broken.pop(series.id, None)
+                    series.open = False
+                    series.accepted = path.read_bytes() == _ACCEPTED
+                    series.become(WAITING)
+                    found.append(series)
+                path.unlink(missing_ok=True)
+        return found
+
+    def remove_older(self, days: float) -> list[Series]:
+        """Remove the data of series whose last image came more than ``days`` ago."""
+        limit, found = time.time() - days * 86400, []
+        with self.lock:
+            for series in self.series.values():
+                if series.removed or series.arrived > limit or self._carriers.get(series.id):
+                    continue
+                if series.state == GENERATING:
+                    continue
+                for part in (series.received, series.result):
+                    shutil.rmtree(part, ignore_errors=True)
+                series.picture.unlink(missing_ok=True)
+                series.removed = True
+                if series.state in ANSWERED:
+                    series.save()
+                else:
+                    told = f"{series.state} for {days:g} days"
+                    told += f" ({series.reason})" if series.reason else ""
+                    series.become(KEPT, f"{told}, and then removed: send it again")
+                found.append(series)
+        return found
+
+
+def load_all(folder: Path) -> list[Series]:
+    """Return all series of a spool, also while a node serves it."""
+    root = folder / _SERIES
+    found = [Series.load(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    return sorted(found, key=lambda one: one.since)
+
+
+def put_back(folder: Path, name: str, *, outside_domain: bool = False) -> None:
+    """Ask the node, which may be running, to make and send the CT of a series once more.
+
+    Args:
+        outside_domain: although the MR is outside the model's domain.
+
+    Raises:
+        SyntheticCTError: no such series, its images are gone, or it is being worked on.
+    """
+    series = next((one for one in load_all(folder) if one.id == name), None)
+    if series is None:
+        raise SyntheticCTError(f"There is no series {name} in {folder}: --status names them.")
+    if series.removed:
+        raise SyntheticCTError(f"The images of the series {name} were removed: send it again.")
+    if series.state not in ANSWERED:
+        raise SyntheticCTError(f"The series {name} is still {series.state}: wait until it is done.")
+    write_through(require_writable_folder(folder / _AGAIN) / name, _ACCEPTED * outside_domain)
