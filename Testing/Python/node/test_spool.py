@@ -1,0 +1,273 @@
+"""The spool: nothing that was acknowledged is lost, and no series is done twice or by half."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+import pydicom
+import pytest
+from dicom_files import save_dicom
+from mr_series import mr_and_sct, write_mr
+from pydicom.uid import generate_uid
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.node import spool as spool_module
+from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING
+from SyntheticCTLib.node.spool import Association, Spool, load_all, put_back
+
+QUIET_S, PATIENCE_S = 0.0, 60.0
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Twelve images of a series, as files and with their UIDs."""
+    paths = write_mr(tmp_path / "mr", mr_and_sct()[0], SeriesInstanceUID=generate_uid())
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    return [
+        (path.read_bytes(), (h.StudyInstanceUID, h.SeriesInstanceUID, h.SOPInstanceUID))
+        for path, h in zip(paths, headers, strict=True)
+    ]
+
+
+@pytest.fixture
+def spool(tmp_path):
+    with Spool(tmp_path / "spool").held() as held:
+        yield held
+
+
+def after(spool):
+    """The spool as a node finds it that starts after this one was killed."""
+    again = Spool(spool.folder)
+    again._recover()
+    return again
+
+
+def sent_in(spool, images, by=None):
+    by = by or Association("MR1")
+    for encoded, uids in images:
+        spool.take(encoded, uids, by)
+    (series,) = [one for one in spool.series.values() if one.id in by.carried]
+    return by, series
+
+
+def taken(spool, images):
+    by, series = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    return series
+
+
+def made(spool, images):
+    series = taken(spool, images)
+    assert spool.next_waiting() is series
+    assert spool.generated(series, ["CT_0001.dcm", "CT_0002.dcm"], to_send=True)
+    return series
+
+
+def test_a_series_is_whole_when_its_association_was_released_and_it_is_quiet(spool, images):
+    by, series = sent_in(spool, images)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == RECEIVING
+    spool.ended(by, in_order=True)
+    spool.settle(1000.0, PATIENCE_S)
+    assert series.state == RECEIVING
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == WAITING
+    assert [path.read_bytes() for path in sorted(series.received.iterdir())] == sorted(
+        (encoded for encoded, _ in images),
+        key=lambda e: next(p.name for p in series.received.iterdir() if p.read_bytes() == e),
+    )
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(spool, images):
+    sent_in(spool, images[:7])
+    found = after(spool)
+    (series,) = found.series.values()
+    assert (series.state, series.files, series.caller) == (RECEIVING, 7, "MR1")
+    found.settle(QUIET_S, PATIENCE_S)  # the kill broke the association off: more may come
+    assert series.state == RECEIVING
+    sent_in(found, images, again := Association("MR1"))
+    found.ended(again, in_order=True)
+    found.settle(QUIET_S, PATIENCE_S)
+    assert (series.state, series.files) == (WAITING, 12)
+
+
+def test_a_series_that_was_whole_needs_no_second_sending_after_a_kill(spool, images):
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    found = after(spool)
+    found.settle(QUIET_S, PATIENCE_S)
+    assert [one.state for one in found.series.values()] == [WAITING]
+
+
+def test_a_series_that_broke_off_is_kept_with_its_reason(spool, images):
+    by, series = sent_in(spool, images[:7])
+    spool.ended(by, in_order=False)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == RECEIVING
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT
+    assert "broke off after 7 images" in series.reason
+
+
+def test_an_association_beside_the_one_that_broke_off_does_not_make_a_series_whole(spool, images):
+    first, second = Association("MR1"), Association("MR1")
+    sent_in(spool, images[:3], first)
+    sent_in(spool, images[3:6], second)
+    spool.ended(first, in_order=False)
+    spool.ended(second, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert [one.state for one in spool.series.values()] == [RECEIVING]
+    time.sleep(0.01)
+    _, series = sent_in(spool, images, third := Association("MR1"))
+    spool.ended(third, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == WAITING
+
+
+def test_the_same_series_twice_changes_nothing(spool, images):
+    series = made(spool, images)
+    spool.has_sent(series, "CT_0001.dcm")
+    spool.has_sent(series, "CT_0002.dcm")
+    by, again = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert again is series and (series.state, series.files) == (SENT, 12)
+
+
+def test_the_same_image_in_another_encoding_is_the_same(spool, images, tmp_path):
+    by, series = sent_in(spool, images)
+    (tmp_path / "one.dcm").write_bytes(images[0][0])
+    ds = pydicom.dcmread(tmp_path / "one.dcm")
+    ds.compress(pydicom.uid.RLELossless)
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = images[0][1][2]
+    save_dicom(ds, tmp_path / "rle.dcm")
+    assert not spool.take((tmp_path / "rle.dcm").read_bytes(), images[0][1], by)
+    assert series.files == 12
+
+
+def test_another_image_with_the_same_uid_is_refused(spool, images):
+    by, series = sent_in(spool, images)
+    encoded, uids = images[0]
+    before = [path.read_bytes() for path in sorted(series.received.iterdir())]
+    changed = encoded[:-2] + bytes([encoded[-2] ^ 1]) + encoded[-1:]
+    with pytest.raises(SyntheticCTError, match="another content"):
+        spool.take(changed, uids, by)
+    assert [path.read_bytes() for path in sorted(series.received.iterdir())] == before
+
+
+def test_two_series_on_one_association_are_two(spool, images, tmp_path):
+    others = [(e, (s, "1.2.3.999", i)) for e, (s, _, i) in images]
+    by = Association("MR1")
+    for pair in zip(images, others, strict=True):
+        for encoded, uids in pair:
+            spool.take(encoded, uids, by)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert [(one.state, one.files) for one in spool.series.values()] == [(WAITING, 12)] * 2
+
+
+def test_images_that_come_while_the_ct_is_made_are_in_the_next(spool, images):
+    series = taken(spool, images[:9])
+    assert spool.next_waiting() is series
+    time.sleep(0.01)
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    assert not spool.generated(series, ["CT_0001.dcm"], to_send=True)
+    assert (series.state, series.made) == (RECEIVING, [])
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert (series.state, series.files) == (WAITING, 12)
+
+
+def test_images_that_come_after_the_ct_was_sent_are_named_and_nothing_is_sent(spool, images):
+    series = made(spool, images[:10])
+    spool.has_sent(series, "CT_0001.dcm")
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == KEPT
+    assert "2 more images came" in series.reason and "the first 10" in series.reason
+    put_back(spool.folder, series.id)
+    assert spool.put_back() == [series]
+    assert (series.state, series.made, series.sent) == (WAITING, [], [])
+
+
+def test_what_the_receiver_has_is_known_after_a_kill(spool, images):
+    series = made(spool, images)
+    spool.has_sent(series, "CT_0001.dcm")
+    spool.not_sent(series, "away", 3600.0)
+    found = after(spool)
+    again = found.next_to_send()  # at once: the node was started for it
+    assert (again.id, again.sent, again.reason) == (series.id, ["CT_0001.dcm"], "away")
+
+
+def test_a_ct_that_was_being_made_is_made_again_after_a_kill(spool, images):
+    series = taken(spool, images)
+    spool.next_waiting()
+    (series.folder / "made").mkdir()
+    (series.folder / "made" / "CT_0001.dcm").write_bytes(b"half")
+    found = after(spool)
+    again = found.next_waiting()
+    assert again.id == series.id and not again.result.exists()
+
+
+def test_a_full_disk_acknowledges_nothing_and_leaves_nothing(spool, images, monkeypatch):
+    by, series = sent_in(spool, images[:5])
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module, "write_through", full)
+        with pytest.raises(OSError, match="space"):
+            spool.take(*images[5], by)
+    assert series.files == len(list(series.received.iterdir())) == 5
+    assert spool.take(*images[5], by)
+
+
+def test_a_series_of_which_no_image_could_be_written_is_forgotten(spool, images, monkeypatch):
+    by = Association("MR1")
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module, "write_through", lambda *a: (_ for _ in ()).throw(OSError()))
+        with pytest.raises(OSError):
+            spool.take(*images[0], by)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert not spool.series and not load_all(spool.folder)
+
+
+def test_data_goes_after_the_days_asked_for_and_the_series_stays_named(spool, images):
+    series = made(spool, images)
+    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 5.0)
+    assert not spool.remove_older(1.0)
+    assert spool.remove_older(0.0) == [series]
+    assert not series.received.exists() and not series.result.exists()
+    assert series.state == KEPT and "does not answer" in series.reason
+    (again,) = load_all(spool.folder)
+    assert again.removed and again.files == 12
+    with pytest.raises(SyntheticCTError, match="removed"):
+        put_back(spool.folder, series.id)
+    _, anew = sent_in(spool, images)
+    assert (anew.state, anew.files, anew.removed) == (RECEIVING, 12, False)
+
+
+def test_without_a_receiver_the_ct_lies_in_the_spool(spool, images):
+    series = taken(spool, images)
+    spool.next_waiting()
+    spool.generated(series, ["CT_0001.dcm"], to_send=False)
+    assert series.state == MADE and spool.next_to_send() is None
+
+
+def test_only_a_series_that_is_done_is_put_back(spool, images):
+    series = taken(spool, images)
+    with pytest.raises(SyntheticCTError, match="still waiting"):
+        put_back(spool.folder, series.id)
+    with pytest.raises(SyntheticCTError, match="no series"):
+        put_back(spool.folder, "../../etc")
+    assert series.state == WAITING != SENDING
+
+
+def test_one_node_holds_a_spool(spool):
+    with pytest.raises(SyntheticCTError, match="Another node"), Spool(spool.folder).held():
+        pass
