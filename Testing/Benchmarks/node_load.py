@@ -22,7 +22,7 @@ import SimpleITK as sitk
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "Python"))
 
-from dicom_node import (  # noqa: E402
+from dicom_node import (
     RECEIVER,
     NodeProcess,
     at_receiver,
@@ -32,7 +32,7 @@ from dicom_node import (  # noqa: E402
     wait,
     write_series,
 )
-from SyntheticCTLib.phantom import TINY, make_phantom  # noqa: E402
+from SyntheticCTLib.phantom import TINY, make_phantom
 
 HOURS_S = 4 * 3600.0
 
@@ -96,14 +96,14 @@ def main() -> None:
             early: list[float] = []
             while node.states() != {"sent": options.series} and time.monotonic() - began < HOURS_S:
                 if not early and node.states()["sent"] >= max(options.series // 10, 2):
-                    early = memory_mb(node._process.pid)
+                    early = memory_mb(node.process.pid)
                 time.sleep(0.5)
-                if killer.is_alive() and node._process.poll() is not None:
-                    wait(lambda: node._process.poll() is None)
+                if killer.is_alive() and node.process.poll() is not None:
+                    wait(lambda: node.process.poll() is None)
             stop.set()
             killer.join()
             took = time.monotonic() - began
-            late = memory_mb(node._process.pid)
+            late = memory_mb(node.process.pid)
             states = dict(node.states())
         whole = sum(number == options.slices for number in at_receiver(root / "rx").values())
         stray = len(at_receiver(root / "rx")) - whole

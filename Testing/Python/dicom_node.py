@@ -104,28 +104,28 @@ class NodeProcess:
     def __init__(self, folder: Path, model: str, *more: str) -> None:
         self.spool, self.port, self._log = folder / "spool", free_port(), folder / "serve.out"
         self._options = ["--model", model, "--port", str(self.port), *more]
-        self._process: subprocess.Popen | None = None
+        self.process: subprocess.Popen | None = None
 
     def start(self) -> NodeProcess:
         command = [sys.executable, "-m", "SyntheticCTLib", "serve", "--folder", str(self.spool)]
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log)
+            self.process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log)
         wait(lambda: listens(self.port), 30)
         return self
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        self.process.kill()
+        self.process.wait()
 
     def stop(self) -> int:
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(20)
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
 
     def __enter__(self) -> NodeProcess:
         return self.start()
 
     def __exit__(self, *error: object) -> None:
-        if self._process.poll() is None:
+        if self.process.poll() is None:
             self.kill()
 
     def series(self) -> list[dict]:
