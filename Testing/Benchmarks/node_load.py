@@ -3,7 +3,7 @@
     .venv/bin/python Testing/Benchmarks/node_load.py --series 20 --associations 4
     .venv/bin/python Testing/Benchmarks/node_load.py --series 50 --kills 25
 
-Prints how many series ended exactly once at the receiver (DCMTK's storescp), how long that took, and
+Prints how many series ended exactly once at the receiver (DCMTK's storescp), how long it took, and
 the memory of the node and of its child that generates, after the first tenth and at the end.
 """
 
