@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ def serve(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             progress.tell("status", status_table(series), series=as_values(series))
         return {}
     settings = _settings(options, folder)
+    os.umask(0o077)  # what the node writes is of patients, and for nobody else
     require_writable_folder(folder)
     node = Node(settings, progress)
     try:
