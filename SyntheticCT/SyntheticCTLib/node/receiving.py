@@ -120,9 +120,11 @@ class Receiver:
             encoded = event.encoded_dataset()
             uids = _uids(encoded)
         except Exception as error:  # what a sender may send has no end
+            by.refused = "an image came that is no DICOM"
             self._log.write("refused", f"{by.caller} sent no DICOM ({type(error).__name__})")
             return _NO_DICOM
         if uids is None or uids[2] != str(event.request.AffectedSOPInstanceUID):
+            by.refused = "an image came without its UIDs"
             self._log.write("refused", f"{by.caller} sent an image without its UIDs")
             return _NO_MATCH
         try:

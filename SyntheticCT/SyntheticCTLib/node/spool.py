@@ -39,14 +39,22 @@ ANSWERED = (KEPT, SENT, MADE)
 """States in which the node does nothing more by itself."""
 
 
+_BROKE_OFF = "the association that carried it broke off"
+
+
 class Association:
-    """A caller's association: which series it has carried, and since when it is there."""
+    """A caller's association: which series it has carried, and since when it is there.
+
+    Attributes:
+        refused: why an image of it was refused of which no series is known; "" none.
+    """
 
     def __init__(self, caller: str) -> None:
         self.caller = caller
         self.began = time.time()
         self.carried: set[str] = set()
         self.ended = False
+        self.refused = ""
 
 
 class Spool:
@@ -61,7 +69,7 @@ class Spool:
         self.lock = threading.RLock()
         self.series: dict[str, Series] = {}
         self._carriers: dict[str, set[Association]] = {}
-        self._broken: dict[str, float] = {}
+        self._broken: dict[str, tuple[float, str]] = {}
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Spool]:
@@ -88,7 +96,7 @@ class Spool:
             if series.state == GENERATING:
                 series.become(WAITING)
             if series.state == RECEIVING and series.open:
-                self._broken[series.id] = now
+                self._broken[series.id] = now, "the node ended while it came"
             if series.state == SENDING:
                 series.next_try = 0.0
 
@@ -109,11 +117,16 @@ class Spool:
             path = series.received / f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
             if path.exists():
                 if not same_instance(path, encoded):
-                    raise SyntheticCTError(
-                        "an image came again with the same UID and another content"
-                    )
+                    why = "an image came again with the same UID and another content"
+                    self._broken[series.id] = time.time(), why
+                    raise SyntheticCTError(why)
                 return False
-            write_through(path, encoded)
+            try:
+                write_through(path, encoded)
+            except OSError as error:
+                why = f"an image was refused for want of room ({error.strerror})"
+                self._broken[series.id] = time.time(), why
+                raise
             series.files += 1
             series.arrived = time.time()
             if series.state not in (RECEIVING, GENERATING):
@@ -137,16 +150,21 @@ class Spool:
         return series
 
     def ended(self, by: Association, *, in_order: bool) -> None:
-        """An association was released, or (not ``in_order``) broke off."""
+        """An association was released, or (not ``in_order``) broke off.
+
+        One that began after what was missing of a series was noticed, and in which all was taken,
+        makes the series whole: its sender knows what was acknowledged.
+        """
         with self.lock:
             if by.ended:
                 return
             by.ended = True
             for name in by.carried:
                 self._carriers[name].discard(by)
-                if not in_order:
-                    self._broken[name] = time.time()
-                elif by.began > self._broken.get(name, 0.0):
+                if not in_order or by.refused:
+                    told = by.refused or self._broken.get(name, (0.0, _BROKE_OFF))[1]
+                    self._broken[name] = time.time(), told
+                elif by.began > self._broken.get(name, (0.0, ""))[0]:
                     self._broken.pop(name, None)
                 series = self.series[name]
                 if not self._carriers[name] and name not in self._broken and series.open:
@@ -160,12 +178,16 @@ class Spool:
             for series in list(self.series.values()):
                 if series.state != RECEIVING or self._carriers.get(series.id):
                     continue
+                if not series.files:  # none could be written, nor was acknowledged
+                    shutil.rmtree(series.folder, ignore_errors=True)
+                    del self.series[series.id]
+                    continue
                 broken = self._broken.get(series.id)
-                if broken is not None and now - max(broken, series.arrived) > patience_s:
+                if broken is not None and now - max(broken[0], series.arrived) > patience_s:
                     series.become(
                         KEPT,
-                        f"the association that carried it broke off after {series.files} images, "
-                        "and nothing shows that these are all: send the series again",
+                        f"{broken[1]}, {series.files} images are here, and nothing shows that "
+                        "these are all: send the series again",
                     )
                 elif broken is None and now - series.arrived > quiet_s:
                     self._whole(series)
@@ -175,10 +197,7 @@ class Spool:
         return changed
 
     def _whole(self, series: Series) -> None:
-        if not series.files:  # none could be written, nor was acknowledged
-            shutil.rmtree(series.folder, ignore_errors=True)
-            del self.series[series.id]
-        elif series.sent:
+        if series.sent:
             more = series.files - series.made_of
             series.become(
                 KEPT,

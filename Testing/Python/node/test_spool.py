@@ -108,7 +108,7 @@ def test_a_series_that_broke_off_is_kept_with_its_reason(spool, images):
     assert series.state == RECEIVING
     spool.settle(QUIET_S, -1.0)
     assert series.state == KEPT
-    assert "broke off after 7 images" in series.reason
+    assert "broke off, 7 images are here" in series.reason
 
 
 def test_an_association_beside_the_one_that_broke_off_does_not_make_a_series_whole(spool, images):
@@ -155,6 +155,17 @@ def test_another_image_with_the_same_uid_is_refused(spool, images):
     with pytest.raises(SyntheticCTError, match="another content"):
         spool.take(changed, uids, by)
     assert [path.read_bytes() for path in sorted(series.received.iterdir())] == before
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "another content" in series.reason
+
+
+def test_a_series_beside_an_image_that_nobody_knows_is_not_whole(spool, images):
+    by, series = sent_in(spool, images[:11])
+    by.refused = "an image came that is no DICOM"
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "no DICOM, 11 images are here" in series.reason
 
 
 def test_two_series_on_one_association_are_two(spool, images, tmp_path):
@@ -223,7 +234,16 @@ def test_a_full_disk_acknowledges_nothing_and_leaves_nothing(spool, images, monk
         with pytest.raises(OSError, match="space"):
             spool.take(*images[5], by)
     assert series.files == len(list(series.received.iterdir())) == 5
-    assert spool.take(*images[5], by)
+    spool.ended(by, in_order=True)  # some senders go on, or end, as if nothing was
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == RECEIVING
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "want of room" in series.reason
+    time.sleep(0.01)
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert (series.state, series.files) == (WAITING, 12)
 
 
 def test_a_series_of_which_no_image_could_be_written_is_forgotten(spool, images, monkeypatch):
