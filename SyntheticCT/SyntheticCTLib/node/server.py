@@ -16,7 +16,7 @@ from .log import NodeLog, libraries_silent
 from .page import page
 from .receiving import Listening, Receiver
 from .sending import Destination, pause_after, send
-from .series import Series, flush
+from .series import GENERATING, SENDING, WAITING, Series, flush
 from .spool import Spool
 from .worker import DONE, ENDED, NO_ROOM, Worker
 
@@ -150,7 +150,13 @@ class Node:
         folder = self._worker.folder
         outcome = self._worker.poll()
         if outcome is not None:
-            self._made(spool, spool.series[folder.name], *outcome)
+            series = spool.series[folder.name]
+            try:
+                self._made(spool, series, *outcome)
+            except OSError:  # not even its record could be written: from its images, anew
+                if series.state == GENERATING:
+                    series.state = WAITING
+                raise
         if not self._worker.busy and (series := spool.next_waiting()):
             self._log.write("generating", f"{series.files} images", series.id)
             outside = self._settings.outside_domain or series.accepted
@@ -195,7 +201,7 @@ class Node:
             rest,
             self._settings.to,
             lambda name: spool.has_sent(series, name),
-            lambda: series.state == "sending" and not self._stop.is_set(),
+            lambda: series.state == SENDING and not self._stop.is_set(),
         )
         if reason and not self._stop.is_set():
             spool.not_sent(series, reason, pause_after(series.attempts))
