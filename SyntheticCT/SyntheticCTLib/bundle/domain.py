@@ -13,6 +13,8 @@ from SyntheticCTLib.volumes.marks import PHANTOM_KEY
 from .folder import Domain
 
 BINS = 64
+LARGEST_TILT_DEG = 30.0
+"""Slices of an oblique axial series are tilted by less, of sagittal and coronal ones by 90."""
 TOLERANCE = 1.5
 """A scan is inside up to this multiple of the training scans' largest distance."""
 
@@ -58,6 +60,11 @@ def smallest_fov_mm(mr: sitk.Image) -> float:
     )
 
 
+def tilt_deg(image: sitk.Image) -> float:
+    """Return the angle between the slices of ``image`` and axial ones, 0 to 90 degrees."""
+    return float(np.degrees(np.arccos(min(abs(image.GetDirection()[8]), 1.0))))
+
+
 def outside_domain(mr: sitk.Image, histogram: np.ndarray, domain: Domain) -> list[str]:
     """Return one sentence for each reason why ``mr`` lies outside ``domain``.
 
@@ -71,6 +78,11 @@ def outside_domain(mr: sitk.Image, histogram: np.ndarray, domain: Domain) -> lis
         reasons.append(
             "This model was trained on the digital phantom only, and this MR is not one of its "
             "images: the synthetic CT shows how the program works and means nothing clinically."
+        )
+    if tilt_deg(mr) > LARGEST_TILT_DEG:
+        reasons.append(
+            f"The slices of this MR are tilted by {tilt_deg(mr):.0f} degrees against axial ones, "
+            "which the network reads: between thick slices it is made of blurred tissue."
         )
     found = distance(histogram, np.asarray(domain.mean_histogram))
     # Very alike training scans would make any new scan an outlier; 0.1 is the least allowance.

@@ -10,6 +10,7 @@ import SimpleITK as sitk
 from models import blob_mr, tiny_bundle
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.bundle.domain import tilt_deg
 from SyntheticCTLib.dicom.frame_of_reference import FRAME
 from SyntheticCTLib.inference.device import choose_device
 from SyntheticCTLib.inference.prediction import predict
@@ -120,6 +121,19 @@ def test_a_small_field_of_view_and_strange_intensities_are_warned_about():
     result = generate(blob_mr(spacing=(2.0, 2.0, 5.0)), tiny_bundle())
     assert any("field of view" in sentence for sentence in result.warnings)
     assert any("histogram distance" in sentence for sentence in result.warnings)
+
+
+@pytest.mark.parametrize(
+    ("direction", "tilt"), [(None, 0), (TILTED, None), (FLIPPED, 0), (SAGITTAL, 90)]
+)
+def test_slices_that_are_not_axial_are_warned_about(direction, tilt):
+    mr = blob_mr(direction=direction)
+    normal = np.reshape(mr.GetDirection(), (3, 3))[:, 2]
+    expected = np.degrees(np.arctan2(np.hypot(*normal[:2]), abs(normal[2])))
+    assert tilt_deg(mr) == pytest.approx(expected, abs=1e-4)
+    assert tilt in (None, pytest.approx(expected, abs=1e-4))
+    result = generate(mr, tiny_bundle())
+    assert any("tilted by 90 degrees" in sentence for sentence in result.warnings) == (tilt == 90)
 
 
 def test_a_missing_gpu_is_told():
