@@ -34,6 +34,8 @@ _CLASSES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1")
 """MR Image Storage and Enhanced MR Image Storage; others are refused when associations begin."""
 _TAKEN, _NO_ROOM, _NO_MATCH, _NO_DICOM = 0x0000, 0xA700, 0xA900, 0xC000
 _REJECTED, _BY_USER, _CALLER_UNKNOWN = 0x01, 0x01, 0x03
+_SILENT_S = 300
+"""So long may an association say nothing before it counts as broken off."""
 _MOST = 20
 """Associations at once; more are told to come again (PS3.8 9.3.4, "local limit exceeded")."""
 
@@ -76,6 +78,7 @@ class Receiver:
 
         entity = AE(self._listening.title)
         entity.maximum_associations = _MOST
+        entity.network_timeout = _SILENT_S
         entity.require_called_aet = True
         for sop_class in _CLASSES:
             entity.add_supported_context(sop_class, list(_LOSSLESS))
