@@ -221,7 +221,7 @@ class SyntheticCTLogic(ScriptedLoadableModuleLogic):
     ) -> Any:
         """Start writing a synthetic CT into ``folder`` as DICOM for a planning system.
 
-        :param mrFolder: DICOM of the MR that it was made of, whose study and frame it joins.
+        :param mrFolder: DICOM of its MR, whose study it joins; "" asks Slicer's DICOM database.
         :param options: ``body`` and ``seed_uids`` of SyntheticCTMRML.export_job.Export.
         """
         from SyntheticCTMRML.export_job import Export

@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from SyntheticCTMRML.charts import histogram_charts
+from SyntheticCTMRML.export_job import mr_series
 from SyntheticCTMRML.roles import role_fault
 
 from .buttons import allow
@@ -180,9 +181,14 @@ class SynthesisSection:
             self._logic.removeResults([mr, self._get("mrcat")])
 
     def onExport(self) -> None:
-        """Write the synthetic CT as DICOM, in the study of an MR's folder that the user chooses."""
+        """Write the synthetic CT as DICOM, in the study of its MR.
+
+        Where Slicer's DICOM database does not know that, the user chooses its folder.
+        """
         window, choose = slicer.util.mainWindow(), qt.QFileDialog.getExistingDirectory
-        mrFolder = choose(window, _("DICOM folder of the MR that the synthetic CT was made of"))
+        mrFolder = mr_series(self._get("sctVolume")) or choose(
+            window, _("DICOM folder of the MR that the synthetic CT was made of")
+        )
         folder = choose(window, _("Folder for the DICOM files")) if mrFolder else ""
         if folder:
             self._jobPanel.run(

@@ -28,6 +28,7 @@ from PySide6.QtWidgets import (
 from .api import module_names
 from .ctk_numbers import ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget
 from .dialogs import DIALOGS
+from .dicom_database import ctkDICOMIndexer
 from .properties import parent_of, stored
 from .qt_stand_in import wrapper_class
 from .ui_files import custom_widgets
@@ -267,6 +268,8 @@ def make_ctk() -> ModuleType:
     for widget in WIDGETS:
         custom_widgets[widget.__name__] = widget
         setattr(module, widget.__name__, wrapper_class(widget))
+
+    module.ctkDICOMIndexer = ctkDICOMIndexer
 
     def find(name: str) -> Any:
         if name.startswith("__") or name not in module_names("ctk"):

@@ -29,11 +29,13 @@ class Slicer:
         packages: what was to be installed.
         translations: counts what was translated.
         draws: counts draws of slice views, and events of the scene.
+        dicom_database: ``slicer.dicomDatabase``, closed at first.
     """
 
     def __init__(self, folder: Path, main_window: bool = True) -> None:
         from .application import Application, Module, Modules
         from .dialogs import DIALOGS
+        from .dicom_database import DicomDatabase
         from .qt_stand_in import errors
         from .scripted_modules import CommandLineModules, Packages, Translations
 
@@ -52,6 +54,7 @@ class Slicer:
         self.packages = Packages()
         self.translations = Translations()
         self.draws = self.app.draws
+        self.dicom_database = DicomDatabase(folder)
         self.panels: list[Any] = []
         self.loaded: set[str] = set()
         self._closed = False
@@ -257,6 +260,7 @@ def open_slicer(folder: Path, main_window: bool = True) -> Iterator[Slicer]:
         "mrmlScene": session.scene,
         "app": session.app,
         "modules": session.modules,
+        "dicomDatabase": session.dicom_database,
     }
     before = {name: sys.modules.get(name) for name in modules}
     path = list(sys.path)
