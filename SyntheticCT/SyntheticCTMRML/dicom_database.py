@@ -43,9 +43,9 @@ def add_files(files: Sequence[Path]) -> bool:
     database = open_database()
     if database is None:
         return False
-    import ctk
+    from ctk import ctkDICOMIndexer
 
-    indexer = ctk.ctkDICOMIndexer()
+    indexer = ctkDICOMIndexer()
     indexer.addListOfFiles(database, [str(file) for file in files], True)
     indexer.waitForImportFinished()
     return True
