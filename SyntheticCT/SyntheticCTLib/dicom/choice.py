@@ -229,8 +229,8 @@ def check_slices(slices: list[DicomSlice], path: Path, what: str, progress: Prog
     lossy = sum(item.lossy for item in slices)
     if lossy:
         progress.warn(
-            f"The {what} {path} was compressed with loss ({lossy} of {len(slices)} slices): its "
-            "values are not those that were measured."
+            f"The {what} {path} was or may have been compressed with loss ({lossy} of "
+            f"{len(slices)} slices): its values need not be those that were measured."
         )
     _check_scaling(slices, path, what, progress)
 
