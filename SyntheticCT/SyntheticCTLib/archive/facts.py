@@ -34,7 +34,10 @@ _TEXTS = (
 )
 _LABELS = {"RTSTRUCT": "StructureSetLabel", "RTPLAN": "RTPlanLabel", "RTDOSE": "SeriesDescription"}
 _NUMBERS = ("EchoTime", "EffectiveEchoTime", "RepetitionTime", "InversionTime", "KVP")
-_WORDS = ("ScanningSequence", "ScanOptions", "ConvolutionKernel")
+_WORDS = (
+    *("ScanningSequence", "ScanOptions", "ConvolutionKernel"),
+    "SpectrallySelectedSuppression",
+)
 _REFERENCES = (
     *("ReferencedFrameOfReferenceSequence", "ReferencedStructureSetSequence"),
     *("ReferencedRTPlanSequence", "ReferencedImageSequence"),

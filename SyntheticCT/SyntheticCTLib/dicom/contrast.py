@@ -82,11 +82,10 @@ def _b_value(header: pydicom.Dataset) -> str:
                 value = value.decode("ascii", "replace").strip("\0 ").split("\\")
             if not isinstance(value, str) and hasattr(value, "__len__"):
                 value = value[0] if len(value) else ""
-            value = _plain(value)
-            if value and name == _PRIVATE_B[2]:
-                return _plain(float(value) % _GE_OFFSET)
-            if value:
-                return value
+            if name == _PRIVATE_B[2] and _plain(value):
+                value = float(str(value)) % _GE_OFFSET
+            if found := _plain(value):
+                return found
     return ""
 
 
