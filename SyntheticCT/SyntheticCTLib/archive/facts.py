@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.dicom.contrast import contrast_of, image_type
+from SyntheticCTLib.dicom.frames import GROUPS, flat
 from SyntheticCTLib.dicom.headers import (
     DicomSlice,
     holds_images,
@@ -16,6 +17,7 @@ from SyntheticCTLib.dicom.headers import (
     read_header,
     slice_of,
 )
+from SyntheticCTLib.dicom.scaling import rescale_of
 
 from .persons import Person, person_of, without_names
 
@@ -32,8 +34,10 @@ _TEXTS = (
 )
 _LABELS = {"RTSTRUCT": "StructureSetLabel", "RTPLAN": "RTPlanLabel", "RTDOSE": "SeriesDescription"}
 _NUMBERS = ("EchoTime", "EffectiveEchoTime", "RepetitionTime", "InversionTime", "KVP")
-_WORDS = ("ScanningSequence", "ScanOptions", "ConvolutionKernel")
-_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+_WORDS = (
+    *("ScanningSequence", "ScanOptions", "ConvolutionKernel"),
+    "SpectrallySelectedSuppression",
+)
 _REFERENCES = (
     *("ReferencedFrameOfReferenceSequence", "ReferencedStructureSetSequence"),
     *("ReferencedRTPlanSequence", "ReferencedImageSequence"),
@@ -41,7 +45,7 @@ _REFERENCES = (
 _TAGS = [
     *("SOPInstanceUID", "IssuerOfPatientID", "BitsAllocated", "SamplesPerPixel", "DoseUnits"),
     *("DoseSummationType", "StructureSetLabel", "RTPlanLabel", "DirectoryRecordSequence"),
-    *(*_TEXTS, *_NUMBERS, *_WORDS, *_GROUPS, *_REFERENCES),
+    *(*_TEXTS, *_NUMBERS, *_WORDS, *GROUPS, *_REFERENCES),
 ]
 _SUFFIXES = (".dcm", ".dicom", ".ima")
 _KEPT = 3  # instances that an RTSTRUCT refers to, by which a part of a series is known
@@ -78,8 +82,9 @@ class Facts:
     position: tuple[float, ...] | None = None
     layout: tuple[float, ...] | None = None
     rescale: tuple[float, ...] = (1.0, 0.0)
-    scaled: bool = False
+    scaling: str = ""
     contrast: tuple[str, ...] = ()
+    tilt: float = 0.0
     frames: tuple[tuple, ...] = ()
     refers: dict[str, list[str]] | None = None
     listed: tuple[str, ...] = ()
@@ -120,9 +125,10 @@ class Facts:
             position=_tuple(self.position),
             layout=_tuple(self.layout),
             rescale=tuple(self.rescale),
-            scaled=self.scaled,
+            scaling=self.scaling,
             frames=1,
             contrast=tuple(self.contrast),
+            tilt=self.tilt,
         )
         return [
             replace(
@@ -203,7 +209,15 @@ def _image(facts: Facts, header: pydicom.Dataset, path: Path) -> Facts:
         item = slice_of(header, nameless, what)
     if _too_short(header, path, item.frames):
         return replace(facts, kind=DAMAGED, problem="is shorter than its pixels")
-    frames = [_flat(header, number) for number in range(item.frames)] if item.frames > 1 else []
+    frames = [flat(header, number) for number in range(item.frames)] if item.frames > 1 else []
+    # The values that are looked at are of the middle frame, as they are displayed.
+    middle = frames[len(frames) // 2] if frames else header
+    try:
+        rescale = rescale_of(middle, nameless, what, "")
+    except SyntheticCTError as error:
+        rescale, problem = (1.0, 0.0), problem or str(error)
+    if rescale == (1.0, 0.0):  # what the file says is of all frames that say nothing
+        rescale = rescale_of(header, nameless, what, "")
     values = _values(frames[0] if frames else header) | _values(header)
     words, size = image_type(header), (int(header.Rows), int(header.Columns))
     return replace(
@@ -215,19 +229,12 @@ def _image(facts: Facts, header: pydicom.Dataset, path: Path) -> Facts:
         orientation=item.orientation,
         position=item.position,
         layout=item.layout,
-        rescale=_rescale(frames, item),
-        scaled=item.scaled,
+        rescale=rescale,
+        scaling=item.scaling,
         contrast=item.contrast,
+        tilt=item.tilt,
         frames=tuple(_frame(frame, item, size) for frame in frames),
     )
-
-
-def _rescale(frames: list[pydicom.Dataset], item: DicomSlice) -> tuple[float, float]:
-    """Slope and intercept of the slice, or of the middle frame, whose values are looked at."""
-    middle = frames[len(frames) // 2] if frames else None
-    if middle is None or "RescaleSlope" not in middle or "RescaleIntercept" not in middle:
-        return item.rescale
-    return float(middle.RescaleSlope), float(middle.RescaleIntercept)
 
 
 def _too_short(header: pydicom.Dataset, path: Path, frames: int) -> bool:
@@ -240,28 +247,6 @@ def _too_short(header: pydicom.Dataset, path: Path, frames: int) -> bool:
     pixels = int(header.Rows) * int(header.Columns) * frames * bits // 8
     begins = 8 if syntax is None or syntax.is_implicit_VR else 12  # tag, VR and length
     return path.stat().st_size < header.pixels_at + begins + pixels
-
-
-def _flat(header: pydicom.Dataset, number: int) -> pydicom.Dataset:
-    """All elements of the functional groups of a frame, those of the frame itself first."""
-    from pydicom import Dataset
-
-    per_frame = header.get("PerFrameFunctionalGroupsSequence") or []
-    groups = list(header.get("SharedFunctionalGroupsSequence") or []) + list(
-        per_frame[number : number + 1]
-    )
-    flat = Dataset()
-    for group in groups:
-        for element in group:
-            for item in element.value if element.VR == "SQ" else []:
-                flat.update({inner.tag: inner for inner in item})
-    for name, own in (
-        ("EchoTime", "EffectiveEchoTime"),
-        ("TemporalPositionIdentifier", "TemporalPositionIndex"),
-    ):
-        if own in flat and name not in flat:
-            setattr(flat, name, flat.get(own))
-    return flat
 
 
 def _frame(flat: pydicom.Dataset, shared: DicomSlice, size: tuple[int, int]) -> tuple:

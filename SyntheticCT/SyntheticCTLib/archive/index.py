@@ -18,7 +18,7 @@ from SyntheticCTLib.basics.progress import Progress
 from .facts import Facts
 from .persons import Persons
 
-VERSION = 1
+VERSION = 2
 """Of the index; another one is made anew."""
 
 

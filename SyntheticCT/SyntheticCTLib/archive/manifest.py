@@ -236,6 +236,8 @@ def write_manifest(
             "and set roles by --role."
         )
     found.remember()
+    if key is not None:
+        _require_own_key(key, found)
     order = ["patient", "ct", "mr"] if purpose == COHORT else ["patient", "mr", "ct"]
     names = dict.fromkeys(column for line in lines for column in line.cells)
     order += [name for name in sorted(names, key=_column_order) if name not in order]
@@ -356,11 +358,33 @@ def _remove_links(folder: Path) -> None:
             folder.rmdir()
 
 
+def _key_rows(found: Scan) -> list[tuple[str, str, str]]:
+    return [
+        (found.persons.pseudonyms[number], str(person.id), str(person.issuer))
+        for number, person in found.persons.numbered()
+    ]
+
+
+def _require_own_key(path: Path, found: Scan) -> None:
+    """Refuse to replace the key of another study: nobody could tell its patients any more."""
+    if not path.is_file() or not path.stat().st_size:
+        return
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        there = [tuple(line) for line in csv.reader(file)][1:]
+    own = set(_key_rows(found))
+    lost = sum(line not in own for line in there if line)
+    if lost:
+        raise SyntheticCTError(
+            f"The key {path.name} tells {lost} pseudonyms that this run does not give (of another "
+            "study, or of an index that is gone), and would be replaced: choose another name, or "
+            "move it away."
+        )
+
+
 def _write_key(path: Path, found: Scan) -> None:
     with staged_file(path) as stage:
         with stage.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["patient", "patient_id", "issuer"])
-            for number, person in found.persons.numbered():
-                writer.writerow([found.persons.pseudonyms[number], person.id, person.issuer])
+            writer.writerows(_key_rows(found))
         stage.chmod(0o600)

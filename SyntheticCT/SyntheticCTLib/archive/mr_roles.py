@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from SyntheticCTLib.dicom.contrast import component_of
+
 from .rows import Row
 from .synthetic import mrcat_said, mrcat_values, synthetic_said
 
@@ -30,9 +32,13 @@ _SAYS_OTHER = re.compile(
     r"t2[ _-]?\*|t2[ _-]?star|map(?![a-z])|survey|scout|localizer|localiser",
     re.IGNORECASE,
 )
+_FAT_SUPPRESSED = re.compile(
+    r"(?<![a-z])(spair|spir|fs|proset|chess|fat[ _-]?(sat|sup)[a-z]*)(?![a-z])", re.IGNORECASE
+)
 _SCOUT = re.compile(r"survey|scout|locali[sz]er|topogram|(?<![a-z])loc(?![a-z])", re.IGNORECASE)
-_MAPS = {"ADC", "PROJECTION IMAGE", "MIP", "SUBTRACTION", "PHASE", "P", "R", "I", "FA", "TTP"}
+_MAPS = {"ADC", "PROJECTION IMAGE", "MIP", "SUBTRACTION", "FA", "TTP"}
 _MAPS |= {"T1 MAP", "T2 MAP", "T1_MAP", "T2_MAP", "DIFFUSION"}
+_FAT_IS_DARK_MS = 350  # inversion times that null fat are 150 to 250 ms up to 3 T
 _LONG_TE_MS, _SHORT_TE_MS, _LONG_TR_MS = 60, 30, 1500
 
 
@@ -46,6 +52,8 @@ def mr_role(row: Row) -> tuple[str, str, str]:
     values, told = mrcat_values(row)
     if values:
         return "MRCAT", told, ""
+    if component := component_of(" ".join(row.facts.type)):
+        return "", f"no role here: ImageType says {component} and not magnitude", ""
     phase, why, ambiguous = _dixon(row)
     if phase or ambiguous:
         return phase, why, ambiguous
@@ -88,6 +96,24 @@ def _echo_time(row: Row) -> float:
     return (row.facts.values or {}).get("EchoTime", 0.0)
 
 
+def _fat_suppressed(row: Row) -> str:
+    """What tells that fat is dark, which a model of plain T2 has not seen; "" where nothing does.
+
+    By name, by ScanOptions (PS3.3 C.8.3.1.1.3: FS), by the enhanced element, or by an inversion.
+    """
+    values = row.facts.values or {}
+    if named := _FAT_SUPPRESSED.search(_name(row)):
+        return f"its name says {named.group()}"
+    if "FS" in values.get("ScanOptions", []):
+        return "ScanOptions says FS"
+    if "FAT" in str(values.get("SpectrallySelectedSuppression", "")):
+        return "SpectrallySelectedSuppression says FAT"
+    inverted = "IR" in values.get("ScanningSequence", [])
+    if inverted and 0 < values.get("InversionTime", 0) < _FAT_IS_DARK_MS:
+        return f"it has an inversion time of {values['InversionTime']:g} ms"
+    return ""
+
+
 def _t2(row: Row) -> tuple[str, str, str]:
     values = row.facts.values or {}
     said, other = _SAYS_T2.search(_name(row)), _SAYS_OTHER.search(_name(row))
@@ -107,6 +133,8 @@ def _t2(row: Row) -> tuple[str, str, str]:
     times = ", ".join(
         f"{name} {value:g} ms" for name, value in (("TE", echo), ("TR", repetition)) if value
     )
+    if dark := _fat_suppressed(row) if said or long_echo else "":
+        return "", "", f"MR that may be T2-weighted with its fat suppressed ({dark}): set its role"
     if said:
         if echo is not None and (echo < _SHORT_TE_MS or (repetition and repetition < 500)):
             return "", "", f"its name says T2, but {times}: set its role"

@@ -219,7 +219,7 @@ def _measure(row: Row) -> None:
     row.middle = dict((id(item), entry) for item, entry in row.placed)[id(ordered[len(items) // 2])]
     row.size = (*row.size, len(items))
     row.spacing = (*row.spacing, float(np.linalg.norm(step)))
-    if row.facts.modality == "CT" and len({item.scaled for item in items}) > 1:
+    if row.facts.modality == "CT" and len({item.scaling for item in items}) > 1:
         row.problem = row.problem or "only some of its slices say how stored values become HU"
 
 
@@ -230,7 +230,7 @@ def _name_cell(row: Row, place: str | None, holds: dict[str, list[Entry]]) -> No
     elif row.facts.kind in RT or (len(row.entries) == 1 and row.facts.frames and not row.part):
         row.cell = (row.entries[0].path, "")
     elif row.facts.frames:
-        row.no_cell = "the file holds several parts, which must be split into files"
+        row.cell = (row.entries[0].path, row.part)
     else:
         places = {entry.path.rpartition("/")[0] for entry in row.entries}
         others = [entry for name in sorted(places) for entry in holds[name]]

@@ -9,13 +9,13 @@ from pathlib import Path
 def folder_and_series(path: str | os.PathLike) -> tuple[Path, str]:
     """Split FOLDER#SERIES into the folder and the series to be taken, "" where none is named.
 
-    Of FOLDER#SERIES#PART, all after the folder is returned. A file or folder whose own name holds
-    the sign is taken as it is.
+    Of FOLDER#SERIES#PART, all after the folder is returned, of FILE#PART, the part of a
+    file. A file or folder whose own name holds the sign is taken as it is.
     """
     path = Path(path)
     whole = str(path)
     if not path.exists():
         for end in (i for i in reversed(range(len(whole))) if whole[i] == "#"):
-            if Path(whole[:end]).is_dir():
+            if Path(whole[:end]).exists():
                 return Path(whole[:end]), whole[end + 1 :].strip()
     return path, ""

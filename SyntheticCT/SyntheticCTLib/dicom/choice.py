@@ -7,8 +7,10 @@ from pathlib import Path
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 
+from .contrast import KEYS, component_of
 from .headers import NO_IMAGES, PATIENT, DicomSlice
 from .parts import parts_of
+from .scaling import PHILIPS, RESCALE
 
 ROLES = {"MR": ("MR",), "CT": ("CT",), "candidate": ("CT", "MR")}
 """Modalities (DICOM) that may fill a role; a synthetic CT is labelled by some as MR."""
@@ -73,7 +75,9 @@ def choose_series(
     if "#" in series and not any(series.casefold() in _names(group) for group in ordered):
         series, _, part = (word.strip() for word in series.rpartition("#"))
     group = _one_series(ordered, folder, what, series, progress)
-    return _one_part(group, folder, what, part, progress)
+    if len(group) == 1 and group[0].frames > 1:
+        return group  # its frames are split when they are read
+    return choose_part(group, folder, what, part, progress)
 
 
 def _one_series(
@@ -108,35 +112,81 @@ def _one_series(
     return meant[0]
 
 
-def _one_part(
-    group: list[DicomSlice], folder: Path, what: str, part: str, progress: Progress
+def choose_part(
+    group: list[DicomSlice], place: Path, what: str, part: str, progress: Progress, series: str = ""
+) -> list[DicomSlice]:
+    """Return the slices, or frames, of the part that is named, or of the only one meant.
+
+    As the MR, phase, real and imaginary images are not meant, and refused where they are named.
+
+    Args:
+        place: the folder, or the file whose frames they are.
+        series: name of that file, "" of a folder.
+
+    Raises:
+        SyntheticCTError: several could be meant, or none has the name.
+    """
+    chosen = _named_part(group, place, what, part, progress, series)
+    component = next(filter(None, map(_component, chosen)), "")
+    if component and role_of(what) == "MR":
+        raise SyntheticCTError(
+            f"The {what} {place} holds {component} images and not magnitude, by their ImageType: "
+            "give the magnitude images of the series."
+        )
+    return chosen
+
+
+def _named_part(
+    group: list[DicomSlice], place: Path, what: str, part: str, progress: Progress, file: str
 ) -> list[DicomSlice]:
     parts = parts_of(group)
     named = {name.casefold(): items for name, items in parts.items() if name}
     if part.casefold() in named:
         return named[part.casefold()]
-    listed = ", ".join(f"'{name}' ({len(items)} slices)" for name, items in parts.items())
+    kind = "frames" if file else "slices"
+    listed = ", ".join(f"'{name}' ({len(items)} {kind})" for name, items in parts.items())
+    of = (
+        f"The {what} {place}"
+        if file
+        else f"The series '{group[0].description}' in the {what} folder {place}"
+    )
+    again = "#" if file else "another #"
     if part:
         holds = f"among {listed}" if named else "and is not split into parts"
+        after = "#" if file else "the second #"
         raise SyntheticCTError(
-            f"The series '{group[0].description}' in the {what} folder {folder} has no part "
-            f"{part!r} {holds}: take away the part after the second #, or choose one that is there."
+            f"{of} has no part {part!r} {holds}: take away the part after {after}, or choose one "
+            "that is there."
         )
-    meant = [name for name, items in parts.items() if not all(item.localizer for item in items)]
     if len(parts) == 1:
         return group
-    series = group[0].number or group[0].series
+    meant = [name for name, items in parts.items() if not all(item.localizer for item in items)]
+    if role_of(what) == "MR":
+        meant = [name for name in meant if not any(map(_component, parts[name]))] or meant
     if len(meant) != 1:
+        whole = str(place) if file else f"{place}#{group[0].number or group[0].series}"
         raise SyntheticCTError(
-            f"The series '{group[0].description}' in the {what} folder {folder} holds several "
-            f"parts, {listed}: choose one by its name after another #, such as "
-            f"'{folder}#{series}#{(meant or list(parts))[0]}'."
+            f"{of} holds several parts, {listed}: choose one by its name after {again}, such as "
+            f"'{whole}#{(meant or list(parts))[0]}'."
         )
+    others = [item for name, items in parts.items() if name not in meant for item in items]
+    reason = "is of magnitude" if any(map(_component, others)) else "is no localizer"
     progress.warn(
-        f"The series '{group[0].description}' in the {what} folder {folder} holds several parts, "
-        f"{listed}: '{meant[0]}' was taken, as the only one that is no localizer."
+        f"{of} holds several parts, {listed}: '{meant[0]}' was taken, as the only one that "
+        f"{reason}."
     )
     return parts[meant[0]]
+
+
+def _component(item: DicomSlice) -> str:
+    return component_of(item.contrast[KEYS.index("type")]) if item.contrast else ""
+
+
+def part_after(slices: list[DicomSlice], series: str) -> str:
+    """Return what SERIES#PART names after the sign, of a series that is one multi-frame file."""
+    if "#" not in series or series.casefold() in _names(slices):
+        return ""
+    return series.rpartition("#")[2].strip()
 
 
 def require_one_patient(slices: list[DicomSlice], folder: Path, what: str) -> None:
@@ -170,23 +220,47 @@ def warn_of_frames(slices: list[DicomSlice], folder: Path, what: str, progress: 
             )
 
 
-def check_scaling(slices: list[DicomSlice], path: Path, what: str, progress: Progress) -> None:
-    """Warn of a CT whose headers do not say how stored values become HU.
+def check_slices(slices: list[DicomSlice], path: Path, what: str, progress: Progress) -> None:
+    """Warn of slices whose values may not be what was measured, or not of one scale.
 
     Raises:
-        SyntheticCTError: some say it and others do not.
+        SyntheticCTError: some say how stored values become others, and others do not.
     """
-    silent = [item for item in slices if item.modality == "CT" and not item.scaled]
-    if silent and len(silent) < len(slices):
-        raise SyntheticCTError(
-            f"The {what} {path} says only for {len(slices) - len(silent)} of its {len(slices)} "
-            f"slices how stored values become HU (rescale slope and intercept are missing in "
-            f"{silent[0].path.name}): export the series again."
+    lossy = sum(item.lossy for item in slices)
+    if lossy:
+        progress.warn(
+            f"The {what} {path} was or may have been compressed with loss ({lossy} of "
+            f"{len(slices)} slices): its values need not be those that were measured."
         )
-    if silent:
+    _check_scaling(slices, path, what, progress)
+
+
+def _check_scaling(slices: list[DicomSlice], path: Path, what: str, progress: Progress) -> None:
+    modality = slices[0].modality
+    silent = [item for item in slices if not item.scaling]
+    # What says nothing has the scale of a slope of 1 and no intercept.
+    plain = modality != "CT" and all(item.rescale == (1.0, 0.0) for item in slices)
+    kinds = {item.scaling for item in slices}
+    if len(kinds) > 1 and not plain and modality in ("CT", "MR"):
+        meaning = "HU" if modality == "CT" else "intensities"
+        lacking = silent or [item for item in slices if item.scaling != PHILIPS]
+        lacks = "rescale slope and intercept are" if silent else "Philips' scale slope is"
+        raise SyntheticCTError(
+            f"The {what} {path} says only for {len(slices) - len(lacking)} of its {len(slices)} "
+            f"slices how stored values become {meaning} ({lacks} missing in "
+            f"{lacking[0].path.name}): export the series again."
+        )
+    if modality == "CT" and silent:
         progress.warn(
             f"The {what} {path} does not say how its stored values become HU (rescale slope and "
             "intercept are missing), and they were taken as they are: check that they are HU."
+        )
+    differ = len({item.rescale for item in slices}) > 1
+    if modality == "MR" and differ and kinds == {RESCALE} and any(s.philips for s in slices):
+        progress.warn(
+            f"The slices of the {what} {path} have different rescale slopes, which a scanner of "
+            "Philips chooses for display, and not its scale slope (2005,100E), by which they "
+            "compare: export the series with private elements, or check that no slice is brighter."
         )
 
 

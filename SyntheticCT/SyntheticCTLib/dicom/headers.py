@@ -15,6 +15,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .contrast import CONTRAST_TAGS, contrast_of, image_type
 from .frame_of_reference import FRAME
+from .scaling import SCALING_TAGS, scaling_of
 
 if TYPE_CHECKING:
     import pydicom
@@ -42,10 +43,10 @@ _TAGS = [
     "Rows",
     "Columns",
     "NumberOfFrames",
-    "RescaleSlope",
-    "RescaleIntercept",
-    "RescaleType",
-    "ModalityLUTSequence",
+    "GantryDetectorTilt",
+    "LossyImageCompression",
+    "Manufacturer",
+    *SCALING_TAGS,
     *CONTRAST_TAGS,
 ]
 
@@ -67,9 +68,12 @@ class DicomSlice:
     position: tuple[float, ...] | None
     layout: tuple[int, int, float, float] | None  # rows, columns, row and column spacing
     rescale: tuple[float, float]  # slope, intercept
-    scaled: bool  # the header names them
+    scaling: str  # where they are from: see scaling
     frames: int
     contrast: tuple[str, ...] = ()  # see contrast.KEYS
+    tilt: float = 0.0  # of the gantry, degrees
+    lossy: bool = False  # compressed so that values changed
+    philips: bool = False
 
 
 def read_header(
@@ -186,6 +190,8 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
     spacing = numbers(header, "PixelSpacing", 2)
     if spacing and min(spacing) <= 0:
         spacing = None
+    rescale, scaling = scaling_of(header, path, what, modality)
+    tilt = numbers(header, "GantryDetectorTilt", 1) or (0.0,)
     return DicomSlice(
         path=path,
         series=str(header.get("SeriesInstanceUID", "")),
@@ -199,53 +205,32 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         orientation=numbers(header, "ImageOrientationPatient", 6),
         position=numbers(header, "ImagePositionPatient", 3),
         layout=(int(header.Rows), int(header.Columns), *spacing) if spacing else None,
-        rescale=rescale_of(header, path, what, modality),
-        scaled=header.get("RescaleIntercept") not in (None, ""),
+        rescale=rescale,
+        scaling=scaling,
         frames=int(header.get("NumberOfFrames") or 1),
         contrast=contrast_of(header),
+        tilt=tilt[0] if modality == "CT" else 0.0,
+        lossy=is_lossy(header),
+        philips="philips" in str(header.get("Manufacturer") or "").casefold(),
     )
 
 
-def rescale_of(item: pydicom.Dataset, path: Path, what: str, modality: str) -> tuple[float, float]:
-    """Return slope and intercept of a header or of a frame's pixel value transformation.
+def is_lossy(header: pydicom.Dataset) -> bool:
+    """Whether pixels were compressed with loss, by the header or by the way of compression."""
+    from pydicom import uid
 
-    Raises:
-        SyntheticCTError: they are no numbers, the slope is 0, the values go through a table, or
-            they are of another quantity than Hounsfield units in what must be a CT.
-    """
-    if item.get("ModalityLUTSequence"):
-        raise SyntheticCTError(
-            f"The {what} {path} turns stored values into others by a table (Modality LUT), which "
-            "is not read: export it with rescale slope and intercept."
-        )
-    result = []
-    for name, usual in (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0)):
-        if item.get(name) in (None, ""):
-            result.append(usual)
-            continue
-        try:
-            result.append(float(item.get(name)))
-        except (TypeError, ValueError):
-            result.append(np.nan)
-    if not np.isfinite(result).all() or result[0] == 0:
-        raise SyntheticCTError(
-            f"The {what} {path} has a rescale slope or intercept that cannot be (slope "
-            f"{item.get('RescaleSlope')}, intercept {item.get('RescaleIntercept')}): export it "
-            "again."
-        )
-    quantity = str(item.get("RescaleType") or "HU").strip().upper()
-    if modality == "CT" and quantity not in ("HU", "US", "HU_MOD"):
-        raise SyntheticCTError(
-            f"The {what} {path} holds {quantity} and not Hounsfield units (its RescaleType): give "
-            "the series in HU."
-        )
-    return result[0], result[1]
+    said = str(header.get("LossyImageCompression") or "").strip()
+    syntax = header.file_meta.get("TransferSyntaxUID") if hasattr(header, "file_meta") else None
+    always = syntax in (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+    may_be = syntax in (uid.JPEGLSNearLossless, uid.JPEG2000)
+    return said == "01" or always or (may_be and said != "00")
 
 
 def numbers(header: pydicom.Dataset, name: str, count: int) -> tuple[float, ...] | None:
     """Numbers of an element; None where they are missing, too few or none."""
     try:
-        values = tuple(float(v) for v in header[name].value)
+        value = header[name].value
+        values = tuple(float(v) for v in ([value] if count == 1 else value))
     except (KeyError, TypeError, ValueError):
         return None
     return values if len(values) == count and np.isfinite(values).all() else None

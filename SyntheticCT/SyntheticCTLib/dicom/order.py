@@ -16,6 +16,8 @@ SPACING_TOLERANCE = 0.02
 """Share of the slice spacing by which gaps between slices may differ."""
 SHIFT_TOLERANCE_MM = 0.1
 """By how much slices may lie beside the line along the normal (a tilted gantry shifts them)."""
+TILT_TOLERANCE = 0.05
+"""Degrees of GantryDetectorTilt that are none."""
 DIRECTION_TOLERANCE = 1e-3
 FEW_GAPS = 0.2
 """Share of gaps up to which larger ones are missing slices, and not a series of two spacings."""
@@ -84,10 +86,18 @@ def in_order(
         )
     step = (positions[-1] - positions[0]) / (len(ordered) - 1)
     beside = step - np.dot(step, normal) * normal
-    if np.linalg.norm(beside) * (len(ordered) - 1) > SHIFT_TOLERANCE_MM:
+    shift = float(np.linalg.norm(beside))
+    if shift * (len(ordered) - 1) > SHIFT_TOLERANCE_MM:
+        angle = np.degrees(np.arctan2(shift, float(np.dot(step, normal))))
         raise SyntheticCTError(
-            f"The {what} slices in {folder} are shifted against one another (a tilted gantry, by "
-            f"{np.linalg.norm(beside):.2f} mm a slice): give a series that was resampled."
+            f"The {what} slices in {folder} are shifted against one another (a gantry tilted by "
+            f"{angle:.1f} degrees, {shift:.2f} mm a slice): give a series that was resampled."
+        )
+    if abs(first.tilt) > TILT_TOLERANCE:
+        raise SyntheticCTError(
+            f"The {what} slices in {folder} were measured with a gantry tilted by "
+            f"{abs(first.tilt):.1f} degrees (GantryDetectorTilt), and their positions do not say "
+            "so: give a series that was resampled, with a tilt of 0 in its headers."
         )
     return ordered, step
 

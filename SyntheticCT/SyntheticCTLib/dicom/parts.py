@@ -22,13 +22,13 @@ _OBLIQUE = 0.8
 def parts_of(slices: list[DicomSlice]) -> dict[str, list[DicomSlice]]:
     """Return the parts of a series by name; one part named "" where it need not be split.
 
-    It is split where it mixes localizers and images, or directions, and where several slices
-    lie at one place and their headers say in what they differ (:data:`contrast.KEYS`); never by
-    what differs between places alone, such as the acquisition of interleaved slices. Slices at
-    one place that their headers do not tell apart stay together.
+    It is split where it mixes localizers and images, directions, or stacks that headers name,
+    and where several slices lie at one place and their headers say in what they differ
+    (:data:`contrast.KEYS`); never by what differs between places alone, such as the acquisition
+    of interleaved slices. Slices at one place that their headers do not tell apart stay together.
 
     Args:
-        slices: of one series, a file each.
+        slices: of one series, a file each, or the frames of one file.
     """
     if any(None in (item.orientation, item.position) or item.frames > 1 for item in slices):
         return {"": slices}
@@ -96,6 +96,9 @@ def _values(group: list[DicomSlice], number: int, key: str) -> list[str]:
     values = [item.contrast[number] if item.contrast else "" for item in group]
     if len(set(values)) == 1:
         return [""] * len(group)
+    if key == "stack":  # one of a single slice is none
+        stacks = min(Counter(values).values()) > 1
+        return [f"stack {value}" if stacks and value else "" for value in values]
     places: dict[tuple[float, ...], set[str]] = {}
     for item, value in zip(group, values, strict=True):
         places.setdefault(tuple(round(v, 1) for v in item.position), set()).add(value)

@@ -12,8 +12,9 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 
 from .choice import (
-    check_scaling,
+    check_slices,
     choose_series,
+    part_after,
     require_one_patient,
     require_role,
     warn_of_frames,
@@ -55,10 +56,10 @@ def read_dicom_folder(
         require_role(modality, f"folder {folder}", what, progress)
     require_one_patient(slices, folder, what)
     if len(slices) == 1 and slices[0].frames > 1:
-        return read_dicom_file(slices[0].path, what, progress)
+        return read_dicom_file(slices[0].path, what, progress, part_after(slices, series))
     _require_slices(slices, folder, what)
     warn_of_frames(slices, folder, what, progress)
-    check_scaling(slices, folder, what, progress)
+    check_slices(slices, folder, what, progress)
     ordered, step = in_order(slices, folder, what)
     stored = np.concatenate([stored_values(s.path, f"{what} slice") for s in ordered])
     return placed(rescaled(stored, [s.rescale for s in ordered]), ordered[0], step)

@@ -35,8 +35,9 @@ def read_volume(
     """Read a 3D scalar volume from a file (NRRD, NIfTI, MetaImage) or a DICOM series.
 
     Args:
-        path: a volume file, a single multi-frame DICOM file, a folder of one DICOM series, or
-            FOLDER#SERIES with the number, description or UID of one of several.
+        path: a volume file, a single multi-frame DICOM file (FILE#PART where it holds several), a
+            folder of one DICOM series, or FOLDER#SERIES with the number, description or UID of
+            one of several.
         what: the role that error sentences name ("MR", "CT", "candidate sCT", "dose"). As "MR"
             or "CT" it is also what the volume must be, by the modality of DICOM and by what its
             values can be; a candidate may be labelled as either.
@@ -60,15 +61,21 @@ def read_volume(
 
         image = read_dicom_folder(path, what, series, progress)
     else:
-        image = read_image_file(path, what, progress)
+        image = read_image_file(path, what, progress, series)
     image = check_volume(image, f"{what} {path}", mask_nan)
     if role_of(what) in ROLES:
         check_patient(filled(image)[0], f"{what} {path}", what, progress)
     return image
 
 
-def read_image_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.Image:
+def read_image_file(
+    path: Path, what: str, progress: Progress = SILENT, part: str = ""
+) -> sitk.Image:
     """Read an image file as it is, without the patient module that DICOM carries.
+
+    Args:
+        path, what, progress: as of :func:`read_volume`.
+        part: which of a multi-frame DICOM file.
 
     Raises:
         SyntheticCTError: unreadable, damaged or of another format; complex numbers; of NIfTI,
@@ -77,7 +84,12 @@ def read_image_file(path: Path, what: str, progress: Progress = SILENT) -> sitk.
     if read_header(path) is not None:
         from SyntheticCTLib.dicom.multiframe import read_dicom_file
 
-        return read_dicom_file(path, what, progress)
+        return read_dicom_file(path, what, progress, part)
+    if part:
+        raise SyntheticCTError(
+            f"The {what} {path} is no DICOM file and has no part {part!r}: take away what stands "
+            "after #."
+        )
     nifti = is_nifti(path)
     if not nifti and not path.name.lower().endswith(_FORMATS):
         raise SyntheticCTError(

@@ -67,7 +67,7 @@ def test_echo_time_and_geometry_of_frames(tmp_path):
     assert read_volume(path, "MR").GetSize() == (7, 6, 5)
 
 
-def test_contrasts_of_one_file_are_parts_that_must_be_split(tmp_path):
+def test_contrasts_of_one_file_are_parts_that_a_manifest_names(tmp_path):
     write(tmp_path / "e.dcm", ["WATER", "FAT", "IN_PHASE", "OUT_OF_PHASE"], NOISE, 3.0)
     found = {row.part: row for row in rows(tmp_path)}
     assert {part: row.role for part, row in found.items()} == {
@@ -77,7 +77,7 @@ def test_contrasts_of_one_file_are_parts_that_must_be_split(tmp_path):
         "OUT_OF_PHASE": "mDixon opposed",
     }
     for row in found.values():
-        assert row.slices == 5 and row.cell is None and "must be split" in row.no_cell
+        assert row.slices == 5 and row.cell == ("e.dcm", row.part)
 
 
 def test_an_enhanced_mrcat_is_known_by_rescaled_values(tmp_path):

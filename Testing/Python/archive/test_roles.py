@@ -25,6 +25,27 @@ def of(folder, header: dict) -> Row:
 
 
 @pytest.mark.parametrize(
+    "header",
+    [
+        {"SeriesDescription": "T2W_SPAIR_tra"},
+        {"SeriesDescription": "t2_tse_fs_tra"},
+        {"SeriesDescription": "Ax T2 FatSat"},
+        {"ScanOptions": ["FS", "SP"]},
+        {"ScanningSequence": ["SE", "IR"], "InversionTime": "160"},
+    ],
+)
+def test_a_t2_without_fat_is_no_plain_t2(tmp_path, header):
+    row = of(tmp_path, T2 | header)
+    assert row.role == "" and "fat suppressed" in row.ambiguous
+
+
+@pytest.mark.parametrize("kind", ["P", "R", "I", "PHASE MAP", "P_SE"])
+def test_phase_real_and_imaginary_images_have_no_role(tmp_path, kind):
+    row = of(tmp_path, T2 | {"ImageType": ["ORIGINAL", "PRIMARY", kind]})
+    assert row.role == "" and "and not magnitude" in row.why
+
+
+@pytest.mark.parametrize(
     ("header", "role"),
     [
         (T2, "MR T2"),

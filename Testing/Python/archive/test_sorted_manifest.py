@@ -209,6 +209,15 @@ def test_labels_stay_when_other_series_come(tmp_path, run):
     assert cells(output)[0]["ct"] == first[0]["ct"]
 
 
+def test_the_key_of_another_study_is_not_replaced(tmp_path, run):
+    whole_patient(tmp_path / "in")
+    output, key = tmp_path / "m.csv", tmp_path / "key.csv"
+    key.write_text("patient,patient_id,issuer\np01,A-1,\n", "utf-8")
+    code, told = run(tmp_path / "in", "--output", output, "--key", key)
+    assert code == 2 and "key.csv tells 1 pseudonyms that this run does not give" in told
+    assert "A-1" in key.read_text("utf-8") and not output.exists()
+
+
 def test_ids_and_the_key_on_request_only(tmp_path, run):
     whole_patient(tmp_path / "Q83715")
     output, key = tmp_path / "m.csv", tmp_path / "key.csv"

@@ -75,9 +75,15 @@ def test_a_reader_names_the_part_that_it_wants(tmp_path, kind):
         values(f"{folder}#7#water")
 
 
-def test_private_b_values_of_siemens_and_philips(tmp_path):
-    for tag, vr, kept in ((0x0019100C, "IS", ["50", "1000"]), (0x20011003, "FL", [50.0, 1000.0])):
-        folder = write(tmp_path / vr, {"EchoTime": "70"}, {"EchoTime": "70"})
+def test_private_b_values_of_siemens_philips_and_ge(tmp_path):
+    offset = ["1000000050\\8\\0\\0", "1000001000\\8\\0\\0"]  # of GE
+    for tag, vr, kept in (
+        (0x0019100C, "IS", ["50", "1000"]),
+        (0x20011003, "FL", [50.0, 1000.0]),
+        (0x00431039, "IS", offset),
+        (0x00431039, "UN", [value.encode() + b" " for value in offset]),
+    ):
+        folder = write(tmp_path / f"{tag}{vr}", {"EchoTime": "70"}, {"EchoTime": "70"})
         for path in folder.iterdir():
             ds = pydicom.dcmread(path)
             ds.add_new(tag, vr, kept[int(path.name[0])])

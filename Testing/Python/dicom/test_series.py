@@ -163,10 +163,20 @@ def test_a_slice_unlike_the_others(tmp_path, stored, change, sentence):
         read_volume(tmp_path, "CT")
 
 
+def test_a_tilt_that_positions_do_not_show_is_refused_with_its_angle(tmp_path, stored):
+    for path in write_series(tmp_path, stored):
+        edit(path, GantryDetectorTilt="-12.5")
+    with pytest.raises(SyntheticCTError, match=r"tilted by 12\.5 degrees \(GantryDetectorTilt\)"):
+        read_volume(tmp_path, "CT")
+    for path in tmp_path.iterdir():
+        edit(path, GantryDetectorTilt="0")
+    read_volume(tmp_path, "CT")
+
+
 def test_tilted_gantry(tmp_path, stored):
     for k, path in enumerate(write_series(tmp_path, stored)):
         edit(path, ImagePositionPatient=[-10, 20 + 0.5 * k, 30 + 3 * k])
-    with pytest.raises(SyntheticCTError, match=r"tilted gantry, by 0\.50 mm a slice"):
+    with pytest.raises(SyntheticCTError, match=r"gantry tilted by 9\.5 degrees, 0\.50 mm a slice"):
         read_volume(tmp_path, "CT")
 
 
