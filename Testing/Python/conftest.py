@@ -34,6 +34,29 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name not in SLOW)
 
 
+PAINTED = ("report", "pictures", "study")
+"""Rooms whose tests look at pictures."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unpainted(request):
+    """Leave matplotlib's figures blank where no test looks at them: a report is mostly painting.
+
+    They are laid out and have their size all the same. Processes that a test starts paint theirs.
+    """
+    if request.path.parent.name in PAINTED:
+        yield
+        return
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    def leave_blank(canvas):
+        canvas.renderer = canvas.get_renderer()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FigureCanvasAgg, "draw", leave_blank)
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of real files that are not part of the repository; skips where it is absent."""

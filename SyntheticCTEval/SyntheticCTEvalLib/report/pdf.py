@@ -62,12 +62,15 @@ def pdf_of(document: Document, paper: str = "a4") -> bytes:
     Raises:
         SyntheticCTError: an unknown paper.
     """
+    from reportlab import rl_config
     from reportlab.lib import pagesizes
     from reportlab.platypus import BaseDocTemplate, Frame, PageTemplate
 
     if paper not in PAPERS:
         raise SyntheticCTError(f"There is no paper {paper!r} here: choose one of a4 and letter.")
     _register_fonts()
+    # Bytes as they are: as text they are a quarter more, and encoding them takes half the time.
+    rl_config.useA85 = 0
     width, height = pagesizes.A4 if paper == "a4" else pagesizes.LETTER
     inner = width - 2 * MARGIN, height - 2 * MARGIN - HEAD - FOOT
     with io.BytesIO() as stream:
