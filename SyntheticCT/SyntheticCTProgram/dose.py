@@ -38,7 +38,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     given = [options.ct, options.plan, *candidates.values()]
     given += [options.density_curve] if options.density_curve else []
     folder = require_writable_folder(options.output)
-    progress = NotedProgress(progress)
+    shown, progress = progress, NotedProgress(progress)
     plan = read_plan(options.plan, progress)
     prescription = options.prescription or plan.prescription_gy
     if candidates and not prescription:
@@ -68,7 +68,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         (stage / RESULT).write_text(json.dumps(result, indent=1, ensure_ascii=False), "utf-8")
     if not options.keep_batches:
         shutil.rmtree(folder / _BATCHES, ignore_errors=True)
-    progress.tell("dose", _text(result), **result)
+    shown.tell("dose", _text(result), **result)
     return {"dose": folder / "dose_CT.nrrd", "result": folder / RESULT}
 
 

@@ -29,12 +29,14 @@ _SOURCES = {  # from the functions that others call to those that call them
     "pyradmc.physics.gs": ("sample_gs_cos_theta_bilinear", "sample_gs_cos_theta_grid"),
     "pyradmc.geometry.grid": ("slab_entry_distance", "point_axis_index"),
 }
+OPTIONS = {"error_model": "numpy"}
+"""Of the compiler: nothing is divided by 0 here, so that is not looked for."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S11, _S27, _S30, _S31 = np.uint64(11), np.uint64(27), np.uint64(30), np.uint64(31)
 
 
-@njit(inline="always")
+@njit(inline="always", **OPTIONS)
 def mixed(bits):
     """The finaliser of splitmix64 (Steele et al., OOPSLA 2014): a hash of 64 bits."""
     bits = (bits ^ (bits >> _S30)) * _MIX_1
@@ -42,20 +44,20 @@ def mixed(bits):
     return bits ^ (bits >> _S31)
 
 
-@njit
+@njit(**OPTIONS)
 def random_bits(state):
     """The next 64 random bits of a stream (uint64 array of one element), by splitmix64."""
     state[0] = uint64(state[0] + _GOLDEN)
     return mixed(state[0])
 
 
-@njit
+@njit(**OPTIONS)
 def uniform(state):
     """The next random number of a stream, from 0 to below 1."""
     return float(random_bits(state) >> _S11) * (1.0 / 9007199254740992.0)
 
 
-@njit
+@njit(**OPTIONS)
 def stream_of(seed, history):
     """Where the stream of a history begins: it depends on nothing else."""
     return mixed(uint64(mixed(uint64(seed) + _GOLDEN) + uint64(history) * _MIX_2))
@@ -69,7 +71,7 @@ def _compiled() -> types.SimpleNamespace:
         for name in names:
             function = getattr(source, name)
             names_there = {**function.__globals__, **done, "math": math}
-            done[name] = njit(types.FunctionType(function.__code__, names_there, name))
+            done[name] = njit(types.FunctionType(function.__code__, names_there, name), **OPTIONS)
     return types.SimpleNamespace(**done)
 
 

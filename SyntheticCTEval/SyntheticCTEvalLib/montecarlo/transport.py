@@ -23,7 +23,7 @@ from pyradmc import (
 )
 from pyradmc.transport.electron import BOUNDARY_NUDGE_CM, GS_STEP_ENERGY_FRACTION
 
-from .physics import PHYSICS, random_bits, stream_of, uniform
+from .physics import OPTIONS, PHYSICS, random_bits, stream_of, uniform
 
 _STACK = 1000
 _PHOTON, _ELECTRON, _POSITRON = 0, 1, 2
@@ -94,7 +94,7 @@ class Medium(NamedTuple):
     last: tuple[float, float, float]
 
 
-@njit(inline="always")
+@njit(inline="always", **OPTIONS)
 def _place(grid, value, nodes):
     """Node and share of the next one, of a value on a grid of logs."""
     t = (math.log(value) - grid[0]) * grid[1]
@@ -103,7 +103,7 @@ def _place(grid, value, nodes):
     return node, t - node
 
 
-@njit(inline="always")
+@njit(inline="always", **OPTIONS)
 def _inside(medium, x, y, z):
     return (
         medium.first[0] <= x < medium.last[0]
@@ -112,7 +112,7 @@ def _inside(medium, x, y, z):
     )
 
 
-@njit(inline="always")
+@njit(inline="always", **OPTIONS)
 def _voxel(medium, x, y, z):
     nz, ny, nx = medium.density.shape
     return (
@@ -122,7 +122,7 @@ def _voxel(medium, x, y, z):
     )
 
 
-@njit(inline="always")
+@njit(inline="always", **OPTIONS)
 def _to_face(first, step, index, at, direction):
     if direction > 0.0:
         return (first + (index + 1) * step - at) / direction
@@ -131,14 +131,14 @@ def _to_face(first, step, index, at, direction):
     return math.inf
 
 
-@njit(inline="always")
+@njit(inline="always", **OPTIONS)
 def _deposit(medium, energy, x, y, z, amount):
     if _inside(medium, x, y, z):
         k, j, i = _voxel(medium, x, y, z)
         energy[k, j, i] += amount
 
 
-@njit
+@njit(**OPTIONS)
 def _push(stack, kinds, streams, top, kind, bits, e, w, x, y, z, ux, uy, uz):
     """Keep a particle for later; ``bits`` begin its own stream."""
     n = top[0]
@@ -152,7 +152,7 @@ def _push(stack, kinds, streams, top, kind, bits, e, w, x, y, z, ux, uy, uz):
     top[0] = n + 1
 
 
-@njit
+@njit(**OPTIONS)
 def _annihilate(stack, kinds, streams, top, state, w, x, y, z):
     ax, ay, az = isotropic(state)
     one, other = random_bits(state), random_bits(state)
@@ -161,7 +161,7 @@ def _annihilate(stack, kinds, streams, top, state, w, x, y, z):
     _push(stack, kinds, streams, top, _PHOTON, other, e, w, x, y, z, -ax, -ay, -az)
 
 
-@njit
+@njit(**OPTIONS)
 def _charged(energy, medium, tables, stack, kinds, streams, top, state, kind, e, w, at, along):
     """Keep an electron or positron that is set free, or leave its energy where it is."""
     x, y, z = at
@@ -175,7 +175,7 @@ def _charged(energy, medium, tables, stack, kinds, streams, top, state, kind, e,
         _annihilate(stack, kinds, streams, top, state, w, x, y, z)
 
 
-@njit
+@njit(**OPTIONS)
 def _follow_photon(energy, medium, tables, stack, kinds, streams, top, state, n):
     e, w, x, y, z = stack[n, 0], stack[n, 1], stack[n, 2], stack[n, 3], stack[n, 4]
     ux, uy, uz = stack[n, 5], stack[n, 6], stack[n, 7]
@@ -240,7 +240,7 @@ def _follow_photon(energy, medium, tables, stack, kinds, streams, top, state, n)
                 return
 
 
-@njit
+@njit(**OPTIONS)
 def _step(tables, state, e, rho, longest):
     """Length of an electron's step, energy lost on it, and whether it ends in a delta ray or
     radiates in its middle."""
@@ -265,7 +265,7 @@ def _step(tables, state, e, rho, longest):
     return s, loss + local, knocks, uniform(state) < chance
 
 
-@njit
+@njit(**OPTIONS)
 def _scattered(tables, state, e, mass_length):
     """Cosine by which an electron is scattered in the middle of a step."""
     node, share = _place(tables.electron_grid, e, tables.electron.shape[0])
@@ -285,7 +285,7 @@ def _scattered(tables, state, e, mass_length):
     )
 
 
-@njit
+@njit(**OPTIONS)
 def _follow_electron(energy, medium, tables, stack, kinds, streams, top, state, n, positron):
     e, w, x, y, z = stack[n, 0], stack[n, 1], stack[n, 2], stack[n, 3], stack[n, 4]
     ux, uy, uz = stack[n, 5], stack[n, 6], stack[n, 7]
@@ -347,7 +347,7 @@ def _follow_electron(energy, medium, tables, stack, kinds, streams, top, state, 
             e -= delta
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, **OPTIONS)
 def follow(energies, positions, directions, seed, first_history, medium, tables, energy):
     """Follow source photons and all that they set free; add what they leave to ``energy``.
 
