@@ -17,6 +17,7 @@ from SyntheticCTLib.basics.stages import discard_stages, full_disk_told, tidy
 
 from .cohort import add_cohort
 from .demo import add_demo
+from .dose import add_dose
 from .evaluate import add_evaluate
 from .export import add_export
 from .images import add_generate, add_normalize, add_register
@@ -41,6 +42,7 @@ COMMANDS = (
     add_export,
     add_read_rt,
     add_serve,
+    add_dose,
     add_evaluate,
     add_cohort,
 )

@@ -5,5 +5,5 @@ Offers: doses (imported, or recalculated: a dose engine is called there), readin
     plan prescribes).
 Inside: recalculation (one plan on every volume), plan (the seven fields), pencil_beam (the engine),
     electron_density, rtdose.
-May use: basics, dicom, volumes.
+May use: basics, dicom, volumes, plan.
 """

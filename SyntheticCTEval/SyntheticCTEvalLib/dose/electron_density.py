@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.volumes.grids import image_like, same_grid
@@ -22,13 +24,20 @@ tissues are those of Schneider et al., Phys Med Biol 45:459, 2000; electrons per
 their elemental compositions, 0 HU is water. Linear between, constant outside."""
 
 
-def electron_density(hu: np.ndarray) -> np.ndarray:
+def electron_density(
+    hu: np.ndarray, curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY
+) -> np.ndarray:
     """Electron density relative to water (float32) of CT numbers in HU."""
-    numbers, densities = zip(*ELECTRON_DENSITY, strict=True)
+    numbers, densities = zip(*curve, strict=True)
     return np.interp(hu, numbers, densities).astype(np.float32)
 
 
-def density_inside(ct: sitk.Image, body: sitk.Image, grid: sitk.Image) -> np.ndarray:
+def density_inside(
+    ct: sitk.Image,
+    body: sitk.Image,
+    grid: sitk.Image,
+    curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
+) -> np.ndarray:
     """Relative electron density (float32, k j i) on ``grid``, air outside the body.
 
     Fine voxels are averaged down to the grid's spacing, so that noise and thin walls count with
@@ -40,7 +49,7 @@ def density_inside(ct: sitk.Image, body: sitk.Image, grid: sitk.Image) -> np.nda
     inside = sitk.GetArrayViewFromImage(body)
     density = np.full(numbers.shape, AIR, dtype=np.float32)
     for slice_out, slice_hu, slice_in in zip(density, numbers, inside, strict=True):
-        slice_out[slice_in != 0] = electron_density(slice_hu[slice_in != 0])
+        slice_out[slice_in != 0] = electron_density(slice_hu[slice_in != 0], curve)
     image = image_like(density, ct)
     factors = [max(1, int(grid.GetSpacing()[0] / s + 1e-6)) for s in ct.GetSpacing()]
     if max(factors) > 1:

@@ -9,12 +9,15 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.dicom.headers import is_of, read_header
 
+from SyntheticCTEvalLib.plan.prescription import target_levels
+
 
 def read_prescription(path: str | os.PathLike, progress: Progress = SILENT) -> float:
     """Return the dose in Gy that an RTPLAN prescribes to its target, of the whole course.
 
     The highest TargetPrescriptionDose among its dose references of the type TARGET (DICOM PS3.3
-    C.8.8.10), which is in Gy. ``progress`` is warned where there are several.
+    C.8.8.10), which is in Gy; points count where no volume or site has one. ``progress`` is
+    warned where there are several.
 
     Raises:
         SyntheticCTError: no RTPLAN, or one that says no dose.
@@ -22,12 +25,7 @@ def read_prescription(path: str | os.PathLike, progress: Progress = SILENT) -> f
     header = read_header(Path(path), whole=True)
     if header is None or not is_of(header, "RTPLAN"):
         raise SyntheticCTError(f"The plan {path} is no DICOM RTPLAN: give the plan's file.")
-    doses = []
-    for reference in header.get("DoseReferenceSequence") or ():
-        if reference.get("DoseReferenceType") == "TARGET":
-            dose = reference.get("TargetPrescriptionDose")
-            if dose is not None and 0 < float(dose) < float("inf"):
-                doses.append(float(dose))
+    doses = [level.dose_gy for level in target_levels(header) if level.dose_gy > 0]
     if not doses:
         raise SyntheticCTError(
             f"The plan {path} does not say which dose is prescribed to the target: give the "

@@ -1,0 +1,218 @@
+"""The command ``synthetic-ct dose``: the dose of an RTPLAN by Monte Carlo, with its noise."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
+from SyntheticCTLib.basics.progress import NotedProgress, Progress
+from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.writing import write_volume
+
+from .arguments import VOLUME_HELP, named_file, seed_number
+
+if TYPE_CHECKING:
+    from SyntheticCTEvalLib.montecarlo.doses import MonteCarloDoses
+
+RESULT = "dose.json"
+_BATCHES = "batches"
+_CUTOFFS = (10.0, 60.0)
+
+
+def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
+    """Write the dose of a plan on a CT and on candidates, its uncertainty and pass rates."""
+    from SyntheticCTEvalLib.montecarlo.batches import Effort
+    from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
+    from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
+    from SyntheticCTEvalLib.plan.reading import read_plan
+    from SyntheticCTLib.body.contour import body_contour
+
+    candidates = _unique(options.candidate)
+    given = [options.ct, options.plan, *candidates.values()]
+    given += [options.density_curve] if options.density_curve else []
+    folder = require_writable_folder(options.output)
+    shown, progress = progress, NotedProgress(progress)
+    plan = read_plan(options.plan, progress)
+    prescription = options.prescription or plan.prescription_gy
+    if candidates and not prescription:
+        raise SyntheticCTError(
+            "The plan does not say which dose is prescribed, and pass rates refer to it: give the "
+            "prescription in Gy by --prescription."
+        )
+    curve = {"curve": read_density_curve(options.density_curve)} if options.density_curve else {}
+    ct = read_volume(options.ct, "CT", progress)
+    volumes = {name: read_volume(path, "CT", progress) for name, path in candidates.items()}
+    doses = montecarlo_doses(
+        plan,
+        ct,
+        body_contour(ct, "CT"),
+        {name: (volume, body_contour(volume, "CT")) for name, volume in volumes.items()},
+        spacing_mm=options.spacing,
+        effort=Effort(options.noise, options.minutes, options.photons),
+        seed=options.seed,
+        folder=folder / _BATCHES,
+        progress=progress,
+        **curve,
+    )
+    result = _result(doses, prescription, progress)
+    with staged_folder(folder, given, _earlier(folder)) as stage:
+        for name, image in _images(doses).items():
+            write_volume(image, stage / name)
+        (stage / RESULT).write_text(json.dumps(result, indent=1, ensure_ascii=False), "utf-8")
+    if not options.keep_batches:
+        shutil.rmtree(folder / _BATCHES, ignore_errors=True)
+    shown.tell("dose", _text(result), **result)
+    return {"dose": folder / "dose_CT.nrrd", "result": folder / RESULT}
+
+
+def _images(doses: MonteCarloDoses) -> dict[str, Any]:
+    images = {"dose_CT.nrrd": doses.reference, "uncertainty_CT.nrrd": doses.reference_uncertainty}
+    for name, image in doses.evaluated.items():
+        images[f"dose_{name}.nrrd"] = image
+        images[f"uncertainty_{name}.nrrd"] = doses.evaluated_uncertainty[name]
+    return images
+
+
+def _result(
+    doses: MonteCarloDoses, prescription: float | None, progress: NotedProgress
+) -> dict[str, Any]:
+    """What is printed: noise, pass rates with theirs, definitions and notes."""
+    from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+    from SyntheticCTEvalLib.gamma.engines import compute_gamma
+    from SyntheticCTEvalLib.montecarlo.pass_rate_noise import (
+        PASS_RATE_NOISE_DEFINITIONS,
+        pass_rate_noise,
+    )
+    from SyntheticCTLib.volumes.grids import image_like
+
+    rates: dict[str, Any] = {}
+    definitions = {"dose": doses.definition}
+    criteria = GammaCriteria(normalization_gy=prescription, cutoffs_percent=_CUTOFFS)
+
+    def rates_of(reference, evaluated) -> list[float]:
+        images = (image_like(values, doses.reference) for values in (reference, evaluated))
+        found = compute_gamma(*images, criteria)
+        definitions["pass_rate"] = found.definition
+        return [found.pass_rates[cutoff] for cutoff in _CUTOFFS]
+
+    for number, name in enumerate(doses.evaluated, start=1):
+        progress.report(f"Gamma of {name}", 0)
+        every = doses.batches.doses
+        found = pass_rate_noise(every[:, 0], every[:, number], rates_of)
+        rates[name] = {f"{cutoff:g}": asdict(f) for cutoff, f in zip(_CUTOFFS, found, strict=True)}
+        progress.report(f"Gamma of {name}", 1)
+    for note in doses.notes:
+        progress.warn(note)
+    return {
+        "prescription_gy": prescription,
+        "noise_percent": doses.batches.noise_percent,
+        "batches": len(doses.batches.doses),
+        "photons": doses.batches.candidates,
+        "pass_rates": rates,
+        "definitions": definitions | (PASS_RATE_NOISE_DEFINITIONS if rates else {}),
+        "notes": progress.warnings,
+    }
+
+
+def _text(result: dict[str, Any]) -> str:
+    lines = [f"Noise {result['noise_percent']:.2f} % ({result['batches']} batches)"]
+    for name, rates in result["pass_rates"].items():
+        for cutoff, found in rates.items():
+            lines.append(
+                f"{name}: gamma pass rate 1 %/1 mm above {cutoff} %: {found['rate']:.2f} % +- "
+                f"{found['noise']:.2f} (its bias by noise: {found['bias']:+.2f})"
+            )
+    return "\n".join(lines)
+
+
+def _unique(pairs: list[tuple[str, str]]) -> dict[str, str]:
+    names = [name.casefold() for name, _ in pairs]
+    twice = [name for name, _ in pairs if names.count(name.casefold()) > 1]
+    if twice:
+        raise SyntheticCTError(f"--candidate names {twice[0]} twice: give every one its own name.")
+    return dict(pairs)
+
+
+def _earlier(folder: Path) -> list[Path]:
+    """The results of an earlier run in ``folder``."""
+    if not (folder / RESULT).is_file():
+        return []
+    volumes = [*folder.glob("dose_*.nrrd"), *folder.glob("uncertainty_*.nrrd")]
+    return [folder / RESULT, *volumes]
+
+
+def _above_zero(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def _photons(text: str) -> int:
+    value = _above_zero(text)
+    if not 1000 <= value <= 1e10:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1000 to 1e10")
+    return int(value)
+
+
+def add_dose(command: Callable) -> None:
+    sub = command(
+        "dose",
+        dose,
+        "Calculate the dose of an RTPLAN by Monte Carlo",
+        "On a CT, and on candidates that lie in its frame, by the same photons and random numbers, "
+        "so that the noise of their difference is small. Writes doses and their uncertainties "
+        f"(.nrrd, Gy), and {RESULT} with pass rates, the noise of these and their bias. A run that "
+        "was ended goes on when it is started again.",
+    )
+    sub.add_argument("--plan", required=True, metavar="RTPLAN", help="photon plan made on the CT")
+    sub.add_argument("--ct", required=True, help=f"true CT: {VOLUME_HELP}")
+    sub.add_argument(
+        "--candidate",
+        action="append",
+        default=[],
+        type=named_file,
+        metavar="NAME=VOLUME",
+        help="volume in the CT's frame, as it lies; may be given several times",
+    )
+    sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+    sub.add_argument("--prescription", type=_above_zero, metavar="GY", help="else the plan's")
+    sub.add_argument(
+        "--noise",
+        type=_above_zero,
+        default=1.0,
+        metavar="PERCENT",
+        help="stop at this noise where the dose is high (of the difference, where there are "
+        "candidates); default 1",
+    )
+    sub.add_argument(
+        "--minutes", type=_above_zero, default=15.0, help="stop after this time; default 15"
+    )
+    sub.add_argument(
+        "--photons",
+        type=_photons,
+        default=2_000_000,
+        help="that are drawn in the fields a batch; default 2000000",
+    )
+    sub.add_argument("--spacing", type=_above_zero, default=3.0, metavar="MM", help="default 3")
+    sub.add_argument(
+        "--density-curve",
+        metavar="CSV",
+        help="columns HU and density (relative to water), in place of the program's own",
+    )
+    sub.add_argument("--seed", type=seed_number, default=1)
+    sub.add_argument(
+        "--keep-batches",
+        action="store_true",
+        help="in the folder of the results, so that a smaller noise takes less time later",
+    )

@@ -1,0 +1,11 @@
+"""A plan and CT-like volumes in, their doses by Monte Carlo and the doses' noise out.
+
+Photons and electrons are followed by pyRadMC's physics (Apache-2.0, DKFZ) in water of other
+densities; only this room knows of pyRadMC.
+
+Offers: doses (on the true CT and on candidates), batches (how long it runs), pass_rate_noise,
+    density_curve (a user's curve).
+Inside: calculation (a batch in all volumes), source (a plan's photons), tables (water's data),
+    physics and transport (compiled).
+May use: basics, volumes, plan, dose.
+"""

@@ -1,0 +1,163 @@
+"""Dose in several volumes by the same source photons and random numbers, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.processors import processors
+from SyntheticCTLib.volumes.resampling import resample
+
+from SyntheticCTEvalLib.dose.electron_density import AIR, ELECTRON_DENSITY, density_inside
+
+from .source import PlanSource
+
+GRAY_PER_MEV_PER_GRAM = 1.602176634e-10
+MEV_PER_GRAM_AT_10_CM = 3.131
+"""Energy per mass in water at 10 cm depth, of one photon a mm2 at the isocentre's plane, field 10
+x 10 cm, SSD 90 cm: what this engine gives there (Testing/VALIDATION.md)."""
+PHOTONS_PER_MU = 0.01 / (GRAY_PER_MEV_PER_GRAM * MEV_PER_GRAM_AT_10_CM)
+"""Photons a MU and mm2 at the isocentre's plane: 100 MU give 1 Gy in water at 10 cm depth, field 10
+x 10 cm, SSD 90 cm, as for the pencil beam (dose.pencil_beam.gray_per_mu)."""
+_CHUNK = 250_000
+_END_SHARE = 1e-3
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A patient as dose is calculated in.
+
+    Attributes:
+        density: (k, j, i) relative to water, air outside the body, float32.
+        inside: (k, j, i) bool, the body.
+    """
+
+    density: np.ndarray
+    inside: np.ndarray
+
+
+def volume_on(
+    grid: sitk.Image,
+    ct: sitk.Image,
+    body: sitk.Image,
+    curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
+) -> Volume:
+    """Return the densities of a CT-like image (HU) inside its body, on an axis-aligned grid."""
+    density = np.maximum(density_inside(ct, body, grid, curve), AIR).astype(np.float32)
+    inside = sitk.GetArrayFromImage(resample(body, grid, fill=0, nearest=True)) != 0
+    return Volume(density, inside)
+
+
+class Calculation:
+    """The dose of one plan in volumes on one grid, by common random numbers.
+
+    The same photons enter all volumes, every particle has its own random stream, and the majorant
+    is one, so that a history differs only from where the volumes do.
+    """
+
+    def __init__(
+        self,
+        source: PlanSource,
+        volumes: Sequence[Volume],
+        grid: sitk.Image,
+        tables,  # montecarlo.transport.Tables
+        seed: int = 1,
+    ) -> None:
+        from .transport import Medium
+
+        spacing = np.array(grid.GetSpacing())
+        first = (np.array(grid.GetOrigin()) - spacing / 2) / 10
+        last = first + np.array(grid.GetSize()) * spacing / 10
+        majorant = max(float(volume.density.max()) for volume in volumes)
+        self._media = [
+            Medium(
+                np.ascontiguousarray(volume.density, dtype=np.float32),
+                majorant,
+                tuple(first.tolist()),
+                tuple((spacing / 10).tolist()),
+                tuple(last.tolist()),
+            )
+            for volume in volumes
+        ]
+        self._volumes = volumes
+        self._source, self._tables, self._seed = source, tables, seed
+        self._voxel_cm3 = float(np.prod(spacing / 10))
+
+    def batch(self, number: int, candidates: int) -> np.ndarray:
+        """Return the doses of an independent batch in Gy of the whole course.
+
+        The same for the same seed, number and candidates, whatever the processors.
+
+        Args:
+            candidates: photons that are drawn in the fields' boxes (see source.PlanSource).
+
+        Returns:
+            (volumes, k, j, i) float32; 0 outside each volume's body.
+        """
+        chunks = max(1, round(candidates / _CHUNK))
+        with ThreadPoolExecutor(processors()) as pool:
+            parts = pool.map(
+                self._chunk, [number] * chunks, range(chunks), [candidates // chunks] * chunks
+            )
+            total = np.zeros((len(self._media), *self._volumes[0].density.shape))
+            for part in parts:
+                total += part
+        scale = GRAY_PER_MEV_PER_GRAM * PHOTONS_PER_MU * self._source.output
+        scale /= chunks * (candidates // chunks) * self._voxel_cm3
+        doses = np.empty(total.shape, dtype=np.float32)
+        for dose, energy, volume in zip(doses, total, self._volumes, strict=True):
+            dose[:] = np.where(volume.inside, scale * energy / volume.density, 0)
+        return doses
+
+    def _chunk(self, batch: int, chunk: int, candidates: int) -> np.ndarray:
+        from .transport import follow
+
+        part = batch * 100_000 + chunk
+        energies, positions, directions = self._source.drawn(self._seed, part, candidates)
+        left = np.zeros((len(self._media), *self._volumes[0].density.shape))
+        for energy, medium in zip(left, self._media, strict=True):
+            follow(
+                energies,
+                positions / 10,
+                directions,
+                self._seed,
+                part * 2**32,
+                medium,
+                self._tables,
+                energy,
+            )
+        return left
+
+
+def require_ct_around_fields(source: PlanSource, body: sitk.Image) -> None:
+    """Refuse a CT that ends inside a field.
+
+    Args:
+        body: mask of the body on the CT's own grid.
+
+    Raises:
+        SyntheticCTError: photons cross the first or the last slice inside the body.
+    """
+    _, positions, directions = source.drawn(0, 0, 50_000)
+    size = body.GetSize()
+    axes = np.array(body.GetDirection()).reshape(3, 3)
+    origin = np.array(body.GetOrigin())
+    inside = sitk.GetArrayViewFromImage(body) != 0
+    start = (positions - origin) @ axes / np.array(body.GetSpacing())  # continuous indices
+    along = directions @ axes / np.array(body.GetSpacing())
+    for k, plane in ((-0.5, inside[0]), (size[2] - 0.5, inside[-1])):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = (k - start[:, 2]) / along[:, 2]
+            i, j = (start + t[:, np.newaxis] * along)[:, :2].T
+            there = np.isfinite(t) & (t > 0) & (i > -0.5) & (j > -0.5)
+            there &= (i < size[0] - 0.5) & (j < size[1] - 0.5)
+        i, j = np.rint(i[there]).astype(int), np.rint(j[there]).astype(int)
+        if plane[j, i].sum() > _END_SHARE * len(positions):
+            raise SyntheticCTError(
+                "The CT ends inside a field of the plan, so that tissue which the beam passes is "
+                "missing: give a CT that reaches beyond the fields."
+            )

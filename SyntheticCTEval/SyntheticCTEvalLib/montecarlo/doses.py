@@ -1,0 +1,166 @@
+"""The doses of a plan on the true CT and on candidates, by Monte Carlo, and what is not sure."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.grids import grid_of, image_like
+
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
+from SyntheticCTEvalLib.dose.recalculation import dose_grid
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.reading import require_frame_of
+
+from .batches import NOISE_DEFINITION, Batches, Effort, fingerprint_of, run_batches
+from .calculation import PHOTONS_PER_MU, Calculation, require_ct_around_fields, volume_on
+from .source import EDGE_BLUR_MM, SPECTRA, plan_source
+from .tables import scattering_tables, water_tables
+
+_PACKAGE = "pyradmc"
+_ENGINE = 1
+"""Raised where the same inputs would give other doses, so that kept batches are not taken."""
+
+
+@dataclass(frozen=True, eq=False)
+class MonteCarloDoses:
+    """Doses in Gy of the whole course, on one grid.
+
+    Attributes:
+        reference: on the true CT.
+        evaluated: on the candidates, by name.
+        reference_uncertainty, evaluated_uncertainty: one standard deviation of the mean, Gy.
+        batches: all batches; volume 0 is the true CT, then the candidates in order.
+        definition: the line that says where the doses come from.
+        notes: what the reader must know.
+    """
+
+    reference: sitk.Image
+    evaluated: dict[str, sitk.Image]
+    reference_uncertainty: sitk.Image
+    evaluated_uncertainty: dict[str, sitk.Image]
+    batches: Batches
+    definition: str
+    notes: list[str] = field(default_factory=list)
+
+
+def montecarlo_doses(
+    plan: TreatmentPlan,
+    ct: sitk.Image,
+    body: sitk.Image,
+    candidates: Mapping[str, tuple[sitk.Image, sitk.Image]],
+    *,
+    spacing_mm: float = 3.0,
+    curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
+    effort: Effort | None = None,
+    seed: int = 1,
+    folder: Path | None = None,
+    progress: Progress = SILENT,
+) -> MonteCarloDoses:
+    """Calculate the dose of a plan on the true CT and on every candidate, by the same histories.
+
+    Args:
+        body: mask of the body in ``ct``; outside is air without dose.
+        candidates: volume in HU and its own body by name, in the CT's frame, on any grids.
+        curve: CT number to density relative to water.
+        folder: keeps batches, so that a run that was ended goes on (see batches.run_batches).
+
+    Raises:
+        SyntheticCTError: a plan of another frame of reference or energy, fields that miss the
+            body, or a CT that ends inside a field.
+    """
+    effort = effort or Effort()
+    require_frame_of(plan, ct, progress)
+    source = plan_source(plan)
+    require_ct_around_fields(source, body)
+    grid = _covering([body, *(own for _, own in candidates.values())], spacing_mm)
+    volumes = [volume_on(grid, ct, body, curve)]
+    volumes += [volume_on(grid, volume, own, curve) for volume, own in candidates.values()]
+    tables = water_tables(scattering_tables(progress))
+    run = Calculation(source, volumes, grid, tables, seed)
+    inputs = [part for v in volumes for part in (v.density, v.inside)]
+    inputs += [getattr(source, name) for name in source.__dataclass_fields__]
+    told = (_ENGINE, importlib.metadata.version(_PACKAGE), grid.GetOrigin(), grid.GetSpacing())
+    mark = fingerprint_of(*inputs, *told, PHOTONS_PER_MU, EDGE_BLUR_MM, seed, effort.candidates)
+    batches = run_batches(run.batch, mark, effort, folder, progress)
+    reference, *others = (_dose(batches.mean(n), grid) for n in range(len(volumes)))
+    if not sitk.GetArrayViewFromImage(reference).any():
+        raise SyntheticCTError(
+            "The plan gives no dose: its fields miss the body, so plan and volume do not belong "
+            "together or are not registered."
+        )
+    own, *further = (_dose(batches.uncertainty(n), grid) for n in range(len(volumes)))
+    return MonteCarloDoses(
+        reference=reference,
+        evaluated=dict(zip(candidates, others, strict=True)),
+        reference_uncertainty=own,
+        evaluated_uncertainty=dict(zip(candidates, further, strict=True)),
+        batches=batches,
+        definition=describe(plan, grid, batches, curve, seed),
+        notes=_notes(plan, batches, effort),
+    )
+
+
+def describe(
+    plan: TreatmentPlan,
+    grid: sitk.Image,
+    batches: Batches,
+    curve: Sequence[tuple[float, float]],
+    seed: int,
+) -> str:
+    """Return one line that defines a dose of Monte Carlo."""
+    steps = " x ".join(f"{step:g}" for step in grid.GetSpacing())
+    table = ", ".join(f"{hu:.0f} HU {density:g}" for hu, density in curve)
+    spectra = ", ".join(sorted({SPECTRA[beam.energy_mv] for beam in plan.beams}))
+    return (
+        f"Monte Carlo by the physics of pyRadMC {importlib.metadata.version(_PACKAGE)} on a grid "
+        f"of {steps} mm; {len(plan.beams)} beams of the plan, {plan.total_mu:.0f} MU in all; "
+        f"spectrum {spectra} (Ali and Rogers 2012), flat fields whose edges are blurred by a "
+        f"Gaussian of {EDGE_BLUR_MM:g} mm at the isocentre, without what jaws and leaves let "
+        "through, scatter of the head and contaminating electrons; 100 MU are 1 Gy in water at 10 "
+        "cm depth, field 10 x 10 cm, 90 cm from the source; the cross-sections are water's at the "
+        f"density of the CT number, linear between {table}; outside each volume's own body air "
+        f"and no dose; {len(batches.doses)} batches, {batches.candidates:.3g} photons drawn in the "
+        f"fields, the same and with the same random numbers in every volume (seed {seed}); noise "
+        f"{batches.noise_percent:.2f} %: {NOISE_DEFINITION}"
+    )
+
+
+def _notes(plan: TreatmentPlan, batches: Batches, effort: Effort) -> list[str]:
+    notes = []
+    if not batches.reached:
+        notes.append(
+            f"Monte Carlo stopped at a noise of {batches.noise_percent:.2f} %, above the "
+            f"{effort.noise_percent:g} % that was asked for: give it more time."
+        )
+    if not all(beam.flattened for beam in plan.beams):
+        notes.append(
+            "The plan has beams without a flattening filter, and all fields are calculated as "
+            "flat: dose far from the axis is too high."
+        )
+    return notes
+
+
+def _covering(bodies: Sequence[sitk.Image], spacing_mm: float) -> sitk.Image:
+    """An axis-aligned grid on the voxel centres of the first body's dose grid, around all."""
+    own, *others = (dose_grid(body, spacing_mm) for body in bodies)
+    first, spacing = np.array(own.GetOrigin()), np.array(own.GetSpacing())
+    low, high = np.zeros(3, dtype=int), np.array(own.GetSize())
+    for grid in others:
+        start = np.floor((np.array(grid.GetOrigin()) - first) / spacing - 1e-6).astype(int)
+        low = np.minimum(low, start)
+        high = np.maximum(high, start + np.array(grid.GetSize()) + 1)
+    size = tuple(int(n) for n in high - low)
+    return grid_of(size, tuple(spacing.tolist()), tuple((first + low * spacing).tolist()))
+
+
+def _dose(values: np.ndarray, grid: sitk.Image) -> sitk.Image:
+    image = image_like(values, grid)
+    image.SetMetaData("DoseUnits", "GY")
+    return image

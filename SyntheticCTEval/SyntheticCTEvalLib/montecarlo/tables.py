@@ -1,0 +1,89 @@
+"""Water's cross-sections and the scattering tables, made once and kept in the user's cache."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from SyntheticCTLib.basics.progress import SILENT, Progress
+
+if TYPE_CHECKING:
+    from pyradmc.data.goudsmit_saunderson import GSGridTables
+    from pyradmc.data.tables import CrossSectionTables
+
+    from .transport import Tables
+
+_E_MAX_MEV = 7.0
+"""Above the highest photon of the spectra (source.SPECTRA)."""
+_PARTS = 12
+
+
+def cache_folder() -> Path:
+    """Return the folder where tables are kept: SYNTHETIC_CT_CACHE, or in the user's cache."""
+    own = os.environ.get("SYNTHETIC_CT_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "synthetic-ct"
+
+
+@functools.lru_cache(maxsize=1)
+def _cross_sections() -> CrossSectionTables:
+    from pyradmc import ECUT_MEV, PCUT_MEV
+    from pyradmc.data.analytic import AnalyticCrossSections
+
+    source = AnalyticCrossSections(geometry_densities=((0, 1.0),))
+    return source.build_tables(ecut=ECUT_MEV, pcut=PCUT_MEV, e_max=_E_MAX_MEV)
+
+
+def scattering_tables(progress: Progress = SILENT) -> GSGridTables:
+    """Return the Goudsmit-Saunderson deflections of electrons in water.
+
+    They take minutes at the first use, which is told. They are kept in :func:`cache_folder`, each
+    part as it is made, written whole or not at all; what is damaged is made anew (pyRadMC sees to
+    that).
+    """
+    from pyradmc.data.goudsmit_saunderson import build_gs_grid, gs_window_from_tables
+
+    lowest, highest, angle = gs_window_from_tables(_cross_sections(), [0])
+    step = "Scattering tables (once on this machine)"
+    for part in range(1, _PARTS + 1):  # what is there is taken, the window only grows
+        upper = lowest + (highest - lowest) * part / _PARTS
+        grid = build_gs_grid(lowest, upper, angle, cache_dir=cache_folder())
+        progress.report(step, part / _PARTS)
+    return grid
+
+
+def water_tables(scattering: GSGridTables) -> Tables:
+    """Return water's data as they are followed in."""
+    from pyradmc.data.interface import _GS_BINS_PER_LOG, _GS_THETA2_MIN
+
+    from .transport import Tables
+
+    host = _cross_sections()
+    photon = np.stack([host.mu_compton[0], host.mu_photo[0], host.mu_pair[0]])
+    electron = [
+        host.csda_range[0],
+        host.restricted_range[0],
+        host.moller[0],
+        host.stopping_radiative[0],
+        host.scattering_power[0],
+        host.log_eta[0],
+    ]
+    return Tables(
+        photon=np.ascontiguousarray(np.vstack([photon, photon.sum(axis=0)]).T),
+        electron=np.ascontiguousarray(np.stack(electron).T),
+        energy_of_range=np.ascontiguousarray(host.energy_of_restricted_range[0]),
+        photon_grid=(host.photon_log_e_min, host.photon_inv_dlog),
+        electron_grid=(host.electron_log_e_min, host.electron_inv_dlog),
+        range_grid=(host.range_log_r_min, host.range_inv_dlog),
+        scattering=np.ascontiguousarray(scattering.values),
+        first_screening=scattering.ix0,
+        first_angle=scattering.iy0,
+        bins_per_log=float(_GS_BINS_PER_LOG),
+        least_angle=float(_GS_THETA2_MIN),
+        pcut=host.pcut,
+        ecut=host.ecut,
+    )

@@ -1,0 +1,39 @@
+"""What an RTPLAN prescribes to its targets."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from .beams import TargetLevel
+
+if TYPE_CHECKING:
+    import pydicom
+
+_POINTS = ("POINT", "COORDINATES")
+
+
+def target_levels(header: pydicom.Dataset) -> list[TargetLevel]:
+    """Return the doses in Gy of an RTPLAN's references of type TARGET, highest first.
+
+    TargetPrescriptionDose is of the whole course (DICOM PS3.3 C.8.8.10). A point of a target
+    counts only where no volume or site has a dose. A dose may be 0 or less where the plan says so.
+    """
+    found: dict[bool, list[TargetLevel]] = {True: [], False: []}
+    for item in header.get("DoseReferenceSequence") or ():
+        dose = _number(item.get("TargetPrescriptionDose"))
+        if item.get("DoseReferenceType") == "TARGET" and dose is not None:
+            name = str(item.get("DoseReferenceDescription") or "").strip()
+            roi = item.get("ReferencedROINumber")
+            level = TargetLevel(name, dose, int(roi) if roi not in (None, "") else None)
+            found[item.get("DoseReferenceStructureType") in _POINTS].append(level)
+    levels = found[False] or found[True]
+    return sorted(levels, key=lambda level: -level.dose_gy)
+
+
+def _number(value: object) -> float | None:
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

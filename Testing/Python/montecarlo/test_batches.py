@@ -1,0 +1,135 @@
+"""Batches: when they stop, that they are kept, and the noise that they tell."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from SyntheticCTEvalLib.montecarlo.batches import Effort, fingerprint_of, run_batches
+from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
+from SyntheticCTEvalLib.montecarlo.pass_rate_noise import pass_rate_noise
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+
+SHAPE = (4, 5, 6)
+
+
+def noisy(number, candidates):
+    """Two volumes of 2 Gy, whose noise has a common part of 10 % and a own part of 4 %."""
+    rng = np.random.default_rng(number)
+    common = rng.normal(0, 0.2, SHAPE)
+    return np.stack([2 + common, 2 + common + rng.normal(0, 0.08, SHAPE)]).astype(np.float32)
+
+
+def test_it_stops_at_the_noise_of_the_difference():
+    found = run_batches(noisy, "x", Effort(noise_percent=1.0, minutes=None))
+    # 4 % a batch: 16 batches reach 1 %; the noise of one dose alone is 10 % a batch.
+    assert 13 <= len(found.doses) <= 19 and found.reached
+    difference = found.doses[:, 1] - found.doses[:, 0]
+    spread = difference.std(axis=0, ddof=1, dtype=float) / np.sqrt(len(difference))
+    high = found.doses[:, 0].mean(axis=0) >= 0.5 * found.doses[:, 0].mean(axis=0).max()
+    plain = 100 * np.sqrt((spread[high] ** 2).mean()) / found.doses[:, 0].mean(axis=0)[high].mean()
+    assert found.noise_percent == pytest.approx(plain, rel=1e-4)
+    np.testing.assert_allclose(found.mean(0), found.doses[:, 0].mean(axis=0), rtol=1e-6)
+    assert found.uncertainty(0).mean() == pytest.approx(0.2 / np.sqrt(len(found.doses)), rel=0.1)
+
+
+def test_it_stops_at_the_time_and_says_that_the_noise_was_not_reached():
+    found = run_batches(noisy, "x", Effort(noise_percent=0.01, minutes=1e-9))
+    assert len(found.doses) == 6 and not found.reached
+
+
+def test_a_run_that_was_ended_goes_on_and_damaged_or_other_batches_are_made_anew(tmp_path):
+    made = []
+
+    def counted(number, candidates):
+        if len(made) == 5:
+            raise KeyboardInterrupt
+        made.append(number)
+        return noisy(number, candidates)
+
+    effort = Effort(noise_percent=1e-9, minutes=None, batches=8)
+    with pytest.raises(KeyboardInterrupt):
+        run_batches(counted, "x", effort, tmp_path)
+    (tmp_path / "batch_0002.npz").write_bytes(b"damaged")
+    again = []
+
+    def rest(number, candidates):
+        again.append(number)
+        return noisy(number, candidates)
+
+    found = run_batches(rest, "x", effort, tmp_path)
+    assert again == [2, 5, 6, 7]
+    np.testing.assert_array_equal(found.doses, run_batches(noisy, "x", effort).doses)
+    again.clear()
+    run_batches(rest, "of other inputs", effort, tmp_path)
+    assert again == list(range(8))
+
+
+def test_fingerprints_tell_arrays_and_numbers_apart():
+    one = np.arange(3.0)
+    assert fingerprint_of(one, 1) == fingerprint_of(one.copy(), 1)
+    different = [(one, 2), (one[:2], 1), (one.astype(np.float32), 1), (one + 1, 1)]
+    assert len({fingerprint_of(*parts) for parts in different} | {fingerprint_of(one, 1)}) == 5
+
+
+def test_time_left_is_told():
+    told = []
+
+    class Kept(Progress):
+        def report(self, step, fraction, **details):
+            told.append((fraction, details))
+
+    run_batches(noisy, "x", Effort(noise_percent=1.0, minutes=5.0), progress=Kept())
+    fractions = [fraction for fraction, _ in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1
+    assert all("minutes_left" in details for _, details in told[:-1])
+
+
+def test_noise_of_a_pass_rate_is_that_of_repeated_runs_and_its_bias_is_found():
+    """A share of voxels within a limit: noise pushes voxels out, and repeated runs tell it."""
+    truth = stats.norm.ppf((np.arange(3000) + 0.5) / 3000, scale=0.7)  # percent; 1 % passes
+
+    def rate_of(reference, evaluated):
+        return [100 * float((np.abs(evaluated - reference) <= 1).mean())]
+
+    def run(seed):
+        rng = np.random.default_rng(seed)
+        reference = rng.normal(0, 5, (20, len(truth)))
+        return reference, reference + truth + rng.normal(0, 0.7, reference.shape)
+
+    found = [pass_rate_noise(*run(seed), rate_of)[0] for seed in range(60)]
+    rates = np.array([one.rate for one in found])
+    bias = rates.mean() - 100 * (np.abs(truth) <= 1).mean()
+    assert np.mean([one.noise for one in found]) == pytest.approx(rates.std(ddof=1), rel=0.35)
+    assert bias < -0.5 and np.mean([one.bias for one in found]) == pytest.approx(bias, rel=0.3)
+
+
+def test_the_same_dose_passes_without_noise_or_bias():
+    dose = np.random.default_rng(1).normal(1, 0.1, (6, *SHAPE))
+    (found,) = pass_rate_noise(dose, dose, lambda a, b: [100 * float((a == b).mean())])
+    assert (found.rate, found.noise, found.bias) == (100, 0, 0)
+
+
+def test_a_density_curve_is_read(tmp_path):
+    path = tmp_path / "curve.csv"
+    path.write_text("Density;HU\n0,001;-1000\n1;0\n1,6;1000\n".replace(",", "."))
+    assert read_density_curve(path) == ((-1000, 0.001), (0, 1), (1000, 1.6))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("HU,density\n-1000,0\n0,1\n500,0.9\n", "falls from 1 to 0.9 at 500 HU"),
+        ("HU,density\n0,1\n-1000,0\n", "do not rise at -1000"),
+        ("HU,density\n0,1\n0,1.1\n", "do not rise at 0"),
+        ("HU,density\n0,1\n", "fewer than two points"),
+        ("HU,density\n0,1\n100,1073\n", "1073, which cannot be"),
+        ("HU,density\n0,1\n100,\n", "no two numbers"),
+        ("HU,density\n0,1\n100,nan\n", "no two numbers"),
+        ("HU,rho\n0,1\n100,1.1\n", "lacks the column density"),
+    ],
+)
+def test_a_density_curve_that_cannot_be_is_refused(text, told, tmp_path):
+    path = tmp_path / "curve.csv"
+    path.write_text(text)
+    with pytest.raises(SyntheticCTError, match=told):
+        read_density_curve(path)

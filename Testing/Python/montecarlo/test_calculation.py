@@ -1,0 +1,122 @@
+"""Dose by Monte Carlo: absolute, by common random numbers, and what is refused.
+
+Small-angle scattering takes the place of the tables that take minutes to make: what is tested here
+does not depend on it.
+"""
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from montecarlo_cases import cylinder, gaussian_scattering, square_field
+from SyntheticCTEvalLib.montecarlo import calculation, doses
+from SyntheticCTEvalLib.montecarlo.batches import Effort
+from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
+from SyntheticCTEvalLib.montecarlo.source import plan_source
+from SyntheticCTEvalLib.montecarlo.tables import water_tables
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import grid_of
+
+
+@pytest.fixture(scope="module")
+def tables():
+    return water_tables(gaussian_scattering())
+
+
+def values(image):
+    return sitk.GetArrayFromImage(image)
+
+
+def water_tank(size=(13, 16, 13), spacing=20.0, first_y=10.0):
+    grid = grid_of(size, (spacing,) * 3, (-120.0, first_y, -120.0))
+    shape = size[::-1]
+    return grid, calculation.Volume(np.ones(shape, np.float32), np.ones(shape, dtype=bool))
+
+
+def test_100_mu_give_1_gray_at_10_cm_depth(tables):
+    grid, tank = water_tank()
+    source = plan_source(square_field(isocentre_mm=(0.0, 100.0, 0.0)))
+    run = calculation.Calculation(source, [tank], grid, tables, seed=4)
+    dose = run.batch(0, 400_000)[0]
+    axis = dose[5:8, :, 5:8].mean(axis=(0, 2))  # planes at 1, 3, ... cm depth
+    assert 0.98 * np.interp(100, grid_depths(axis), axis) == pytest.approx(0.98, abs=0.03)
+    # Three quarters of the way out lies the edge; beyond it there is scatter only.
+    assert dose[6, 5, 0] < 0.12 * dose[6, 5, 6] and dose[6, 5, 6] > 0
+
+
+def grid_depths(axis):
+    return 10 + 20 * np.arange(len(axis))
+
+
+def test_a_batch_is_the_same_on_any_number_of_processors(tables, monkeypatch):
+    grid, tank = water_tank()
+    source = plan_source(square_field())
+    monkeypatch.setattr(calculation, "_CHUNK", 5000)
+    found = []
+    for count in (1, 3):
+        monkeypatch.setattr(calculation, "processors", lambda count=count: count)
+        run = calculation.Calculation(source, [tank], grid, tables, seed=2)
+        found.append(run.batch(1, 20_000))
+    np.testing.assert_array_equal(*found)
+    other = calculation.Calculation(source, [tank], grid, tables, seed=3).batch(1, 20_000)
+    assert not np.array_equal(other, found[0])
+
+
+def test_one_volume_twice_has_one_dose_and_a_small_change_a_small_noise(tables):
+    grid, tank = water_tank()
+    denser = calculation.Volume(tank.density * np.float32(1.02), tank.inside)
+    run = calculation.Calculation(plan_source(square_field()), [tank, tank, denser], grid, tables)
+    batches = np.stack([run.batch(n, 30_000) for n in range(6)]).astype(float)
+    np.testing.assert_array_equal(batches[:, 0], batches[:, 1])
+    beam = np.s_[:, 5:8, 3:10, 5:8]
+    ratio = batches[:, 2][beam].mean() / batches[:, 0][beam].mean()
+    assert 0.97 < ratio < 1.0  # 10 to 20 cm of water attenuate 2 % more
+    own = batches[:, 0][beam].std(axis=0).mean()
+    difference = (batches[:, 2] - batches[:, 0])[beam].std(axis=0).mean()
+    assert difference < 0.6 * own  # independent histories would have 1.41 times the noise
+
+
+def test_doses_lie_in_the_patient_and_name_what_they_are(monkeypatch, tmp_path):
+    monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
+    ct, body = cylinder()
+    effort = Effort(noise_percent=50.0, candidates=20_000)
+    found = montecarlo_doses(
+        square_field(25.0, gantry_deg=90.0),
+        ct,
+        body,
+        {"sCT": (ct, body)},
+        spacing_mm=10.0,
+        effort=effort,
+        folder=tmp_path,
+    )
+    dose, other = values(found.reference), values(found.evaluated["sCT"])
+    np.testing.assert_array_equal(dose, other)
+    k, j, i = np.unravel_index(dose.argmax(), dose.shape)
+    x, y, z = found.reference.TransformIndexToPhysicalPoint((int(i), int(j), int(k)))
+    assert x > 50 and abs(y) < 30 and abs(z) < 30  # shone at from the patient's left
+    assert dose[:, 0, :].max() == 0  # air
+    assert values(found.reference_uncertainty).max() > 0
+    assert "pyRadMC 0.2.1" in found.definition and "6 batches" in found.definition
+    assert len(list(tmp_path.iterdir())) == 6 and not found.notes
+
+
+def test_a_ct_that_ends_inside_a_field_is_refused():
+    ct, body = cylinder(length=8)  # 64 mm
+    with pytest.raises(SyntheticCTError, match="ends inside a field"):
+        montecarlo_doses(square_field(), ct, body, {})
+
+
+def test_a_plan_of_another_frame_is_refused():
+    ct, body = cylinder()
+    ct.SetMetaData("FrameOfReferenceUID", "1.2")
+    plan = square_field()
+    object.__setattr__(plan, "frame_of_reference", "1.3")
+    with pytest.raises(SyntheticCTError, match="different frames"):
+        montecarlo_doses(plan, ct, body, {})
+
+
+def test_fields_that_miss_the_body_are_refused(monkeypatch):
+    monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
+    ct, body = cylinder()
+    plan = square_field(5.0, isocentre_mm=(110.0, 0.0, 0.0))
+    with pytest.raises(SyntheticCTError, match="miss the body"):
+        montecarlo_doses(plan, ct, body, {}, effort=Effort(batches=6, candidates=1000))

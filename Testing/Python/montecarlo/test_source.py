@@ -1,0 +1,99 @@
+"""Source photons of a plan cross the isocentre's plane inside the opening, evenly."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from montecarlo_cases import square_field, turning_beam
+from SyntheticCTEvalLib.montecarlo import source as source_module
+from SyntheticCTEvalLib.montecarlo.source import plan_source
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.geometry import PATIENT_AXES, beam_axes
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+
+@pytest.fixture
+def sharp(monkeypatch):
+    monkeypatch.setattr(source_module, "EDGE_BLUR_MM", 0.0)
+
+
+def crossing(positions, directions, axes, isocentre):
+    """Xb, Yb where photons cross the isocentre's plane."""
+    away = positions - isocentre
+    t = -(away @ axes.zb) / (directions @ axes.zb)
+    on_plane = away + t[:, np.newaxis] * directions
+    return on_plane @ axes.xb, on_plane @ axes.yb
+
+
+@pytest.mark.parametrize("position", PATIENT_AXES)
+def test_photons_of_a_still_beam_cross_inside_the_jaws_of_any_patient(position, sharp):
+    turned = dataclasses.replace(
+        square_field().beams[0].control_points[0],
+        gantry_deg=130.0,
+        collimator_deg=25.0,
+        couch_deg=300.0,
+        jaws_x_mm=(-10.0, 40.0),
+        jaws_y_mm=(5.0, 25.0),
+    )
+    beam = dataclasses.replace(
+        square_field().beams[0],
+        isocentre_mm=(7.0, 8.0, 9.0),
+        control_points=(turned, dataclasses.replace(turned, meterset_weight=1.0)),
+    )
+    plan = TreatmentPlan((beam,), patient_position=position)
+    energies, positions, directions = plan_source(plan).drawn(3, 0, 4000)
+    axes = beam_axes(beam, turned, position)
+    np.testing.assert_allclose(positions, np.tile(axes.source_mm, (4000, 1)), atol=1e-9)
+    xb, yb = crossing(positions, directions, axes, beam.isocentre_mm)
+    assert (np.abs(xb - 15) < 25).all() and (np.abs(yb - 15) < 10).all()
+    assert abs(xb.mean() - 15) < 1 and abs(yb.std() - 20 / np.sqrt(12)) < 0.3
+    assert energies.min() > 0.1 and energies.max() < 5.77 and abs(energies.mean() - 1.6) < 0.1
+
+
+@pytest.mark.parametrize("direction", ["CW", "CC"])
+def test_photons_of_an_arc_follow_gantry_and_leaves(direction, sharp):
+    beam = turning_beam(direction)
+    source = plan_source(TreatmentPlan((beam,)))
+    _, positions, directions = source.drawn(1, 0, 40_000)
+    # Each photon's gantry angle from where it started; the plain state at that angle.
+    level = beam_axes(beam, dataclasses.replace(beam.control_points[0], gantry_deg=0.0))
+    side = beam_axes(beam, dataclasses.replace(beam.control_points[0], gantry_deg=90.0))
+    away = positions - beam.isocentre_mm
+    sign = 1 if direction == "CW" else -1
+    angle = sign * np.rad2deg(np.arctan2(away @ side.zb, away @ level.zb))
+    assert angle.min() > -10.001 and angle.max() < 60.001
+    weight = np.interp(angle, [-10, 20, 60], [0, 0.25, 1])
+    ends = np.array([point.leaves_mm for point in beam.control_points])
+    counts = np.zeros(len(weight), dtype=bool)
+    for n in range(0, len(weight), 400):
+        state = dataclasses.replace(beam.control_points[0], gantry_deg=sign * angle[n])
+        axes = beam_axes(beam, state)
+        xb, yb = crossing(positions[[n]], directions[[n]], axes, beam.isocentre_mm)
+        pair = np.searchsorted(beam.mlc.boundaries_mm, yb[0]) - 1
+        low, high = (np.interp(weight[n], [0, 0.25, 1], ends[:, pair, side]) for side in (0, 1))
+        counts[n] = max(low, -25) - 1e-6 <= xb[0] <= min(high, 60) + 1e-6 and -30 <= yb[0] <= 40
+    assert counts[::400].all()
+    # Photons are as many as MU times open area: all of it by a plain sum.
+    moments = np.linspace(0, 1, 2001)
+    moments = (moments[1:] + moments[:-1]) / 2
+    strips = np.clip(beam.mlc.boundaries_mm, -30, 40)
+    area = 0.0
+    for pair, width in enumerate(np.diff(strips)):
+        low, high = (np.interp(moments, [0, 0.25, 1], ends[:, pair, side]) for side in (0, 1))
+        area += width * np.maximum(np.minimum(high, 60) - np.maximum(low, -25), 0).mean()
+    kept = len(positions) / 40_000 * source.output
+    assert kept == pytest.approx(200 * 3 * area, rel=0.02)
+
+
+def test_the_same_numbers_draw_the_same_photons_and_others_do_not():
+    source = plan_source(square_field())
+    one, again, other = (source.drawn(*key, 100)[2] for key in ((1, 2), (1, 2), (1, 3)))
+    np.testing.assert_array_equal(one, again)
+    assert not np.isclose(one, other).all(axis=1).any()
+
+
+def test_closed_fields_and_other_energies_are_refused():
+    with pytest.raises(SyntheticCTError, match="every field is closed"):
+        plan_source(square_field(0.0))
+    with pytest.raises(SyntheticCTError, match="15 MV"):
+        plan_source(square_field(energy_mv=15.0))

@@ -1,0 +1,70 @@
+"""The command ``dose``: its results, what it prints beside them, and its error sentences."""
+
+import json
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from montecarlo_cases import cylinder, gaussian_scattering, square_field
+from SyntheticCTEvalLib.montecarlo import doses
+from SyntheticCTEvalLib.plan.writing import write_plan
+from SyntheticCTProgram.program import main
+
+
+@pytest.fixture
+def case(tmp_path, monkeypatch):
+    """A plan of one field, a CT, the same once more and one of 30 HU more."""
+    monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
+    ct, body = cylinder()
+    sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
+    denser = sitk.Cast(ct + 30 * sitk.Cast(body, sitk.sitkInt16), sitk.sitkInt16)
+    sitk.WriteImage(denser, str(tmp_path / "denser.nrrd"))
+    write_plan(square_field(30.0, mu=400.0), tmp_path / "plan.dcm")
+    return tmp_path
+
+
+def run(case, *more, plan="plan.dcm"):
+    return main(
+        [
+            "dose",
+            *("--plan", str(case / plan), "--ct", str(case / "ct.nrrd")),
+            *("--output", str(case / "out"), "--photons", "20000", "--minutes", "0.001"),
+            *("--spacing", "10", *more),
+        ]
+    )
+
+
+def test_doses_uncertainties_and_pass_rates_are_written(case, capsys):
+    same, denser = f"same={case / 'ct.nrrd'}", f"denser={case / 'denser.nrrd'}"
+    assert run(case, "--candidate", same, "--candidate", denser) == 0
+    out = case / "out"
+    result = json.loads((out / "dose.json").read_text())
+    assert result["prescription_gy"] == 2 and result["batches"] == 6
+    assert result["pass_rates"]["same"]["10"] == {"rate": 100, "noise": 0, "bias": 0}
+    found = result["pass_rates"]["denser"]["10"]
+    assert 0 < found["rate"] < 100 and found["noise"] > 0
+    assert set(result["definitions"]) == {"dose", "pass_rate", "noise", "bias"}
+    assert any("stopped at a noise" in note for note in result["notes"])
+    assert any("names its frame" in note for note in result["notes"])
+    dose, other = (sitk.ReadImage(str(out / f"dose_{name}.nrrd")) for name in ("CT", "same"))
+    np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (dose, other)))
+    assert sitk.GetArrayFromImage(sitk.ReadImage(str(out / "uncertainty_CT.nrrd"))).max() > 0
+    assert not (out / "batches").exists()
+    told = capsys.readouterr().err
+    assert "same: gamma pass rate 1 %/1 mm above 10 %: 100.00 % +- 0.00" in told
+
+
+def test_batches_are_kept_where_asked_for_and_results_replaced(case):
+    assert run(case, "--keep-batches", "--candidate", f"a={case / 'ct.nrrd'}") == 0
+    assert len(list((case / "out" / "batches").iterdir())) == 6
+    assert run(case) == 0
+    assert not (case / "out" / "dose_a.nrrd").exists()
+
+
+def test_bad_input_is_one_sentence(case, capsys):
+    (case / "falls.csv").write_text("HU,density\n-1000,0.001\n0,1\n100,0.9\n")
+    assert run(case, "--density-curve", str(case / "falls.csv")) == 2
+    assert "falls from 1 to 0.9 at 100 HU" in capsys.readouterr().err
+    assert run(case, plan="ct.nrrd") == 2
+    assert "no DICOM RTPLAN" in capsys.readouterr().err
+    assert not (case / "out" / "dose.json").exists()
