@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 
 import numpy as np
@@ -21,7 +20,7 @@ from SyntheticCTEvalLib.dose.recalculation import (
     told_engine,
     working_grid,
 )
-from SyntheticCTEvalLib.plan.beams import Beam, TreatmentPlan
+from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
 from SyntheticCTEvalLib.plan.geometry import beam_axes
 
 from .apertures import fluence_of
@@ -61,29 +60,38 @@ def recalculate_plan(
             groups.setdefault(key, []).append((units, segment))
     if not groups:
         raise SyntheticCTError("The plan gives no dose: every field is closed.")
-    done, count = 0, sum(map(len, groups.values()))
+    angles = {key: _by_gantry(segments) for key, segments in groups.items()}
+    done, count = 0, sum(map(len, angles.values()))
     total = np.zeros(grid.GetSize()[::-1], dtype=np.float32)
-    for (isocentre, source_axis, couch), segments in groups.items():
-        axes = table_axes(plan, isocentre, couch)
-        field = _Field(ct, body, grid, isocentre, source_axis, axes, _reach(segments))
+    for (isocentre, source_axis, couch), directions in angles.items():
+        axes = table_axes(couch, plan.patient_position)
+        reach = max(segment.reach_mm() for _, segment in groups[isocentre, source_axis, couch])
+        field = _Field(ct, body, grid, isocentre, source_axis, axes, reach + _BLUR_REACH_MM)
         dose = np.zeros(field.density.shape, dtype=np.float32)
-        for units, segment in segments:
-            dose += np.float32(units) * field.dose(segment)
+        for gantry, segments in directions.items():
+            dose += field.dose(gantry, segments)
             done += 1
-            progress.report("dose", done / count, gantry=round(segment.gantry_deg, 1))
+            progress.report("dose", done / count, gantry=gantry)
+        # A copy: a view would outlive its image.
         total += sitk.GetArrayFromImage(resample(image_like(dose, field.grid), grid, fill=0))
     return inside_body(total, body, grid)
 
 
-def table_axes(
-    plan: TreatmentPlan, isocentre_mm: tuple[float, float, float], couch_deg: float
-) -> np.ndarray:
+def _by_gantry(
+    segments: list[tuple[float, Segment]],
+) -> dict[float, list[tuple[float, Segment]]]:
+    """Parts by gantry angle: arcs that pass the same angles are calculated together."""
+    found: dict[float, list[tuple[float, Segment]]] = {}
+    for units, segment in segments:
+        found.setdefault(round(segment.gantry_deg % 360, 2), []).append((units, segment))
+    return found
+
+
+def table_axes(couch_deg: float = 0.0, patient_position: str = "HFS") -> np.ndarray:
     """Axes (3, 3; columns i, j, k in LPS) in which the gantry turns about k and shines along j at 0
     degrees, for a couch angle."""
-    level = plan.beams[0].control_points[0]
-    level = dataclasses.replace(level, gantry_deg=0, collimator_deg=0, couch_deg=couch_deg)
-    beam = Beam(0, "", tuple(isocentre_mm), (), 1.0)
-    axes = beam_axes(beam, level, plan.patient_position)
+    level = ControlPoint(0, 0.0, couch_deg=couch_deg)
+    axes = beam_axes(Beam(0, "", (0.0, 0.0, 0.0), (), 1.0), level, patient_position)
     exact = np.stack([axes.xb, -axes.zb, axes.yb], axis=1)
     return np.round(exact, 12) + 0.0  # so that right angles share the dose grid's voxels
 
@@ -123,10 +131,6 @@ def describe_plan(plan: TreatmentPlan, grid: sitk.Image | None = None) -> str:
     )
 
 
-def _reach(segments: list[tuple[float, Segment]]) -> float:
-    return max(segment.reach_mm() for _, segment in segments) + _BLUR_REACH_MM
-
-
 class _Field:
     """The engine on a patient's densities in the axes of one couch angle."""
 
@@ -160,13 +164,11 @@ class _Field:
         # A unit of fluence at the isocentre is that of a source 1000 mm away.
         self._scale = gray_per_mu(spacing) * (SOURCE_AXIS_MM / source_axis_mm) ** 2
 
-    def dose(self, segment: Segment) -> np.ndarray:
-        """Dose of 1 MU in Gy, (k, j, i) on the grid."""
+    def dose(self, gantry_deg: float, segments: list[tuple[float, Segment]]) -> np.ndarray:
+        """Dose in Gy, (k, j, i) on the grid, of parts from one angle and their MU."""
+        fluence = sum(
+            np.float32(units) * fluence_of(segment, self._pixels) for units, segment in segments
+        )
         return self._scale * field_dose(
-            self._engine,
-            self.density,
-            segment.gantry_deg,
-            fluence_of(segment, self._pixels),
-            self._isocentre,
-            self._source_axis,
+            self._engine, self.density, gantry_deg, fluence, self._isocentre, self._source_axis
         )
