@@ -2,8 +2,8 @@
 
 Offers: doses (imported, or recalculated: a dose engine is called there), reading, units (gray),
     difference, plausibility (which doses cannot be), moved (with its candidate), rtplan (what a
-    plan prescribes).
-Inside: recalculation (one plan on every volume), plan (the seven fields), pencil_beam (the engine),
-    electron_density, rtdose.
+    plan prescribes), pencil_beam (the engine), recalculation (one plan on every volume), plan (the
+    seven fields), electron_density.
+Inside: rtdose.
 May use: basics, dicom, volumes, plan.
 """

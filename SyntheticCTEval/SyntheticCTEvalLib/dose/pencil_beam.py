@@ -55,8 +55,14 @@ def field_dose(
     gantry_deg: float,
     fluence: np.ndarray,
     isocentre_mm: tuple[float, float, float],
+    source_axis_mm: float = SOURCE_AXIS_MM,
 ) -> np.ndarray:
-    """Dose of one field in the engine's own unit; isocentre z, y, x from the first voxel."""
+    """Dose (z, y, x) of one field in the engine's own unit.
+
+    Args:
+        fluence: (rows, columns) at the isocentre's plane, pixels of 1 mm, even in number.
+        isocentre_mm: z, y, x from the first voxel's centre.
+    """
     import torch
     from pydosert.data import BeamSequence
 
@@ -64,9 +70,9 @@ def field_dose(
         mus=torch.ones(1),
         leaf_positions=torch.zeros(1, 1, 2),  # not used: the fluence is given
         jaw_positions=torch.zeros(1, 2),
-        field_size=(FLUENCE_PIXELS, FLUENCE_PIXELS),
+        field_size=fluence.shape,
         iso_center=isocentre_mm,
-        sid=SOURCE_AXIS_MM,
+        sid=source_axis_mm,
         gantry_angles=torch.deg2rad(torch.tensor([float(gantry_deg)])),
         collimator_angles=torch.zeros(1),
     )

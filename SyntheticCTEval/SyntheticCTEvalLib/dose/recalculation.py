@@ -21,7 +21,6 @@ from .pencil_beam import (
     pencil_beam_engine,
 )
 from .plan import (
-    FLUENCE_PIXELS,
     SEVEN_FIELDS,
     SOURCE_AXIS_MM,
     Plan,
@@ -154,6 +153,15 @@ def _total(
     total = np.zeros(grid.GetSize()[::-1], dtype=np.float32)
     for units, dose in zip(plan.monitor_units, doses, strict=True):
         total += np.float32(units) * dose
+    return inside_body(total, body, grid)
+
+
+def inside_body(total: np.ndarray, body: sitk.Image, grid: sitk.Image) -> sitk.Image:
+    """Return a dose (k, j, i; Gy; changed in place) on ``grid`` as an image, 0 outside the body.
+
+    Raises:
+        SyntheticCTError: there is none.
+    """
     np.maximum(total, 0, out=total)  # the kernel's transforms round to a little below 0
     total[sitk.GetArrayFromImage(resample(body, grid, fill=0, nearest=True)) == 0] = 0
     if not total.any():
@@ -168,14 +176,27 @@ def _total(
 
 def describe(plan: Plan, grid: sitk.Image | None = None) -> str:
     """Return one line that defines a dose calculated from ``plan`` (on ``grid``)."""
-    steps = " x ".join(f"{step:g}" for step in grid.GetSpacing()) if grid is not None else ""
     angles = ", ".join(f"{angle:.0f}" for angle in plan.gantry_angles_deg)
-    table = ", ".join(f"{hu:.0f} HU {density:g}" for hu, density in ELECTRON_DENSITY)
+    return (
+        f"{told_engine(grid)}; {len(plan.gantry_angles_deg)} fields at gantry {angles} degrees; "
+        f"{plan.description}; {told_densities()}"
+    )
+
+
+def told_engine(grid: sitk.Image | None = None) -> str:
+    """Return what calculates a dose (on ``grid``), for its definition line."""
+    steps = " x ".join(f"{step:g}" for step in grid.GetSpacing()) if grid is not None else ""
     return (
         f"pydosert {importlib.metadata.version('pydosert')} pencil beam"
         f"{f' on a grid of {steps} mm' if steps else ''}, 6 MV-like "
-        f"(TPR20,10 {TPR_20_10}; flat fields without leakage or electron contamination); "
-        f"{len(plan.gantry_angles_deg)} fields at gantry {angles} degrees; {plan.description}; "
+        f"(TPR20,10 {TPR_20_10}; flat fields without leakage or electron contamination)"
+    )
+
+
+def told_densities() -> str:
+    """Return how a dose follows from CT numbers, for its definition line."""
+    table = ", ".join(f"{hu:.0f} HU {density:g}" for hu, density in ELECTRON_DENSITY)
+    return (
         "the same monitor units on every volume; CT number to relative electron density linear "
         f"between {table} (tissues of Schneider 2000); outside each volume's own body air and no "
         "dose; dose to water scaled by density along each beam, without the materials themselves "
@@ -190,7 +211,7 @@ def _field_doses(
     """Dose of 1 MU of each field in Gy, an array (k, j, i) on ``grid``."""
     import torch
 
-    work = _working_grid(body, grid, plan)
+    work = working_grid(body, grid, plan.isocentre_mm, _opened_rows(plan.fluence))
     density = torch.from_numpy(density_inside(ct, body, work))
     spacing = work.GetSpacing()[0]
     isocentre = tuple(
@@ -205,48 +226,79 @@ def _field_doses(
         progress.report("dose", number / len(fields), gantry=round(gantry, 1))
 
 
-def _working_grid(body: sitk.Image, grid: sitk.Image, plan: Plan) -> sitk.Image:
-    """The engine's grid: axis-aligned, cubic voxels, all that the beams pass at any angle.
+def working_grid(
+    body: sitk.Image,
+    grid: sitk.Image,
+    isocentre_mm: tuple[float, float, float],
+    rows_mm: tuple[float, float],
+    *,
+    axes: np.ndarray | None = None,
+    source_axis_mm: float = SOURCE_AXIS_MM,
+) -> sitk.Image:
+    """The engine's grid: cubic voxels, all that the beams pass at any gantry angle.
 
     It shares the voxel centres of ``grid`` where that is axis-aligned and cubic, so that its
-    dose is copied, not interpolated. In the axial plane it holds the cylinder that the body
-    sweeps around the isocentre (pydosert loses tissue outside), along z the fields and the
+    dose is copied, not interpolated. Across the gantry's axis it holds the cylinder that the body
+    sweeps around the isocentre (pydosert loses tissue outside), along it the fields and the
     reach of the kernel.
+
+    Args:
+        rows_mm: first and last row of the fields along the gantry's axis, at the isocentre.
+        axes: (3, 3) whose columns are the grid's i, j and k in the patient's coordinates (LPS): k
+            along the gantry's axis, j from a gantry at 0 degrees to the isocentre; the patient's
+            own axes by default, as for a patient on the back, head first.
+
+    Raises:
+        SyntheticCTError: the body is empty, or the fields miss it.
     """
+    axes = np.eye(3) if axes is None else axes
     spacing = min(grid.GetSpacing())
-    isocentre = np.array(plan.isocentre_mm)
-    first, last = _extent(body)
+    isocentre = np.array(isocentre_mm) @ axes
+    first, last = _extent(body, axes)
     corner = np.maximum(np.abs(first - isocentre), np.abs(last - isocentre))[:2]
+    start, end = _extent(body)
     coarse = grid_of(
-        tuple(int(n) for n in np.ceil((last - first) / spacing) + 1),
+        tuple(int(n) for n in np.ceil((end - start) / spacing) + 1),
         (spacing,) * 3,
-        tuple(first.tolist()),
+        tuple(start.tolist()),
     )
-    around = mask_points(resample(body, coarse, fill=0, nearest=True))[:, :2] - isocentre[:2]
+    around = (mask_points(resample(body, coarse, fill=0, nearest=True)) @ axes - isocentre)[:, :2]
     radius = float(np.hypot(*around.T).max()) if len(around) else float(np.hypot(*corner))
     radius += 2 * spacing
 
-    opened = np.flatnonzero(plan.fluence.max(axis=(0, 2)) > 1e-4) - FLUENCE_PIXELS / 2
-    if not len(opened):
-        raise SyntheticCTError("The plan gives no dose: every field is closed.")
-    widest = (SOURCE_AXIS_MM + radius) / SOURCE_AXIS_MM
+    widest = (source_axis_mm + radius) / source_axis_mm
     low = isocentre - radius
     high = isocentre + radius
-    low[2] = max(first[2], isocentre[2] + opened[0] * widest - KERNEL_RADIUS_MM) - spacing
-    high[2] = min(last[2], isocentre[2] + (opened[-1] + 1) * widest + KERNEL_RADIUS_MM) + spacing
+    low[2] = max(first[2], isocentre[2] + rows_mm[0] * widest - KERNEL_RADIUS_MM) - spacing
+    high[2] = min(last[2], isocentre[2] + rows_mm[1] * widest + KERNEL_RADIUS_MM) + spacing
     if high[2] <= low[2] + spacing:
         raise SyntheticCTError(
             "The plan gives no dose: its fields miss the body, so plan and volume do not belong "
             "together or are not registered."
         )
-    lattice = np.array(grid.GetOrigin())
+    lattice = np.array(grid.GetOrigin()) @ axes
     start = lattice + np.floor((low - lattice) / spacing) * spacing
     size = np.ceil((high - start) / spacing).astype(int) + 1
-    return grid_of(tuple(int(n) for n in size), (spacing,) * 3, tuple(start.tolist()))
+    origin = axes @ start
+    return grid_of(
+        tuple(int(n) for n in size),
+        (spacing,) * 3,
+        tuple(origin.tolist()),
+        tuple(axes.ravel().tolist()),
+    )
 
 
-def _extent(body: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
-    """Smallest and largest x, y, z (mm, LPS) of a box around the voxels of ``body``."""
+def _opened_rows(fluence: np.ndarray) -> tuple[float, float]:
+    """First and last row (mm from the isocentre) that a field of (fields, rows, columns) opens."""
+    opened = np.flatnonzero(fluence.max(axis=(0, 2)) > 1e-4) - fluence.shape[1] / 2
+    if not len(opened):
+        raise SyntheticCTError("The plan gives no dose: every field is closed.")
+    return float(opened[0]), float(opened[-1]) + 1
+
+
+def _extent(body: sitk.Image, axes: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Smallest and largest x, y, z (mm, LPS) of a box around the voxels of ``body``, or along the
+    columns of ``axes``."""
     labels = sitk.LabelShapeStatisticsImageFilter()
     labels.Execute(sitk.Cast(body != 0, sitk.sitkUInt8))
     if not labels.HasLabel(1):
@@ -258,7 +310,8 @@ def _extent(body: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
         )
         for corner in range(8)
     ]
-    return np.min(corners, axis=0), np.max(corners, axis=0)
+    corners = np.array(corners) if axes is None else np.array(corners) @ axes
+    return corners.min(axis=0), corners.max(axis=0)
 
 
 def _sphere(grid: sitk.Image, centre: np.ndarray) -> sitk.Image:

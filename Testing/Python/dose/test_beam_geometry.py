@@ -146,6 +146,6 @@ def test_the_beams_eye_view_magnifies_what_lies_nearer_to_the_source():
 
 def test_the_working_grid_shares_the_voxels_of_the_dose_grid():
     ct, body = cylinder()
-    work = recalculation._working_grid(body, ct, single(30))
+    work = recalculation.working_grid(body, ct, single(30).isocentre_mm, (-20, 20))
     offset = (np.array(work.GetOrigin()) - np.array(ct.GetOrigin())) / SPACING
     np.testing.assert_allclose(offset, np.round(offset), atol=1e-6)

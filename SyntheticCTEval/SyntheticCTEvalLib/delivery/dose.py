@@ -1,0 +1,174 @@
+"""The dose of a treatment plan on any CT-like volume, by the pencil beam."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.resampling import resample
+
+from SyntheticCTEvalLib.dose.electron_density import density_inside
+from SyntheticCTEvalLib.dose.pencil_beam import field_dose, gray_per_mu, pencil_beam_engine
+from SyntheticCTEvalLib.dose.plan import SOURCE_AXIS_MM, SOURCE_BLUR_MM
+from SyntheticCTEvalLib.dose.recalculation import (
+    inside_body,
+    told_densities,
+    told_engine,
+    working_grid,
+)
+from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
+from SyntheticCTEvalLib.plan.geometry import beam_axes
+
+from .apertures import fluence_of
+from .segments import GANTRY_STEP_DEG, Segment, segments_of
+
+_BLUR_REACH_MM = 4 * SOURCE_BLUR_MM + 2
+
+
+def recalculate_plan(
+    ct: sitk.Image,
+    plan: TreatmentPlan,
+    body: sitk.Image,
+    grid: sitk.Image,
+    progress: Progress = SILENT,
+) -> sitk.Image:
+    """Return the dose of the whole course in Gy (float32) on exactly the grid of ``grid``.
+
+    As :func:`SyntheticCTEvalLib.dose.recalculation.recalculate_dose`, with its calibration (100 MU
+    give 1 Gy in water at 10 cm depth, field 10 x 10 cm, 90 cm from the source to the surface), for
+    every part of a plan between its control points.
+
+    Args:
+        ct: CT numbers in HU on any grid, flipped and oblique ones included.
+        body: mask of the body in ``ct``, on any grid; outside is air and gets no dose.
+        grid: image whose grid the dose takes.
+
+    Raises:
+        SyntheticCTError: the body is empty, or the beams miss it.
+    """
+    groups: dict[tuple, list[tuple[float, Segment]]] = {}
+    for beam in plan.beams:
+        for segment in segments_of(beam):
+            if segment.is_closed:
+                continue
+            units = beam.meterset_mu * beam.fractions * segment.share
+            key = (beam.isocentre_mm, beam.source_axis_mm, segment.couch_deg)
+            groups.setdefault(key, []).append((units, segment))
+    if not groups:
+        raise SyntheticCTError("The plan gives no dose: every field is closed.")
+    angles = {key: _by_gantry(segments) for key, segments in groups.items()}
+    done, count = 0, sum(map(len, angles.values()))
+    total = np.zeros(grid.GetSize()[::-1], dtype=np.float32)
+    for (isocentre, source_axis, couch), directions in angles.items():
+        axes = table_axes(couch, plan.patient_position)
+        reach = max(segment.reach_mm() for _, segment in groups[isocentre, source_axis, couch])
+        field = _Field(ct, body, grid, isocentre, source_axis, axes, reach + _BLUR_REACH_MM)
+        dose = np.zeros(field.density.shape, dtype=np.float32)
+        for gantry, segments in directions.items():
+            dose += field.dose(gantry, segments)
+            done += 1
+            progress.report("dose", done / count, gantry=gantry)
+        # A copy: a view would outlive its image.
+        total += sitk.GetArrayFromImage(resample(image_like(dose, field.grid), grid, fill=0))
+    return inside_body(total, body, grid)
+
+
+def _by_gantry(
+    segments: list[tuple[float, Segment]],
+) -> dict[float, list[tuple[float, Segment]]]:
+    """Parts by gantry angle: arcs that pass the same angles are calculated together."""
+    found: dict[float, list[tuple[float, Segment]]] = {}
+    for units, segment in segments:
+        found.setdefault(round(segment.gantry_deg % 360, 2), []).append((units, segment))
+    return found
+
+
+def table_axes(couch_deg: float = 0.0, patient_position: str = "HFS") -> np.ndarray:
+    """Axes (3, 3; columns i, j, k in LPS) in which the gantry turns about k and shines along j at 0
+    degrees, for a couch angle."""
+    level = ControlPoint(0, 0.0, couch_deg=couch_deg)
+    axes = beam_axes(Beam(0, "", (0.0, 0.0, 0.0), (), 1.0), level, patient_position)
+    exact = np.stack([axes.xb, -axes.zb, axes.yb], axis=1)
+    return np.round(exact, 12) + 0.0  # so that right angles share the dose grid's voxels
+
+
+def delivery_notes(plan: TreatmentPlan) -> list[str]:
+    """What the pencil beam does not follow in a plan, for the reader of its dose."""
+    notes = []
+    energies = sorted({beam.energy_mv for beam in plan.beams} - {6.0})
+    if energies:
+        told = ", ".join(f"{energy:g}" for energy in energies)
+        notes.append(
+            f"The plan's beams are of {told} MV and are calculated as those of 6 MV: doses are "
+            "comparable to each other, but not to the planning system's."
+        )
+    if not all(beam.flattened for beam in plan.beams):
+        notes.append(
+            "The plan's beams have no flattening filter (FFF) and are calculated as flat ones: "
+            "doses are comparable to each other, but not to the planning system's."
+        )
+    return notes
+
+
+def describe_plan(plan: TreatmentPlan, grid: sitk.Image | None = None) -> str:
+    """Return one line that defines a dose calculated from ``plan`` (on ``grid``)."""
+    beams = "; ".join(
+        f"{beam.name}: {beam.meterset_mu:.1f} MU x {beam.fractions}, "
+        f"{len(beam.control_points)} control points"
+        for beam in plan.beams
+    )
+    called = f"plan {plan.label}" + (f" ({plan.uid})" if plan.uid else "")
+    return (
+        f"{told_engine(grid)}; {called} as it is delivered, every part between two control points "
+        f"with its share of the meterset, jaws and leaves moving through it and the gantry in "
+        f"steps of at most {GANTRY_STEP_DEG:g} degrees ({beams}); leaves and jaws let nothing "
+        "through and have straight ends; 100 MU give 1 Gy in water at 10 cm depth, 10 x 10 cm, "
+        f"SSD 90 cm; {told_densities()}"
+    )
+
+
+class _Field:
+    """The engine on a patient's densities in the axes of one couch angle."""
+
+    def __init__(
+        self,
+        ct: sitk.Image,
+        body: sitk.Image,
+        grid: sitk.Image,
+        isocentre_mm: tuple[float, float, float],
+        source_axis_mm: float,
+        axes: np.ndarray,
+        reach_mm: float,
+    ) -> None:
+        import torch
+
+        self.grid = working_grid(
+            body,
+            grid,
+            isocentre_mm,
+            (-reach_mm, reach_mm),
+            axes=axes,
+            source_axis_mm=source_axis_mm,
+        )
+        self.density = torch.from_numpy(density_inside(ct, body, self.grid))
+        self._pixels = 2 * math.ceil(reach_mm)
+        spacing = self.grid.GetSpacing()[0]
+        from_first = (np.array(isocentre_mm) - np.array(self.grid.GetOrigin())) @ axes
+        self._isocentre = tuple(from_first[::-1].tolist())  # z, y, x
+        self._source_axis = source_axis_mm
+        self._engine = pencil_beam_engine(spacing, tuple(self.density.shape))
+        # A unit of fluence at the isocentre is that of a source 1000 mm away.
+        self._scale = gray_per_mu(spacing) * (SOURCE_AXIS_MM / source_axis_mm) ** 2
+
+    def dose(self, gantry_deg: float, segments: list[tuple[float, Segment]]) -> np.ndarray:
+        """Dose in Gy, (k, j, i) on the grid, of parts from one angle and their MU."""
+        fluence = sum(
+            np.float32(units) * fluence_of(segment, self._pixels) for units, segment in segments
+        )
+        return self._scale * field_dose(
+            self._engine, self.density, gantry_deg, fluence, self._isocentre, self._source_axis
+        )
