@@ -26,6 +26,8 @@ SLOW = (
     "test_run.py",
     "test_training.py",
     "test_registration.py",
+    "test_one_patient.py",
+    "test_report.py",
 )
 """Files that take longest: begun first, so that neither process waits for the other at the end."""
 

@@ -306,11 +306,22 @@ def test_a_scheduler_that_goes_away_is_told_and_the_next_run_goes_on(
     manifest, evaluated, monkeypatch
 ):
     distributed = pytest.importorskip("distributed")
+    import dask
+
     monkeypatch.setattr(cohort_parallel, "_CONNECT_S", 0.5)
     out = manifest.parents[1] / "out"
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=3, processes=False, protocol="tcp", dashboard_address=None
-    ) as cluster:
+    # The worker looks for the scheduler as long as this, and only then the cluster ends.
+    short = dask.config.set({"distributed.comm.timeouts.connect": "2s"})
+    with (
+        short,
+        distributed.LocalCluster(
+            n_workers=1,
+            threads_per_worker=3,
+            processes=False,
+            protocol="tcp",
+            dashboard_address=None,
+        ) as cluster,
+    ):
 
         class Ends(Recorder):
             def report(self, step, fraction, **details):
