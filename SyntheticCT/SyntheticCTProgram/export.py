@@ -18,7 +18,7 @@ from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from .arguments import VOLUME_HELP, whole_count
+from .arguments import VOLUME_HELP, add_structures_registration, whole_count
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -34,9 +34,15 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTLib.export.folder import ExportSettings, export_dicom
     from SyntheticCTLib.export.source import read_source
 
+    if options.structures_registration and not options.structures:
+        raise SyntheticCTError(
+            "A registration brings structures over: give them by --structures, or leave out "
+            "--structures-registration."
+        )
     if options.plan and not options.dose:
         raise SyntheticCTError("A plan is told with its dose only: give the dose by --dose.")
     inputs = [options.sct, options.like, options.structures, options.dose, options.plan]
+    inputs.append(options.structures_registration)
     if options.body != AUTO:
         inputs.append(options.body)
     inputs = [one for one in inputs if one]
@@ -80,7 +86,9 @@ def _structures_and_dose(
     if options.structures:  # in functions, as Slicer may have the one module without the other
         from SyntheticCTEvalLib.structures.reading import read_structures
 
-        structures = read_structures(options.structures, sct, progress)
+        structures = read_structures(
+            options.structures, sct, progress, registration=options.structures_registration
+        )
     if options.dose:
         from SyntheticCTEvalLib.dose.reading import read_dose
 
@@ -190,6 +198,7 @@ def add_export(command: Callable[..., Any]) -> None:
     sub.add_argument(
         "--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map that lies on SCT"
     )
+    add_structures_registration(sub)
     sub.add_argument("--dose", metavar="FILE", help=f"dose on SCT: RTDOSE, or {VOLUME_HELP}")
     sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="where the dose does not say it")
     sub.add_argument(

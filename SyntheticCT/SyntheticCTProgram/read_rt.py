@@ -15,7 +15,7 @@ from SyntheticCTLib.volumes.mask_folder import write_masks
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
-from .arguments import VOLUME_HELP
+from .arguments import VOLUME_HELP, add_structures_registration
 
 _LABELS = {"RTDOSE": "SeriesDescription", "RTSTRUCT": "StructureSetLabel", "RTPLAN": "RTPlanLabel"}
 INDEX = "rt.json"
@@ -46,7 +46,13 @@ def read_rt(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
                 write_volume(dose, stage / entry["file"], compress=not options.uncompressed)
             elif kind == "RTSTRUCT":
                 entry["file"] = f"{number}"
-                masks = read_structures(file, ct, progress, end_caps=not options.no_end_caps)
+                masks = read_structures(
+                    file,
+                    ct,
+                    progress,
+                    end_caps=not options.no_end_caps,
+                    registration=options.structures_registration,
+                )
                 write_masks(masks, stage / entry["file"])
             else:
                 entry["prescription_gy"] = read_prescription(file, progress)
@@ -92,6 +98,7 @@ def add_read_rt(command: Callable) -> None:
     )
     sub.add_argument("files", nargs="+", metavar="FILE", help="RTDOSE, RTSTRUCT or RTPLAN")
     sub.add_argument("--ct", metavar="CT", help=f"of the structures: {VOLUME_HELP}")
+    add_structures_registration(sub)
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
     sub.add_argument("--uncompressed", action="store_true", help="volumes, which is faster")
     sub.add_argument(
