@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 """Stands for the body contour that is found in the synthetic CT itself."""
+LEAST_PIXELS = 16
+"""With fewer across a slice no patient can be recognised, nor a dose be computed."""
 _RESULTS = re.compile(r"CT_\d{4,}\.dcm|RTSTRUCT\.dcm|RTDOSE\.dcm")
 
 
@@ -114,12 +116,14 @@ def _plan(path: str | None, dose: str | None, source: SourceSeries) -> str:
     """
     from SyntheticCTLib.dicom.headers import is_of, read_header
 
-    header = read_header(Path(dose), whole=True) if dose and Path(dose).is_file() else None
+    header = None
+    if dose and Path(dose).is_file():
+        header = read_header(Path(dose), tags=("ReferencedRTPlanSequence",))
     plans = [] if header is None else header.get("ReferencedRTPlanSequence") or []
     named = str(plans[0].get("ReferencedSOPInstanceUID") or "") if len(plans) == 1 else ""
     if not path:
         return named
-    header = read_header(Path(path), whole=True) if Path(path).is_file() else None
+    header = read_header(Path(path), tags=("SOPInstanceUID",)) if Path(path).is_file() else None
     if header is None or not is_of(header, "RTPLAN") or not header.get("SOPInstanceUID"):
         raise SyntheticCTError(f"The plan {path} is no RTPLAN of DICOM: give the plan's file.")
     for element, what in (("PatientID", "patient ID"), (FRAME, "frame of reference")):
@@ -153,6 +157,10 @@ def _earlier(folder: Path) -> list[Path]:
             "replace: choose another folder."
         )
     return found
+
+
+def _pixels(text: str) -> int:
+    return int(_number(str(whole_count(text)), LEAST_PIXELS, 2**15, "a number of pixels"))
 
 
 def _millimetres(text: str) -> float:
@@ -213,7 +221,7 @@ def add_export(command: Callable[..., Any]) -> None:
     )
     sub.add_argument(
         "--largest",
-        type=whole_count,
+        type=_pixels,
         default=512,
         metavar="N",
         help="rows and columns at most; more become coarser (%(default)s)",
