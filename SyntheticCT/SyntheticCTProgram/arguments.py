@@ -258,3 +258,12 @@ def _criteria(options: argparse.Namespace) -> tuple[Criterion, ...]:
             "or write them as one, such as --criteria 2/3local."
         )
     return options.criteria or (Criterion(**one),)
+
+
+def add_structures_registration(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--structures-registration",
+        metavar="REG",
+        help="DICOM Spatial Registration between the frames of reference of an RTSTRUCT and of "
+        "the image; without it, one that lies beside the RTSTRUCT",
+    )

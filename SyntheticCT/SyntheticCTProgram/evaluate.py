@@ -15,6 +15,7 @@ from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from .arguments import (
     VOLUME_HELP,
     add_evaluation,
+    add_structures_registration,
     evaluation_settings,
     model_folder,
     named_file,
@@ -102,12 +103,18 @@ def _entry(
     """Return the options' inputs as a cohort's manifest names them."""
     from SyntheticCTEvalLib.cohort.manifest import PatientEntry
 
+    reg = options.structures_registration
+    if reg and not options.structures:
+        raise SyntheticCTError(
+            "--structures-registration brings structures over: give --structures as well."
+        )
     return PatientEntry(
         patient=options.patient or "",
         ct=Path(options.ct),
         candidates={name: Path(path) for name, path in candidates.items()},
         mr=Path(options.mr) if options.mr else None,
         structures=Path(options.structures) if options.structures else None,
+        registration=reg and Path(reg),
         region=Path(options.region) if options.region else None,
         dose_ct=Path(options.dose_ct) if options.dose_ct else None,
         doses={name: Path(path) for name, path in doses.items()},
@@ -220,6 +227,7 @@ def add_evaluate(command: Callable) -> None:
         "(45 when dose is recalculated, the largest reference dose when it is imported)",
     )
     sub.add_argument("--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map")
+    add_structures_registration(sub)
     sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
     add_evaluation(sub, "--mr")

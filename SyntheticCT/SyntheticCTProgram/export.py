@@ -18,7 +18,7 @@ from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from .arguments import VOLUME_HELP, whole_count
+from .arguments import VOLUME_HELP, add_structures_registration, whole_count
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 """Stands for the body contour that is found in the synthetic CT itself."""
+LEAST_PIXELS = 16
+"""With fewer across a slice no patient can be recognised, nor a dose be computed."""
 _RESULTS = re.compile(r"CT_\d{4,}\.dcm|RTSTRUCT\.dcm|RTDOSE\.dcm")
 
 
@@ -34,9 +36,15 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTLib.export.folder import ExportSettings, export_dicom
     from SyntheticCTLib.export.source import read_source
 
+    if options.structures_registration and not options.structures:
+        raise SyntheticCTError(
+            "A registration brings structures over: give them by --structures, or leave out "
+            "--structures-registration."
+        )
     if options.plan and not options.dose:
         raise SyntheticCTError("A plan is told with its dose only: give the dose by --dose.")
     inputs = [options.sct, options.like, options.structures, options.dose, options.plan]
+    inputs.append(options.structures_registration)
     if options.body != AUTO:
         inputs.append(options.body)
     inputs = [one for one in inputs if one]
@@ -80,7 +88,9 @@ def _structures_and_dose(
     if options.structures:  # in functions, as Slicer may have the one module without the other
         from SyntheticCTEvalLib.structures.reading import read_structures
 
-        structures = read_structures(options.structures, sct, progress)
+        structures = read_structures(
+            options.structures, sct, progress, registration=options.structures_registration
+        )
     if options.dose:
         from SyntheticCTEvalLib.dose.reading import read_dose
 
@@ -106,12 +116,14 @@ def _plan(path: str | None, dose: str | None, source: SourceSeries) -> str:
     """
     from SyntheticCTLib.dicom.headers import is_of, read_header
 
-    header = read_header(Path(dose), whole=True) if dose and Path(dose).is_file() else None
+    header = None
+    if dose and Path(dose).is_file():
+        header = read_header(Path(dose), tags=("ReferencedRTPlanSequence",))
     plans = [] if header is None else header.get("ReferencedRTPlanSequence") or []
     named = str(plans[0].get("ReferencedSOPInstanceUID") or "") if len(plans) == 1 else ""
     if not path:
         return named
-    header = read_header(Path(path), whole=True) if Path(path).is_file() else None
+    header = read_header(Path(path), tags=("SOPInstanceUID",)) if Path(path).is_file() else None
     if header is None or not is_of(header, "RTPLAN") or not header.get("SOPInstanceUID"):
         raise SyntheticCTError(f"The plan {path} is no RTPLAN of DICOM: give the plan's file.")
     for element, what in (("PatientID", "patient ID"), (FRAME, "frame of reference")):
@@ -145,6 +157,10 @@ def _earlier(folder: Path) -> list[Path]:
             "replace: choose another folder."
         )
     return found
+
+
+def _pixels(text: str) -> int:
+    return int(_number(str(whole_count(text)), LEAST_PIXELS, 2**15, "a number of pixels"))
 
 
 def _millimetres(text: str) -> float:
@@ -190,6 +206,7 @@ def add_export(command: Callable[..., Any]) -> None:
     sub.add_argument(
         "--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map that lies on SCT"
     )
+    add_structures_registration(sub)
     sub.add_argument("--dose", metavar="FILE", help=f"dose on SCT: RTDOSE, or {VOLUME_HELP}")
     sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="where the dose does not say it")
     sub.add_argument(
@@ -204,7 +221,7 @@ def add_export(command: Callable[..., Any]) -> None:
     )
     sub.add_argument(
         "--largest",
-        type=whole_count,
+        type=_pixels,
         default=512,
         metavar="N",
         help="rows and columns at most; more become coarser (%(default)s)",

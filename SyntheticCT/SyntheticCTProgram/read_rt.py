@@ -15,7 +15,7 @@ from SyntheticCTLib.volumes.mask_folder import write_masks
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
-from .arguments import VOLUME_HELP
+from .arguments import VOLUME_HELP, add_structures_registration
 
 _LABELS = {"RTDOSE": "SeriesDescription", "RTSTRUCT": "StructureSetLabel", "RTPLAN": "RTPlanLabel"}
 INDEX = "rt.json"
@@ -29,7 +29,9 @@ def read_rt(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.structures.reading import read_structures
 
     headers = {file: _header(Path(file)) for file in dict.fromkeys(options.files)}
-    kinds = {file: kind for file, (kind, _label) in headers.items()}
+    kinds = {file: kind for file, (kind, _label, _patient) in headers.items()}
+    if not options.several_patients:
+        _require_one_patient({file: patient for file, (_, _, patient) in headers.items()})
     if "RTSTRUCT" in kinds.values() and not options.ct:
         raise SyntheticCTError("Structures need the CT that they were drawn on: give it by --ct.")
     require_writable_folder(options.output)
@@ -46,7 +48,13 @@ def read_rt(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
                 write_volume(dose, stage / entry["file"], compress=not options.uncompressed)
             elif kind == "RTSTRUCT":
                 entry["file"] = f"{number}"
-                masks = read_structures(file, ct, progress, end_caps=not options.no_end_caps)
+                masks = read_structures(
+                    file,
+                    ct,
+                    progress,
+                    end_caps=not options.no_end_caps,
+                    registration=options.structures_registration,
+                )
                 write_masks(masks, stage / entry["file"])
             else:
                 entry["prescription_gy"] = read_prescription(file, progress)
@@ -56,17 +64,29 @@ def read_rt(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     return {"index": Path(options.output) / INDEX}
 
 
-def _header(path: Path) -> tuple[str, str]:
-    """The kind of a file, and how it calls itself; file names may hold the patient's."""
+def _require_one_patient(patients: dict[str, str]) -> None:
+    """Raise SyntheticCTError where files are of several patients, by the IDs that they give."""
+    known = {file: patient for file, patient in patients.items() if patient}
+    first = next(iter(known), "")
+    for file, patient in known.items():
+        if patient != known[first]:
+            raise SyntheticCTError(
+                f"The files {first} and {file} are of different patients by their patient IDs: "
+                "give the files of one, or say --several-patients."
+            )
+
+
+def _header(path: Path) -> tuple[str, str, str]:
+    """The kind of a file, how it calls itself (file names may hold the patient's), patient ID."""
     from SyntheticCTLib.dicom.headers import is_of, read_header
 
     if not path.is_file():
         raise SyntheticCTError(f"The file {path} does not exist: check the path.")
-    header = read_header(path, whole=True)
+    header = read_header(path, tags=tuple(_LABELS.values()))
     for kind, label in _LABELS.items():
         if header is not None and is_of(header, kind):
             own = header.get(label) or header.get("SeriesDescription") or ""
-            return kind, str(own).strip() or kind
+            return kind, str(own).strip() or kind, str(header.get("PatientID") or "").strip()
     raise SyntheticCTError(
         f"The file {path} is no RTDOSE, RTSTRUCT or RTPLAN of DICOM: give files of these."
     )
@@ -92,6 +112,10 @@ def add_read_rt(command: Callable) -> None:
     )
     sub.add_argument("files", nargs="+", metavar="FILE", help="RTDOSE, RTSTRUCT or RTPLAN")
     sub.add_argument("--ct", metavar="CT", help=f"of the structures: {VOLUME_HELP}")
+    add_structures_registration(sub)
+    sub.add_argument(
+        "--several-patients", action="store_true", help="files may be of several patients"
+    )
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
     sub.add_argument("--uncompressed", action="store_true", help="volumes, which is faster")
     sub.add_argument(

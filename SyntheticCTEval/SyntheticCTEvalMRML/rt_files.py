@@ -62,7 +62,8 @@ def rt_files_job(paths: Sequence[str], ct: Any, listener: JobListener | None = N
         # A file's name may hold the patient's: messages call it by its number.
         job.names |= {path: _("file {n}").format(n=n + 1) for n, path in enumerate(paths)}
         output = job.folder / "rt"
-        return ["read-rt", *paths, "--ct", source.path(job), "--output", output, "--uncompressed"]
+        given = ["--ct", source.path(job), "--output", output]
+        return ["read-rt", *paths, *given, "--uncompressed", "--several-patients"]
 
     # As the child's messages spell them: Qt writes C:/... on Windows.
     paths = list(dict.fromkeys(str(Path(path)) for path in paths))

@@ -85,6 +85,14 @@ def read_inputs(
         region = read(lambda: read_mask(path, "region", progress))
     if entry.structures and ct is not None:
         structures = read(
-            lambda: dict(read_structures(entry.structures, ct, progress, end_caps=end_caps)),
+            lambda: dict(
+                read_structures(
+                    entry.structures,
+                    ct,
+                    progress,
+                    end_caps=end_caps,
+                    registration=entry.registration,
+                )
+            ),
         )
     return PatientInputs(ct, mr, candidates, dose_ct, doses, structures or {}, region)

@@ -74,6 +74,7 @@ class PatientEntry:
         ct: true CT.
         candidates, doses: volumes and their doses by candidate.
         mr, structures, region, dose_ct: other files; None where the cell is empty.
+        registration: DICOM Spatial Registration of the structures' frame of reference.
         target: name of the structure that recalculated fields are shaped to.
         prescription_gy: prescription in Gy.
         dose_unit: unit of dose volumes that name none.
@@ -91,6 +92,7 @@ class PatientEntry:
     candidates: dict[str, Path]
     mr: Path | None = None
     structures: Path | None = None
+    registration: Path | None = None
     region: Path | None = None
     dose_ct: Path | None = None
     doses: dict[str, Path] = field(default_factory=dict)
@@ -108,6 +110,7 @@ class PatientEntry:
     def inputs(self) -> dict[str, Path]:
         """Return every file and folder that is read, by what it is."""
         named = {"CT": self.ct, "MR": self.mr, "structures": self.structures}
+        named |= {"registration of the structures": self.registration}
         named |= {"region": self.region, "dose on the CT": self.dose_ct}
         named |= {f"candidate {name}": path for name, path in self.candidates.items()}
         named |= {f"dose on {name}": path for name, path in self.doses.items()}

@@ -9,11 +9,13 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.frame_of_reference import frame_of
 from SyntheticCTLib.dicom.headers import is_of, only_file, read_header
 from SyntheticCTLib.volumes.mask_folder import is_mask_folder, read_masks
 from SyntheticCTLib.volumes.segmentation import read_segmentation
 
 from .rtstruct import read_rtstruct
+from .spatial_registration import Registered
 
 
 def read_structures(
@@ -22,6 +24,7 @@ def read_structures(
     progress: Progress = SILENT,
     *,
     end_caps: bool = True,
+    registration: str | os.PathLike | None = None,
 ) -> dict[str, sitk.Image]:
     """Return the structures in ``path`` as masks (uint8, 0 or 1) by name, in the file's order.
 
@@ -36,24 +39,29 @@ def read_structures(
         path: an RTSTRUCT file, a folder that holds exactly one, a segmentation, or a folder of
             masks (SyntheticCTLib.mask_folder).
         reference: the CT that the structures belong to; gives the thickness of a structure
-            with one contour plane, and structures of another ``FrameOfReferenceUID`` are left out.
+            with one contour plane, and structures of another ``FrameOfReferenceUID`` are brought
+            into its own by a registration, or left out where there is none.
         progress: receives a warning for every structure that is left out, has gaps, or has
             contours that overlap.
         end_caps: fill half a contour spacing beyond the first and the last contour of an
             RTSTRUCT's structure, so that its volume is area times spacing; planning systems
             differ in this (Eclipse ends its dose-volume histograms at the last contour).
+        registration: a DICOM Spatial Registration file from the structures' frame of reference
+            to the CT's; None takes one that lies beside the RTSTRUCT and says so.
 
     Raises:
         SyntheticCTError: missing, unreadable, neither RTSTRUCT nor segmentation, without any
-            closed contour, of another frame of reference, or nowhere near ``reference``.
+            closed contour, of another frame of reference without a registration from it, or
+            nowhere near ``reference``; the registration is of another patient or does not fit.
     """
     path = Path(path)
     if not path.exists():
         raise SyntheticCTError(f"The structures {path} do not exist: check the path.")
     if is_mask_folder(path):
+        _need_none(registration, path)
         masks = read_masks(path)
     else:
-        masks = _read_file(path, reference, progress, end_caps)
+        masks = _read_file(path, reference, progress, end_caps, registration)
     if not any(_touches(mask, reference) for mask in masks.values()):
         raise SyntheticCTError(
             f"None of the structures {path} lies inside the CT: check that they belong to the "
@@ -63,20 +71,39 @@ def read_structures(
 
 
 def _read_file(
-    path: Path, reference: sitk.Image, progress: Progress, end_caps: bool
+    path: Path,
+    reference: sitk.Image,
+    progress: Progress,
+    end_caps: bool,
+    registration: str | os.PathLike | None,
 ) -> dict[str, sitk.Image]:
     if path.is_dir():
         dataset = only_file(path, "RTSTRUCT", "structure set")
     else:
         dataset = read_header(path, whole=True)
     if dataset is None:
+        _need_none(registration, path)
         return read_segmentation(path)
     if not is_of(dataset, "RTSTRUCT"):
         raise SyntheticCTError(
             f"The structures {path} are a DICOM file of modality "
             f"{dataset.get('Modality', 'unknown')}, not RTSTRUCT: give the structure set."
         )
-    return read_rtstruct(dataset, reference, f"structures {path}", progress, end_caps)
+    registered = Registered(
+        Path(registration) if registration else None,
+        path if path.is_dir() else path.parent,
+        str(dataset.get("PatientID") or "").strip(),
+        frame_of(reference),
+    )
+    return read_rtstruct(dataset, reference, f"structures {path}", progress, end_caps, registered)
+
+
+def _need_none(registration: str | os.PathLike | None, path: Path) -> None:
+    if registration:
+        raise SyntheticCTError(
+            f"The structures {path} are no RTSTRUCT, and a DICOM registration brings those only: "
+            "leave the registration out, or give the structure set."
+        )
 
 
 def _touches(mask: sitk.Image, reference: sitk.Image) -> bool:

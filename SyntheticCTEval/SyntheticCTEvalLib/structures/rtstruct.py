@@ -10,6 +10,7 @@ from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frame_of
 
 from .contours import PLANE_TOLERANCE_MM, Contours, by_plane, filled, plane_axes, plane_normal
+from .spatial_registration import Registered
 
 XOR = "CLOSEDPLANAR_XOR"
 CLOSED = ("CLOSED_PLANAR", XOR)
@@ -17,8 +18,8 @@ CLOSED = ("CLOSED_PLANAR", XOR)
 
 def _of_other_frames(
     dataset: Dataset, names: dict[int, str], reference: sitk.Image, progress: Progress
-) -> set[int]:
-    """Numbers of the ROIs that were not drawn in the frame of reference of ``reference``."""
+) -> dict[int, str]:
+    """UIDs of the frames, other than that of ``reference``, that ROIs were drawn in."""
     sets = {
         str(item.get("FrameOfReferenceUID") or "")
         for item in dataset.get("ReferencedFrameOfReferenceSequence") or []
@@ -42,15 +43,22 @@ def _of_other_frames(
                 "the CT does not say which is its own: check where they lie, or give the CT as "
                 "the DICOM series that it is."
             )
-        return set()
-    return {number for number, frame in known.items() if frame != own}
+        return {}
+    return {number: frame for number, frame in known.items() if frame != own}
 
 
 def read_rtstruct(
-    dataset: Dataset, reference: sitk.Image, what: str, progress: Progress, end_caps: bool
+    dataset: Dataset,
+    reference: sitk.Image,
+    what: str,
+    progress: Progress,
+    end_caps: bool,
+    registered: Registered,
 ) -> dict[str, sitk.Image]:
     names = _names(dataset, what)
-    elsewhere = _of_other_frames(dataset, names, reference, progress)
+    frames = _of_other_frames(dataset, names, reference, progress)
+    matrices = registered.matrices({n: names.get(n, f"ROI {n}") for n in frames}, frames, progress)
+    elsewhere = frames.keys() - matrices.keys()
     found: dict[str, Contours] = {}
     drawn = _drawn(dataset, what)
     left_out = NotedProgress(progress)
@@ -59,7 +67,7 @@ def read_rtstruct(
             continue
         name = names.get(number, f"ROI {number}")
         unique = _unique(name, found)
-        contours = _contours(items, unique, left_out)
+        contours = _contours(items, unique, left_out, matrices.get(number))
         if contours is None:
             continue
         if unique != name:
@@ -71,8 +79,9 @@ def read_rtstruct(
     if elsewhere and not found:
         raise SyntheticCTError(
             f"The {what} ({', '.join(names[n] for n in sorted(elsewhere))}) lie in another frame "
-            "of reference than the CT, as those drawn on an MR do: give the structure set of this "
-            "CT, or a segmentation that was brought onto it."
+            "of reference than the CT, as those drawn on an MR do: give the DICOM registration "
+            "between the two by --structures-registration, the structure set of this CT, or a "
+            "segmentation that was brought onto it."
         )
     if not found:
         reason = f" ({left_out.warnings[0].rstrip('.')})" if left_out.warnings else ""
@@ -83,7 +92,7 @@ def read_rtstruct(
     for number in sorted(elsewhere):
         progress.warn(
             f"The structure {names[number]} lies in another frame of reference than the CT, as "
-            "those drawn on an MR do; it is left out."
+            "those drawn on an MR do; it is left out, as no DICOM registration was given."
         )
     for number, name in names.items():
         if number not in drawn.keys() | elsewhere:
@@ -138,8 +147,14 @@ def _unique(name: str, taken: dict) -> str:
     return unique
 
 
-def _contours(items: list[Dataset], name: str, progress: Progress) -> Contours | None:
-    """The closed contours of an ROI; None, with a warning, where it has none to be filled."""
+def _contours(
+    items: list[Dataset], name: str, progress: Progress, matrix: np.ndarray | None
+) -> Contours | None:
+    """The closed contours of an ROI; None, with a warning, where it has none to be filled.
+
+    Args:
+        matrix: what takes its points into the CT's frame (4 x 4); None: they lie in it.
+    """
     polygons, others, by_turns = [], set(), False
     for contour in (part for item in items for part in item.get("ContourSequence") or []):
         kind = str(contour.get("ContourGeometricType", "unknown"))
@@ -151,6 +166,8 @@ def _contours(items: list[Dataset], name: str, progress: Progress) -> Contours |
         except (AttributeError, TypeError, ValueError):
             others.add("damaged")
             continue
+        if matrix is not None:
+            points = points @ matrix[:3, :3].T + matrix[:3, 3]
         if len(points) > 2 and np.isfinite(points).all():
             polygons.append(points)
             by_turns = by_turns or kind == XOR

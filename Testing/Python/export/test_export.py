@@ -232,6 +232,9 @@ def test_pixels_become_square_and_not_too_many(tmp_path, capsys):
     assert by_simpleitk("out").GetSpacing() == pytest.approx((4, 4, 8))
     assert len(list((tmp_path / "out").iterdir())) == 6  # and none of the earlier ones
     assert export("--largest", "20") == 0
+    with pytest.raises(SystemExit, match="2"):
+        export("--largest", "1")
+    assert "'1' is not a number of pixels from 16" in capsys.readouterr().err
     assert max(by_simpleitk("out").GetSize()[:2]) <= 20
     assert "--largest" in refused(capsys, "--spacing", "0.2", "4")
 

@@ -75,3 +75,16 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, ct, capsys):
     assert run(structures, "--output", tmp_path / "out") == 2
     assert "--ct" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_two_patients_are_not_mixed_unasked(tmp_path, capsys):
+    files = [
+        rtdose(tmp_path / f"{name}.dcm", PatientID=patient)
+        for name, patient in (("a", "one"), ("b", ""), ("c", "two"))
+    ]
+    out = tmp_path / "out"
+    assert run(*files, "--output", out) == 2
+    told = capsys.readouterr().err
+    assert "a.dcm" in told and "c.dcm" in told and not out.exists()
+    assert run(*files, "--output", out, "--several-patients") == 0
+    assert len(json.loads((out / "rt.json").read_text())) == 3

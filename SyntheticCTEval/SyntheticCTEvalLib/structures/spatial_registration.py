@@ -1,0 +1,263 @@
+"""DICOM Spatial Registration: from one frame of reference into another (PS3.3 C.20.2)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.dicom.frame_of_reference import FRAME
+from SyntheticCTLib.dicom.headers import read_header
+
+_TOLERANCE = 1e-3
+"""How far axes may be from orthogonal, and of length 1 where they must: values are rounded."""
+_SAME_MM = 0.01
+"""Points that two registrations place closer together they place in one place..."""
+_REACH_MM = 500.0
+"""... up to so far from the origin."""
+_AGAIN = "export the registration again, or give a structure set of this CT"
+
+
+@dataclass(frozen=True)
+class SpatialRegistration:
+    """One registration object.
+
+    Attributes:
+        path: the file.
+        registered: UID of the frame of reference that all others are registered with.
+        matrices: by the UID of a frame, from its points to those of ``registered`` (4 x 4;
+            column vectors in mm, LPS).
+    """
+
+    path: Path
+    registered: str
+    matrices: dict[str, np.ndarray]
+
+    def matrix(self, source: str, target: str) -> np.ndarray | None:
+        """Return what takes points of a frame into another (4 x 4); None: it does not say."""
+        if source not in self.matrices or target not in self.matrices:
+            return None
+        return np.linalg.solve(self.matrices[target], self.matrices[source])
+
+
+@dataclass(frozen=True)
+class Registered:
+    """Where registrations are looked for.
+
+    Attributes:
+        given: the file that the user named; None: looked for in ``folder``.
+        folder: of the structure set.
+        patient: ID of the structure set's patient; "" where it is not known.
+        target: UID of the CT's frame of reference; "" where it is not known.
+    """
+
+    given: Path | None
+    folder: Path
+    patient: str
+    target: str
+
+    def matrices(
+        self, names: dict[int, str], frames: dict[int, str], progress: Progress
+    ) -> dict[int, np.ndarray]:
+        """Return what takes ROIs into the CT's frame (4 x 4), by number, and say so.
+
+        Args:
+            names, frames: of the ROIs that lie in other frames than the CT, by number.
+
+        Raises:
+            SyntheticCTError: the given registration does not fit, or those found disagree.
+        """
+        if self.given and not self.target:
+            raise SyntheticCTError(
+                f"The registration {self.given} cannot be used, as the CT does not say its frame "
+                "of reference: give the CT as the DICOM series that it is."
+            )
+        given = _given(self.given, self.patient, progress) if self.given else None
+        found: dict[int, np.ndarray] = {}
+        for frame in dict.fromkeys(frames.values()):
+            numbers = [number for number in frames if frames[number] == frame]
+            told = ", ".join(names[number] for number in numbers)
+            one = given or find_registration(
+                self.folder, frame, self.target, self.patient, progress
+            )
+            if one is None:
+                continue
+            matrix = one.matrix(frame, self.target)
+            if matrix is None:
+                raise SyntheticCTError(
+                    f"The registration {one.path} is not between the frames of reference of the "
+                    f"structures ({told}) and of the CT: give the one that is."
+                )
+            progress.warn(
+                f"The structures {told} lie in another frame of reference and were brought onto "
+                f"the CT by the registration {one.path}: check where they lie."
+            )
+            found |= dict.fromkeys(numbers, matrix)
+        if given and not found:
+            progress.warn(
+                f"The registration {given.path} was not used: no structure is said to lie in "
+                "another frame of reference than the CT."
+            )
+        return found
+
+
+def _given(path: Path, patient: str, progress: Progress) -> SpatialRegistration:
+    """The registration that the user named."""
+    if not path.is_file():
+        raise SyntheticCTError(f"The registration {path} does not exist: check the path.")
+    dataset = read_header(path, whole=True)
+    if dataset is not None and differing_patient(dataset, patient):
+        raise SyntheticCTError(
+            f"The registration {path} is of another patient than the structures: give the one of "
+            "this patient."
+        )
+    return _parsed(dataset, path, progress)
+
+
+def find_registration(
+    folder: Path, source: str, target: str, patient: str, progress: Progress
+) -> SpatialRegistration | None:
+    """Return the registration in a folder between two frames of a patient; None: there is none.
+
+    Args:
+        source, target: UIDs of the frames.
+        patient: ID of the patient; "" where it is not known.
+
+    Raises:
+        SyntheticCTError: several disagree, or one that names both frames cannot be used.
+    """
+    found: list[tuple[SpatialRegistration, np.ndarray]] = []
+    for path in sorted(item for item in folder.iterdir() if item.is_file()):
+        header = read_header(path)
+        if header is None or header.get("Modality") != "REG":
+            continue
+        dataset = read_header(path, whole=True)
+        frames = _frames(dataset) if dataset is not None else set()
+        if not {source, target} <= frames or differing_patient(dataset, patient):
+            continue
+        one = _parsed(dataset, path, progress)
+        found.append((one, one.matrix(source, target)))
+    for one, matrix in found[1:]:
+        if not _same(matrix, found[0][1]):
+            raise SyntheticCTError(
+                f"The registrations {found[0][0].path} and {one.path} place the structures "
+                "differently: give the one that is meant by --structures-registration, or keep it "
+                "alone in the folder."
+            )
+    return found[0][0] if found else None
+
+
+def differing_patient(dataset: Dataset, patient: str) -> bool:
+    """Whether a file is of another patient than the one with the ID ``patient``."""
+    own = str(dataset.get("PatientID") or "").strip()
+    return bool(own and patient and own != patient)
+
+
+def _frames(dataset: Dataset) -> set[str]:
+    items = (
+        dataset.get("RegistrationSequence") or dataset.get("DeformableRegistrationSequence") or []
+    )
+    named = [item.get(FRAME) or item.get("SourceFrameOfReferenceUID") for item in items]
+    return {str(frame) for frame in (dataset.get(FRAME), *named) if frame}
+
+
+def _parsed(dataset: Dataset | None, path: Path, progress: Progress) -> SpatialRegistration:
+    from pydicom.uid import DeformableSpatialRegistrationStorage, SpatialRegistrationStorage
+
+    kind = None if dataset is None else dataset.get("SOPClassUID")
+    if kind == DeformableSpatialRegistrationStorage:
+        raise SyntheticCTError(
+            f"The registration {path} is deformable, and bends contours out of their planes: warp "
+            "the structures in the program that it is of, and give them as a segmentation or as a "
+            "structure set of this CT."
+        )
+    if kind != SpatialRegistrationStorage:
+        raise SyntheticCTError(
+            f"The registration {path} is no Spatial Registration of DICOM: give the REG file."
+        )
+    registered = str(dataset.get(FRAME) or "")
+    if not registered:
+        raise SyntheticCTError(
+            f"The registration {path} does not say what it registers with "
+            f"(FrameOfReferenceUID): {_AGAIN}."
+        )
+    matrices = {registered: np.eye(4)}
+    said: set[str] = set()
+    for item in dataset.get("RegistrationSequence") or []:
+        frame = str(item.get(FRAME) or "")
+        if not frame:  # names images only
+            continue
+        matrix = _matrix(item, path, progress)
+        if frame in said | {registered} and not _same(matrix, matrices[frame]):
+            raise SyntheticCTError(
+                f"The registration {path} gives several matrices for one frame of reference, so "
+                f"that it is not known which holds: {_AGAIN}."
+            )
+        said.add(frame)
+        matrices[frame] = matrix
+    return SpatialRegistration(path, registered, matrices)
+
+
+def _matrix(item: Dataset, path: Path, progress: Progress) -> np.ndarray:
+    """What takes points of the item's frame into the registered one (4 x 4)."""
+    steps = [
+        step
+        for one in item.get("MatrixRegistrationSequence") or []
+        for step in one.get("MatrixSequence") or []
+    ]
+    if not steps or len(item.MatrixRegistrationSequence) > 1:
+        raise SyntheticCTError(
+            f"The registration {path} has not exactly one list of matrices for a frame of "
+            f"reference: {_AGAIN}."
+        )
+    factors = [_step(step, path) for step in steps]
+    matrix = reduce(np.matmul, reversed(factors))  # the first is applied first (C.20.2-2)
+    if not _same(matrix, reduce(np.matmul, factors)):
+        progress.warn(
+            f"The registration {path} has several matrices whose order matters; the first was "
+            "applied first, as DICOM says, but there are programs that do it the other way: check "
+            "where the structures lie."
+        )
+    return matrix
+
+
+def _step(step: Dataset, path: Path) -> np.ndarray:
+    try:
+        matrix = np.array([float(v) for v in step.FrameOfReferenceTransformationMatrix])
+        matrix = matrix.reshape(4, 4)
+    except (AttributeError, TypeError, ValueError):
+        matrix = np.full((4, 4), np.nan)
+    kind = str(step.get("FrameOfReferenceTransformationMatrixType") or "AFFINE").strip().upper()
+    linear = matrix[:3, :3]
+    usable = (
+        np.isfinite(matrix).all()
+        and np.abs(matrix[3] - (0, 0, 0, 1)).max() < 1e-6
+        and np.linalg.det(linear) > 1e-3  # no mirror, and nothing is flattened
+    )
+    if usable and kind.startswith("RIGID"):
+        products = linear.T @ linear
+        lengths = np.sqrt(np.diag(products))
+        usable = np.abs(products / np.outer(lengths, lengths) - np.eye(3)).max() < _TOLERANCE
+        if kind == "RIGID":
+            usable = usable and np.abs(lengths - 1).max() < _TOLERANCE
+        else:  # scales stand on either side of the rotation
+            rows = linear @ linear.T
+            across = np.sqrt(np.diag(rows))
+            by_rows = np.abs(rows / np.outer(across, across) - np.eye(3)).max() < _TOLERANCE
+            usable = usable or by_rows
+    if not usable:
+        raise SyntheticCTError(
+            f"The registration {path} has a matrix that is not of the type {kind} that it names: "
+            f"{_AGAIN}."
+        )
+    return matrix
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    corners = np.array([(x, y, z, 1) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+    corners[:, :3] *= _REACH_MM
+    return bool(np.abs(corners @ (one - other).T).max() < _SAME_MM)
