@@ -1,4 +1,4 @@
-"""Frames of reference (DICOM) that images were read from."""
+"""Frames of reference, studies and series (DICOM) that images were read from."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import SimpleITK as sitk
 
 FRAME = "FrameOfReferenceUID"
 """Image metadata: kept where a volume, a dose or structures are read from DICOM."""
+STUDY, SERIES = "StudyInstanceUID", "SeriesInstanceUID"
+"""Image metadata of a volume read from DICOM; files keep their hashes (volumes.marks)."""
 
 
 def frame_of(image: sitk.Image) -> str:

@@ -20,7 +20,7 @@ from SyntheticCTLib.network.slabs import (
     to_network,
 )
 from SyntheticCTLib.normalization.foreground import foreground_mask
-from SyntheticCTLib.volumes.marks import label_synthetic
+from SyntheticCTLib.volumes.marks import label_synthetic, mark_source
 from SyntheticCTLib.volumes.resampling import HU_AIR, resample
 
 from .device import choose_device
@@ -106,7 +106,7 @@ def generate(
     # Between a slice with a spread and one without there is none.
     uncertainty = sitk.Mask(uncertainty, uncertainty >= 0, outsideValue=NO_SPREAD)
     return Generated(
-        sct=label_synthetic(sct, bundle.sha256, bundle.domain.text, frame_of(mr)),
+        sct=mark_source(label_synthetic(sct, bundle.sha256, bundle.domain.text, frame_of(mr)), mr),
         uncertainty=uncertainty,
         normalized=normalized,
         warnings=warnings,

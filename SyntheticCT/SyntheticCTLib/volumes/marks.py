@@ -7,6 +7,7 @@ import hashlib
 import SimpleITK as sitk
 
 from SyntheticCTLib import __version__
+from SyntheticCTLib.dicom.frame_of_reference import SERIES, STUDY
 
 SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical device"
 """Label that every synthetic CT carries, in files, scenes and reports."""
@@ -18,6 +19,10 @@ VERSION_KEY, MODEL_NAME_KEY = "SyntheticCTVersion", "SyntheticCTModelName"
 FRAME_KEY = "SyntheticCTFrame"
 """Metadata key: the frame of reference of the MR that a synthetic CT was made of, as
 :func:`frame_mark`; a file that is kept must not tell the UID itself, which leads to a patient."""
+
+SOURCE_KEYS = {STUDY: "SyntheticCTStudy", SERIES: "SyntheticCTSeries"}
+"""Metadata keys: study and series (DICOM) that a volume was read from, or that a synthetic CT was
+made of, as :func:`frame_mark`; by the element whose UID it is."""
 
 PHANTOM_KEY = "SyntheticCTPhantom"
 """Metadata key, with the seed, by which the digital phantom's images are known."""
@@ -42,6 +47,16 @@ def look_alike_words(name: str) -> str:
 def frame_mark(frame: str) -> str:
     """Return the SHA-256 of the UID of a frame of reference; "" of none."""
     return hashlib.sha256(frame.encode()).hexdigest() if frame else ""
+
+
+def mark_source(image: sitk.Image, source: sitk.Image) -> sitk.Image:
+    """Return ``image`` with the marks of the study and series that ``source`` was read from."""
+    for name, key in SOURCE_KEYS.items():
+        if source.HasMetaDataKey(name):
+            image.SetMetaData(key, frame_mark(source.GetMetaData(name)))
+        elif source.HasMetaDataKey(key):
+            image.SetMetaData(key, source.GetMetaData(key))
+    return image
 
 
 def keep_marks(image: sitk.Image, source: sitk.Image, *, moved: bool = False) -> sitk.Image:

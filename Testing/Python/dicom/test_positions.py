@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
 from dicom_files import edit, write_series
 from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.writing import write_volume
 
 # Directions of rows, columns and table (into the scanner) in the patient (LPS), of an axial slice
 # that is shown as the scanner lies: PS3.3 C.7.3.1.1.2.
@@ -57,3 +60,19 @@ def test_every_voxel_lies_where_it_was_in_the_patient(tmp_path, position, bare):
     for k, j, i in np.ndindex(values.shape):
         where = np.array(image.TransformIndexToPhysicalPoint((i, j, k)))
         assert values[k, j, i] == patient(where)
+
+
+def test_a_volume_keeps_study_and_series_of_its_source_and_its_file_their_hashes(tmp_path):
+    stored = patient(np.zeros((5, 6, 7, 3)) + np.arange(7)[:, None])
+    paths = write_series(tmp_path / "ct", stored)
+    series = str(pydicom.dcmread(paths[0]).SeriesInstanceUID)
+    image = read_volume(tmp_path / "ct", "CT")
+    assert image.GetMetaData("SeriesInstanceUID") == series
+    assert image.GetMetaData("StudyInstanceUID") == "1.2.3.5"
+    path = write_volume(image, tmp_path / "a.nrrd", compress=False)
+    assert series.encode() not in path.read_bytes()
+    back = read_volume(path)
+    write_volume(back, path)
+    for again in (back, read_volume(path)):
+        assert again.GetMetaData("SyntheticCTSeries") == sha256(series.encode()).hexdigest()
+        assert again.GetMetaData("SyntheticCTStudy") == sha256(b"1.2.3.5").hexdigest()
