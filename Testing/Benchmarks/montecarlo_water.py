@@ -232,8 +232,13 @@ def geometry(histories: float) -> None:
     )
     slanted = batches(open_field(25.0, (0.0, 50.0, 0.0), 30.0), grid, volume, histories / 4)
     straight = batches(open_field(25.0, (0.0, 50.0, 0.0)), grid, volume, histories / 4)
-    print("oblique: Gy at 5 cm below a slope of 30 degrees", told(slanted[:, 28:32, 9:11, 28:32].mean(axis=(1, 2, 3))),
-          "straight", told(straight[:, 28:32, 9:11, 28:32].mean(axis=(1, 2, 3))), depth[9])
+    print(
+        "oblique: Gy at 5 cm below a slope of 30 degrees",
+        told(slanted[:, 28:32, 9:11, 28:32].mean(axis=(1, 2, 3))),
+        "straight",
+        told(straight[:, 28:32, 9:11, 28:32].mean(axis=(1, 2, 3))),
+        depth[9],
+    )
 
 
 CASES = {
