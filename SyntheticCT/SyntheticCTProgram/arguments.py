@@ -164,6 +164,27 @@ def _add_gamma(sub: argparse.ArgumentParser) -> None:
         help="grid of a recalculated dose (%(default)s)",
     )
     sub.add_argument(
+        "--dose-engine",
+        choices=("pencil-beam", "montecarlo"),
+        default="pencil-beam",
+        help="what recalculates dose: a pencil beam with fields of its own, or Monte Carlo with "
+        "the plan that is given (%(default)s)",
+    )
+    sub.add_argument(
+        "--dose-noise",
+        type=float,
+        default=1.0,
+        metavar="PERCENT",
+        help="Monte Carlo stops at this noise of the dose difference (%(default)s) ...",
+    )
+    sub.add_argument(
+        "--dose-minutes",
+        type=float,
+        default=15.0,
+        metavar="MIN",
+        help="... or after this time (%(default)s)",
+    )
+    sub.add_argument(
         "--criteria",
         type=_parsed_criteria,
         metavar="P/MM,...",
@@ -226,6 +247,9 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         dose_spacing_mm=options.dose_spacing,
         gamma_cap=options.gamma_cap,
         gamma_engine=options.gamma_engine,
+        dose_engine=options.dose_engine,
+        dose_noise_percent=options.dose_noise,
+        dose_minutes=options.dose_minutes,
         dvh_points=options.dvh_points,
         mask_nan=options.mask_nan,
         **own,

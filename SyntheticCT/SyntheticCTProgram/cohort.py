@@ -19,8 +19,8 @@ def add_cohort(command: Callable) -> None:
         cohort,
         "Evaluate all patients of a study",
         "The manifest has a row a patient and the columns patient, ct, candidate_NAME for every "
-        "candidate, and optionally mr, structures, region, target, prescription_gy, dose_ct, "
-        "dose_NAME, dose_unit, criteria, cutoffs, local, gamma_cap, dvh_points, end_caps, "
+        "candidate, and optionally mr, structures, region, plan, target, prescription_gy, "
+        "dose_ct, dose_NAME, dose_unit, criteria, cutoffs, local, gamma_cap, dvh_points, end_caps, "
         "registration, registration_by and acceptance (each as the option, for one patient); what "
         "it has no column or cell for is left out, which the report says. Writes the study's "
         "tables and figures, and every patient's report and maps; a second run redoes only what is "

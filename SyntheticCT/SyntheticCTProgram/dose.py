@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
@@ -85,29 +86,22 @@ def _result(
 ) -> dict[str, Any]:
     """What is printed: noise, pass rates with theirs, definitions and notes."""
     from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
-    from SyntheticCTEvalLib.gamma.engines import compute_gamma
-    from SyntheticCTEvalLib.montecarlo.pass_rate_noise import (
-        PASS_RATE_NOISE_DEFINITIONS,
-        pass_rate_noise,
-    )
-    from SyntheticCTLib.volumes.grids import image_like
+    from SyntheticCTEvalLib.gamma.engines import definition_of
+    from SyntheticCTEvalLib.montecarlo.recalculation import NOISE_DEFINITIONS, noise_of_rates
 
-    rates: dict[str, Any] = {}
-    definitions = {"dose": doses.definition}
     criteria = GammaCriteria(normalization_gy=prescription, cutoffs_percent=_CUTOFFS)
-
-    def rates_of(reference, evaluated) -> list[float]:
-        images = (image_like(values, doses.reference) for values in (reference, evaluated))
-        found = compute_gamma(*images, criteria)
-        definitions["pass_rate"] = found.definition
-        return [found.pass_rates[cutoff] for cutoff in _CUTOFFS]
-
-    for number, name in enumerate(doses.evaluated, start=1):
-        progress.report(f"Gamma of {name}", 0)
-        every = doses.batches.doses
-        found = pass_rate_noise(every[:, 0], every[:, number], rates_of)
-        rates[name] = {f"{cutoff:g}": asdict(f) for cutoff, f in zip(_CUTOFFS, found, strict=True)}
-        progress.report(f"Gamma of {name}", 1)
+    rates = {
+        name: {
+            cutoff: asdict(found)
+            for cutoff, found in noise_of_rates(doses, n, criteria, progress=progress).items()
+        }
+        for n, name in enumerate(doses.evaluated, start=1)
+    }
+    definitions = {"dose": doses.definition}
+    if rates:
+        high = sitk.GetArrayViewFromImage(doses.reference) >= min(_CUTOFFS) / 100 * prescription
+        definitions |= NOISE_DEFINITIONS
+        definitions["gpr"] = definition_of(criteria, "exact", int(high.sum()), masked=False)
     for note in doses.notes:
         progress.warn(note)
     return {
@@ -116,7 +110,7 @@ def _result(
         "batches": len(doses.batches.doses),
         "photons": doses.batches.candidates,
         "pass_rates": rates,
-        "definitions": definitions | (PASS_RATE_NOISE_DEFINITIONS if rates else {}),
+        "definitions": definitions,
         "notes": progress.warnings,
     }
 

@@ -72,6 +72,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         doses=found.doses,
         structures=found.structures,
         region=found.region,
+        plan=found.plan,
         mr=found.mr,
         histograms=histogram_set(found.mr, bundle) if bundle else None,
         settings=settings,
@@ -122,6 +123,7 @@ def _entry(
         prescription_gy=options.prescription,
         dose_unit=options.dose_unit,
         dose=not options.no_dose,
+        plan=Path(options.plan) if options.plan else None,
     )
 
 
@@ -168,6 +170,15 @@ def _require_whole(
     if options.dose_ct and not doses:
         raise SyntheticCTError(
             "--dose-ct needs the dose on a candidate as well: give --dose NAME=DOSE."
+        )
+    if options.plan and options.dose_ct:
+        raise SyntheticCTError(
+            "--plan is the plan whose dose is calculated, and --dose-ct is a dose: give one of "
+            "them."
+        )
+    if bool(options.plan) != (options.dose_engine == "montecarlo"):
+        raise SyntheticCTError(
+            "--plan and --dose-engine montecarlo belong together: give both, or none."
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
@@ -217,6 +228,9 @@ def add_evaluate(command: Callable) -> None:
         type=named_file,
         metavar="NAME=DOSE",
         help="dose on that candidate; may be given several times",
+    )
+    sub.add_argument(
+        "--plan", metavar="RTPLAN", help="photon plan made on the CT, for --dose-engine montecarlo"
     )
     sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="of dose volumes that name none")
     sub.add_argument(

@@ -12,6 +12,8 @@ from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from SyntheticCTEvalLib.dose.reading import read_dose
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.reading import read_plan
 from SyntheticCTEvalLib.structures.reading import read_structures
 
 from .manifest import PatientEntry
@@ -28,6 +30,7 @@ class PatientInputs:
         ct, mr, region, dose_ct: images; None where there is none.
         candidates, doses: images by candidate.
         structures: masks by name.
+        plan: whose dose Monte Carlo recalculates.
     """
 
     ct: sitk.Image
@@ -37,6 +40,7 @@ class PatientInputs:
     doses: dict[str, sitk.Image] = field(default_factory=dict)
     structures: dict[str, sitk.Image] = field(default_factory=dict)
     region: sitk.Image | None = None
+    plan: TreatmentPlan | None = None
 
     def images(self) -> dict[str, sitk.Image]:
         """Return every volume by what it is, as PatientEntry.inputs names it."""
@@ -95,4 +99,5 @@ def read_inputs(
                 )
             ),
         )
-    return PatientInputs(ct, mr, candidates, dose_ct, doses, structures or {}, region)
+    plan = entry.plan and read(lambda: read_plan(entry.plan, progress))
+    return PatientInputs(ct, mr, candidates, dose_ct, doses, structures or {}, region, plan)

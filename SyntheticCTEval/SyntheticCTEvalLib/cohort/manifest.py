@@ -23,7 +23,7 @@ SCT = "sCT"
 """Name of the candidate that a model makes of the MR."""
 
 CANDIDATE, DOSE = "candidate_", "dose_"
-_FILES = ("mr", "structures", "region", "dose_ct")
+_FILES = ("mr", "structures", "region", "dose_ct", "plan")
 _YES, _NO = ("yes", "y", "true", "1"), ("no", "n", "false", "0")
 
 
@@ -78,6 +78,7 @@ class PatientEntry:
         target: name of the structure that recalculated fields are shaped to.
         prescription_gy: prescription in Gy.
         dose_unit: unit of dose volumes that name none.
+        plan: RTPLAN whose dose Monte Carlo recalculates.
         dose: evaluate dose, imported or recalculated.
         options: fields of EvaluationSettings that the row sets for this patient.
         local: all gamma criteria are local (True) or global (False); None where not said.
@@ -100,6 +101,7 @@ class PatientEntry:
     prescription_gy: float | None = None
     dose_unit: str | None = None
     dose: bool = True
+    plan: Path | None = None
     options: dict[str, Any] = field(default_factory=dict)
     local: bool | None = None
     end_caps: bool | None = None
@@ -111,7 +113,7 @@ class PatientEntry:
         """Return every file and folder that is read, by what it is."""
         named = {"CT": self.ct, "MR": self.mr, "structures": self.structures}
         named |= {"registration of the structures": self.registration}
-        named |= {"region": self.region, "dose on the CT": self.dose_ct}
+        named |= {"region": self.region, "dose on the CT": self.dose_ct, "plan": self.plan}
         named |= {f"candidate {name}": path for name, path in self.candidates.items()}
         named |= {f"dose on {name}": path for name, path in self.doses.items()}
         return {what: path for what, path in named.items() if path is not None}
@@ -122,7 +124,7 @@ def read_cohort_manifest(
 ) -> tuple[list[PatientEntry], list[str]]:
     """Return the patients of a manifest, and notes on what its columns leave out.
 
-    Columns: patient, ct; optionally mr, structures, region, target, prescription_gy, dose_ct,
+    Columns: patient, ct; optionally mr, structures, region, plan, target, prescription_gy, dose_ct,
     dose_unit, criteria, cutoffs, local, gamma_cap, dvh_points, end_caps, acceptance, registration,
     registration_by, and for every candidate ``candidate_NAME`` and
     ``dose_NAME``. Paths are relative to the manifest. Cells of optional columns may be empty.
@@ -314,6 +316,7 @@ def _entry(
         structures=paths.get("structures"),
         region=paths.get("region"),
         dose_ct=paths.get("dose_ct") if dose else None,
+        plan=paths.get("plan") if dose else None,
         doses=found_doses if dose else {},
         target=cells.get("target"),
         prescription_gy=prescription,

@@ -129,6 +129,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         doses=inputs.doses,
         structures=inputs.structures,
         region=inputs.region,
+        plan=inputs.plan,
         mr=mr,
         histograms=histograms,
         settings=settings_for(evaluation_settings(entry, settings), limits),

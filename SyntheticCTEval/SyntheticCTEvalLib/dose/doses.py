@@ -38,6 +38,7 @@ class Doses:
         prescription_gy: what percentages and cutoffs refer to.
         definition: the line that says where the doses come from.
         notes: what the reader must know.
+        noise: of the pass rates by candidate, as metrics.json holds it, where doses have noise.
     """
 
     reference: sitk.Image
@@ -45,6 +46,7 @@ class Doses:
     prescription_gy: float
     definition: str
     notes: list[str] = field(default_factory=list)
+    noise: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
 def recalculated_doses(

@@ -18,7 +18,7 @@ from .results import Evaluation
 
 BOUNDS = "What these figures do not show"
 _MODEL_KEY = "SyntheticCTModel"
-_OF_DOSE = ("gpr", "gpr_criteria", "gpr_structures", "dvh")
+_OF_DOSE = ("gpr", "gpr_noise", "gpr_bias", "gpr_criteria", "gpr_structures", "dvh")
 
 
 def bounds_of(evaluation: Evaluation) -> list[str]:
@@ -26,8 +26,9 @@ def bounds_of(evaluation: Evaluation) -> list[str]:
     found = [_of_model(evaluation)]
     definition = evaluation.definitions.get("dose", "")
     if evaluation.dose_ct is not None and definition and not is_imported(definition):
+        own = "Monte Carlo" if definition.startswith("Monte Carlo") else "pencil beam"
         found.append(
-            "The dose is this program's own pencil beam on every image, not a treatment planning "
+            f"The dose is this program's own {own} on every image, not a treatment planning "
             "system's: its figures commission nothing."
         )
     found.append(_of_registration(evaluation))

@@ -28,6 +28,8 @@ from SyntheticCTEvalLib.image.difference import marked_difference
 from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
+from SyntheticCTEvalLib.montecarlo.batches import Effort
+from SyntheticCTEvalLib.montecarlo.recalculation import NOISE_DEFINITIONS, doses_by_montecarlo
 from SyntheticCTEvalLib.placement.bending import BENDING_DEFINITIONS, bending_figures
 from SyntheticCTEvalLib.placement.coverage import (
     COVERAGE_DEFINITIONS,
@@ -37,6 +39,7 @@ from SyntheticCTEvalLib.placement.coverage import (
 )
 from SyntheticCTEvalLib.placement.place import Placed, as_it_came
 from SyntheticCTEvalLib.placement.ways import place_definition
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.structures.dvh import (
     DVH_DEFINITIONS,
     StructureDvhs,
@@ -49,7 +52,7 @@ from SyntheticCTEvalLib.structures.target import describe_target
 from .checked import checked_inputs
 from .placing import laid_on_ct, registration_of
 from .results import CandidateResult, Evaluation, Moved
-from .settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
+from .settings import DEFAULT_PRESCRIPTION_GY, MONTE_CARLO, EvaluationSettings
 
 
 def evaluate(
@@ -61,6 +64,7 @@ def evaluate(
     structures: Mapping[str, sitk.Image] | None = None,
     region: sitk.Image | None = None,
     mr: sitk.Image | None = None,
+    plan: TreatmentPlan | None = None,
     histograms=None,
     settings: EvaluationSettings | None = None,
     progress: Progress = SILENT,
@@ -75,6 +79,7 @@ def evaluate(
         structures: masks by name in the CT's frame, on any grids; one of them is the target.
             Every one gets dose-volume histograms.
         region: mask that limits every figure.
+        plan: whose dose Monte Carlo recalculates, where settings ask for it.
         mr, histograms: shown, not evaluated; the MR carries candidates where settings say so.
 
     Raises:
@@ -97,14 +102,14 @@ def evaluate(
         if dose_ct is None:
             masks = {name: _mask(voxels, ct) for name, voxels in coverage.each.items()}
             at = structures[target] if target else None
-            given = _recalculated(ct, body, results, placed, at, settings, progress)
+            given = _recalculated(ct, body, results, placed, at, plan, masks, settings, progress)
         else:
             masks = dict.fromkeys(candidates, region)
             at = (target, structures[target]) if target else None
             given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
         gamma = _gamma(given, masks, settings, progress)
         dvhs, notes = _histograms(given, structures, settings.dvh_points, target, progress)
-    origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
+    origins, told = _origins(settings, given, structures, dose_ct is not None, plan)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
     common = _mask(coverage.common, ct) if coverage.differs else None
@@ -124,7 +129,7 @@ def evaluate(
         dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         dvh_points=settings.dvh_points,
         prescription_gy=given.prescription_gy if given else None,
-        prescription_kind=settings.prescription_kind(dose_ct is not None) if given else "",
+        prescription_kind=_kind(settings, dose_ct is not None, plan) if given else "",
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
     )
@@ -193,18 +198,35 @@ def _recalculated(
     results: Mapping[str, CandidateResult],
     placed: Mapping[str, Placed],
     target: sitk.Image | None,
+    plan: TreatmentPlan | None,
+    masks: Mapping[str, sitk.Image | None],
     settings: EvaluationSettings,
     progress: Progress,
 ) -> Doses:
-    doses = recalculated_doses(
-        ct,
-        body,
-        {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()},
-        target,
-        settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
-        spacing_mm=settings.dose_spacing_mm,
-        progress=progress,
-    )
+    volumes = {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()}
+    if settings.dose_engine == MONTE_CARLO:
+        doses = doses_by_montecarlo(
+            plan,
+            ct,
+            body,
+            volumes,
+            settings.prescription_gy,
+            lambda gray: settings.gamma_criteria(gray)[0],
+            masks,
+            spacing_mm=settings.dose_spacing_mm,
+            effort=Effort(settings.dose_noise_percent, settings.dose_minutes),
+            progress=progress,
+        )
+    else:
+        doses = recalculated_doses(
+            ct,
+            body,
+            volumes,
+            target,
+            settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
+            spacing_mm=settings.dose_spacing_mm,
+            progress=progress,
+        )
     inside = sitk.GetArrayViewFromImage(body) > 0
     doses.notes.extend(
         f"{name} does not cover the whole body on the CT; for its dose, the true CT was taken "
@@ -285,6 +307,7 @@ def _with_dose(
     if compared is None:
         return result
     metrics = result.metrics | compared.rates(doses.reference, structures)
+    metrics |= doses.noise.get(result.name, {})
     if common is not None:
         rates = compared.rates_inside(doses.reference, common)
         metrics["common"] = metrics["common"] | rates
@@ -314,6 +337,7 @@ def _origins(
     doses: Doses | None,
     structures: Mapping[str, sitk.Image],
     imported: bool,
+    plan: TreatmentPlan | None,
 ) -> tuple[dict[str, str], list[str]]:
     """Return the lines that say where prescription and target come from, and notes."""
     lines, notes = {}, []
@@ -323,6 +347,9 @@ def _origins(
     notes += left_out
     if doses is None:
         return lines, ["Dose was not evaluated, as asked for.", *left_out]
+    if _planned(settings, imported, plan):
+        lines["prescription_gy"] = "Prescription: the highest that the plan tells of its targets."
+        return lines, notes
     lines["prescription_gy"] = settings.prescription_origin(imported)
     if settings.prescription_gy is None:
         notes.append(
@@ -330,6 +357,17 @@ def _origins(
             "dose-volume figures refer to it."
         )
     return lines, notes
+
+
+def _kind(settings: EvaluationSettings, imported: bool, plan: TreatmentPlan | None) -> str:
+    planned = _planned(settings, imported, plan)
+    return "given" if planned else settings.prescription_kind(imported)
+
+
+def _planned(settings: EvaluationSettings, imported: bool, plan: TreatmentPlan | None) -> bool:
+    """Whether the prescription is the plan's own."""
+    recalculated = settings.dose_engine == MONTE_CARLO and not imported
+    return plan is not None and recalculated and settings.prescription_gy is None
 
 
 def _definitions(
@@ -349,6 +387,7 @@ def _definitions(
         lines |= BENDING_DEFINITIONS | RIGID_DEFINITIONS
     if doses:
         lines["dose"] = doses.definition
+        lines |= NOISE_DEFINITIONS if doses.noise else {}
     if gamma:
         lines |= gamma_definitions(gamma) | {"hot_spots": HOT_SPOTS_DEFINITION}
     return lines | (DVH_DEFINITIONS if dvhs else {})

@@ -47,6 +47,8 @@ QUANTITIES: dict[str, Quantity] = {
     "hd95_bone": Quantity("95 % Hausdorff distance of the bones", "mm", 1, LOWER),
     "tissue_mae": Quantity("MAE in", "HU", 1, LOWER),
     "gpr": Quantity("Gamma pass rate", "%", 2, HIGHER),
+    "gpr_noise": Quantity("Noise of the gamma pass rate", "% points", 2, LOWER),
+    "gpr_bias": Quantity("Bias of the gamma pass rate by noise", "% points", 2, ZERO),
     "gpr_criteria": Quantity("Gamma pass rate, each criterion", "%", 2, HIGHER),
     "gpr_structures": Quantity("Gamma pass rate, each structure", "%", 2, HIGHER),
     "ssim_mr": Quantity("SSIM against the MR, unregistered", "", 4, HIGHER),
@@ -99,7 +101,7 @@ def describe(key: tuple[str, ...]) -> Quantity:
     label = found.label
     if name == "tissue_mae":
         label = f"{label} {_TISSUE_NAMES.get(part, part)}"
-    elif name == "gpr":
+    elif name in ("gpr", "gpr_noise", "gpr_bias"):
         label = f"{label}, dose above {part} %"
     elif name == "gpr_criteria" and rest:
         label = f"{QUANTITIES['gpr'].label} {spaced(part)}, dose above {rest[0]} %"

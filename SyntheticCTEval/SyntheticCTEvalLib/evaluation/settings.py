@@ -15,6 +15,8 @@ from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 DEFAULT_PRESCRIPTION_GY = 45.0
 """Of the study (25 fractions of 1.8 Gy), used where dose is recalculated and none is given."""
 
+PENCIL_BEAM, MONTE_CARLO = "pencil-beam", "montecarlo"
+
 NO_END_CAPS = (
     "Structures of an RTSTRUCT end at their last contours, as asked for, and not half a contour "
     "spacing beyond them."
@@ -41,6 +43,10 @@ class EvaluationSettings:
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
         gamma_cap: gamma is searched up to this value.
         gamma_engine: "exact" or "pymedphys".
+        dose_engine: what recalculates dose: PENCIL_BEAM (fields of its own) or MONTE_CARLO (of a
+            plan that is given).
+        dose_noise_percent, dose_minutes: at which Monte Carlo stops, whichever comes first (see
+            montecarlo.batches).
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
             of common practice where nothing is said.
         mask_nan: leave voxels of CT and candidates that are no numbers out of the image figures.
@@ -60,6 +66,9 @@ class EvaluationSettings:
     cutoffs_percent: tuple[float, ...] = (10.0, 60.0)
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
+    dose_engine: str = PENCIL_BEAM
+    dose_noise_percent: float = 1.0
+    dose_minutes: float = 15.0
     dvh_points: str = ""
     mask_nan: bool = False
 
@@ -84,6 +93,17 @@ class EvaluationSettings:
             raise SyntheticCTError(
                 f"The grid of the dose is {self.dose_spacing_mm:g} mm: give 0.5 to 20 mm."
             )
+        if self.dose_engine not in (PENCIL_BEAM, MONTE_CARLO):
+            raise SyntheticCTError(
+                f"There is no dose engine {self.dose_engine!r}: choose {PENCIL_BEAM} or "
+                f"{MONTE_CARLO}."
+            )
+        for value in (self.dose_noise_percent, self.dose_minutes):
+            if not (math.isfinite(value) and value > 0):
+                raise SyntheticCTError(
+                    f"Monte Carlo is to stop at {value:g}: give a noise in percent and a time in "
+                    "minutes above 0."
+                )
         self.gamma_criteria(dose)
         DvhPoints.parse(self.dvh_points)
 

@@ -3,9 +3,9 @@
 Photons and electrons are followed by pyRadMC's physics (Apache-2.0, DKFZ) in water of other
 densities; only this room knows of pyRadMC.
 
-Offers: doses (on the true CT and on candidates), batches (how long it runs), pass_rate_noise,
-    density_curve (a user's curve).
-Inside: calculation (a batch in all volumes), source (a plan's photons), tables (water's data),
-    physics and transport (compiled).
-May use: basics, volumes, plan, dose.
+Offers: doses (on the true CT and on candidates), recalculation (the same for an evaluation, with
+    the noise of its pass rates), batches (how long it runs), density_curve (a user's curve).
+Inside: pass_rate_noise, calculation (a batch in all volumes), source (a plan's photons), tables
+    (water's data), physics and transport (compiled).
+May use: basics, volumes, plan, dose, gamma.
 """

@@ -43,7 +43,7 @@ def test_doses_uncertainties_and_pass_rates_are_written(case, capsys):
     assert result["pass_rates"]["same"]["10"] == {"rate": 100, "noise": 0, "bias": 0}
     found = result["pass_rates"]["denser"]["10"]
     assert 0 < found["rate"] < 100 and found["noise"] > 0
-    assert set(result["definitions"]) == {"dose", "pass_rate", "noise", "bias"}
+    assert set(result["definitions"]) == {"dose", "gpr", "gpr_noise", "gpr_bias"}
     assert any("stopped at a noise" in note for note in result["notes"])
     assert any("names its frame" in note for note in result["notes"])
     dose, other = (sitk.ReadImage(str(out / f"dose_{name}.nrrd")) for name in ("CT", "same"))

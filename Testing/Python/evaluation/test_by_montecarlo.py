@@ -1,0 +1,64 @@
+"""An evaluation whose dose is Monte Carlo's of a plan: noise and bias stand beside pass rates."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from montecarlo_cases import cylinder, gaussian_scattering, square_field
+from SyntheticCTEvalLib.evaluation import one_patient
+from SyntheticCTEvalLib.evaluation.bounds import bounds_of
+from SyntheticCTEvalLib.evaluation.one_patient import evaluate
+from SyntheticCTEvalLib.evaluation.quantities import describe
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.montecarlo import doses
+from SyntheticCTEvalLib.montecarlo.batches import Effort
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+SETTINGS = EvaluationSettings(
+    registration="none", dose_engine="montecarlo", dose_spacing_mm=10.0, cutoffs_percent=(20.0,)
+)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
+    monkeypatch.setattr(
+        one_patient, "Effort", lambda noise, minutes: Effort(noise, 1e-9, candidates=20_000)
+    )
+
+
+def test_pass_rates_carry_their_noise_and_bias(quick):
+    ct, body = cylinder()
+    denser = sitk.Cast(ct + 30 * sitk.Cast(body, sitk.sitkInt16), sitk.sitkInt16)
+    plan = square_field(30.0, mu=400.0)
+    found = evaluate(ct, {"same": ct, "denser": denser}, plan=plan, settings=SETTINGS)
+    same, other = (found.candidates[name].metrics for name in ("same", "denser"))
+    assert (same["gpr"], same["gpr_noise"], same["gpr_bias"]) == ({"20": 100}, {"20": 0}, {"20": 0})
+    assert 0 < other["gpr"]["20"] < 100 and other["gpr_noise"]["20"] > 0
+    assert found.prescription_gy == 2 and found.prescription_kind == "given"
+    assert {"gpr_noise", "gpr_bias"} <= found.definitions.keys()
+    assert found.definitions["dose"].startswith("Monte Carlo")
+    assert found.definitions["prescription_gy"].startswith("Prescription: the highest")
+    assert any("stopped at a noise" in note for note in found.notes)
+    assert any("Monte Carlo on every image" in line for line in bounds_of(found))
+    assert describe(("gpr_noise", "20")).label.endswith("dose above 20 %")
+    values = sitk.GetArrayFromImage(found.dose_ct)
+    np.testing.assert_array_equal(values, sitk.GetArrayFromImage(found.candidates["same"].dose))
+
+
+def test_monte_carlo_needs_a_plan_and_a_prescription(quick):
+    ct, _ = cylinder()
+    with pytest.raises(SyntheticCTError, match="give the RTPLAN"):
+        evaluate(ct, {"same": ct}, settings=SETTINGS)
+    plan = dataclasses.replace(square_field(), prescription=())
+    with pytest.raises(SyntheticCTError, match="which dose is prescribed"):
+        evaluate(ct, {"same": ct}, plan=plan, settings=SETTINGS)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"dose_engine": "magic"}, {"dose_noise_percent": 0.0}, {"dose_minutes": float("nan")}]
+)
+def test_settings_without_meaning_are_refused(wrong):
+    with pytest.raises(SyntheticCTError):
+        EvaluationSettings(**wrong)
