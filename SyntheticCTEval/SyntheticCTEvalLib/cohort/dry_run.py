@@ -19,7 +19,11 @@ from SyntheticCTLib.volumes.grids import told_grid
 from SyntheticCTEvalLib.acceptance.verdicts import settings_for
 from SyntheticCTEvalLib.dose.doses import imported_doses
 from SyntheticCTEvalLib.evaluation.checked import Checked, checked_inputs
-from SyntheticCTEvalLib.evaluation.settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
+from SyntheticCTEvalLib.evaluation.settings import (
+    DEFAULT_PRESCRIPTION_GY,
+    MONTE_CARLO,
+    EvaluationSettings,
+)
 from SyntheticCTEvalLib.placement.ways import EACH, place_definition
 from SyntheticCTEvalLib.structures.target import describe_target
 
@@ -273,7 +277,10 @@ def _facts(
     if not asked.dose:
         return facts | {"Dose": "not evaluated"}
     imported = entry.dose_ct is not None
+    asked = asked.for_plan(inputs.plan)
     facts["Dose"] = "imported" if imported else "recalculated on every volume with one plan"
+    if asked.dose_engine == MONTE_CARLO and not imported:
+        facts["Dose"] = "recalculated on every volume by Monte Carlo with the plan that is given"
     dose = asked.prescription_gy
     if dose is None and not imported:
         dose = DEFAULT_PRESCRIPTION_GY

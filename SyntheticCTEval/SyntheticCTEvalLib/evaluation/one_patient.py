@@ -86,7 +86,7 @@ def evaluate(
         SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
             region; by the MR, no MR or a candidate that does not lie in its space.
     """
-    settings = settings or EvaluationSettings()
+    settings = (settings or EvaluationSettings()).for_plan(plan)
     progress = NotedProgress(progress)
     structures = dict(structures or {})
     sound = checked_inputs(ct, candidates, mr, structures, target=settings.target,
@@ -109,7 +109,7 @@ def evaluate(
             given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
         gamma = _gamma(given, masks, settings, progress)
         dvhs, notes = _histograms(given, structures, settings.dvh_points, target, progress)
-    origins, told = _origins(settings, given, structures, dose_ct is not None, plan)
+    origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
     common = _mask(coverage.common, ct) if coverage.differs else None
@@ -129,7 +129,7 @@ def evaluate(
         dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         dvh_points=settings.dvh_points,
         prescription_gy=given.prescription_gy if given else None,
-        prescription_kind=_kind(settings, dose_ct is not None, plan) if given else "",
+        prescription_kind=settings.prescription_kind(dose_ct is not None) if given else "",
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
     )
@@ -218,6 +218,11 @@ def _recalculated(
             progress=progress,
         )
     else:
+        if plan is not None:
+            progress.warn(
+                "The plan that was given is not used: the pencil beam calculates fields of its "
+                "own; choose Monte Carlo as the dose engine to calculate the plan."
+            )
         doses = recalculated_doses(
             ct,
             body,
@@ -337,7 +342,6 @@ def _origins(
     doses: Doses | None,
     structures: Mapping[str, sitk.Image],
     imported: bool,
-    plan: TreatmentPlan | None,
 ) -> tuple[dict[str, str], list[str]]:
     """Return the lines that say where prescription and target come from, and notes."""
     lines, notes = {}, []
@@ -347,9 +351,6 @@ def _origins(
     notes += left_out
     if doses is None:
         return lines, ["Dose was not evaluated, as asked for.", *left_out]
-    if _planned(settings, imported, plan):
-        lines["prescription_gy"] = "Prescription: the highest that the plan tells of its targets."
-        return lines, notes
     lines["prescription_gy"] = settings.prescription_origin(imported)
     if settings.prescription_gy is None:
         notes.append(
@@ -357,17 +358,6 @@ def _origins(
             "dose-volume figures refer to it."
         )
     return lines, notes
-
-
-def _kind(settings: EvaluationSettings, imported: bool, plan: TreatmentPlan | None) -> str:
-    planned = _planned(settings, imported, plan)
-    return "given" if planned else settings.prescription_kind(imported)
-
-
-def _planned(settings: EvaluationSettings, imported: bool, plan: TreatmentPlan | None) -> bool:
-    """Whether the prescription is the plan's own."""
-    recalculated = settings.dose_engine == MONTE_CARLO and not imported
-    return plan is not None and recalculated and settings.prescription_gy is None
 
 
 def _definitions(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.dose.plausibility import IMPLAUSIBLE_GY
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
 DEFAULT_PRESCRIPTION_GY = 45.0
@@ -67,7 +68,7 @@ class EvaluationSettings:
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
     dose_engine: str = PENCIL_BEAM
-    dose_noise_percent: float = 1.0
+    dose_noise_percent: float = 0.5
     dose_minutes: float = 15.0
     dvh_points: str = ""
     mask_nan: bool = False
@@ -125,6 +126,12 @@ class EvaluationSettings:
             )
             for criterion in dict.fromkeys(self.criteria)
         )
+
+    def for_plan(self, plan: TreatmentPlan | None) -> EvaluationSettings:
+        """Return the settings with a plan's prescription, where its dose is calculated and no
+        other prescription is given."""
+        own = plan.prescription_gy if plan and self.dose_engine == MONTE_CARLO else None
+        return replace(self, prescription_gy=own) if own and not self.prescription_gy else self
 
     def prescription_kind(self, imported: bool) -> str:
         """Return where the prescription comes from: "given", "assumed", or "largest" dose.
