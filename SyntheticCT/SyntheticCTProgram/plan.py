@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.outputs import require_place, staged_file
+from SyntheticCTLib.basics.outputs import refuse_overwrite, require_place, staged_file
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.dicom.frame_of_reference import frame_of
 from SyntheticCTLib.dicom.headers import is_of, read_header
@@ -38,7 +38,10 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     if output.suffix.lower() != ".dcm":
         raise SyntheticCTError(f"The plan {output} must end in .dcm: give such a name.")
     figures = output.with_suffix(".json")
+    given = [options.ct, options.structures]
+    given += [options.objectives] if options.objectives else []
     for path in (output, figures):
+        refuse_overwrite(path, given)
         require_place(path)
     objectives = read_objectives(options.objectives or SHIPPED)
     ct = read_volume(options.ct, "CT", progress)
