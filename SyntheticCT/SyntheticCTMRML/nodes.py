@@ -13,7 +13,13 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stepwise import finished
 from SyntheticCTLib.volumes.checks import check_volume
 from SyntheticCTLib.volumes.grids import grid_of, image_like
-from SyntheticCTLib.volumes.marks import MODEL_NAME_KEY, PHANTOM_KEY, SOURCE_KEYS, VERSION_KEY
+from SyntheticCTLib.volumes.marks import (
+    MODEL_NAME_KEY,
+    OUTSIDE_KEY,
+    PHANTOM_KEY,
+    SOURCE_KEYS,
+    VERSION_KEY,
+)
 from SyntheticCTLib.volumes.plausible import check_patient
 from SyntheticCTLib.volumes.resampling import resample
 from vtk.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
@@ -23,6 +29,7 @@ from .translation import tr as _
 from .warping import warping_steps
 
 MARKS = ("SyntheticCT", "SyntheticCTModel", MODEL_NAME_KEY, VERSION_KEY, PHANTOM_KEY)
+MARKS += (OUTSIDE_KEY,)
 MARKS += tuple(SOURCE_KEYS.values())
 """Image metadata that mark a synthetic CT, its model, the source and the digital phantom; node
 attributes."""

@@ -15,10 +15,12 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import told_grid
 from SyntheticCTLib.volumes.marks import (
     MODEL_NAME_KEY,
+    OUTSIDE_KEY,
     PHANTOM_KEY,
     SYNTHETIC_NOTE,
     VERSION_KEY,
     is_synthetic,
+    outside_domain_note,
 )
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 
@@ -31,6 +33,8 @@ from .structure_set import write_structure_set
 
 BODY = "BODY"
 """Name of the body contour in the structure set."""
+SUBJECT = "The synthetic CT"
+"""Begins what is told of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +89,8 @@ def export_dicom(
             "no mark): give the file that this program wrote, or say --not-synthetic."
         )
     require_in_frame(ct, mr, source, progress)
+    if note := outside_domain_note(SUBJECT, ct):
+        progress.warn(note)
     for name in source.invalid():
         progress.warn(f"The MR's {name} is no valid DICOM and is left out of the export.")
     if not source.position:
@@ -130,6 +136,8 @@ def _others(structures: Mapping[str, sitk.Image], body: sitk.Image | None) -> di
 
 
 def _description(ct: sitk.Image) -> str:
+    if ct.HasMetaDataKey(OUTSIDE_KEY):
+        return "SYNTHETIC CT, OUTSIDE MODEL'S DOMAIN (research use)"
     if is_synthetic(ct):
         return "SYNTHETIC CT (research use)"
     return "CT-LIKE VOLUME, NOT MARKED AS SYNTHETIC (research use)"
@@ -153,4 +161,6 @@ def _derivation(ct: sitk.Image, resampled: str) -> str:
         made = f"{SYNTHETIC_NOTE}. {model}" + (f"Made by {PROGRAM} {version}. " if version else "")
     if mark(PHANTOM_KEY):
         made += "Of a digital phantom. "
-    return f"{made}{resampled}Exported by {PROGRAM} {__version__}."
+    outside = mark(OUTSIDE_KEY)
+    outside = f" Outside the model's domain: {outside}" if outside else ""
+    return f"{made}{resampled}Exported by {PROGRAM} {__version__}.{outside}"

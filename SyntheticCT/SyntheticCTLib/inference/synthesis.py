@@ -20,7 +20,7 @@ from SyntheticCTLib.network.slabs import (
     to_network,
 )
 from SyntheticCTLib.normalization.foreground import foreground_mask
-from SyntheticCTLib.volumes.marks import label_synthetic, mark_source
+from SyntheticCTLib.volumes.marks import OUTSIDE_KEY, label_synthetic, mark_source
 from SyntheticCTLib.volumes.resampling import HU_AIR, resample
 
 from .device import choose_device
@@ -38,6 +38,7 @@ class Generated:
         normalized: the MR on the standard scale (float32, same grid).
         warnings: one sentence for each reason why the MR lies outside the model's domain, after
             those that the model's training left.
+        outside: the reasons alone, which the synthetic CT carries as a mark, too.
         device: where the network ran.
     """
 
@@ -45,6 +46,7 @@ class Generated:
     uncertainty: sitk.Image
     normalized: sitk.Image
     warnings: list[str] = field(default_factory=list)
+    outside: list[str] = field(default_factory=list)
     device: str = "cpu"
 
 
@@ -77,12 +79,12 @@ def generate(
     progress.report("Nyul normalization", 0)
     tissue = foreground_mask(mr, foreground)
     normalized = bundle.nyul.apply(mr, tissue)
-    warnings = outside_domain(
+    outside = outside_domain(
         mr,
         normalized_histogram(sitk.GetArrayViewFromImage(normalized)[tissue]),
         bundle.domain,
     )
-    warnings = [*bundle.record.get("warnings", []), *warnings]
+    warnings = [*bundle.record.get("warnings", []), *outside]
     for sentence in warnings:
         progress.warn(sentence)
     progress.report("Nyul normalization", 1)
@@ -105,11 +107,15 @@ def generate(
     uncertainty = from_network(spread, grid, mr, fill=NO_SPREAD)
     # Between a slice with a spread and one without there is none.
     uncertainty = sitk.Mask(uncertainty, uncertainty >= 0, outsideValue=NO_SPREAD)
+    sct = mark_source(label_synthetic(sct, bundle.sha256, bundle.domain.text, frame_of(mr)), mr)
+    if outside:
+        sct.SetMetaData(OUTSIDE_KEY, " ".join(outside))
     return Generated(
-        sct=mark_source(label_synthetic(sct, bundle.sha256, bundle.domain.text, frame_of(mr)), mr),
+        sct=sct,
         uncertainty=uncertainty,
         normalized=normalized,
         warnings=warnings,
+        outside=outside,
         device=device,
     )
 

@@ -19,9 +19,10 @@ from SyntheticCTLib.basics.outputs import staged_file, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.dicom.headers import read_header
-from SyntheticCTLib.export.folder import ExportSettings, export_dicom
+from SyntheticCTLib.export.folder import SUBJECT, ExportSettings, export_dicom
 from SyntheticCTLib.export.source import read_source
 from SyntheticCTLib.inference.synthesis import generate
+from SyntheticCTLib.volumes.marks import outside_domain_note
 from SyntheticCTLib.volumes.reading import read_volume
 
 from .series import PICTURE, RECEIVED, RESULT
@@ -41,7 +42,7 @@ class Generated:
     Attributes:
         files: names in the folder of the result.
         warnings: what is to be known of it, one sentence each.
-        domain: reasons why the MR lies outside the model's domain, and the model's own warnings.
+        domain: reasons why the MR lies outside the model's domain.
         facts: in numbers and words, for the page.
     """
 
@@ -74,10 +75,8 @@ def generate_series(
         path = _the_mr(sort_folder(received))
         mr = read_volume(path, "MR", progress)
         result = generate(mr, bundle, device=device, progress=progress)
-        own = bundle.record.get("warnings", [])
-        outside = [sentence for sentence in result.warnings if sentence not in own]
-        if outside and not outside_domain:
-            raise SyntheticCTError(f"outside the model's domain: {' '.join(outside)}")
+        if result.outside and not outside_domain:
+            raise SyntheticCTError(f"outside the model's domain: {' '.join(result.outside)}")
         body = body_contour(result.sct, "CT")
         progress.report("Export", 0)
         with staged_folder(folder / RESULT) as stage:
@@ -96,10 +95,11 @@ def generate_series(
     except SyntheticCTError as error:
         raise type(error)(_nameless(str(error), received)) from error
     said = [_nameless(sentence, received) for sentence in progress.warnings]
-    domain = [_nameless(sentence, received) for sentence in result.warnings]
+    domain = [_nameless(sentence, received) for sentence in result.outside]
+    told = [*domain, _nameless(outside_domain_note(SUBJECT, result.sct), received)]
     return Generated(
         files=sorted(item.name for item in (folder / RESULT).glob("*.dcm")),
-        warnings=[sentence for sentence in said if sentence not in domain],
+        warnings=[sentence for sentence in said if sentence not in told],
         domain=domain,
         facts={
             "images": len(list(received.glob("*.dcm"))),

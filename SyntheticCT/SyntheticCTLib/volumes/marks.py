@@ -24,6 +24,9 @@ SOURCE_KEYS = {STUDY: "SyntheticCTStudy", SERIES: "SyntheticCTSeries"}
 """Metadata keys: study and series (DICOM) that a volume was read from, or that a synthetic CT was
 made of, as :func:`frame_mark`; by the element whose UID it is."""
 
+OUTSIDE_KEY = "SyntheticCTOutsideDomain"
+"""Metadata key of a synthetic CT: why its MR lies outside the domain of the model, sentences."""
+
 PHANTOM_KEY = "SyntheticCTPhantom"
 """Metadata key, with the seed, by which the digital phantom's images are known."""
 
@@ -42,6 +45,14 @@ def look_alike_words(name: str) -> str:
         f"{name} is an MRCAT look-alike that this program computed from a digital patient's mDixon "
         "images with published bulk densities; it is not what the vendor's product would give."
     )
+
+
+def outside_domain_note(name: str, image: sitk.Image) -> str:
+    """Return a note where ``image`` was made of an MR outside its model's domain, else ""."""
+    if not image.HasMetaDataKey(OUTSIDE_KEY):
+        return ""
+    reasons = image.GetMetaData(OUTSIDE_KEY)
+    return f"{name} was made of an MR outside the domain of its model: {reasons}"
 
 
 def frame_mark(frame: str) -> str:

@@ -12,7 +12,7 @@ from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
 from SyntheticCTLib.volumes.hounsfield import require_hu
-from SyntheticCTLib.volumes.marks import look_alike_note
+from SyntheticCTLib.volumes.marks import look_alike_note, outside_domain_note
 
 from SyntheticCTEvalLib.structures.target import find_target
 
@@ -58,7 +58,8 @@ def checked_inputs(
     """
     ct, known = _numbers(ct, candidates, mask_nan, progress)
     require_hu(ct, "true CT", progress)
-    for note in (look_alike_note(name, image) for name, image in candidates.items()):
+    marks = (look_alike_note, outside_domain_note)
+    for note in (told(name, image) for name, image in candidates.items() for told in marks):
         if note:
             progress.warn(note)
     found = find_target(structures, target)

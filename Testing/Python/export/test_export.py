@@ -19,7 +19,7 @@ from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib import __version__
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
-from SyntheticCTLib.volumes.marks import keep_marks, label_synthetic
+from SyntheticCTLib.volumes.marks import OUTSIDE_KEY, keep_marks, label_synthetic
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTProgram.program import main
@@ -453,3 +453,17 @@ def test_what_is_no_valid_dicom_in_the_mr_is_left_out_and_named_without_its_valu
 def test_slices_of_two_frames_are_refused(place, capsys):
     edit(place / "mr" / "IM003", FrameOfReferenceUID="1.2.8")
     assert "more than one frame of reference" in refused(capsys)
+
+
+def test_a_ct_of_an_mr_outside_the_domain_says_so_where_a_planner_looks_first(place, capsys):
+    sct = keep_marks(sitk.Image(SCT), SCT)
+    sct.SetMetaData(OUTSIDE_KEY, "The field of view of this MR is small.")
+    write_volume(sct, place / "sct.nrrd")
+    assert export() == 0
+    assert "outside the domain of its model: The field of view" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    first = slices(place / "out")[0]
+    assert first.SeriesDescription == "SYNTHETIC CT, OUTSIDE MODEL'S DOMAIN (research use)"
+    assert "Outside the model's domain: The field of view" in first.DerivationDescription
+    assert not judged(place / "out" / "CT_0001.dcm")

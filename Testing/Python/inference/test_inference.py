@@ -15,7 +15,13 @@ from SyntheticCTLib.dicom.frame_of_reference import FRAME
 from SyntheticCTLib.inference.device import choose_device
 from SyntheticCTLib.inference.prediction import predict
 from SyntheticCTLib.inference.synthesis import generate
-from SyntheticCTLib.volumes.marks import FRAME_KEY, PHANTOM_KEY, SYNTHETIC_NOTE, keep_marks
+from SyntheticCTLib.volumes.marks import (
+    FRAME_KEY,
+    OUTSIDE_KEY,
+    PHANTOM_KEY,
+    SYNTHETIC_NOTE,
+    keep_marks,
+)
 
 TILTED = tuple(sitk.Euler3DTransform((0, 0, 0), 0.25, -0.1, 0.4).GetMatrix())
 FLIPPED = (-1, 0, 0, 0, -1, 0, 0, 0, 1)
@@ -111,6 +117,7 @@ def test_a_real_scan_in_a_phantom_model_is_warned_about():
     result = generate(blob_mr(), tiny_bundle(phantom=True), progress=progress)
     assert any("digital phantom only" in sentence for sentence in progress.warnings)
     assert result.warnings == progress.warnings
+    assert result.sct.GetMetaData(OUTSIDE_KEY) == " ".join(result.outside)
     marked = blob_mr()
     marked.SetMetaData(PHANTOM_KEY, "1")
     again = generate(marked, tiny_bundle(phantom=True))

@@ -71,6 +71,8 @@ def test_every_series_ends_once_at_the_receiver_however_often_the_node_is_killed
         there = read_volume(one["folder"] / "made", "CT")
         assert there.GetSize() == mr.GetSize() and there.GetSpacing() == mr.GetSpacing()
         assert not judged(one["folder"] / "made" / "CT_0001.dcm")
+        first = pydicom.dcmread(one["folder"] / "made" / "CT_0001.dcm")
+        assert "OUTSIDE MODEL'S DOMAIN" in first.SeriesDescription
     for path in (tmp_path / "rx").iterdir():
         assert pydicom.dcmread(path).PatientName.family_name.startswith(NAME)
     assert NAME not in node.said() and "QX" not in node.said()
