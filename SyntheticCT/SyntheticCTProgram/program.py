@@ -22,6 +22,7 @@ from .evaluate import add_evaluate
 from .export import add_export
 from .images import add_generate, add_normalize, add_register
 from .phantom import add_phantom
+from .plan import add_plan
 from .read_rt import add_read_rt
 from .serve import add_serve
 from .sort import add_sort
@@ -42,6 +43,7 @@ COMMANDS = (
     add_export,
     add_read_rt,
     add_serve,
+    add_plan,
     add_dose,
     add_evaluate,
     add_cohort,

@@ -35,6 +35,7 @@ def recalculate_plan(
     body: sitk.Image,
     grid: sitk.Image,
     progress: Progress = SILENT,
+    gantry_step_deg: float = GANTRY_STEP_DEG,
 ) -> sitk.Image:
     """Return the dose of the whole course in Gy (float32) on exactly the grid of ``grid``.
 
@@ -46,13 +47,14 @@ def recalculate_plan(
         ct: CT numbers in HU on any grid, flipped and oblique ones included.
         body: mask of the body in ``ct``, on any grid; outside is air and gets no dose.
         grid: image whose grid the dose takes.
+        gantry_step_deg: a turning gantry is followed in steps of at most this.
 
     Raises:
         SyntheticCTError: the body is empty, or the beams miss it.
     """
     groups: dict[tuple, list[tuple[float, Segment]]] = {}
     for beam in plan.beams:
-        for segment in segments_of(beam):
+        for segment in segments_of(beam, gantry_step_deg):
             if segment.is_closed:
                 continue
             units = beam.meterset_mu * beam.fractions * segment.share

@@ -1,0 +1,296 @@
+"""A plan of two or three arcs for targets with doses of their own (SIB), made on the true CT."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.resampling import resample
+
+from SyntheticCTEvalLib.delivery.dose import recalculate_plan
+from SyntheticCTEvalLib.delivery.segments import GANTRY_STEP_DEG
+from SyntheticCTEvalLib.dose.plan import mask_points
+from SyntheticCTEvalLib.dose.recalculation import dose_grid
+from SyntheticCTEvalLib.plan.beams import TargetLevel, TreatmentPlan
+from SyntheticCTEvalLib.structures.dvh import dose_volume_histogram
+
+from .arcs import SEGMENTS, Arc, arcs_around, beam_of
+from .goals import Goals, goals_of
+from .influence import Depths, Influence, influence_of, parts_of
+from .linac import LINAC
+from .objectives import Objective
+from .optimiser import Optimiser, Shapes, first_shapes
+
+MOST_GY = 100.0
+SHARE_OF_LEVEL = 0.97
+"""D95 of the target that is covered least, of its level, that the MU are set for."""
+_MOST_ENTRIES = 200_000_000
+_REACH_MM = 30.0
+_WITHIN = 0.98
+"""Share of a target in another of which it is a part."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is calculated.
+
+    Attributes:
+        spacing_mm: of the dose grid.
+        segments: of an arc.
+        gantry_step_deg: in which the pencil beam follows the gantry.
+        iterations: before each dose of the pencil beam, which corrects the following.
+    """
+
+    spacing_mm: float = 5.0
+    segments: int = SEGMENTS
+    gantry_step_deg: float = GANTRY_STEP_DEG
+    iterations: tuple[int, ...] = (150, 40)
+
+
+@dataclass(frozen=True, eq=False)
+class Planned:
+    """A plan and how it came about.
+
+    Attributes:
+        plan: as it can be written.
+        dose: in Gy on the true CT, on the planning grid.
+        seconds: that it took.
+        iterations: of the optimiser.
+    """
+
+    plan: TreatmentPlan
+    dose: sitk.Image
+    seconds: float
+    iterations: int
+
+
+def make_plan(
+    ct: sitk.Image,
+    body: sitk.Image,
+    structures: Mapping[str, sitk.Image],
+    levels: Mapping[str, float],
+    objectives: tuple[Objective, ...],
+    *,
+    fractions: int = 25,
+    arcs: int = 2,
+    patient_position: str = "HFS",
+    effort: Effort = Effort(),
+    progress: Progress = SILENT,
+) -> Planned:
+    """Return a plan of full arcs that gives every target its level, and spares organs.
+
+    Leaves and MU are optimised together from arcs that are open around the targets: gradients
+    of a dose by pydosert's kernels at sample points, corrected by the pencil beam's dose on the
+    CT after every round. Leaf speed, gap and gantry speed of :data:`linac.LINAC` are kept. MU are
+    set so that D95 of the target that is covered least is 97 % of its level.
+
+    Args:
+        ct: CT in HU.
+        body: mask of the body in ``ct``.
+        structures: masks of targets and organs by name, any grid.
+        levels: dose in Gy of the whole course by name of the target.
+        objectives: of organs by name (objectives.read_objectives).
+        fractions: how often the plan is delivered.
+        arcs: 1 to 3.
+        patient_position: on the machine.
+
+    Raises:
+        SyntheticCTError: a target that is not there, empty, outside the body or too large for
+            the field; levels that are no dose; a body that is empty.
+    """
+    started = time.monotonic()
+    _require_levels(levels, structures, fractions, arcs)
+    grid = dose_grid(body, effort.spacing_mm)
+    inside = _on(body, grid)
+    masks = {name: _target(structures[name], name, grid, inside) for name in levels}
+    _require_rising(masks, levels)
+    union = np.any(list(masks.values()), axis=0)
+    points = _points(grid)
+    isocentre = tuple(np.round(points[union.ravel()].mean(axis=0), 1).tolist())
+    geometry = arcs_around(
+        points[union.ravel()], isocentre, arcs, patient_position, effort.segments
+    )
+    for arc in geometry:
+        _require_field(arc, list(levels))
+    organs = {name: _on(mask, grid) for name, mask in structures.items() if name not in levels}
+    goals = goals_of(
+        {name: (mask & inside, levels[name]) for name, mask in masks.items()},
+        organs,
+        inside,
+        objectives,
+        effort.spacing_mm,
+    )
+    influences = _influences(
+        ct, body, grid, geometry, goals, points, isocentre, patient_position, progress
+    )
+    shapes, rounds = _first(geometry, influences, goals), sum(effort.iterations)
+
+    def plan_of(shapes: list[Shapes]) -> TreatmentPlan:
+        beams = tuple(
+            beam_of(arc, number, own.leaves, own.units / fractions, isocentre, fractions)
+            for number, (arc, own) in enumerate(zip(geometry, shapes, strict=True), start=1)
+        )
+        return TreatmentPlan(
+            beams,
+            tuple(
+                TargetLevel(name, float(dose))
+                for name, dose in sorted(levels.items(), key=lambda item: -item[1])
+            ),
+            patient_position,
+            label="SYNTHETICCT ARCS",
+        )
+
+    optimiser = Optimiser(geometry, influences, goals)
+    correction, done = np.zeros(len(goals.voxels), np.float32), 0
+    for number, iterations in enumerate(effort.iterations):
+
+        def told(iteration: int, loss: float, before: int = done) -> None:
+            progress.report(
+                "optimise",
+                (before + iteration) / rounds,
+                iteration=before + iteration,
+                loss=round(loss, 5),
+                seconds=round(time.monotonic() - started),
+            )
+
+        pace = 1.0 if number == 0 else 0.4
+        shapes = optimiser.improve(shapes, correction, iterations, told, pace)
+        done += iterations
+        dose = recalculate_plan(ct, plan_of(shapes), body, grid, progress, effort.gantry_step_deg)
+        values = sitk.GetArrayFromImage(dose)
+        correction = values.ravel()[goals.voxels] - optimiser.dose(shapes)
+    scale = max(
+        SHARE_OF_LEVEL * level / dose_volume_histogram(dose, structures[name]).dose_at(95)
+        for name, level in levels.items()
+    )
+    shapes = [Shapes(own.leaves, own.units * scale) for own in shapes]
+    plan = plan_of(shapes)
+    seconds = time.monotonic() - started
+    told_levels = ", ".join(f"{level.name} {level.dose_gy:g} Gy" for level in plan.prescription)
+    plan = dataclasses.replace(
+        plan,
+        description=(
+            f"{arcs} arcs for {told_levels} in {fractions} fractions, leaves and MU optimised in "
+            f"{done} iterations; MU for D95 of at least {100 * SHARE_OF_LEVEL:g} % of every level"
+        ),
+    )
+    return Planned(plan, _scaled(dose, scale), seconds, done)
+
+
+def _scaled(dose: sitk.Image, scale: float) -> sitk.Image:
+    scaled = sitk.Cast(dose * scale, sitk.sitkFloat32)
+    scaled.SetMetaData("DoseUnits", "GY")
+    return scaled
+
+
+def _require_levels(
+    levels: Mapping[str, float], structures: Mapping[str, sitk.Image], fractions: int, arcs: int
+) -> None:
+    if not levels:
+        raise SyntheticCTError("No target is given: name targets and doses, such as PTV=45.")
+    for name, level in levels.items():
+        if name not in structures:
+            raise SyntheticCTError(
+                f"There is no structure {name} to plan for: there are "
+                f"{', '.join(structures) or 'none'}."
+            )
+        if not (math.isfinite(level) and 0 < level <= MOST_GY):
+            raise SyntheticCTError(
+                f"The target {name} is prescribed {level:g} Gy: give a dose above 0 and up to "
+                f"{MOST_GY:g} Gy."
+            )
+    if fractions < 1:
+        raise SyntheticCTError(f"A plan in {fractions} fractions gives no dose: give at least 1.")
+    if not 1 <= arcs <= 3:
+        raise SyntheticCTError(f"{arcs} arcs are not planned: give 1 to 3.")
+
+
+def _require_rising(masks: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> None:
+    """Refuse a target that lies within another of a higher level: it cannot get less."""
+    for name, mask in masks.items():
+        for other, outer in masks.items():
+            within = np.count_nonzero(mask & outer) >= _WITHIN * np.count_nonzero(mask)
+            if name != other and within and levels[name] < levels[other]:
+                raise SyntheticCTError(
+                    f"The target {name} ({levels[name]:g} Gy) lies within {other} "
+                    f"({levels[other]:g} Gy), so that its level cannot be lower: give the inner "
+                    "target the higher dose, or leave it out."
+                )
+
+
+def _target(mask: sitk.Image, name: str, grid: sitk.Image, inside: np.ndarray) -> np.ndarray:
+    if not sitk.GetArrayViewFromImage(mask).any():
+        raise SyntheticCTError(f"The target {name} is empty: give a structure that has voxels.")
+    found = _on(mask, grid)
+    if not (found & inside).any():
+        raise SyntheticCTError(
+            f"The target {name} lies outside the body, or is smaller than a voxel of the dose "
+            "grid: check that structures and CT belong together."
+        )
+    return found
+
+
+def _require_field(arc: Arc, names: list[str]) -> None:
+    opened = np.ptp(arc.windows_mm, axis=-1) > 0
+    boundaries = np.array(LINAC.mlc.boundaries_mm)
+    used = opened.any(axis=0)
+    reach = max(
+        float(np.abs(arc.windows_mm[opened]).max()),
+        float(np.abs(boundaries[:-1][used]).max()) if used[0] or used[-1] else 0.0,
+    )
+    if reach >= LINAC.field_mm:
+        raise SyntheticCTError(
+            f"The targets ({', '.join(names)}) do not fit into a field of "
+            f"{2 * LINAC.field_mm / 10:g} x {2 * LINAC.field_mm / 10:g} cm around their middle: "
+            "give smaller targets."
+        )
+
+
+def _influences(
+    ct: sitk.Image,
+    body: sitk.Image,
+    grid: sitk.Image,
+    arcs: list[Arc],
+    goals: Goals,
+    points: np.ndarray,
+    isocentre: tuple[float, float, float],
+    position: str,
+    progress: Progress,
+) -> list[Influence]:
+    """Of every arc; the parts of a field are wider where there would be too many."""
+    places = points[goals.voxels]
+    for along in (5.0, 10.0, 20.0):
+        parts = [parts_of(arc, along) for arc in arcs]
+        if len(places) * sum(int(one[-1].sum()) for one in parts) <= _MOST_ENTRIES:
+            break
+    reach = max(float(np.abs(rows).max()) for _, rows, _, _ in parts) + _REACH_MM
+    depths = Depths(ct, body, grid, isocentre, max(reach, 60.0), position)
+    found = []
+    for number, (arc, own) in enumerate(zip(arcs, parts, strict=True), start=1):
+        found.append(influence_of(arc, places, own, depths, isocentre, position))
+        progress.report("influence", number / len(arcs))
+    return found
+
+
+def _first(arcs: list[Arc], influences: list[Influence], goals: Goals) -> list[Shapes]:
+    """Open arcs whose MU give the targets their level in the mean."""
+    shapes = [first_shapes(arc) for arc in arcs]
+    dose = Optimiser(arcs, influences, goals).dose(shapes)
+    wanted = goals.least > 0
+    scale = float(goals.least[wanted].mean() / dose[wanted].mean())
+    return [Shapes(one.leaves, one.units * scale) for one in shapes]
+
+
+def _on(mask: sitk.Image, grid: sitk.Image) -> np.ndarray:
+    return sitk.GetArrayFromImage(resample(mask, grid, fill=0, nearest=True)) != 0
+
+
+def _points(grid: sitk.Image) -> np.ndarray:
+    return mask_points(sitk.Cast(grid == grid, sitk.sitkUInt8))
