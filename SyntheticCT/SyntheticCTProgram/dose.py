@@ -195,8 +195,8 @@ def add_dose(command: Callable) -> None:
     sub.add_argument(
         "--photons",
         type=_photons,
-        default=2_000_000,
-        help="that are drawn in the fields a batch; default 2000000",
+        default=1_000_000,
+        help="that are drawn in the fields a batch, of which at least six are run; default 1000000",
     )
     sub.add_argument("--spacing", type=_above_zero, default=3.0, metavar="MM", help="default 3")
     sub.add_argument(

@@ -78,7 +78,7 @@ def montecarlo_doses(
     effort = effort or Effort()
     require_frame_of(plan, ct, progress)
     source = plan_source(plan)
-    require_ct_around_fields(source, body)
+    require_ct_around_fields(source, body, progress)
     grid = _covering([body, *(own for _, own in candidates.values())], spacing_mm)
     volumes = [volume_on(grid, ct, body, curve)]
     volumes += [volume_on(grid, volume, own, curve) for volume, own in candidates.values()]

@@ -4,6 +4,8 @@ Small-angle scattering takes the place of the tables that take minutes to make: 
 does not depend on it.
 """
 
+import dataclasses
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -13,7 +15,9 @@ from SyntheticCTEvalLib.montecarlo.batches import Effort
 from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
 from SyntheticCTEvalLib.montecarlo.source import plan_source
 from SyntheticCTEvalLib.montecarlo.tables import water_tables
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import SILENT, NotedProgress
 from SyntheticCTLib.volumes.grids import grid_of
 
 
@@ -103,6 +107,22 @@ def test_a_ct_that_ends_inside_a_field_is_refused():
     ct, body = cylinder(length=8)  # 64 mm
     with pytest.raises(SyntheticCTError, match="ends inside a field"):
         montecarlo_doses(square_field(), ct, body, {})
+
+
+def test_tissue_missing_before_a_field_is_refused_and_a_grazed_end_told():
+    _, body = cylinder(length=14)  # 112 mm
+    tilted = plan_source(square_field(30.0, gantry_deg=90.0))
+    noted = NotedProgress(SILENT)
+    calculation.require_ct_around_fields(tilted, body, noted)
+    assert noted.warnings == []  # 33 mm at the exit
+    grazing = plan_source(square_field(53.0, gantry_deg=90.0))
+    calculation.require_ct_around_fields(grazing, body, noted)
+    assert "leave the CT through its first or last slice" in noted.warnings[0]
+    plan = square_field(30.0, gantry_deg=90.0)  # from above the head, through the last slice
+    turned = [dataclasses.replace(p, couch_deg=50.0) for p in plan.beams[0].control_points]
+    beam = dataclasses.replace(plan.beams[0], control_points=tuple(turned))
+    with pytest.raises(SyntheticCTError, match="ends inside a field"):
+        calculation.require_ct_around_fields(plan_source(TreatmentPlan((beam,))), body)
 
 
 def test_a_plan_of_another_frame_is_refused():
