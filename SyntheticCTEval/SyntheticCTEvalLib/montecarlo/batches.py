@@ -34,7 +34,7 @@ class Effort:
         batches: at most.
     """
 
-    noise_percent: float = 0.5
+    noise_percent: float = 0.25
     minutes: float | None = 15.0
     candidates: int = 1_000_000
     batches: int = 1000
