@@ -100,8 +100,8 @@ def noise_of_rates(
     if doses.batches.noise_percent > _NOISE_SHARE * criteria.dose_percent:
         progress.warn(
             f"The noise of the dose difference is {doses.batches.noise_percent:.2f} %, too much "
-            f"for gamma's {criteria.dose_percent:g} %: noise decides which voxels pass, and neither "
-            "the pass rate nor its bias can be believed; give Monte Carlo more time."
+            f"for gamma's {criteria.dose_percent:g} %: noise decides which voxels pass, and "
+            "neither the pass rate nor its bias can be believed; give Monte Carlo more time."
         )
     step = f"Noise of the pass rate of {list(doses.evaluated)[number - 1]}"
     progress.report(step, 0)
