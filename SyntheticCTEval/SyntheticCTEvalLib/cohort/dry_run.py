@@ -19,7 +19,11 @@ from SyntheticCTLib.volumes.grids import told_grid
 from SyntheticCTEvalLib.acceptance.verdicts import settings_for
 from SyntheticCTEvalLib.dose.doses import imported_doses
 from SyntheticCTEvalLib.evaluation.checked import Checked, checked_inputs
-from SyntheticCTEvalLib.evaluation.settings import DEFAULT_PRESCRIPTION_GY, EvaluationSettings
+from SyntheticCTEvalLib.evaluation.settings import (
+    DEFAULT_PRESCRIPTION_GY,
+    OF_THE_PLAN,
+    EvaluationSettings,
+)
 from SyntheticCTEvalLib.placement.ways import EACH, place_definition
 from SyntheticCTEvalLib.structures.target import describe_target
 
@@ -275,12 +279,15 @@ def _facts(
     imported = entry.dose_ct is not None
     facts["Dose"] = "imported" if imported else "recalculated on every volume with one plan"
     dose = asked.prescription_gy
-    if dose is None and not imported:
+    planned = inputs.plan.prescription_gy if inputs.plan and not imported else None
+    if dose is None and planned:
+        facts["Prescription"] = f"{planned:.4g} Gy. {OF_THE_PLAN}"
+    elif dose is None and not imported:
         dose = DEFAULT_PRESCRIPTION_GY
     elif dose is None and inputs.dose_ct is not None:
         dose = float(sitk.GetArrayViewFromImage(inputs.dose_ct).max())
     given = f"{dose:.4g} Gy. " if dose else ""
-    facts["Prescription"] = given + asked.prescription_origin(imported)
+    facts.setdefault("Prescription", given + asked.prescription_origin(imported))
     cutoffs = " and ".join(f"{cutoff:g} %" for cutoff in asked.cutoffs_percent)
     named = ", ".join(criterion.told for criterion in dict.fromkeys(asked.criteria))
     facts["Gamma"] = f"{named}; above {cutoffs}; up to {asked.gamma_cap:g}; {asked.gamma_engine}"

@@ -15,6 +15,7 @@ from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
 
+from SyntheticCTEvalLib.delivery.doses import doses_of_plan
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
 from SyntheticCTEvalLib.gamma.comparison import (
@@ -52,7 +53,7 @@ from SyntheticCTEvalLib.structures.target import describe_target
 from .checked import checked_inputs
 from .placing import laid_on_ct, registration_of
 from .results import CandidateResult, Evaluation, Moved
-from .settings import DEFAULT_PRESCRIPTION_GY, MONTE_CARLO, EvaluationSettings
+from .settings import DEFAULT_PRESCRIPTION_GY, MONTE_CARLO, OF_THE_PLAN, EvaluationSettings
 
 
 def evaluate(
@@ -79,7 +80,8 @@ def evaluate(
         structures: masks by name in the CT's frame, on any grids; one of them is the target.
             Every one gets dose-volume histograms.
         region: mask that limits every figure.
-        plan: whose dose Monte Carlo recalculates, where settings ask for it.
+        plan: whose dose is recalculated, by the engine that settings ask for; without one, the
+            pencil beam has seven fields of its own.
         mr, histograms: shown, not evaluated; the MR carries candidates where settings say so.
 
     Raises:
@@ -204,6 +206,7 @@ def _recalculated(
     progress: Progress,
 ) -> Doses:
     volumes = {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()}
+    how = {"spacing_mm": settings.dose_spacing_mm, "progress": progress}
     if settings.dose_engine == MONTE_CARLO:
         doses = doses_by_montecarlo(
             plan,
@@ -213,10 +216,11 @@ def _recalculated(
             settings.prescription_gy,
             lambda gray: settings.gamma_criteria(gray)[0],
             masks,
-            spacing_mm=settings.dose_spacing_mm,
             effort=Effort(settings.dose_noise_percent, settings.dose_minutes),
-            progress=progress,
+            **how,
         )
+    elif plan is not None:
+        doses = doses_of_plan(plan, ct, body, volumes, settings.prescription_gy, **how)
     else:
         doses = recalculated_doses(
             ct,
@@ -224,8 +228,7 @@ def _recalculated(
             volumes,
             target,
             settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
-            spacing_mm=settings.dose_spacing_mm,
-            progress=progress,
+            **how,
         )
     inside = sitk.GetArrayViewFromImage(body) > 0
     doses.notes.extend(
@@ -348,7 +351,7 @@ def _origins(
     if doses is None:
         return lines, ["Dose was not evaluated, as asked for.", *left_out]
     if _planned(settings, imported, plan):
-        lines["prescription_gy"] = "Prescription: the highest that the plan tells of its targets."
+        lines["prescription_gy"] = OF_THE_PLAN
         return lines, notes
     lines["prescription_gy"] = settings.prescription_origin(imported)
     if settings.prescription_gy is None:
@@ -366,8 +369,7 @@ def _kind(settings: EvaluationSettings, imported: bool, plan: TreatmentPlan | No
 
 def _planned(settings: EvaluationSettings, imported: bool, plan: TreatmentPlan | None) -> bool:
     """Whether the prescription is the plan's own."""
-    recalculated = settings.dose_engine == MONTE_CARLO and not imported
-    return plan is not None and recalculated and settings.prescription_gy is None
+    return plan is not None and not imported and settings.prescription_gy is None
 
 
 def _definitions(

@@ -15,6 +15,7 @@ from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 DEFAULT_PRESCRIPTION_GY = 45.0
 """Of the study (25 fractions of 1.8 Gy), used where dose is recalculated and none is given."""
 
+OF_THE_PLAN = "Prescription: the highest that the plan tells of its targets."
 PENCIL_BEAM, MONTE_CARLO = "pencil-beam", "montecarlo"
 
 NO_END_CAPS = (
@@ -43,8 +44,8 @@ class EvaluationSettings:
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
         gamma_cap: gamma is searched up to this value.
         gamma_engine: "exact" or "pymedphys".
-        dose_engine: what recalculates dose: PENCIL_BEAM (fields of its own) or MONTE_CARLO (of a
-            plan that is given).
+        dose_engine: what recalculates dose: PENCIL_BEAM (of a plan that is given, or fields of
+            its own) or MONTE_CARLO (of a plan that is given).
         dose_noise_percent, dose_minutes: at which Monte Carlo stops, whichever comes first (see
             montecarlo.batches).
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
