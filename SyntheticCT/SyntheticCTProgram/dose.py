@@ -184,10 +184,10 @@ def add_dose(command: Callable) -> None:
     sub.add_argument(
         "--noise",
         type=_above_zero,
-        default=1.0,
+        default=0.5,
         metavar="PERCENT",
         help="stop at this noise where the dose is high (of the difference, where there are "
-        "candidates); default 1",
+        "candidates); default 0.5",
     )
     sub.add_argument(
         "--minutes", type=_above_zero, default=15.0, help="stop after this time; default 15"

@@ -19,16 +19,18 @@ from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from .arguments import VOLUME_HELP, add_structures_registration, whole_count
+from .images import TRANSFORMS, read_transform
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+    from SyntheticCTLib.export.registration import RegisteredCt
     from SyntheticCTLib.export.source import SourceSeries
 
 AUTO = "auto"
 """Stands for the body contour that is found in the synthetic CT itself."""
 LEAST_PIXELS = 16
 """With fewer across a slice no patient can be recognised, nor a dose be computed."""
-_RESULTS = re.compile(r"CT_\d{4,}\.dcm|RTSTRUCT\.dcm|RTDOSE\.dcm")
+_RESULTS = re.compile(r"CT_\d{4,}\.dcm|RTSTRUCT\.dcm|RTDOSE\.dcm|REG\.dcm")
 
 
 def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
@@ -43,14 +45,19 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         )
     if options.plan and not options.dose:
         raise SyntheticCTError("A plan is told with its dose only: give the dose by --dose.")
+    if bool(options.registration) != bool(options.registered_to):
+        raise SyntheticCTError(
+            "A registration object needs the transform and the CT: give --registration and "
+            "--registered-to together."
+        )
     inputs = [options.sct, options.like, options.structures, options.dose, options.plan]
-    inputs.append(options.structures_registration)
+    inputs += [options.structures_registration, options.registration, options.registered_to]
     if options.body != AUTO:
         inputs.append(options.body)
     inputs = [one for one in inputs if one]
     folder = Path(options.output)
     refuse_overwrite(folder / "CT_0001.dcm", inputs)
-    source = read_source(options.like, progress)
+    source = read_source(options.like)
     mr = read_volume(options.like, "MR", progress)
     sct = read_volume(options.sct, "candidate synthetic CT", progress)
     body = _body(options.body, sct, progress)
@@ -58,6 +65,7 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         sct.SetMetaData(FRAME, source.frame)
     structures, dose = _structures_and_dose(options, sct, progress)
     plan = _plan(options.plan, options.dose, source)
+    registered = _registered(options.registration, options.registered_to, progress)
     require_writable_folder(folder)
     with staged_folder(folder, inputs, _earlier(folder)) as stage:
         export_dicom(
@@ -76,6 +84,7 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             structures=structures,
             dose=dose,
             plan=plan,
+            registered=registered,
             progress=progress,
         )
     return {"folder": folder}
@@ -96,6 +105,45 @@ def _structures_and_dose(
 
         dose = read_dose(options.dose, options.dose_unit, progress)
     return structures, dose
+
+
+def _registered(
+    transform: str | None, folder: str | None, progress: Progress
+) -> RegisteredCt | None:
+    """The CT in ``folder`` and the transform from it to the MR."""
+    if not transform or not folder:
+        return None
+    from SyntheticCTLib.export.registration import RegisteredCt
+    from SyntheticCTLib.export.source import read_source
+
+    return RegisteredCt(
+        image=read_volume(folder, "CT", progress),
+        source=read_source(folder, "CT"),
+        transform=_transform(Path(transform)),
+    )
+
+
+def _transform(path: Path) -> sitk.Transform:
+    """A transform of ITK, or displacements in mm as a volume of vectors."""
+    import SimpleITK as sitk
+
+    if not path.is_file():
+        raise SyntheticCTError(f"The registration {path} does not exist: check the path.")
+    if path.suffix.lower() in TRANSFORMS:
+        return read_transform(path)
+    try:
+        field = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise SyntheticCTError(
+            f"The registration {path} cannot be read: give what register wrote by --transform "
+            "(.tfm, .h5) or --field (.nrrd)."
+        ) from error
+    if field.GetDimension() != 3 or field.GetNumberOfComponentsPerPixel() != 3:
+        raise SyntheticCTError(
+            f"The registration {path} holds no displacements (three numbers a voxel): give what "
+            "register wrote by --transform (.tfm, .h5) or --field (.nrrd)."
+        )
+    return sitk.DisplacementFieldTransform(sitk.Cast(field, sitk.sitkVectorFloat64))
 
 
 def _body(given: str | None, sct: sitk.Image, progress: Progress) -> sitk.Image | None:
@@ -188,7 +236,8 @@ def add_export(command: Callable[..., Any]) -> None:
         "Write a synthetic CT as DICOM for a planning system",
         "CT slices in the patient, study and frame of reference of the MR, axial, with square "
         "pixels; body contour and structures as RTSTRUCT and a dose as RTDOSE that belong to "
-        "them. Files are named by slice and kind, never by the patient.",
+        "them, and the registration between MR and CT. Files are named by slice and kind, never "
+        "by the patient.",
     )
     sub.add_argument("sct", metavar="SCT", help="synthetic CT that this program wrote (.nrrd, ...)")
     sub.add_argument(
@@ -211,6 +260,15 @@ def add_export(command: Callable[..., Any]) -> None:
     sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="where the dose does not say it")
     sub.add_argument(
         "--plan", metavar="RTPLAN", help="the plan of the dose; of an RTDOSE, the one it names"
+    )
+    sub.add_argument(
+        "--registration",
+        metavar="TRANSFORM",
+        help="from the CT to the MR, as register wrote it with the CT as --fixed (--transform, "
+        "--rigid-part or --field): it becomes a DICOM registration between the two",
+    )
+    sub.add_argument(
+        "--registered-to", metavar="CT_FOLDER", help="DICOM of the CT of --registration"
     )
     sub.add_argument(
         "--spacing",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from SyntheticCTLib.registration.rigid_and_deformable import Registration
 
 _VOLUMES = ("sct", "uncertainty", "normalized", "warped", "field")
-_TRANSFORMS = (".tfm", ".txt", ".h5", ".hdf5")
+TRANSFORMS = (".tfm", ".txt", ".h5", ".hdf5")
 
 
 def add_normalize(command: Callable) -> None:
@@ -177,7 +177,7 @@ def register(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     brainsfit = BrainsFit(find_brainsfit(options.brainsfit)) if by else None
     rigid = brainsfit if options.rigid_by == "brainsfit" else None
     if options.rigid:
-        rigid = _read_transform(Path(options.rigid))
+        rigid = read_transform(Path(options.rigid))
     result = run(
         fixed,
         moving,
@@ -238,7 +238,7 @@ def _refuse(
     for name, path in outputs.items():
         if name in _VOLUMES:
             require_format(path)
-        elif path.suffix.lower() not in _TRANSFORMS:
+        elif path.suffix.lower() not in TRANSFORMS:
             raise SyntheticCTError(
                 f"The transform {path} cannot be written: end the name with .tfm or .h5."
             )
@@ -280,8 +280,14 @@ def _displacements(result: Registration) -> sitk.Image:
     )
 
 
-def _read_transform(path: Path) -> sitk.Transform:
-    """Read a transform; ITK takes the numbers of a text file that ends early for zeros."""
+def read_transform(path: Path) -> sitk.Transform:
+    """Read a transform that ITK has written.
+
+    ITK takes the numbers of a text file that ends early for zeros.
+
+    Raises:
+        SyntheticCTError: it cannot be read, or not the whole of it.
+    """
     import SimpleITK as sitk
 
     try:
@@ -310,7 +316,7 @@ def _write_transform(transform: sitk.Transform, path: Path) -> None:
     with staged_file(path) as stage:
         try:
             sitk.WriteTransform(transform, str(stage))
-            written = _read_transform(stage)
+            written = read_transform(stage)
         except (RuntimeError, SyntheticCTError) as error:
             raise no_room(path) from error
         for mine, found in (

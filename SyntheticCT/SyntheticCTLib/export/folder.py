@@ -28,6 +28,7 @@ from .axial import LARGEST, axial
 from .ct import CtSeries, write_ct
 from .dose import write_dose
 from .objects import PROGRAM
+from .registration import RegisteredCt, require_registered, write_registration
 from .source import SourceSeries, require_in_frame
 from .structure_set import write_structure_set
 
@@ -68,6 +69,7 @@ def export_dicom(
     structures: Mapping[str, sitk.Image] | None = None,
     dose: sitk.Image | None = None,
     plan: str = "",
+    registered: RegisteredCt | None = None,
     progress: Progress = SILENT,
 ) -> CtSeries:
     """Write DICOM of a synthetic CT into ``folder``, which exists, and return the CT series.
@@ -77,10 +79,12 @@ def export_dicom(
         mr: the MR that it was made of, and ``source`` what its headers say.
         body: mask of the patient's outline; structures: masks by name; dose: Gy. Any grids.
         plan: SOP instance UID of the RTPLAN that the dose is of.
+        registered: the CT that the MR is registered with.
 
     Raises:
         SyntheticCTError: not marked as synthetic, not in the MR's frame, more pixels than are
-            allowed, values that a CT cannot hold, structures or a dose beside it.
+            allowed, values that a CT cannot hold, structures or a dose beside it, a registration
+            that cannot be.
     """
     settings = settings or ExportSettings()
     if not is_synthetic(ct) and not settings.not_synthetic:
@@ -91,6 +95,8 @@ def export_dicom(
     require_in_frame(ct, mr, source, progress)
     if note := outside_domain_note(SUBJECT, ct):
         progress.warn(note)
+    if registered is not None:
+        require_registered(registered, ct, source, progress)
     for name in source.invalid():
         progress.warn(f"The MR's {name} is no valid DICOM and is left out of the export.")
     if not source.position:
@@ -125,6 +131,8 @@ def export_dicom(
         write_structure_set(masks, name, series, source, folder, progress)
     if dose is not None:
         write_dose(dose, series, source, folder, plan=plan, progress=progress)
+    if registered is not None:
+        write_registration(registered, series, source, folder, progress)
     return series
 
 

@@ -58,13 +58,14 @@ HANDED_ON = (
 )
 """Elements of patient and study that every file of an export takes from the MR."""
 _LOSSY = "LossyImageCompression"
+_LOSSY_TAGS = (_LOSSY, f"{_LOSSY}Ratio", f"{_LOSSY}Method")
 _COARSE_MM = 3.0
 """Voxels on which bodies are compared."""
 _KEPT = ("LO", "PN", "SH", "UI")
 """Value representations of names and numbers, which are handed on whatever they are."""
 _LEAST_COVERED = 0.5
 """Share of a CT's tissue that must lie in the MR's field of view."""
-_SAME_BODY, _OTHER_BODY = 0.95, 0.7
+SAME_BODY, OTHER_BODY = 0.95, 0.7
 """Dice coefficients of the bodies in MR and CT: below the first it is doubted that they are one,
 below the second they are two."""
 
@@ -118,32 +119,39 @@ class SourceSeries:
             return [element.keyword for element in there if not _usable(element)]
 
 
-def read_source(path: str | os.PathLike, progress: Progress = SILENT) -> SourceSeries:
+def read_source(path: str | os.PathLike, what: str = "MR") -> SourceSeries:
     """Read the headers of an MR: a DICOM folder, FOLDER#SERIES, or a multi-frame file.
+
+    It warns of nothing: whoever reads the volume itself is told which series was taken.
+
+    Args:
+        what: "MR", or "CT" for the headers of one.
 
     Raises:
         SyntheticCTError: no DICOM; the headers name no study or frame of reference, or several.
     """
     path, series = folder_and_series(path)
     if not path.exists():
-        raise SyntheticCTError(f"The MR {path} does not exist: check the path.")
-    files = [one.path for one in series_of(path, "MR", series, progress)] if path.is_dir() else []
-    headers = [_header(file) for file in files or [path]]
+        raise SyntheticCTError(f"The {what} {path} does not exist: check the path.")
+    files = [one.path for one in series_of(path, what, series)] if path.is_dir() else [path]
+    headers = [_header(file, what) for file in files]
     for element, kind in (("StudyInstanceUID", "study"), (FRAME, "frame of reference")):
         values = {str(header.get(element) or "") for header in headers}
         if values == {""} or "" in values:
             raise SyntheticCTError(
-                f"The MR {path} does not name its {kind} ({element}), which a planning system "
-                "needs to lay CT and MR on one another: export the MR series again."
+                f"The {what} {path} does not name its {kind} ({element}), which a planning system "
+                f"needs to lay CT and MR on one another: export the {what} series again."
             )
         if len(values) > 1:
             raise SyntheticCTError(
-                f"The slices of the MR {path} are of more than one {kind} ({element}), and the CT "
-                "can be of one only: give the slices of one."
+                f"The slices of the {what} {path} are of more than one {kind} ({element}), and "
+                "what is exported can be of one only: give the slices of one."
             )
     lossy = [header for header in headers if header.get(_LOSSY) == "01"]
+    first = _header(files[0], what, whole=True)
+    first.pop("PixelData", None)
     return SourceSeries(
-        header=headers[0],
+        header=first,
         instances=tuple((str(h.SOPClassUID), str(h.SOPInstanceUID)) for h in headers),
         lossy=_lossy((lossy or headers)[0]),
     )
@@ -166,14 +174,13 @@ def _usable(element: pydicom.DataElement) -> bool:
     return True
 
 
-def _header(path: Path) -> pydicom.Dataset:
-    header = read_header(path, whole=True)
+def _header(path: Path, what: str, *, whole: bool = False) -> pydicom.Dataset:
+    header = read_header(path, whole=whole, tags=("SOPInstanceUID", *_LOSSY_TAGS))
     if header is None or "SOPInstanceUID" not in header:
         raise SyntheticCTError(
-            f"The MR {path} is no DICOM, and only its headers tell whose CT it becomes: give the "
-            "DICOM folder of the MR."
+            f"The {what} {path} is no DICOM, and only its headers tell whose it is: give the "
+            f"DICOM folder of the {what}."
         )
-    header.pop("PixelData", None)
     return header
 
 
@@ -181,7 +188,7 @@ def _lossy(header: pydicom.Dataset) -> pydicom.Dataset:
     from pydicom import Dataset
 
     result = Dataset()
-    for name in (_LOSSY, f"{_LOSSY}Ratio", f"{_LOSSY}Method"):
+    for name in _LOSSY_TAGS:
         if header.get(name) not in (None, ""):
             result[name] = copy.deepcopy(header[name])
     return result
@@ -222,12 +229,12 @@ def require_in_frame(
             "not registered onto a CT."
         )
     dice = _dice(ct, mr)
-    if dice < _OTHER_BODY:
+    if dice < OTHER_BODY:
         raise SyntheticCTError(
             f"The bodies in the synthetic CT and in the MR do not lie on one another (Dice "
             f"coefficient {dice:.2f}): give the MR that the synthetic CT was made of."
         )
-    if dice < _SAME_BODY:
+    if dice < SAME_BODY:
         progress.warn(
             f"The bodies in the synthetic CT and in the MR lie badly on one another (Dice "
             f"coefficient {dice:.2f}): check that it was made of this MR."
@@ -239,7 +246,7 @@ def _dice(ct: sitk.Image, mr: sitk.Image) -> float:
 
     On coarse voxels: it is to tell one patient from another.
     """
-    grid = _coarse(ct)
+    grid = coarse(ct)
     both = reached(mr, None, grid)
     own = resample(floored(ct), grid, fill=None, antialias=True)
     other = resample(mr, grid, fill=0, antialias=True)
@@ -250,8 +257,8 @@ def _dice(ct: sitk.Image, mr: sitk.Image) -> float:
     return 2 * float((first & second).sum()) / float(first.sum() + second.sum())
 
 
-def _coarse(image: sitk.Image) -> sitk.Image:
-    """The grid of an image with voxels of at least :data:`_COARSE_MM`."""
+def coarse(image: sitk.Image) -> sitk.Image:
+    """Return the grid of an image with voxels of at least :data:`_COARSE_MM`."""
     times = [max(1, round(_COARSE_MM / step)) for step in image.GetSpacing()]
     size = [max(1, n // step) for n, step in zip(image.GetSize(), times, strict=True)]
     first = [(step - 1) / 2 for step in times]

@@ -83,7 +83,7 @@ def generate_series(
             export_dicom(
                 result.sct,
                 mr,
-                read_source(path, progress),
+                read_source(path),
                 stage,
                 ExportSettings(seed_uids=True),
                 body=body,

@@ -21,7 +21,7 @@ from SyntheticCTEvalLib.dose.doses import imported_doses
 from SyntheticCTEvalLib.evaluation.checked import Checked, checked_inputs
 from SyntheticCTEvalLib.evaluation.settings import (
     DEFAULT_PRESCRIPTION_GY,
-    OF_THE_PLAN,
+    MONTE_CARLO,
     EvaluationSettings,
 )
 from SyntheticCTEvalLib.placement.ways import EACH, place_definition
@@ -277,17 +277,18 @@ def _facts(
     if not asked.dose:
         return facts | {"Dose": "not evaluated"}
     imported = entry.dose_ct is not None
+    asked = asked if imported else asked.for_plan(inputs.plan)
     facts["Dose"] = "imported" if imported else "recalculated on every volume with one plan"
+    if inputs.plan is not None and not imported:
+        engine = "Monte Carlo" if asked.dose_engine == MONTE_CARLO else "the pencil beam"
+        facts["Dose"] = f"recalculated on every volume by {engine} with the plan that is given"
     dose = asked.prescription_gy
-    planned = inputs.plan.prescription_gy if inputs.plan and not imported else None
-    if dose is None and planned:
-        facts["Prescription"] = f"{planned:.4g} Gy. {OF_THE_PLAN}"
-    elif dose is None and not imported:
+    if dose is None and not imported:
         dose = DEFAULT_PRESCRIPTION_GY
     elif dose is None and inputs.dose_ct is not None:
         dose = float(sitk.GetArrayViewFromImage(inputs.dose_ct).max())
     given = f"{dose:.4g} Gy. " if dose else ""
-    facts.setdefault("Prescription", given + asked.prescription_origin(imported))
+    facts["Prescription"] = given + asked.prescription_origin(imported)
     cutoffs = " and ".join(f"{cutoff:g} %" for cutoff in asked.cutoffs_percent)
     named = ", ".join(criterion.told for criterion in dict.fromkeys(asked.criteria))
     facts["Gamma"] = f"{named}; above {cutoffs}; up to {asked.gamma_cap:g}; {asked.gamma_engine}"

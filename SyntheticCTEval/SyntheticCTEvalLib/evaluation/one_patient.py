@@ -53,7 +53,7 @@ from SyntheticCTEvalLib.structures.target import describe_target
 from .checked import checked_inputs
 from .placing import laid_on_ct, registration_of
 from .results import CandidateResult, Evaluation, Moved
-from .settings import DEFAULT_PRESCRIPTION_GY, MONTE_CARLO, OF_THE_PLAN, EvaluationSettings
+from .settings import DEFAULT_PRESCRIPTION_GY, MONTE_CARLO, EvaluationSettings
 
 
 def evaluate(
@@ -80,7 +80,7 @@ def evaluate(
         structures: masks by name in the CT's frame, on any grids; one of them is the target.
             Every one gets dose-volume histograms.
         region: mask that limits every figure.
-        plan: whose dose is recalculated, by the engine that settings ask for; without one, the
+        plan: whose dose is recalculated by the engine that settings ask for; without one, the
             pencil beam has seven fields of its own.
         mr, histograms: shown, not evaluated; the MR carries candidates where settings say so.
 
@@ -88,7 +88,7 @@ def evaluate(
         SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
             region; by the MR, no MR or a candidate that does not lie in its space.
     """
-    settings = settings or EvaluationSettings()
+    settings = (settings or EvaluationSettings()).for_plan(None if dose_ct else plan)
     progress = NotedProgress(progress)
     structures = dict(structures or {})
     sound = checked_inputs(ct, candidates, mr, structures, target=settings.target,
@@ -111,7 +111,7 @@ def evaluate(
             given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
         gamma = _gamma(given, masks, settings, progress)
         dvhs, notes = _histograms(given, structures, settings.dvh_points, target, progress)
-    origins, told = _origins(settings, given, structures, dose_ct is not None, plan)
+    origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
     common = _mask(coverage.common, ct) if coverage.differs else None
@@ -131,7 +131,7 @@ def evaluate(
         dvh_ct={structure: found.ct for structure, found in dvhs.items()},
         dvh_points=settings.dvh_points,
         prescription_gy=given.prescription_gy if given else None,
-        prescription_kind=_kind(settings, dose_ct is not None, plan) if given else "",
+        prescription_kind=settings.prescription_kind(dose_ct is not None) if given else "",
         definitions=_definitions(settings, coverage, given, gamma, dvhs) | origins,
         notes=progress.warnings,
     )
@@ -340,7 +340,6 @@ def _origins(
     doses: Doses | None,
     structures: Mapping[str, sitk.Image],
     imported: bool,
-    plan: TreatmentPlan | None,
 ) -> tuple[dict[str, str], list[str]]:
     """Return the lines that say where prescription and target come from, and notes."""
     lines, notes = {}, []
@@ -350,9 +349,6 @@ def _origins(
     notes += left_out
     if doses is None:
         return lines, ["Dose was not evaluated, as asked for.", *left_out]
-    if _planned(settings, imported, plan):
-        lines["prescription_gy"] = OF_THE_PLAN
-        return lines, notes
     lines["prescription_gy"] = settings.prescription_origin(imported)
     if settings.prescription_gy is None:
         notes.append(
@@ -360,16 +356,6 @@ def _origins(
             "dose-volume figures refer to it."
         )
     return lines, notes
-
-
-def _kind(settings: EvaluationSettings, imported: bool, plan: TreatmentPlan | None) -> str:
-    planned = _planned(settings, imported, plan)
-    return "given" if planned else settings.prescription_kind(imported)
-
-
-def _planned(settings: EvaluationSettings, imported: bool, plan: TreatmentPlan | None) -> bool:
-    """Whether the prescription is the plan's own."""
-    return plan is not None and not imported and settings.prescription_gy is None
 
 
 def _definitions(

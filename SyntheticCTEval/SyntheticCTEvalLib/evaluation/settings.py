@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.dose.plausibility import IMPLAUSIBLE_GY
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
 DEFAULT_PRESCRIPTION_GY = 45.0
 """Of the study (25 fractions of 1.8 Gy), used where dose is recalculated and none is given."""
 
-OF_THE_PLAN = "Prescription: the highest that the plan tells of its targets."
 PENCIL_BEAM, MONTE_CARLO = "pencil-beam", "montecarlo"
 
 NO_END_CAPS = (
@@ -44,8 +44,8 @@ class EvaluationSettings:
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
         gamma_cap: gamma is searched up to this value.
         gamma_engine: "exact" or "pymedphys".
-        dose_engine: what recalculates dose: PENCIL_BEAM (of a plan that is given, or fields of
-            its own) or MONTE_CARLO (of a plan that is given).
+        dose_engine: what recalculates dose: PENCIL_BEAM (of a plan that is given, or seven
+            fields of its own) or MONTE_CARLO (of a plan that is given).
         dose_noise_percent, dose_minutes: at which Monte Carlo stops, whichever comes first (see
             montecarlo.batches).
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
@@ -68,7 +68,7 @@ class EvaluationSettings:
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
     dose_engine: str = PENCIL_BEAM
-    dose_noise_percent: float = 1.0
+    dose_noise_percent: float = 0.5
     dose_minutes: float = 15.0
     dvh_points: str = ""
     mask_nan: bool = False
@@ -126,6 +126,12 @@ class EvaluationSettings:
             )
             for criterion in dict.fromkeys(self.criteria)
         )
+
+    def for_plan(self, plan: TreatmentPlan | None) -> EvaluationSettings:
+        """Return the settings with the prescription of a plan whose dose is calculated, where no
+        other is given."""
+        own = plan.prescription_gy if plan else None
+        return replace(self, prescription_gy=own) if own and not self.prescription_gy else self
 
     def prescription_kind(self, imported: bool) -> str:
         """Return where the prescription comes from: "given", "assumed", or "largest" dose.

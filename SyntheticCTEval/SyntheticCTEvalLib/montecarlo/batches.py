@@ -34,7 +34,7 @@ class Effort:
         batches: at most.
     """
 
-    noise_percent: float = 1.0
+    noise_percent: float = 0.5
     minutes: float | None = 15.0
     candidates: int = 2_000_000
     batches: int = 1000

@@ -17,7 +17,7 @@ from SyntheticCTEvalLib.dose.electron_density import AIR, ELECTRON_DENSITY, dens
 from .source import PlanSource
 
 GRAY_PER_MEV_PER_GRAM = 1.602176634e-10
-MEV_PER_GRAM_AT_10_CM = 3.131
+MEV_PER_GRAM_AT_10_CM = 3.127
 """Energy per mass in water at 10 cm depth, of one photon a mm2 at the isocentre's plane, field 10
 x 10 cm, SSD 90 cm: what this engine gives there (Testing/VALIDATION.md)."""
 PHOTONS_PER_MU = 0.01 / (GRAY_PER_MEV_PER_GRAM * MEV_PER_GRAM_AT_10_CM)

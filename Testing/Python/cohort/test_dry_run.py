@@ -248,7 +248,8 @@ def test_a_plan_tells_its_own_prescription_and_counts_for_the_time(case, tmp_pat
     write_plan(square_field(), tmp_path / "plan.dcm")
     settings = CohortSettings()
     planned = plan_patient(entry_of(case, plan=tmp_path / "plan.dcm"), settings)
-    assert planned.facts["Prescription"].startswith("2 Gy. Prescription: the highest that the plan")
+    assert planned.facts["Prescription"].startswith("2 Gy.")
+    assert "by the pencil beam with the plan" in planned.facts["Dose"]
     usual = plan_patient(entry_of(case), settings)
     assert usual.facts["Prescription"].startswith("45 Gy")
     assert usual.seconds - planned.seconds == pytest.approx(2 * 10.0 * 6 / 7)

@@ -25,7 +25,6 @@ def test_the_plans_dose_is_compared_and_said_so():
     assert found.prescription_gy == 2 and found.prescription_kind == "given"
     assert "as it is delivered" in found.definitions["dose"]
     assert found.definitions["dose"].startswith("pydosert")
-    assert found.definitions["prescription_gy"].startswith("Prescription: the highest")
     expected = recalculate_plan(ct, plan, found.body, found.dose_ct)
     np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (found.dose_ct, expected)))
 

@@ -117,6 +117,6 @@ def test_a_plan_of_another_frame_is_refused():
 def test_fields_that_miss_the_body_are_refused(monkeypatch):
     monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
     ct, body = cylinder()
-    plan = square_field(5.0, isocentre_mm=(110.0, 0.0, 0.0))
+    plan = square_field(5.0, isocentre_mm=(125.0, 0.0, 0.0))
     with pytest.raises(SyntheticCTError, match="miss the body"):
         montecarlo_doses(plan, ct, body, {}, effort=Effort(batches=6, candidates=1000))

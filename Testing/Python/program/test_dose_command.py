@@ -68,3 +68,17 @@ def test_bad_input_is_one_sentence(case, capsys):
     assert run(case, plan="ct.nrrd") == 2
     assert "no DICOM RTPLAN" in capsys.readouterr().err
     assert not (case / "out" / "dose.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--plan", "plan.dcm"), "belong together"),
+        (("--dose-engine", "montecarlo"), "belong together"),
+        (("--plan", "plan.dcm", "--dose-engine", "montecarlo", "--dose-noise", "0"), "stop at 0"),
+    ],
+)
+def test_evaluate_wants_plan_and_engine_together(more, told, tmp_path, capsys):
+    given = ("evaluate", "--ct", "ct.nrrd", "--candidate", "a=a.nrrd", "--output", str(tmp_path))
+    assert main([*given, *more]) == 2
+    assert told in capsys.readouterr().err
