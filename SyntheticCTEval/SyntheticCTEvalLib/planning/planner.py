@@ -31,6 +31,8 @@ from .optimiser import Optimiser, Shapes, first_shapes
 MOST_GY = 100.0
 SHARE_OF_LEVEL = 0.97
 """D95 of the target that is covered least, of its level, that the MU are set for."""
+HOTTEST_SHARE = 1.09
+"""Of the highest level, that the largest dose may reach for a target's coverage."""
 _MOST_ENTRIES = 200_000_000
 _REACH_MM = 60.0
 _LATER_PACE = 0.4
@@ -90,7 +92,8 @@ def make_plan(
     Leaves and MU are optimised together from arcs that are open around the targets: gradients
     of a dose by pydosert's kernels at sample points, corrected by the pencil beam's dose on the
     CT after every round. Leaf speed, gap and gantry speed of :data:`linac.LINAC` are kept. MU are
-    set so that D95 of the target that is covered least is 97 % of its level.
+    set so that D95 of the target that is covered least is 97 % of its level, as far as the largest
+    dose stays under 110 % of the highest level.
 
     Args:
         ct: CT in HU.
@@ -133,10 +136,7 @@ def make_plan(
         dose = recalculate_plan(ct, plan, body, case.grid, progress, effort.gantry_step_deg)
         values = sitk.GetArrayFromImage(dose).ravel()[case.goals.voxels]
         correction = values - optimiser.dose(shapes)
-    scale = max(
-        SHARE_OF_LEVEL * level / dose_volume_histogram(dose, structures[name]).dose_at(95)
-        for name, level in levels.items()
-    )
+    scale = _scale(dose, body, {name: structures[name] for name in levels}, levels)
     plan = case.plan_of([Shapes(own.leaves, own.units * scale) for own in shapes])
     told_levels = ", ".join(f"{level.name} {level.dose_gy:g} Gy" for level in plan.prescription)
     plan = dataclasses.replace(
@@ -206,6 +206,23 @@ def _case(
         effort.spacing_mm,
     )
     return _Case(grid, geometry, goals, isocentre, patient_position, levels, fractions)
+
+
+def _scale(
+    dose: sitk.Image,
+    body: sitk.Image,
+    targets: Mapping[str, sitk.Image],
+    levels: Mapping[str, float],
+) -> float:
+    """What MU are multiplied by for the targets' D95 in the body; no further than the largest dose
+    allows."""
+    wanted = []
+    for name, mask in targets.items():
+        inside = sitk.Cast(mask != 0, sitk.sitkUInt8) * resample(body, mask, fill=0, nearest=True)
+        covered = dose_volume_histogram(dose, inside).dose_at(95)
+        wanted.append(SHARE_OF_LEVEL * levels[name] / covered if covered > 0 else math.inf)
+    largest = float(sitk.GetArrayViewFromImage(dose).max())
+    return min(max(wanted), HOTTEST_SHARE * max(levels.values()) / largest)
 
 
 def _scaled(dose: sitk.Image, scale: float) -> sitk.Image:
