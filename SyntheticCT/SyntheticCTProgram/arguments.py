@@ -167,8 +167,8 @@ def _add_gamma(sub: argparse.ArgumentParser) -> None:
         "--dose-engine",
         choices=("pencil-beam", "montecarlo"),
         default="pencil-beam",
-        help="what recalculates dose: a pencil beam with fields of its own, or Monte Carlo with "
-        "the plan that is given (%(default)s)",
+        help="what recalculates dose: a pencil beam, of the plan that is given or of seven fields "
+        "of its own, or Monte Carlo of the plan that is given (%(default)s)",
     )
     sub.add_argument(
         "--dose-noise",

@@ -176,9 +176,9 @@ def _require_whole(
             "--plan is the plan whose dose is calculated, and --dose-ct is a dose: give one of "
             "them."
         )
-    if bool(options.plan) != (options.dose_engine == "montecarlo"):
+    if options.dose_engine == "montecarlo" and not options.plan:
         raise SyntheticCTError(
-            "--plan and --dose-engine montecarlo belong together: give both, or none."
+            "--dose-engine montecarlo calculates the dose of a plan: give --plan as well."
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
@@ -230,7 +230,9 @@ def add_evaluate(command: Callable) -> None:
         help="dose on that candidate; may be given several times",
     )
     sub.add_argument(
-        "--plan", metavar="RTPLAN", help="photon plan made on the CT, for --dose-engine montecarlo"
+        "--plan",
+        metavar="RTPLAN",
+        help="photon plan made on the CT, whose dose is recalculated, in place of seven fields",
     )
     sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="of dose volumes that name none")
     sub.add_argument(

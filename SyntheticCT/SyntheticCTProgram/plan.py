@@ -27,6 +27,7 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.delivery.dose import describe_plan
     from SyntheticCTEvalLib.plan.reading import read_plan
     from SyntheticCTEvalLib.plan.writing import write_plan
+    from SyntheticCTEvalLib.planning.linac import seconds_of
     from SyntheticCTEvalLib.planning.objectives import SHIPPED, read_objectives
     from SyntheticCTEvalLib.planning.planner import Effort, make_plan
     from SyntheticCTEvalLib.planning.table import doubts_of, table_of, told_table
@@ -64,6 +65,7 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         progress.warn(note)
     table |= {"iterations": planned.iterations, "seconds": round(planned.seconds, 1)}
     table["definitions"] |= {"dose": describe_plan(planned.plan, planned.dose)}
+    table["delivery_s"] = round(sum(float(seconds_of(one).sum()) for one in planned.plan.beams))
     table |= {"MU": planned.plan.total_mu / options.fractions, "plan": planned.plan.description}
     with staged_file(output) as stage, staged_file(figures) as beside:
         made = dataclasses.replace(
@@ -74,7 +76,11 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         write_plan(made, stage, source)
         read_plan(stage)  # what cannot be read back is no plan
         Path(beside).write_text(json.dumps(table, indent=1, ensure_ascii=False), encoding="utf-8")
-    progress.tell("plan", told_table(table), **table)
+    effort = (
+        f"{planned.iterations} iterations in {planned.seconds:.0f} s; {table['MU']:.0f} MU a "
+        f"fraction, delivered in {table['delivery_s']} s at least"
+    )
+    progress.tell("plan", f"{told_table(table)}\n{effort}", **table)
     return {"plan": output, "table": figures}
 
 

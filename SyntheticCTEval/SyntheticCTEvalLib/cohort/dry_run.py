@@ -277,10 +277,11 @@ def _facts(
     if not asked.dose:
         return facts | {"Dose": "not evaluated"}
     imported = entry.dose_ct is not None
-    asked = asked.for_plan(inputs.plan)
+    asked = asked if imported else asked.for_plan(inputs.plan)
     facts["Dose"] = "imported" if imported else "recalculated on every volume with one plan"
-    if asked.dose_engine == MONTE_CARLO and not imported:
-        facts["Dose"] = "recalculated on every volume by Monte Carlo with the plan that is given"
+    if inputs.plan is not None and not imported:
+        engine = "Monte Carlo" if asked.dose_engine == MONTE_CARLO else "the pencil beam"
+        facts["Dose"] = f"recalculated on every volume by {engine} with the plan that is given"
     dose = asked.prescription_gy
     if dose is None and not imported:
         dose = DEFAULT_PRESCRIPTION_GY

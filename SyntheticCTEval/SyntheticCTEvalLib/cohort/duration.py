@@ -11,7 +11,9 @@ import math
 
 import SimpleITK as sitk
 
-from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.delivery.dose import angles_of
+from SyntheticCTEvalLib.dose.plan import SEVEN_FIELDS
+from SyntheticCTEvalLib.evaluation.settings import PENCIL_BEAM, EvaluationSettings
 from SyntheticCTEvalLib.placement.ways import BY_MR, DEFORMABLE
 
 from .inputs import PatientInputs
@@ -51,7 +53,10 @@ def seconds_of(inputs: PatientInputs, asked: EvaluationSettings, makes: bool) ->
             grid = _voxels(inputs.dose_ct) / 1e6
         else:
             grid = millions * math.prod(inputs.ct.GetSpacing()) / asked.dose_spacing_mm**3
-            seconds += _of(_RECALCULATION, grid) * (candidates + 1)
+            each = _of(_RECALCULATION, grid)
+            if inputs.plan is not None and asked.dose_engine == PENCIL_BEAM:
+                each *= angles_of(inputs.plan) / len(SEVEN_FIELDS)
+            seconds += each * (candidates + 1)
         seconds += _of(_GAMMA, grid) * doses * len(set(asked.criteria))
         seconds += _of(_HISTOGRAMS, grid) * len(inputs.structures) * (doses + 1)
     return seconds

@@ -30,7 +30,7 @@ class PatientInputs:
         ct, mr, region, dose_ct: images; None where there is none.
         candidates, doses: images by candidate.
         structures: masks by name.
-        plan: whose dose Monte Carlo recalculates.
+        plan: whose dose is recalculated.
     """
 
     ct: sitk.Image

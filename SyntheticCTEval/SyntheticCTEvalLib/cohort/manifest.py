@@ -78,7 +78,7 @@ class PatientEntry:
         target: name of the structure that recalculated fields are shaped to.
         prescription_gy: prescription in Gy.
         dose_unit: unit of dose volumes that name none.
-        plan: RTPLAN whose dose Monte Carlo recalculates.
+        plan: RTPLAN whose dose is recalculated; without one, seven fields of its own.
         dose: evaluate dose, imported or recalculated.
         options: fields of EvaluationSettings that the row sets for this patient.
         local: all gamma criteria are local (True) or global (False); None where not said.

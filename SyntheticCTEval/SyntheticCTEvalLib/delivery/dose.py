@@ -26,6 +26,7 @@ from SyntheticCTEvalLib.plan.geometry import beam_axes
 from .apertures import fluence_of
 from .segments import GANTRY_STEP_DEG, Segment, segments_of
 
+_TOGETHER_DEG = 2.0
 _BLUR_REACH_MM = 4 * SOURCE_BLUR_MM + 2
 
 
@@ -52,16 +53,7 @@ def recalculate_plan(
     Raises:
         SyntheticCTError: the body is empty, or the beams miss it.
     """
-    groups: dict[tuple, list[tuple[float, Segment]]] = {}
-    for beam in plan.beams:
-        for segment in segments_of(beam, gantry_step_deg):
-            if segment.is_closed:
-                continue
-            units = beam.meterset_mu * beam.fractions * segment.share
-            key = (beam.isocentre_mm, beam.source_axis_mm, segment.couch_deg)
-            groups.setdefault(key, []).append((units, segment))
-    if not groups:
-        raise SyntheticCTError("The plan gives no dose: every field is closed.")
+    groups = _groups(plan, gantry_step_deg)
     angles = {key: _by_gantry(segments) for key, segments in groups.items()}
     done, count = 0, sum(map(len, angles.values()))
     total = np.zeros(grid.GetSize()[::-1], dtype=np.float32)
@@ -79,14 +71,49 @@ def recalculate_plan(
     return inside_body(total, body, grid)
 
 
+def angles_of(plan: TreatmentPlan) -> int:
+    """Number of angles that a plan is calculated from, each as costly as a static field."""
+    return sum(len(_by_gantry(segments)) for segments in _groups(plan, GANTRY_STEP_DEG).values())
+
+
+def _groups(
+    plan: TreatmentPlan, gantry_step_deg: float
+) -> dict[tuple, list[tuple[float, Segment]]]:
+    """MU of the course and parts that are open, by isocentre, source's distance and couch angle."""
+    groups: dict[tuple, list[tuple[float, Segment]]] = {}
+    for beam in plan.beams:
+        for segment in segments_of(beam, gantry_step_deg):
+            if segment.is_closed:
+                continue
+            units = beam.meterset_mu * beam.fractions * segment.share
+            key = (beam.isocentre_mm, beam.source_axis_mm, segment.couch_deg)
+            groups.setdefault(key, []).append((units, segment))
+    if not groups:
+        raise SyntheticCTError("The plan gives no dose: every field is closed.")
+    return groups
+
+
 def _by_gantry(
     segments: list[tuple[float, Segment]],
 ) -> dict[float, list[tuple[float, Segment]]]:
-    """Parts by gantry angle: arcs that pass the same angles are calculated together."""
-    found: dict[float, list[tuple[float, Segment]]] = {}
+    """Parts by the angle that they are calculated from.
+
+    Static ones keep theirs; those of arcs within 2 degrees of each other are calculated together,
+    from their mean angle.
+    """
+    found: dict[tuple, list[tuple[float, Segment]]] = {}
     for units, segment in segments:
-        found.setdefault(round(segment.gantry_deg % 360, 2), []).append((units, segment))
-    return found
+        gantry = segment.gantry_deg % 360
+        key = (True, int(gantry / _TOGETHER_DEG)) if segment.turns else (False, gantry)
+        found.setdefault(key, []).append((units, segment))
+    result: dict[float, list[tuple[float, Segment]]] = {}
+    for parts in found.values():
+        weights = [units for units, _ in parts]
+        mean = float(
+            np.average([segment.gantry_deg % 360 for _, segment in parts], weights=weights)
+        )
+        result.setdefault(round(mean, 4), []).extend(parts)
+    return result
 
 
 def table_axes(couch_deg: float = 0.0, patient_position: str = "HFS") -> np.ndarray:
@@ -127,7 +154,8 @@ def describe_plan(plan: TreatmentPlan, grid: sitk.Image | None = None) -> str:
     return (
         f"{told_engine(grid)}; {called} as it is delivered, every part between two control points "
         f"with its share of the meterset, jaws and leaves moving through it and the gantry in "
-        f"steps of at most {GANTRY_STEP_DEG:g} degrees ({beams}); leaves and jaws let nothing "
+        f"steps of at most {GANTRY_STEP_DEG:g} degrees, parts of arcs within {_TOGETHER_DEG:g} "
+        f"degrees together ({beams}); leaves and jaws let nothing "
         "through and have straight ends; 100 MU give 1 Gy in water at 10 cm depth, 10 x 10 cm, "
         f"SSD 90 cm; {told_densities()}"
     )

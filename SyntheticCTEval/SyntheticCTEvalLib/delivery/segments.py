@@ -25,6 +25,7 @@ class Segment:
     Attributes:
         share: of the beam's meterset.
         gantry_deg: in the middle of the part.
+        turns: whether the gantry turns meanwhile.
         collimator_deg: of the beam limiting device.
         couch_deg: of the patient support.
         axis: "X" or "Y": the axis that the leaves travel along.
@@ -37,6 +38,7 @@ class Segment:
 
     share: float
     gantry_deg: float
+    turns: bool
     collimator_deg: float
     couch_deg: float
     axis: str
@@ -95,6 +97,7 @@ def segments_of(beam: Beam, gantry_step_deg: float = GANTRY_STEP_DEG) -> Iterato
             yield Segment(
                 share=share / parts,
                 gantry_deg=(before.gantry_deg + turn * (part + 0.5) / parts) % 360,
+                turns=turn != 0,
                 collimator_deg=before.collimator_deg,
                 couch_deg=before.couch_deg,
                 axis=beam.mlc.axis if beam.mlc is not None else "X",

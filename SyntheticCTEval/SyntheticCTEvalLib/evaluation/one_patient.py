@@ -15,6 +15,7 @@ from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
 
+from SyntheticCTEvalLib.delivery.doses import doses_of_plan
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
 from SyntheticCTEvalLib.gamma.comparison import (
@@ -79,14 +80,15 @@ def evaluate(
         structures: masks by name in the CT's frame, on any grids; one of them is the target.
             Every one gets dose-volume histograms.
         region: mask that limits every figure.
-        plan: whose dose Monte Carlo recalculates, where settings ask for it.
+        plan: whose dose is recalculated by the engine that settings ask for; without one, the
+            pencil beam has seven fields of its own.
         mr, histograms: shown, not evaluated; the MR carries candidates where settings say so.
 
     Raises:
         SyntheticCTError: a true CT that is not in HU, no overlap, an unknown target, an empty
             region; by the MR, no MR or a candidate that does not lie in its space.
     """
-    settings = (settings or EvaluationSettings()).for_plan(plan)
+    settings = (settings or EvaluationSettings()).for_plan(None if dose_ct else plan)
     progress = NotedProgress(progress)
     structures = dict(structures or {})
     sound = checked_inputs(ct, candidates, mr, structures, target=settings.target,
@@ -204,6 +206,7 @@ def _recalculated(
     progress: Progress,
 ) -> Doses:
     volumes = {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()}
+    how = {"spacing_mm": settings.dose_spacing_mm, "progress": progress}
     if settings.dose_engine == MONTE_CARLO:
         doses = doses_by_montecarlo(
             plan,
@@ -213,24 +216,19 @@ def _recalculated(
             settings.prescription_gy,
             lambda gray: settings.gamma_criteria(gray)[0],
             masks,
-            spacing_mm=settings.dose_spacing_mm,
             effort=Effort(settings.dose_noise_percent, settings.dose_minutes),
-            progress=progress,
+            **how,
         )
+    elif plan is not None:
+        doses = doses_of_plan(plan, ct, body, volumes, settings.prescription_gy, **how)
     else:
-        if plan is not None:
-            progress.warn(
-                "The plan that was given is not used: the pencil beam calculates fields of its "
-                "own; choose Monte Carlo as the dose engine to calculate the plan."
-            )
         doses = recalculated_doses(
             ct,
             body,
             volumes,
             target,
             settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
-            spacing_mm=settings.dose_spacing_mm,
-            progress=progress,
+            **how,
         )
     inside = sitk.GetArrayViewFromImage(body) > 0
     doses.notes.extend(

@@ -44,8 +44,8 @@ class EvaluationSettings:
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
         gamma_cap: gamma is searched up to this value.
         gamma_engine: "exact" or "pymedphys".
-        dose_engine: what recalculates dose: PENCIL_BEAM (fields of its own) or MONTE_CARLO (of a
-            plan that is given).
+        dose_engine: what recalculates dose: PENCIL_BEAM (of a plan that is given, or seven
+            fields of its own) or MONTE_CARLO (of a plan that is given).
         dose_noise_percent, dose_minutes: at which Monte Carlo stops, whichever comes first (see
             montecarlo.batches).
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
@@ -128,9 +128,9 @@ class EvaluationSettings:
         )
 
     def for_plan(self, plan: TreatmentPlan | None) -> EvaluationSettings:
-        """Return the settings with a plan's prescription, where its dose is calculated and no
-        other prescription is given."""
-        own = plan.prescription_gy if plan and self.dose_engine == MONTE_CARLO else None
+        """Return the settings with the prescription of a plan whose dose is calculated, where no
+        other is given."""
+        own = plan.prescription_gy if plan else None
         return replace(self, prescription_gy=own) if own and not self.prescription_gy else self
 
     def prescription_kind(self, imported: bool) -> str:

@@ -31,8 +31,11 @@ from .optimiser import Optimiser, Shapes, first_shapes
 MOST_GY = 100.0
 SHARE_OF_LEVEL = 0.97
 """D95 of the target that is covered least, of its level, that the MU are set for."""
+HOTTEST_SHARE = 1.09
+"""Of the highest level, that the largest dose may reach for a target's coverage."""
 _MOST_ENTRIES = 200_000_000
-_REACH_MM = 30.0
+_REACH_MM = 60.0
+_LATER_PACE = 0.4
 _WITHIN = 0.98
 """Share of a target in another of which it is a part."""
 
@@ -89,7 +92,8 @@ def make_plan(
     Leaves and MU are optimised together from arcs that are open around the targets: gradients
     of a dose by pydosert's kernels at sample points, corrected by the pencil beam's dose on the
     CT after every round. Leaf speed, gap and gantry speed of :data:`linac.LINAC` are kept. MU are
-    set so that D95 of the target that is covered least is 97 % of its level.
+    set so that D95 of the target that is covered least is 97 % of its level, as far as the largest
+    dose stays under 110 % of the highest level.
 
     Args:
         ct: CT in HU.
@@ -107,72 +111,33 @@ def make_plan(
     """
     started = time.monotonic()
     _require_levels(levels, structures, fractions, arcs)
-    grid = dose_grid(body, effort.spacing_mm)
-    inside = _on(body, grid)
-    masks = {name: _target(structures[name], name, grid, inside) for name in levels}
-    _require_rising(masks, levels)
-    union = np.any(list(masks.values()), axis=0)
-    points = _points(grid)
-    isocentre = tuple(np.round(points[union.ravel()].mean(axis=0), 1).tolist())
-    geometry = arcs_around(
-        points[union.ravel()], isocentre, arcs, patient_position, effort.segments
+    case = _case(
+        ct, body, structures, levels, objectives, fractions, arcs, patient_position, effort
     )
-    for arc in geometry:
-        _require_field(arc, list(levels))
-    organs = {name: _on(mask, grid) for name, mask in structures.items() if name not in levels}
-    goals = goals_of(
-        {name: (mask & inside, levels[name]) for name, mask in masks.items()},
-        organs,
-        inside,
-        objectives,
-        effort.spacing_mm,
-    )
-    influences = _influences(
-        ct, body, grid, geometry, goals, points, isocentre, patient_position, progress
-    )
-    shapes, rounds = _first(geometry, influences, goals), sum(effort.iterations)
-
-    def plan_of(shapes: list[Shapes]) -> TreatmentPlan:
-        beams = tuple(
-            beam_of(arc, number, own.leaves, own.units / fractions, isocentre, fractions)
-            for number, (arc, own) in enumerate(zip(geometry, shapes, strict=True), start=1)
-        )
-        return TreatmentPlan(
-            beams,
-            tuple(
-                TargetLevel(name, float(dose))
-                for name, dose in sorted(levels.items(), key=lambda item: -item[1])
-            ),
-            patient_position,
-            label="SYNTHETICCT ARCS",
-        )
-
-    optimiser = Optimiser(geometry, influences, goals)
-    correction, done = np.zeros(len(goals.voxels), np.float32), 0
+    influences = _influences(ct, body, case, progress)
+    optimiser = Optimiser(case.arcs, influences, case.goals)
+    shapes = _first(case.arcs, optimiser, case.goals)
+    correction, done = np.zeros(len(case.goals.voxels), np.float32), 0
     for number, iterations in enumerate(effort.iterations):
 
         def told(iteration: int, loss: float, before: int = done) -> None:
             progress.report(
                 "optimise",
-                (before + iteration) / rounds,
+                (before + iteration) / sum(effort.iterations),
                 iteration=before + iteration,
                 loss=round(loss, 5),
                 seconds=round(time.monotonic() - started),
             )
 
-        pace = 1.0 if number == 0 else 0.4
+        pace = 1.0 if number == 0 else _LATER_PACE
         shapes = optimiser.improve(shapes, correction, iterations, told, pace)
         done += iterations
-        dose = recalculate_plan(ct, plan_of(shapes), body, grid, progress, effort.gantry_step_deg)
-        values = sitk.GetArrayFromImage(dose)
-        correction = values.ravel()[goals.voxels] - optimiser.dose(shapes)
-    scale = max(
-        SHARE_OF_LEVEL * level / dose_volume_histogram(dose, structures[name]).dose_at(95)
-        for name, level in levels.items()
-    )
-    shapes = [Shapes(own.leaves, own.units * scale) for own in shapes]
-    plan = plan_of(shapes)
-    seconds = time.monotonic() - started
+        plan = case.plan_of(shapes)
+        dose = recalculate_plan(ct, plan, body, case.grid, progress, effort.gantry_step_deg)
+        values = sitk.GetArrayFromImage(dose).ravel()[case.goals.voxels]
+        correction = values - optimiser.dose(shapes)
+    scale = _scale(dose, body, {name: structures[name] for name in levels}, levels)
+    plan = case.plan_of([Shapes(own.leaves, own.units * scale) for own in shapes])
     told_levels = ", ".join(f"{level.name} {level.dose_gy:g} Gy" for level in plan.prescription)
     plan = dataclasses.replace(
         plan,
@@ -181,7 +146,83 @@ def make_plan(
             f"{done} iterations; MU for D95 of at least {100 * SHARE_OF_LEVEL:g} % of every level"
         ),
     )
-    return Planned(plan, _scaled(dose, scale), seconds, done)
+    return Planned(plan, _scaled(dose, scale), time.monotonic() - started, done)
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """What is planned: where, with which arcs, and for what."""
+
+    grid: sitk.Image
+    arcs: list[Arc]
+    goals: Goals
+    isocentre_mm: tuple[float, float, float]
+    patient_position: str
+    levels: Mapping[str, float]
+    fractions: int
+
+    def plan_of(self, shapes: list[Shapes]) -> TreatmentPlan:
+        beams = tuple(
+            beam_of(
+                arc,
+                number,
+                own.leaves,
+                own.units / self.fractions,
+                self.isocentre_mm,
+                self.fractions,
+            )
+            for number, (arc, own) in enumerate(zip(self.arcs, shapes, strict=True), start=1)
+        )
+        highest_first = sorted(self.levels.items(), key=lambda item: -item[1])
+        levels = tuple(TargetLevel(name, float(dose)) for name, dose in highest_first)
+        return TreatmentPlan(beams, levels, self.patient_position, label="SYNTHETICCT ARCS")
+
+
+def _case(
+    ct: sitk.Image,
+    body: sitk.Image,
+    structures: Mapping[str, sitk.Image],
+    levels: Mapping[str, float],
+    objectives: tuple[Objective, ...],
+    fractions: int,
+    arcs: int,
+    patient_position: str,
+    effort: Effort,
+) -> _Case:
+    grid = dose_grid(body, effort.spacing_mm)
+    inside = _on(body, grid)
+    masks = {name: _target(structures[name], name, grid, inside) for name in levels}
+    _require_rising(masks, levels)
+    points = mask_points(grid == 0)[np.any(list(masks.values()), axis=0).ravel()]
+    isocentre = tuple(np.round(points.mean(axis=0), 1).tolist())
+    geometry = arcs_around(points, isocentre, arcs, patient_position, effort.segments)
+    for arc in geometry:
+        _require_field(arc, list(levels))
+    goals = goals_of(
+        {name: (mask & inside, levels[name]) for name, mask in masks.items()},
+        {name: _on(mask, grid) for name, mask in structures.items() if name not in levels},
+        inside,
+        objectives,
+        effort.spacing_mm,
+    )
+    return _Case(grid, geometry, goals, isocentre, patient_position, levels, fractions)
+
+
+def _scale(
+    dose: sitk.Image,
+    body: sitk.Image,
+    targets: Mapping[str, sitk.Image],
+    levels: Mapping[str, float],
+) -> float:
+    """What MU are multiplied by for the targets' D95 in the body; no further than the largest dose
+    allows."""
+    wanted = []
+    for name, mask in targets.items():
+        inside = sitk.Cast(mask != 0, sitk.sitkUInt8) * resample(body, mask, fill=0, nearest=True)
+        covered = dose_volume_histogram(dose, inside).dose_at(95)
+        wanted.append(SHARE_OF_LEVEL * levels[name] / covered if covered > 0 else math.inf)
+    largest = float(sitk.GetArrayViewFromImage(dose).max())
+    return min(max(wanted), HOTTEST_SHARE * max(levels.values()) / largest)
 
 
 def _scaled(dose: sitk.Image, scale: float) -> sitk.Image:
@@ -254,35 +295,28 @@ def _require_field(arc: Arc, names: list[str]) -> None:
 
 
 def _influences(
-    ct: sitk.Image,
-    body: sitk.Image,
-    grid: sitk.Image,
-    arcs: list[Arc],
-    goals: Goals,
-    points: np.ndarray,
-    isocentre: tuple[float, float, float],
-    position: str,
-    progress: Progress,
+    ct: sitk.Image, body: sitk.Image, case: _Case, progress: Progress
 ) -> list[Influence]:
     """Of every arc; the parts of a field are wider where there would be too many."""
-    places = points[goals.voxels]
+    places = mask_points(case.grid == 0)[case.goals.voxels]
     for along in (5.0, 10.0, 20.0):
-        parts = [parts_of(arc, along) for arc in arcs]
+        parts = [parts_of(arc, along) for arc in case.arcs]
         if len(places) * sum(int(one[-1].sum()) for one in parts) <= _MOST_ENTRIES:
             break
     reach = max(float(np.abs(rows).max()) for _, rows, _, _ in parts) + _REACH_MM
-    depths = Depths(ct, body, grid, isocentre, max(reach, 60.0), position)
+    at = (case.isocentre_mm, case.patient_position)
+    depths = Depths(ct, body, case.grid, case.isocentre_mm, reach, case.patient_position)
     found = []
-    for number, (arc, own) in enumerate(zip(arcs, parts, strict=True), start=1):
-        found.append(influence_of(arc, places, own, depths, isocentre, position))
-        progress.report("influence", number / len(arcs))
+    for number, (arc, own) in enumerate(zip(case.arcs, parts, strict=True), start=1):
+        found.append(influence_of(arc, places, own, depths, *at))
+        progress.report("influence", number / len(case.arcs))
     return found
 
 
-def _first(arcs: list[Arc], influences: list[Influence], goals: Goals) -> list[Shapes]:
+def _first(arcs: list[Arc], optimiser: Optimiser, goals: Goals) -> list[Shapes]:
     """Open arcs whose MU give the targets their level in the mean."""
     shapes = [first_shapes(arc) for arc in arcs]
-    dose = Optimiser(arcs, influences, goals).dose(shapes)
+    dose = optimiser.dose(shapes)
     wanted = goals.least > 0
     scale = float(goals.least[wanted].mean() / dose[wanted].mean())
     return [Shapes(one.leaves, one.units * scale) for one in shapes]
@@ -290,7 +324,3 @@ def _first(arcs: list[Arc], influences: list[Influence], goals: Goals) -> list[S
 
 def _on(mask: sitk.Image, grid: sitk.Image) -> np.ndarray:
     return sitk.GetArrayFromImage(resample(mask, grid, fill=0, nearest=True)) != 0
-
-
-def _points(grid: sitk.Image) -> np.ndarray:
-    return mask_points(sitk.Cast(grid == grid, sitk.sitkUInt8))

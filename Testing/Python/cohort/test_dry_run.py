@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from dicom_files import write_series
+from montecarlo_cases import square_field
 from SyntheticCTEvalLib.acceptance.limits import read_acceptance
 from SyntheticCTEvalLib.cohort import dry_run, inputs
 from SyntheticCTEvalLib.cohort.dry_run import dry_run_cohort, duration_words, plan_patient
@@ -21,6 +22,7 @@ from SyntheticCTEvalLib.cohort.patient import (
     limits_of,
 )
 from SyntheticCTEvalLib.gamma.criteria import Criterion
+from SyntheticCTEvalLib.plan.writing import write_plan
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 from SyntheticCTProgram.program import main
 
@@ -239,3 +241,15 @@ def test_times_are_promised_roughly():
     assert [duration_words(s) for s in (3, 84, 100, 3600, 36000)] == [
         "10 seconds", "80 seconds", "2 minutes", "60 minutes", "10.0 hours",
     ]  # fmt: skip
+
+
+def test_a_plan_tells_its_own_prescription_and_counts_for_the_time(case, tmp_path):
+    """One static field takes a seventh of the time of seven fields."""
+    write_plan(square_field(), tmp_path / "plan.dcm")
+    settings = CohortSettings()
+    planned = plan_patient(entry_of(case, plan=tmp_path / "plan.dcm"), settings)
+    assert planned.facts["Prescription"].startswith("2 Gy.")
+    assert "by the pencil beam with the plan" in planned.facts["Dose"]
+    usual = plan_patient(entry_of(case), settings)
+    assert usual.facts["Prescription"].startswith("45 Gy")
+    assert usual.seconds - planned.seconds == pytest.approx(2 * 10.0 * 6 / 7)

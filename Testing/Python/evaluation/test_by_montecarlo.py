@@ -56,13 +56,6 @@ def test_monte_carlo_needs_a_plan_and_a_prescription(quick):
         evaluate(ct, {"same": ct}, plan=plan, settings=SETTINGS)
 
 
-def test_a_plan_that_is_not_used_is_told():
-    ct, _ = cylinder(10.0)
-    settings = dataclasses.replace(SETTINGS, dose_engine="pencil-beam")
-    found = evaluate(ct, {"same": ct}, plan=square_field(), settings=settings)
-    assert any("plan that was given is not used" in note for note in found.notes)
-
-
 @pytest.mark.parametrize(
     "wrong", [{"dose_engine": "magic"}, {"dose_noise_percent": 0.0}, {"dose_minutes": float("nan")}]
 )

@@ -110,6 +110,20 @@ def test_the_linac_can_follow(planned):
     ]
 
 
+def test_a_target_that_reaches_out_of_the_body_makes_nothing_hot():
+    """A third of it lies in air, where no MU give dose: it is told as not covered."""
+    ct, body, structures = patient()
+    x, y, z = coordinates(ct)
+    beside = (np.abs(x) < 16) & (np.abs(y + 70) < 16) & (np.abs(z) < 16)
+    structures = {"skin": image_like(beside.astype(np.uint8), ct)}
+    quick = dataclasses.replace(SMALL, spacing_mm=8.0, segments=12, iterations=(10,))
+    quick = dataclasses.replace(quick, gantry_step_deg=30.0)
+    made = make_plan(ct, body, structures, {"skin": 45.0}, (), effort=quick)
+    table = table_of(made.dose, structures, {"skin": 45.0}, ())
+    assert 0 < table["Dmax_percent"] < 110
+    assert "skin is not covered" in doubts_of(table)[0]
+
+
 def test_iterations_and_seconds_are_told(planned):
     made, told = planned
     optimised = [details for step, _, details in told.steps if step == "optimise"]

@@ -64,9 +64,11 @@ def test_a_plan_and_its_table_are_written_and_told(case, capsys):
     assert min(shares) == pytest.approx(0.97, abs=0.001)
     assert table["organs"]["Bladder"]["objectives"][0]["objective"] == "V40Gy at most 60 %"
     assert table["iterations"] == 8 and table["seconds"] > 0
+    # Two turns of 358 degrees at no more than 6 degrees a second.
+    assert table["delivery_s"] >= 119
     assert {"targets", "organs", "Dmax_percent", "dose"} == set(table["definitions"])
     said = capsys.readouterr()
-    assert "PTV55" in said.out + said.err
+    assert "PTV55" in said.out + said.err and "8 iterations in" in said.out + said.err
     assert "names no patient" in (said.out + said.err).replace("\n", " ")
 
 
