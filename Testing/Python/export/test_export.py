@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -329,6 +330,74 @@ def test_a_dose_returns_within_a_step_of_its_scaling(place, capsys):
     written.DoseSummationType, written.FrameOfReferenceUID = "PLAN", "1.2.9"
     written.save_as("elsewhere.dcm")
     assert "frame of reference" in refused(capsys, "--dose", "elsewhere.dcm", output="more")
+
+
+def of_groups(path, *fractions) -> None:
+    """Give a plan fraction groups 1, 2, ... of so many fractions."""
+    items = []
+    for number, count in enumerate(fractions, start=1):
+        item = pydicom.Dataset()
+        item.FractionGroupNumber, item.NumberOfFractionsPlanned = number, count
+        item.NumberOfBeams, item.NumberOfBrachyApplicationSetups = 0, 0
+        items.append(item)
+    edit(path, FractionGroupSequence=items)
+
+
+def summed(folder="out"):
+    """Dose summation type, plan and fraction group of the exported dose."""
+    assert judged(Path(folder) / "RTDOSE.dcm") == []
+    written = pydicom.dcmread(Path(folder) / "RTDOSE.dcm")
+    (plan,) = written.ReferencedRTPlanSequence
+    groups = plan.get("ReferencedFractionGroupSequence") or [pydicom.Dataset()]
+    number = groups[0].get("ReferencedFractionGroupNumber")
+    return written.DoseSummationType, plan.ReferencedSOPInstanceUID, number
+
+
+def test_a_dose_of_a_fraction_group_names_its_group(place, capsys):
+    _, sct = mr_and_sct()
+    write_volume(sitk.Cast(sct > 0, sitk.sitkFloat32) * 45, "dose.nrrd")
+    dose = ("--dose", "dose.nrrd", "--dose-type", "fraction")
+    assert "must name its plan" in refused(capsys, *dose)
+    plan = rtplan(place / "plan.dcm", 45.0)
+    uid = pydicom.dcmread(plan).SOPInstanceUID
+    assert "there are none" in refused(capsys, *dose, "--plan", plan)
+    of_groups(plan, 25)
+    assert export(*dose, "--plan", plan) == 0
+    assert summed() == ("FRACTION", uid, 1)
+    assert "fractions" not in capsys.readouterr().err
+    of_groups(plan, 20, 5)
+    assert "there are 1, 2" in refused(capsys, *dose, "--plan", plan)
+    assert "which has 1, 2" in refused(capsys, *dose, "--plan", plan, "--fraction-group", 3)
+    assert export(*dose, "--plan", plan, "--fraction-group", 2) == 0
+    assert summed() == ("FRACTION", uid, 2)
+    # Exported again it stays what it is, and does not become the whole plan's.
+    mine = ("--dose", place / "out" / "RTDOSE.dcm")
+    assert export(*mine, output="again") == 0
+    assert summed("again") == ("FRACTION", uid, 2)
+    told = refused(capsys, *mine, "--dose-type", "plan", "--plan", plan, output="more")
+    assert "FRACTION, not PLAN" in told
+    assert "which has 2" in refused(capsys, *mine, "--fraction-group", 1, output="more")
+    assert "--dose-type fraction" in refused(
+        capsys, "--dose", "dose.nrrd", "--fraction-group", 1, output="more"
+    )
+    assert "with a dose only" in refused(capsys, "--dose-type", "plan", output="more")
+
+
+def test_one_fraction_s_dose_is_told_and_a_dose_without_plan_says_so(place, capsys):
+    _, sct = mr_and_sct()
+    write_volume(sitk.Cast(sct > 0, sitk.sitkFloat32) * 1.9, "dose.nrrd")
+    plan = rtplan(place / "plan.dcm", 45.0)
+    of_groups(plan, 25)
+    for kind, name in (("plan", "PLAN"), ("fraction", "FRACTION")):
+        assert export("--dose", "dose.nrrd", "--plan", plan, "--dose-type", kind) == 0
+        assert summed()[0] == name
+        told = " ".join(capsys.readouterr().err.split())
+        assert "reaches 1.9 Gy" in told and "45 Gy in 25 fractions" in told
+    assert "DoseComment" not in pydicom.dcmread("out/RTDOSE.dcm")
+    assert export("--dose", "dose.nrrd") == 0
+    assert summed()[0] == "PLAN"
+    assert "not there" in pydicom.dcmread("out/RTDOSE.dcm").DoseComment
+    assert "does not name its plan" in " ".join(capsys.readouterr().err.split())
 
 
 def test_only_what_is_synthetic_and_of_this_mr_is_exported(place, capsys):
