@@ -109,10 +109,12 @@ def _structures_and_dose(
     structures = dose = None
     if options.structures:  # in functions, as Slicer may have the one module without the other
         from SyntheticCTEvalLib.structures.reading import read_structures
+        from SyntheticCTEvalLib.structures.roi_types import give_types
 
         structures = read_structures(
             options.structures, sct, progress, registration=options.structures_registration
         )
+        give_types(structures)
     if options.dose:
         from SyntheticCTEvalLib.dose.reading import read_dose
 

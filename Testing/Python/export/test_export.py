@@ -400,6 +400,45 @@ def test_one_fraction_s_dose_is_told_and_a_dose_without_plan_says_so(place, caps
     assert "does not name its plan" in " ".join(capsys.readouterr().err.split())
 
 
+def types(folder="out"):
+    """Interpreted types of the exported structures by name."""
+    assert judged(Path(folder) / "RTSTRUCT.dcm") == []
+    written = pydicom.dcmread(Path(folder) / "RTSTRUCT.dcm")
+    names = {item.ROINumber: item.ROIName for item in written.StructureSetROISequence}
+    return {
+        names[item.ReferencedROINumber]: item.RTROIInterpretedType
+        for item in written.RTROIObservationsSequence
+    }
+
+
+def test_types_of_structures_are_kept_or_told_by_their_names(place, capsys):
+    contours = [square(z) for z in (28.125, 32.125, 36.125)]
+    names = ["PTV_4500", "A", "B", "Skin", "Rectum", "Ring PTV", "Outline", "odd"]
+    path = rtstruct(place / "rs.dcm", dict.fromkeys(names, contours))
+    ds = pydicom.dcmread(path)
+    kinds = {"A": "AVOIDANCE", "B": "CTV", "Skin": "EXTERNAL", "Outline": "EXTERNAL", "odd": "b/d"}
+    ds.RTROIObservationsSequence = []
+    for roi in ds.StructureSetROISequence:
+        roi.ReferencedFrameOfReferenceUID = FRAME
+        item = pydicom.Dataset()
+        item.ReferencedROINumber = item.ObservationNumber = roi.ROINumber
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            item.RTROIInterpretedType = kinds.get(roi.ROIName, "")
+        ds.RTROIObservationsSequence.append(item)
+    ds.save_as(path)
+    assert export("--structures", path) == 0
+    known = {"PTV_4500": "PTV", "A": "AVOIDANCE", "B": "CTV", "Rectum": "ORGAN"}
+    known |= {"Ring PTV": "", "Outline": "", "odd": ""}
+    assert types() == known | {"Skin": "EXTERNAL"}
+    assert "Outline is of the type EXTERNAL" in " ".join(capsys.readouterr().err.split())
+    assert export("--structures", path, "--body", "auto") == 0
+    assert types() == known | {"Skin": "", "BODY": "EXTERNAL"}
+    # A structure set that this program wrote keeps them when it is exported again.
+    assert export("--structures", "out/RTSTRUCT.dcm", output="again") == 0
+    assert types("again") == types()
+
+
 def test_only_what_is_synthetic_and_of_this_mr_is_exported(place, capsys):
     sct = sitk.ReadImage("sct.nrrd")
     bare = sitk.GetImageFromArray(sitk.GetArrayFromImage(sct))
