@@ -12,13 +12,14 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from dicom_files import edit
+from dicom_files import edit, write_series
 from mr_series import FRAME, GRID, OBLIQUE, STUDY, dumped, judged, mr_and_sct, write_mr
 from structure_files import rtplan, rtstruct, square
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib import __version__
 from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.dicom.headers import read_header
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
 from SyntheticCTLib.volumes.marks import keep_marks, label_synthetic
 from SyntheticCTLib.volumes.reading import read_volume
@@ -533,6 +534,20 @@ def test_one_of_several_series_and_a_plan_without_a_dose(place, capsys):
     assert export(like="mr#7") == 0
     assert slices(place / "out")[0].FrameOfReferenceUID == "1.2.8"
     assert "--dose" in refused(capsys, "--plan", rtplan(place / "plan.dcm", 45.0), like="mr#7")
+
+
+def test_which_series_was_taken_is_told_once_and_pixels_are_read_once(place, capsys, monkeypatch):
+    write_series(place / "mr", np.zeros((3, 4, 4), np.uint16), description="scout of the CT")
+    whole = []
+
+    def read(path, **options):
+        whole.append(options.get("whole", False))
+        return read_header(path, **options)
+
+    monkeypatch.setattr("SyntheticCTLib.export.source.read_header", read)
+    assert export() == 0
+    assert " ".join(capsys.readouterr().err.split()).count("holds several series") == 1
+    assert sum(whole) == 1
 
 
 def test_what_is_no_valid_dicom_in_the_mr_is_left_out_and_named_without_its_value(place):
