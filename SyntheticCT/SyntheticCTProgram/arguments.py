@@ -173,7 +173,7 @@ def _add_gamma(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--dose-noise",
         type=float,
-        default=0.5,
+        default=0.25,
         metavar="PERCENT",
         help="Monte Carlo stops at this noise of the dose difference (%(default)s) ...",
     )

@@ -184,10 +184,10 @@ def add_dose(command: Callable) -> None:
     sub.add_argument(
         "--noise",
         type=_above_zero,
-        default=0.5,
+        default=0.25,
         metavar="PERCENT",
         help="stop at this noise where the dose is high (of the difference, where there are "
-        "candidates); default 0.5",
+        "candidates); default 0.25",
     )
     sub.add_argument(
         "--minutes", type=_above_zero, default=15.0, help="stop after this time; default 15"
@@ -195,8 +195,8 @@ def add_dose(command: Callable) -> None:
     sub.add_argument(
         "--photons",
         type=_photons,
-        default=2_000_000,
-        help="that are drawn in the fields a batch; default 2000000",
+        default=1_000_000,
+        help="that are drawn in the fields a batch, of which at least six are run; default 1000000",
     )
     sub.add_argument("--spacing", type=_above_zero, default=3.0, metavar="MM", help="default 3")
     sub.add_argument(

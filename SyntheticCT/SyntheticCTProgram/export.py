@@ -24,17 +24,19 @@ from .images import TRANSFORMS, read_transform
 if TYPE_CHECKING:
     import SimpleITK as sitk
     from SyntheticCTLib.export.registration import RegisteredCt
-    from SyntheticCTLib.export.source import SourceSeries
 
 AUTO = "auto"
 """Stands for the body contour that is found in the synthetic CT itself."""
 LEAST_PIXELS = 16
 """With fewer across a slice no patient can be recognised, nor a dose be computed."""
+DOSE_TYPES = {"plan": "PLAN", "fraction": "FRACTION"}
+"""What a dose is of, by the words of the option --dose-type."""
 _RESULTS = re.compile(r"CT_\d{4,}\.dcm|RTSTRUCT\.dcm|RTDOSE\.dcm|REG\.dcm")
 
 
 def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write CT slices, and structures and dose where they are given."""
+    from SyntheticCTLib.export.dose_plan import read_dose_plan
     from SyntheticCTLib.export.folder import ExportSettings, export_dicom
     from SyntheticCTLib.export.source import read_source
 
@@ -43,8 +45,11 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             "A registration brings structures over: give them by --structures, or leave out "
             "--structures-registration."
         )
-    if options.plan and not options.dose:
-        raise SyntheticCTError("A plan is told with its dose only: give the dose by --dose.")
+    if not options.dose and (options.plan or options.dose_type or options.fraction_group):
+        raise SyntheticCTError(
+            "A plan, --dose-type and --fraction-group are told with a dose only: give the dose by "
+            "--dose."
+        )
     if bool(options.registration) != bool(options.registered_to):
         raise SyntheticCTError(
             "A registration object needs the transform and the CT: give --registration and "
@@ -64,7 +69,15 @@ def export(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     if not frame_of(sct):  # structures of another frame do not lie on it
         sct.SetMetaData(FRAME, source.frame)
     structures, dose = _structures_and_dose(options, sct, progress)
-    plan = _plan(options.plan, options.dose, source)
+    plan = None
+    if options.dose:
+        plan = read_dose_plan(
+            options.plan,
+            options.dose,
+            source,
+            options.dose_type and DOSE_TYPES[options.dose_type],
+            options.fraction_group,
+        )
     registered = _registered(options.registration, options.registered_to, progress)
     require_writable_folder(folder)
     with staged_folder(folder, inputs, _earlier(folder)) as stage:
@@ -96,10 +109,12 @@ def _structures_and_dose(
     structures = dose = None
     if options.structures:  # in functions, as Slicer may have the one module without the other
         from SyntheticCTEvalLib.structures.reading import read_structures
+        from SyntheticCTEvalLib.structures.roi_types import give_types
 
         structures = read_structures(
             options.structures, sct, progress, registration=options.structures_registration
         )
+        give_types(structures)
     if options.dose:
         from SyntheticCTEvalLib.dose.reading import read_dose
 
@@ -154,37 +169,6 @@ def _body(given: str | None, sct: sitk.Image, progress: Progress) -> sitk.Image 
     from SyntheticCTLib.body.contour import body_contour
 
     return body_contour(sct, "CT")
-
-
-def _plan(path: str | None, dose: str | None, source: SourceSeries) -> str:
-    """UID of the plan: that of the RTPLAN ``path``, or the one that the RTDOSE names; else "".
-
-    Raises:
-        SyntheticCTError: it is no plan, of another patient, or not the one of the dose.
-    """
-    from SyntheticCTLib.dicom.headers import is_of, read_header
-
-    header = None
-    if dose and Path(dose).is_file():
-        header = read_header(Path(dose), tags=("ReferencedRTPlanSequence",))
-    plans = [] if header is None else header.get("ReferencedRTPlanSequence") or []
-    named = str(plans[0].get("ReferencedSOPInstanceUID") or "") if len(plans) == 1 else ""
-    if not path:
-        return named
-    header = read_header(Path(path), tags=("SOPInstanceUID",)) if Path(path).is_file() else None
-    if header is None or not is_of(header, "RTPLAN") or not header.get("SOPInstanceUID"):
-        raise SyntheticCTError(f"The plan {path} is no RTPLAN of DICOM: give the plan's file.")
-    for element, what in (("PatientID", "patient ID"), (FRAME, "frame of reference")):
-        own, other = (str(one.get(element) or "").strip() for one in (header, source.header))
-        if own and other and own != other:
-            raise SyntheticCTError(
-                f"The plan {path} is of another {what} than the MR: give the plan of the dose."
-            )
-    if named and named != str(header.SOPInstanceUID):
-        raise SyntheticCTError(
-            f"The plan {path} is not the one that the dose {dose} names: give that plan, or none."
-        )
-    return str(header.SOPInstanceUID)
 
 
 def _earlier(folder: Path) -> list[Path]:
@@ -256,20 +240,8 @@ def add_export(command: Callable[..., Any]) -> None:
         "--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map that lies on SCT"
     )
     add_structures_registration(sub)
-    sub.add_argument("--dose", metavar="FILE", help=f"dose on SCT: RTDOSE, or {VOLUME_HELP}")
-    sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="where the dose does not say it")
-    sub.add_argument(
-        "--plan", metavar="RTPLAN", help="the plan of the dose; of an RTDOSE, the one it names"
-    )
-    sub.add_argument(
-        "--registration",
-        metavar="TRANSFORM",
-        help="from the CT to the MR, as register wrote it with the CT as --fixed (--transform, "
-        "--rigid-part or --field): it becomes a DICOM registration between the two",
-    )
-    sub.add_argument(
-        "--registered-to", metavar="CT_FOLDER", help="DICOM of the CT of --registration"
-    )
+    _add_dose(sub)
+    _add_registration(sub)
     sub.add_argument(
         "--spacing",
         nargs=2,
@@ -301,4 +273,36 @@ def add_export(command: Callable[..., Any]) -> None:
         "--not-synthetic",
         action="store_true",
         help="SCT is not marked as a synthetic CT; the series says so",
+    )
+
+
+def _add_dose(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--dose", metavar="FILE", help=f"dose on SCT: RTDOSE, or {VOLUME_HELP}")
+    sub.add_argument("--dose-unit", choices=("Gy", "cGy"), help="where the dose does not say it")
+    sub.add_argument(
+        "--plan", metavar="RTPLAN", help="the plan of the dose; of an RTDOSE, the one it names"
+    )
+    sub.add_argument(
+        "--dose-type",
+        choices=tuple(DOSE_TYPES),
+        help="what the dose is of: all of the plan, or the whole delivery (all fractions) of one "
+        "fraction group, as DICOM means FRACTION; without it what an RTDOSE says, else the plan",
+    )
+    sub.add_argument(
+        "--fraction-group",
+        type=whole_count,
+        metavar="N",
+        help="its number, where the plan has several and an RTDOSE names none",
+    )
+
+
+def _add_registration(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument(
+        "--registration",
+        metavar="TRANSFORM",
+        help="from the CT to the MR, as register wrote it with the CT as --fixed (--transform, "
+        "--rigid-part or --field): it becomes a DICOM registration between the two",
+    )
+    sub.add_argument(
+        "--registered-to", metavar="CT_FOLDER", help="DICOM of the CT of --registration"
     )

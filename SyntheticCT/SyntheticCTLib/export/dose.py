@@ -16,6 +16,7 @@ from SyntheticCTLib.volumes.resampling import reached
 
 from .axial import axial
 from .ct import CtSeries
+from .dose_plan import GROUP, WHOLE, DosePlan
 from .objects import begun, content_of, ds, new_uid, reference, series_number, write
 from .source import SourceSeries
 
@@ -27,6 +28,9 @@ _STEPS = 2**16 - 2
 """Stored value of the highest dose: 16 bits with room for a scaling that is rounded. A step is
 0.0015 % of the highest dose, far below what a dose is known to, and there are readers (dicom3tools)
 that end at 32 bits."""
+_NO_PLAN = "No plan was given: the RTPLAN that is referred to is not there"
+_LEAST_SHARE = 0.5
+"""Share of the prescription that the highest dose of a plan is above."""
 
 
 def write_dose(
@@ -35,21 +39,22 @@ def write_dose(
     source: SourceSeries,
     folder: Path,
     *,
-    plan: str = "",
+    plan: DosePlan,
     progress: Progress = SILENT,
 ) -> Path:
-    """Write a dose in Gy, of the whole plan, and return the file.
+    """Write a dose in Gy, and return the file.
 
     Its grid stays its own where it is axial; negative dose, which is noise, becomes 0.
 
     Args:
         dose: Gy, any grid (mm, LPS).
-        plan: SOP instance UID of its RTPLAN.
+        plan: what the dose is the sum of.
 
     Raises:
-        SyntheticCTError: no dose in the CT, or of another frame of reference.
+        SyntheticCTError: no dose in the CT, of another frame of reference, or of neither a whole
+            plan nor a fraction group.
     """
-    from pydicom.uid import RTDoseStorage, RTPlanStorage
+    from pydicom.uid import RTDoseStorage
 
     own = frame_of(dose)
     if own and own != source.frame:
@@ -57,12 +62,7 @@ def write_dose(
             "The dose names another frame of reference than the MR, and so does not lie on the "
             "synthetic CT: give the dose of the synthetic CT."
         )
-    kind = _stated(dose, "DoseSummationType")
-    if kind not in ("", "PLAN"):
-        raise SyntheticCTError(
-            f"The dose is not that of one plan (DoseSummationType {kind}), as which it would be "
-            "exported: give the dose of the plan."
-        )
+    _require_sum(dose)
     effect = "EFFECTIVE" if _stated(dose, "DoseType") == "EFFECTIVE" else "PHYSICAL"
     dose, resampled = axial(dose, source.position, fill=0.0, largest=2**15)
     if resampled:
@@ -81,24 +81,62 @@ def write_dose(
     _place(result, dose, values.shape)
     result.BitsAllocated, result.BitsStored, result.HighBit = 16, 16, 15
     result.PixelRepresentation = 0
-    result.DoseUnits, result.DoseType, result.DoseSummationType = "GY", effect, "PLAN"
+    result.DoseUnits, result.DoseType, result.DoseSummationType = "GY", effect, plan.summation
     result.DoseGridScaling = scaling
     content = None if ct.when else content_of(result, ct.uid.encode(), stored.tobytes())
-    if not plan:  # the standard wants one of a plan's dose, and a UID may be of what is elsewhere
+    uid = plan.uid
+    if not uid:  # the standard wants one of a plan's dose, and a UID may be of what is elsewhere
         progress.warn(
-            "The dose does not name its plan, so that its file refers to one that is not there: "
-            "give the plan by --plan where there is one, as some planning systems take no dose "
-            "without it."
+            "The dose does not name its plan, so that its file refers to one that is not there "
+            "and says so (DoseComment): give the plan by --plan where there is one, as some "
+            "planning systems take no dose without it."
         )
-        plan = new_uid(content and content + b"plan")
-    result.ReferencedRTPlanSequence = [reference(RTPlanStorage, plan)]
-    content = content and content + plan.encode()
+        uid = new_uid(content and content + b"plan")
+        result.DoseComment = _NO_PLAN
+    _warn_of_fraction(float(values.max()), plan, progress)
+    result.ReferencedRTPlanSequence = [_plan_item(uid, plan)]
+    content = content and content + uid.encode()
     result.SeriesInstanceUID = new_uid(content and content + b"series")
     result.SOPInstanceUID = new_uid(content)
     result.PixelData = stored.tobytes()
     result["PixelData"].VR = "OW"
     write(result, folder / FILE, implicit=True)
     return folder / FILE
+
+
+def _require_sum(dose: sitk.Image) -> None:
+    """Refuse a dose that says to be of neither a plan nor a fraction group."""
+    kind = _stated(dose, "DoseSummationType")
+    if kind in ("", WHOLE, GROUP):
+        return
+    count = _stated(dose, "DoseFractions")
+    of = f", of a fraction group of {count} fractions" if count else ""
+    raise SyntheticCTError(
+        f"The dose is neither that of one plan nor of a fraction group (DoseSummationType "
+        f"{kind}{of}): give the dose of the plan."
+    )
+
+
+def _plan_item(uid: str, plan: DosePlan) -> pydicom.Dataset:
+    from pydicom import Dataset
+    from pydicom.uid import RTPlanStorage
+
+    item = reference(RTPlanStorage, uid)
+    if plan.group is not None:
+        group = Dataset()
+        group.ReferencedFractionGroupNumber = plan.group
+        item.ReferencedFractionGroupSequence = [group]
+    return item
+
+
+def _warn_of_fraction(highest_gy: float, plan: DosePlan, progress: Progress) -> None:
+    """Warn of a dose that is far below what its plan prescribes, as that of one fraction is."""
+    if plan.fractions > 1 and highest_gy < _LEAST_SHARE * plan.prescribed_gy:
+        progress.warn(
+            f"The dose reaches {highest_gy:.4g} Gy, and its plan prescribes "
+            f"{plan.prescribed_gy:g} Gy in {plan.fractions} fractions: the DoseSummationType "
+            f"{plan.summation} is of all of them; check that it is not of a single one."
+        )
 
 
 def _stated(dose: sitk.Image, key: str) -> str:

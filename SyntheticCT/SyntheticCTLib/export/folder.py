@@ -27,6 +27,7 @@ from SyntheticCTLib.volumes.resampling import HU_OUTSIDE
 from .axial import LARGEST, axial
 from .ct import CtSeries, write_ct
 from .dose import write_dose
+from .dose_plan import DosePlan
 from .objects import PROGRAM
 from .registration import RegisteredCt, require_registered, write_registration
 from .source import SourceSeries, require_in_frame
@@ -68,7 +69,7 @@ def export_dicom(
     body: sitk.Image | None = None,
     structures: Mapping[str, sitk.Image] | None = None,
     dose: sitk.Image | None = None,
-    plan: str = "",
+    plan: DosePlan | None = None,
     registered: RegisteredCt | None = None,
     progress: Progress = SILENT,
 ) -> CtSeries:
@@ -78,7 +79,7 @@ def export_dicom(
         ct: synthetic CT, HU, any grid in the MR's frame of reference.
         mr: the MR that it was made of, and ``source`` what its headers say.
         body: mask of the patient's outline; structures: masks by name; dose: Gy. Any grids.
-        plan: SOP instance UID of the RTPLAN that the dose is of.
+        plan: what the dose is the sum of; None: of a plan that is not known.
         registered: the CT that the MR is registered with.
 
     Raises:
@@ -130,7 +131,7 @@ def export_dicom(
         name = None if body is None else BODY
         write_structure_set(masks, name, series, source, folder, progress)
     if dose is not None:
-        write_dose(dose, series, source, folder, plan=plan, progress=progress)
+        write_dose(dose, series, source, folder, plan=plan or DosePlan(), progress=progress)
     if registered is not None:
         write_registration(registered, series, source, folder, progress)
     return series

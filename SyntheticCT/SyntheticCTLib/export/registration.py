@@ -95,8 +95,8 @@ def write_registration(
     if ct.when is not None:
         date, time = ct.when.strftime("%Y%m%d"), ct.when.strftime("%H%M%S")
     else:
-        date = str(source.header.get("StudyDate") or _NO_DATE)
-        time = str(source.header.get("StudyTime") or "000000")
+        date = str(result.StudyDate or _NO_DATE)
+        time = str(result.StudyTime or "000000")
         if date == _NO_DATE:
             progress.warn(
                 "The MR does not name its study's date, and UIDs are to depend on the content "

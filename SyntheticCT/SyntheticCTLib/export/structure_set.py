@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.dicom.roi_types import EXTERNAL, roi_type
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
 from SyntheticCTLib.volumes.mask_folder import crop
 from SyntheticCTLib.volumes.resampling import reached, resample
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     import pydicom
 
 FILE = "RTSTRUCT.dcm"
-EXTERNAL = "EXTERNAL"
-"""Interpreted type (RT ROI Interpreted Type) of the body contour."""
 _STUDY = "1.2.840.10008.3.1.2.3.1"
 """Class by which a structure set names a study (it was retired, and the module wants it)."""
 _CUT = 0.01
@@ -45,7 +44,8 @@ def write_structure_set(
     """Write masks as contours on the slices of a CT series, and return the file.
 
     Args:
-        structures: masks (not 0) by name, on any grid (mm, LPS).
+        structures: masks (not 0) by name, on any grid (mm, LPS), with their types
+            (dicom.roi_types) where they are known.
         body: the name of the one that is the patient's outline.
 
     Raises:
@@ -63,6 +63,7 @@ def write_structure_set(
     result.StructureSetTime = ct.when.strftime("%H%M%S") if ct.when else ""
     result.ReferencedFrameOfReferenceSequence = [_frame(result, ct)]
     rois, drawn, kinds = [], [], []
+    types = _types(structures, body, progress)
     names: set[str] = set()
     for given, mask in structures.items():
         name = _unique(given, names)
@@ -79,7 +80,7 @@ def write_structure_set(
         lines.ROIDisplayColor = list(_COLOURS[(number - 1) % len(_COLOURS)])
         lines.ContourSequence, lines.ReferencedROINumber = contours, number
         kind.ObservationNumber, kind.ReferencedROINumber = number, number
-        kind.RTROIInterpretedType = EXTERNAL if given == body else ""
+        kind.RTROIInterpretedType = types[given]
         kind.ROIInterpreter = ""
         rois.append(roi)
         drawn.append(lines)
@@ -99,6 +100,25 @@ def write_structure_set(
     result.SOPInstanceUID = new_uid(content)
     write(result, folder / FILE, implicit=True)
     return folder / FILE
+
+
+def _types(
+    structures: Mapping[str, sitk.Image], body: str | None, progress: Progress
+) -> dict[str, str]:
+    """Types of structures by name; one of them is the patient's outline, ``body`` before others."""
+    types = {name: roi_type(mask) for name, mask in structures.items()}
+    if body is not None:
+        types[body] = EXTERNAL
+    external = [name for name, kind in types.items() if kind == EXTERNAL]
+    taken = body if body is not None else next(iter(external), None)
+    for name in external:
+        if name != taken:
+            types[name] = ""
+            progress.warn(
+                f"The structure {name} is of the type EXTERNAL as {taken} is, and there can be one "
+                f"outline of the patient: {taken} keeps the type, {name} is exported without."
+            )
+    return types
 
 
 def _frame(header: pydicom.Dataset, ct: CtSeries) -> pydicom.Dataset:

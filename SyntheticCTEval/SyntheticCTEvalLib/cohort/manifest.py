@@ -18,6 +18,7 @@ from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.gamma.criteria import parse_criteria, parse_percents
 from SyntheticCTEvalLib.placement.ways import parse_by, parse_way
 from SyntheticCTEvalLib.structures.dvh_points import checked_points
+from SyntheticCTEvalLib.structures.spatial_registration import registrations_beside
 
 SCT = "sCT"
 """Name of the candidate that a model makes of the MR."""
@@ -112,7 +113,12 @@ class PatientEntry:
     def inputs(self) -> dict[str, Path]:
         """Return every file and folder that is read, by what it is."""
         named = {"CT": self.ct, "MR": self.mr, "structures": self.structures}
-        named |= {"registration of the structures": self.registration}
+        if self.registration is not None or self.structures is None:
+            named |= {"registration of the structures": self.registration}
+        else:  # one that lies beside them is taken where it fits
+            for number, path in enumerate(registrations_beside(self.structures)):
+                ending = f" ({number + 1})" if number else ""
+                named |= {f"registration beside the structures{ending}": path}
         named |= {"region": self.region, "dose on the CT": self.dose_ct, "plan": self.plan}
         named |= {f"candidate {name}": path for name, path in self.candidates.items()}
         named |= {f"dose on {name}": path for name, path in self.doses.items()}

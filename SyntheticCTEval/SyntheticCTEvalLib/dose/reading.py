@@ -49,5 +49,6 @@ def read_dose(
     else:
         header = read_header(path, whole=True)
     if header is not None:
-        return read_rtdose(header, f"dose {path}", unit, progress)
+        folder = path if path.is_dir() else path.parent
+        return read_rtdose(header, f"dose {path}", unit, progress, folder)
     return in_gray(read_volume(path, "dose", progress), f"dose {path}", unit)

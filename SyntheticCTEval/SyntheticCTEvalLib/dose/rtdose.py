@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
@@ -10,7 +11,7 @@ from pydicom.dataset import Dataset
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME
-from SyntheticCTLib.dicom.headers import is_of
+from SyntheticCTLib.dicom.headers import is_of, read_header
 
 from .plausibility import require_possible
 from .units import agreed_unit, check_dose, gray_per
@@ -20,7 +21,10 @@ FRAME_TOLERANCE_MM = 0.06
 """By how much frames may lie beside a regular grid: offsets are often rounded to 0.1 mm."""
 
 
-def read_rtdose(dataset: Dataset, what: str, unit: str | None, progress: Progress) -> sitk.Image:
+def read_rtdose(
+    dataset: Dataset, what: str, unit: str | None, progress: Progress, folder: Path
+) -> sitk.Image:
+    """Return the dose of an RTDOSE; its plan is looked for in ``folder`` where it is of a part."""
     if not is_of(dataset, "RTDOSE"):
         raise SyntheticCTError(
             f"The {what} is a DICOM file of modality {dataset.get('Modality', 'unknown')}, not "
@@ -50,8 +54,9 @@ def read_rtdose(dataset: Dataset, what: str, unit: str | None, progress: Progres
     image.SetMetaData("DoseUnits", "GY")
     if dataset.get(FRAME):
         image.SetMetaData(FRAME, str(dataset.get(FRAME)))
-    _warn_of_kind(dataset, what, len(values), progress)
-    for key, value in _summed_up(dataset).items():
+    summed = _summed_up(dataset, folder)
+    _warn_of_kind(dataset, what, len(values), summed, progress)
+    for key, value in summed.items():
         image.SetMetaData(key, value)
     if len(values) > 1:
         return check_dose(image, what)
@@ -77,13 +82,25 @@ def _scaling(dataset: Dataset, what: str) -> float:
     return number
 
 
-def _warn_of_kind(dataset: Dataset, what: str, frames: int, progress: Progress) -> None:
+def _warn_of_kind(
+    dataset: Dataset, what: str, frames: int, summed: dict[str, str], progress: Progress
+) -> None:
     """Name what makes a dose another than that of the whole plan in Gy (DICOM C.8.8.3)."""
     kind = str(dataset.get("DoseSummationType") or "").strip().upper()
     if kind.startswith(_PARTS):
+        group, count = summed.get("DoseFractionGroups"), summed.get("DoseFractions")
+        of = (f", fraction group {group}" if group else "") + (
+            f", {count} fractions planned" if count else ", the number of fractions is not told"
+        )
+        meant = (
+            "; by DICOM it is of all fractions of the group, and there are systems that write it "
+            "of one: check which"
+            if kind == "FRACTION"
+            else ""
+        )
         progress.warn(
-            f"The {what} is of a part of the treatment (DoseSummationType {kind}): every figure is "
-            "of that part; give the dose of the plan for those of the plan."
+            f"The {what} is of a part of the treatment (DoseSummationType {kind}{of}): every "
+            f"figure is of that part{meant}; give the dose of the plan for those of the plan."
         )
     if dataset.get("DoseType") == "EFFECTIVE":
         progress.warn(
@@ -97,8 +114,11 @@ def _warn_of_kind(dataset: Dataset, what: str, frames: int, progress: Progress) 
         )
 
 
-def _summed_up(dataset: Dataset) -> dict[str, str]:
-    """What the dose is the sum of, where the header says so, by plausibility.SUM_KEYS."""
+def _summed_up(dataset: Dataset, folder: Path) -> dict[str, str]:
+    """What the dose is the sum of, where the header says so, by plausibility.SUM_KEYS.
+
+    How many fractions a part is of, its plan says where it lies beside it.
+    """
     plans = list(dataset.get("ReferencedRTPlanSequence") or [])
     groups = [g for p in plans for g in p.get("ReferencedFractionGroupSequence") or []]
     beams = [b for g in groups for b in g.get("ReferencedBeamSequence") or []]
@@ -108,17 +128,43 @@ def _summed_up(dataset: Dataset) -> dict[str, str]:
         return ", ".join(sorted({str(number) for number in found if number not in (None, "")}))
 
     kind = str(dataset.get("DoseSummationType") or "").strip().upper()
+    fractions = numbers("NumberOfFractionsPlanned")
+    if not fractions and kind.startswith(_PARTS):
+        fractions = _planned(plans, groups, folder)
     facts = {
         "DoseSummationType": kind,
         "DoseType": str(dataset.get("DoseType") or ""),
         "DosePlans": str(len(plans) or ""),
-        "DoseFractions": numbers("NumberOfFractionsPlanned"),
+        "DoseFractions": fractions,
         "DoseFractionGroups": numbers("ReferencedFractionGroupNumber"),
         "DoseFraction": numbers("ReferencedFractionNumber"),
         # Of a whole plan's beams the numbers may differ from copy to copy.
         "DoseBeams": "" if "PLAN" in kind else numbers("ReferencedBeamNumber"),
     }
     return {key: value for key, value in facts.items() if value}
+
+
+def _planned(plans: list[Dataset], groups: list[Dataset], folder: Path) -> str:
+    """Numbers of fractions that the plans of a dose, where they lie in ``folder``, plan in groups.
+
+    Of all their groups where the dose names none.
+    """
+    uids = {str(plan.get("ReferencedSOPInstanceUID") or "") for plan in plans} - {""}
+    named = {str(group.get("ReferencedFractionGroupNumber")) for group in groups}
+    found = set()
+    for path in sorted(item for item in folder.iterdir() if item.is_file()) if uids else []:
+        header = read_header(path, tags=("SOPInstanceUID", "FractionGroupSequence"))
+        if (
+            header is None
+            or not is_of(header, "RTPLAN")
+            or header.get("SOPInstanceUID") not in uids
+        ):
+            continue
+        for group in header.get("FractionGroupSequence") or []:
+            count = group.get("NumberOfFractionsPlanned")
+            if count and (not named or str(group.get("FractionGroupNumber")) in named):
+                found.add(str(count))
+    return ", ".join(sorted(found, key=int))
 
 
 def _rtdose_unit(dataset: Dataset, what: str, unit: str | None) -> float:

@@ -68,7 +68,7 @@ class EvaluationSettings:
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
     dose_engine: str = PENCIL_BEAM
-    dose_noise_percent: float = 0.5
+    dose_noise_percent: float = 0.25
     dose_minutes: float = 15.0
     dvh_points: str = ""
     mask_nan: bool = False

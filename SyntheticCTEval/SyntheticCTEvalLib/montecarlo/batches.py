@@ -29,14 +29,14 @@ class Effort:
 
     Attributes:
         noise_percent: see NOISE_DEFINITION.
-        minutes: of this run; None for no limit.
+        minutes: of this run; None for no limit. At least LEAST_BATCHES are run all the same.
         candidates: photons drawn in the fields a batch.
         batches: at most.
     """
 
-    noise_percent: float = 0.5
+    noise_percent: float = 0.25
     minutes: float | None = 15.0
-    candidates: int = 2_000_000
+    candidates: int = 1_000_000
     batches: int = 1000
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
+from scipy import ndimage
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.processors import processors
+from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.dose.electron_density import AIR, ELECTRON_DENSITY, density_inside
@@ -23,8 +25,13 @@ x 10 cm, SSD 90 cm: what this engine gives there (Testing/VALIDATION.md)."""
 PHOTONS_PER_MU = 0.01 / (GRAY_PER_MEV_PER_GRAM * MEV_PER_GRAM_AT_10_CM)
 """Photons a MU and mm2 at the isocentre's plane: 100 MU give 1 Gy in water at 10 cm depth, field 10
 x 10 cm, SSD 90 cm, as for the pencil beam (dose.pencil_beam.gray_per_mu)."""
+SMOOTHING_MM = 4.0
+"""Standard deviation of the Gaussian that smooths the difference between a volume's dose and the
+first one's: noise of a millimetre's scale is not what the volumes do (Testing/VALIDATION.md)."""
 _CHUNK = 250_000
-_END_SHARE = 1e-3
+_COMING_IN, _CUT_OFF = 0.001, 0.05
+"""Shares of photons: what comes in through a CT's end has passed tissue that is not there; what
+leaves through it has not, but then the field is cut off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +92,7 @@ class Calculation:
         ]
         self._volumes = volumes
         self._source, self._tables, self._seed = source, tables, seed
+        self._sigmas = tuple((SMOOTHING_MM / spacing[::-1]).tolist())
         self._voxel_cm3 = float(np.prod(spacing / 10))
 
     def batch(self, number: int, candidates: int) -> np.ndarray:
@@ -96,7 +104,8 @@ class Calculation:
             candidates: photons that are drawn in the fields' boxes (see source.PlanSource).
 
         Returns:
-            (volumes, k, j, i) float32; 0 outside each volume's body.
+            (volumes, k, j, i) float32; 0 outside each volume's body. Of the further volumes, the
+            difference to the first is smoothed (:data:`SMOOTHING_MM`) where both have a body.
         """
         chunks = max(1, round(candidates / _CHUNK))
         with ThreadPoolExecutor(processors()) as pool:
@@ -111,6 +120,9 @@ class Calculation:
         doses = np.empty(total.shape, dtype=np.float32)
         for dose, energy, volume in zip(doses, total, self._volumes, strict=True):
             dose[:] = np.where(volume.inside, scale * energy / volume.density, 0)
+        for dose, volume in zip(doses[1:], self._volumes[1:], strict=True):
+            both = volume.inside & self._volumes[0].inside
+            dose += smoothed(dose - doses[0], both, self._sigmas) - (dose - doses[0])
         return doses
 
     def _chunk(self, batch: int, chunk: int, candidates: int) -> np.ndarray:
@@ -133,14 +145,30 @@ class Calculation:
         return left
 
 
-def require_ct_around_fields(source: PlanSource, body: sitk.Image) -> None:
-    """Refuse a CT that ends inside a field.
+def smoothed(
+    values: np.ndarray, where: np.ndarray, sigmas: tuple[float, float, float]
+) -> np.ndarray:
+    """Return values (k, j, i) smoothed by a Gaussian among the voxels of ``where`` alone.
+
+    Args:
+        sigmas: standard deviations along k, j, i, in voxels.
+    """
+    weights = ndimage.gaussian_filter(where.astype(np.float32), sigmas)
+    sums = ndimage.gaussian_filter(np.where(where, values, 0).astype(np.float32), sigmas)
+    return np.where(where, sums / np.maximum(weights, 1e-6), values)
+
+
+def require_ct_around_fields(
+    source: PlanSource, body: sitk.Image, progress: Progress = SILENT
+) -> None:
+    """Refuse a CT that ends inside a field; warn where a field only grazes its end.
 
     Args:
         body: mask of the body on the CT's own grid.
 
     Raises:
-        SyntheticCTError: photons cross the first or the last slice inside the body.
+        SyntheticCTError: photons come in through the first or the last slice of the body, or more
+            than a few percent go out through it.
     """
     _, positions, directions = source.drawn(0, 0, 50_000)
     size = body.GetSize()
@@ -149,15 +177,25 @@ def require_ct_around_fields(source: PlanSource, body: sitk.Image) -> None:
     inside = sitk.GetArrayViewFromImage(body) != 0
     start = (positions - origin) @ axes / np.array(body.GetSpacing())  # continuous indices
     along = directions @ axes / np.array(body.GetSpacing())
-    for k, plane in ((-0.5, inside[0]), (size[2] - 0.5, inside[-1])):
+    shares = {True: 0.0, False: 0.0}
+    for k, plane, outward in ((-0.5, inside[0], -1), (size[2] - 0.5, inside[-1], 1)):
         with np.errstate(divide="ignore", invalid="ignore"):
             t = (k - start[:, 2]) / along[:, 2]
             i, j = (start + t[:, np.newaxis] * along)[:, :2].T
             there = np.isfinite(t) & (t > 0) & (i > -0.5) & (j > -0.5)
             there &= (i < size[0] - 0.5) & (j < size[1] - 0.5)
         i, j = np.rint(i[there]).astype(int), np.rint(j[there]).astype(int)
-        if plane[j, i].sum() > _END_SHARE * len(positions):
-            raise SyntheticCTError(
-                "The CT ends inside a field of the plan, so that tissue which the beam passes is "
-                "missing: give a CT that reaches beyond the fields."
-            )
+        comes_in = along[there, 2] * outward < 0
+        for way in shares:
+            shares[way] += float(plane[j, i][comes_in == way].sum()) / len(positions)
+    if shares[True] > _COMING_IN or shares[False] > _CUT_OFF:
+        raise SyntheticCTError(
+            "The CT ends inside a field of the plan, so that tissue which the beam passes is "
+            "missing: give a CT that reaches beyond the fields."
+        )
+    if shares[False] > _COMING_IN:
+        progress.warn(
+            f"{max(100 * shares[False], 0.1):.1f} % of the plan's photons leave the CT through its "
+            "first or last slice inside the body: near there, scatter of the tissue beyond is "
+            "missing."
+        )

@@ -21,7 +21,7 @@ from .pass_rate_noise import PASS_RATE_NOISE_DEFINITIONS, PassRateNoise, pass_ra
 
 NOISE_DEFINITIONS = {f"gpr_{name}": line for name, line in PASS_RATE_NOISE_DEFINITIONS.items()}
 
-_NOISE_SHARE = 0.5
+_NOISE_SHARE = 0.4
 """Share of the dose criterion above which noise decides (Testing/VALIDATION.md)."""
 
 
@@ -99,8 +99,8 @@ def noise_of_rates(
     """
     if doses.batches.noise_percent > _NOISE_SHARE * criteria.dose_percent:
         progress.warn(
-            f"The noise of the dose difference is {doses.batches.noise_percent:.2f} %, more than "
-            f"half of gamma's {criteria.dose_percent:g} %: noise decides which voxels pass, and "
+            f"The noise of the dose difference is {doses.batches.noise_percent:.2f} %, too much "
+            f"for gamma's {criteria.dose_percent:g} %: noise decides which voxels pass, and "
             "neither the pass rate nor its bias can be believed; give Monte Carlo more time."
         )
     step = f"Noise of the pass rate of {list(doses.evaluated)[number - 1]}"

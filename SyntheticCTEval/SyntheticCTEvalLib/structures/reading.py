@@ -28,6 +28,8 @@ def read_structures(
 ) -> dict[str, sitk.Image]:
     """Return the structures in ``path`` as masks (uint8, 0 or 1) by name, in the file's order.
 
+    Masks of an RTSTRUCT carry the types of their ROIs (see SyntheticCTLib.dicom.roi_types).
+
     A label map or .seg.nrrd keeps its grid. Every structure of an RTSTRUCT gets a grid of its
     own, parallel to its contours: pixels of at most 1 mm whose centres lie inside its contours
     on a plane (see nesting.nested: holes, keyholes and several contours a plane come out right;

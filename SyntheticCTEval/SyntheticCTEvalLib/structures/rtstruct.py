@@ -8,8 +8,10 @@ from pydicom.dataset import Dataset
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frame_of
+from SyntheticCTLib.dicom.roi_types import ROI_TYPE
 
 from .contours import PLANE_TOLERANCE_MM, Contours, by_plane, filled, plane_axes, plane_normal
+from .roi_types import types_of
 from .spatial_registration import Registered
 
 XOR = "CLOSEDPLANAR_XOR"
@@ -60,6 +62,7 @@ def read_rtstruct(
     matrices = registered.matrices({n: names.get(n, f"ROI {n}") for n in frames}, frames, progress)
     elsewhere = frames.keys() - matrices.keys()
     found: dict[str, Contours] = {}
+    numbers: dict[str, int] = {}
     drawn = _drawn(dataset, what)
     left_out = NotedProgress(progress)
     for number, items in drawn.items():
@@ -75,7 +78,7 @@ def read_rtstruct(
                 f"Several structures are called {name}; this one is named {unique}: check which "
                 "is meant."
             )
-        found[unique] = contours
+        found[unique], numbers[unique] = contours, number
     if elsewhere and not found:
         raise SyntheticCTError(
             f"The {what} ({', '.join(names[n] for n in sorted(elsewhere))}) lie in another frame "
@@ -99,10 +102,15 @@ def read_rtstruct(
             progress.warn(f"The structure {name} has no contour and is left out.")
     gaps = [np.diff(contours.positions) for contours in found.values()]
     common = float(np.median(np.concatenate(gaps))) if any(len(g) for g in gaps) else 0.0
-    return {
+    masks = {
         name: filled(contours, reference, common, name, progress, end_caps)
         for name, contours in found.items()
     }
+    types = types_of(dataset)
+    for name, mask in masks.items():
+        if numbers[name] in types:
+            mask.SetMetaData(ROI_TYPE, types[numbers[name]])
+    return masks
 
 
 def _names(dataset: Dataset, what: str) -> dict[int, str]:

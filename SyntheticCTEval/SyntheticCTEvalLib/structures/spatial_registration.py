@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydicom.dataset import Dataset
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME
-from SyntheticCTLib.dicom.headers import read_header
+from SyntheticCTLib.dicom.headers import is_of, read_header
 
 _TOLERANCE = 1e-3
 """How far axes may be from orthogonal, and of length 1 where they must: values are rounded."""
@@ -131,13 +132,8 @@ def find_registration(
         SyntheticCTError: several disagree, or one that names both frames cannot be used.
     """
     found: list[tuple[SpatialRegistration, np.ndarray]] = []
-    for path in sorted(item for item in folder.iterdir() if item.is_file()):
-        header = read_header(path)
-        if header is None or header.get("Modality") != "REG":
-            continue
-        dataset = read_header(path, whole=True)
-        frames = _frames(dataset) if dataset is not None else set()
-        if not {source, target} <= frames or differing_patient(dataset, patient):
+    for path, dataset in _registrations(folder):
+        if not {source, target} <= _frames(dataset) or differing_patient(dataset, patient):
             continue
         one = _parsed(dataset, path, progress)
         found.append((one, one.matrix(source, target)))
@@ -149,6 +145,34 @@ def find_registration(
                 "alone in the folder."
             )
     return found[0][0] if found else None
+
+
+def registrations_beside(structures: Path) -> list[Path]:
+    """Return the registrations beside an RTSTRUCT file that name a frame that it was drawn in.
+
+    Those that reading it may take; none of a folder, all of which counts as read.
+    """
+    if not structures.is_file():
+        return []
+    tags = ("StructureSetROISequence", "ReferencedFrameOfReferenceSequence")
+    header = read_header(structures, tags=tags)
+    if header is None or not is_of(header, "RTSTRUCT"):
+        return []
+    items = [item for tag in tags for item in header.get(tag) or []]
+    drawn_in = {str(i.get(f"Referenced{FRAME}") or i.get(FRAME) or "") for i in items} - {""}
+    beside = _registrations(structures.parent)
+    return [path for path, dataset in beside if drawn_in & _frames(dataset)]
+
+
+def _registrations(folder: Path) -> Iterator[tuple[Path, Dataset]]:
+    """The registrations in a folder, whole."""
+    for path in sorted(item for item in folder.iterdir() if item.is_file()):
+        header = read_header(path)
+        if header is None or header.get("Modality") != "REG":
+            continue
+        dataset = read_header(path, whole=True)
+        if dataset is not None:
+            yield path, dataset
 
 
 def differing_patient(dataset: Dataset, patient: str) -> bool:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from SyntheticCTEvalLib.cohort.manifest import read_cohort_manifest
+from dicom_files import dataset, save_dicom
+from pydicom.dataset import Dataset
+from pydicom.uid import SpatialRegistrationStorage
+from structure_files import rtstruct, square
+from SyntheticCTEvalLib.cohort.manifest import PatientEntry, read_cohort_manifest
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 FULL = (
@@ -159,3 +165,23 @@ def test_a_file_that_several_patients_have_is_told(manifest):
     )
     (note,) = [note for note in notes if "same file" in note]
     assert note.startswith("The patients p, q have the same file ct.nrrd (CT)")
+
+
+def test_registrations_beside_a_structure_set_are_inputs_of_its_patient(tmp_path):
+    """Reading takes one without being told: a changed one must redo the patient."""
+    rtstruct(tmp_path / "rs.dcm", {"PTV": [square(0.0)]})  # drawn in the frame 1.2.3
+    for name, frame in (("reg.dcm", "1.2.3"), ("other.dcm", "1.2.77")):
+        found = dataset(tmp_path / name, SpatialRegistrationStorage, "REG")
+        found.FrameOfReferenceUID, item = "1.2.9", Dataset()
+        item.FrameOfReferenceUID = frame
+        found.RegistrationSequence = [item]
+        save_dicom(found, tmp_path / name)
+    entry = PatientEntry("A", tmp_path / "ct", {}, structures=tmp_path / "rs.dcm")
+    beside = [path.name for what, path in entry.inputs().items() if "registration" in what]
+    assert beside == ["reg.dcm"]
+    given = replace(entry, registration=tmp_path / "given.dcm")
+    named = [path.name for what, path in given.inputs().items() if "registration" in what]
+    assert named == ["given.dcm"]
+    (tmp_path / "labels.nrrd").write_bytes(b"NRRD0004\n")
+    for other in (tmp_path / "labels.nrrd", tmp_path, tmp_path / "none", None):
+        assert not [w for w in replace(entry, structures=other).inputs() if "registration" in w]

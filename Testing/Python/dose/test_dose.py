@@ -6,10 +6,13 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from dicom_files import edit
 from dose_files import STORED, rtdose, volume
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydicom.dataset import Dataset
 from scipy.spatial.transform import Rotation
+from structure_files import rtplan
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.dose.units import check_dose
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
@@ -55,7 +58,10 @@ def test_offsets_rounded_to_a_tenth_of_a_millimetre_are_a_regular_grid(tmp_path)
     [
         ({}, ""),
         ({"DoseSummationType": "MULTI_PLAN"}, ""),
-        ({"DoseSummationType": "BEAM"}, "part of the treatment (DoseSummationType BEAM)"),
+        (
+            {"DoseSummationType": "BEAM"},
+            "part of the treatment (DoseSummationType BEAM, ",
+        ),
         ({"DoseSummationType": "FRACTION"}, "part of the treatment"),
         ({"DoseSummationType": "BEAM_SESSION"}, "part of the treatment"),
         ({"DoseType": "EFFECTIVE"}, "effective dose"),
@@ -68,6 +74,31 @@ def test_what_makes_a_dose_another_than_the_plans_is_told(tmp_path, elements, wo
     read_dose(path, progress=progress)
     assert len(progress.warnings) == bool(words)
     assert all("dose.dcm" in told and words in told for told in progress.warnings)
+
+
+def test_of_a_fraction_group_the_planned_fractions_are_told(tmp_path):
+    """DICOM's FRACTION is the whole group; the plan beside it says of how many fractions."""
+    plan = rtplan(tmp_path / "rp.dcm", 60.0)
+    groups = [Dataset(), Dataset()]
+    for number, (group, count) in enumerate(zip(groups, (25, 8), strict=True), start=1):
+        group.FractionGroupNumber, group.NumberOfFractionsPlanned = number, count
+    edit(plan, FractionGroupSequence=groups)
+    named, group = Dataset(), Dataset()
+    named.ReferencedSOPInstanceUID = pydicom.dcmread(plan).SOPInstanceUID
+    group.ReferencedFractionGroupNumber = 2
+    named.ReferencedFractionGroupSequence = [group]
+    path = rtdose(
+        tmp_path / "dose.dcm", DoseSummationType="FRACTION", ReferencedRTPlanSequence=[named]
+    )
+    progress = NotedProgress(Progress())
+    dose = read_dose(path, progress=progress)
+    (told,) = progress.warnings
+    assert "FRACTION, fraction group 2, 8 fractions planned" in told
+    assert "all fractions of the group" in told
+    assert dose.GetMetaData("DoseFractions") == "8"
+    plan.unlink()
+    read_dose(path, progress=progress)
+    assert "fraction group 2, the number of fractions is not told" in progress.warnings[-1]
 
 
 @settings(

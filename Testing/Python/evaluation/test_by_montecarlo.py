@@ -40,7 +40,7 @@ def test_pass_rates_carry_their_noise_and_bias(quick):
     assert {"gpr_noise", "gpr_bias"} <= found.definitions.keys()
     assert found.definitions["dose"].startswith("Monte Carlo")
     assert any("stopped at a noise" in note for note in found.notes)
-    assert any("more than half of gamma's 1 %" in note for note in found.notes)
+    assert any("too much for gamma's 1 %" in note for note in found.notes)
     assert any("Monte Carlo on every image" in line for line in bounds_of(found))
     assert describe(("gpr_noise", "20")).label.endswith("dose above 20 %")
     values = sitk.GetArrayFromImage(found.dose_ct)

@@ -153,7 +153,7 @@ def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path
     arguments += ["--structures", str(tmp_path / "s.dcm")]
     arguments += ["--no-end-caps", "--no-registration", "--no-dose", "--no-scene"]
     assert main([*arguments, "--output", str(tmp_path / "out")]) == 0
-    assert asked == {"end_caps": False}
+    assert asked["end_caps"] is False
     notes = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["notes"]
     assert any("end at their last contours" in note for note in notes)
 

@@ -6,18 +6,20 @@ import re
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from dicom_files import edit
+from dicom_files import edit, write_series
 from mr_series import FRAME, GRID, OBLIQUE, STUDY, dumped, judged, mr_and_sct, write_mr
 from structure_files import rtplan, rtstruct, square
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib import __version__
 from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.dicom.headers import read_header
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
 from SyntheticCTLib.volumes.marks import OUTSIDE_KEY, keep_marks, label_synthetic
 from SyntheticCTLib.volumes.reading import read_volume
@@ -331,6 +333,113 @@ def test_a_dose_returns_within_a_step_of_its_scaling(place, capsys):
     assert "frame of reference" in refused(capsys, "--dose", "elsewhere.dcm", output="more")
 
 
+def of_groups(path, *fractions) -> None:
+    """Give a plan fraction groups 1, 2, ... of so many fractions."""
+    items = []
+    for number, count in enumerate(fractions, start=1):
+        item = pydicom.Dataset()
+        item.FractionGroupNumber, item.NumberOfFractionsPlanned = number, count
+        item.NumberOfBeams, item.NumberOfBrachyApplicationSetups = 0, 0
+        items.append(item)
+    edit(path, FractionGroupSequence=items)
+
+
+def summed(folder="out"):
+    """Dose summation type, plan and fraction group of the exported dose."""
+    assert judged(Path(folder) / "RTDOSE.dcm") == []
+    written = pydicom.dcmread(Path(folder) / "RTDOSE.dcm")
+    (plan,) = written.ReferencedRTPlanSequence
+    groups = plan.get("ReferencedFractionGroupSequence") or [pydicom.Dataset()]
+    number = groups[0].get("ReferencedFractionGroupNumber")
+    return written.DoseSummationType, plan.ReferencedSOPInstanceUID, number
+
+
+def test_a_dose_of_a_fraction_group_names_its_group(place, capsys):
+    _, sct = mr_and_sct()
+    write_volume(sitk.Cast(sct > 0, sitk.sitkFloat32) * 45, "dose.nrrd")
+    dose = ("--dose", "dose.nrrd", "--dose-type", "fraction")
+    assert "must name its plan" in refused(capsys, *dose)
+    plan = rtplan(place / "plan.dcm", 45.0)
+    uid = pydicom.dcmread(plan).SOPInstanceUID
+    assert "there are none" in refused(capsys, *dose, "--plan", plan)
+    of_groups(plan, 25)
+    assert export(*dose, "--plan", plan) == 0
+    assert summed() == ("FRACTION", uid, 1)
+    assert "fractions" not in capsys.readouterr().err
+    of_groups(plan, 20, 5)
+    assert "there are 1, 2" in refused(capsys, *dose, "--plan", plan)
+    assert "which has 1, 2" in refused(capsys, *dose, "--plan", plan, "--fraction-group", 3)
+    assert export(*dose, "--plan", plan, "--fraction-group", 2) == 0
+    assert summed() == ("FRACTION", uid, 2)
+    # Exported again it stays what it is, and does not become the whole plan's.
+    mine = ("--dose", place / "out" / "RTDOSE.dcm")
+    assert export(*mine, output="again") == 0
+    assert summed("again") == ("FRACTION", uid, 2)
+    told = refused(capsys, *mine, "--dose-type", "plan", "--plan", plan, output="more")
+    assert "FRACTION, not PLAN" in told
+    assert "which has 2" in refused(capsys, *mine, "--fraction-group", 1, output="more")
+    assert "--dose-type fraction" in refused(
+        capsys, "--dose", "dose.nrrd", "--fraction-group", 1, output="more"
+    )
+    assert "with a dose only" in refused(capsys, "--dose-type", "plan", output="more")
+
+
+def test_one_fraction_s_dose_is_told_and_a_dose_without_plan_says_so(place, capsys):
+    _, sct = mr_and_sct()
+    write_volume(sitk.Cast(sct > 0, sitk.sitkFloat32) * 1.9, "dose.nrrd")
+    plan = rtplan(place / "plan.dcm", 45.0)
+    of_groups(plan, 25)
+    for kind, name in (("plan", "PLAN"), ("fraction", "FRACTION")):
+        assert export("--dose", "dose.nrrd", "--plan", plan, "--dose-type", kind) == 0
+        assert summed()[0] == name
+        told = " ".join(capsys.readouterr().err.split())
+        assert "reaches 1.9 Gy" in told and "45 Gy in 25 fractions" in told
+    assert "DoseComment" not in pydicom.dcmread("out/RTDOSE.dcm")
+    assert export("--dose", "dose.nrrd") == 0
+    assert summed()[0] == "PLAN"
+    assert "not there" in pydicom.dcmread("out/RTDOSE.dcm").DoseComment
+    assert "does not name its plan" in " ".join(capsys.readouterr().err.split())
+
+
+def types(folder="out"):
+    """Interpreted types of the exported structures by name."""
+    assert judged(Path(folder) / "RTSTRUCT.dcm") == []
+    written = pydicom.dcmread(Path(folder) / "RTSTRUCT.dcm")
+    names = {item.ROINumber: item.ROIName for item in written.StructureSetROISequence}
+    return {
+        names[item.ReferencedROINumber]: item.RTROIInterpretedType
+        for item in written.RTROIObservationsSequence
+    }
+
+
+def test_types_of_structures_are_kept_or_told_by_their_names(place, capsys):
+    contours = [square(z) for z in (28.125, 32.125, 36.125)]
+    names = ["PTV_4500", "A", "B", "Skin", "Rectum", "Ring PTV", "Outline", "odd"]
+    path = rtstruct(place / "rs.dcm", dict.fromkeys(names, contours))
+    ds = pydicom.dcmread(path)
+    kinds = {"A": "AVOIDANCE", "B": "CTV", "Skin": "EXTERNAL", "Outline": "EXTERNAL", "odd": "b/d"}
+    ds.RTROIObservationsSequence = []
+    for roi in ds.StructureSetROISequence:
+        roi.ReferencedFrameOfReferenceUID = FRAME
+        item = pydicom.Dataset()
+        item.ReferencedROINumber = item.ObservationNumber = roi.ROINumber
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            item.RTROIInterpretedType = kinds.get(roi.ROIName, "")
+        ds.RTROIObservationsSequence.append(item)
+    ds.save_as(path)
+    assert export("--structures", path) == 0
+    known = {"PTV_4500": "PTV", "A": "AVOIDANCE", "B": "CTV", "Rectum": "ORGAN"}
+    known |= {"Ring PTV": "", "Outline": "", "odd": ""}
+    assert types() == known | {"Skin": "EXTERNAL"}
+    assert "Outline is of the type EXTERNAL" in " ".join(capsys.readouterr().err.split())
+    assert export("--structures", path, "--body", "auto") == 0
+    assert types() == known | {"Skin": "", "BODY": "EXTERNAL"}
+    # A structure set that this program wrote keeps them when it is exported again.
+    assert export("--structures", "out/RTSTRUCT.dcm", output="again") == 0
+    assert types("again") == types()
+
+
 def test_only_what_is_synthetic_and_of_this_mr_is_exported(place, capsys):
     sct = sitk.ReadImage("sct.nrrd")
     bare = sitk.GetImageFromArray(sitk.GetArrayFromImage(sct))
@@ -425,6 +534,20 @@ def test_one_of_several_series_and_a_plan_without_a_dose(place, capsys):
     assert export(like="mr#7") == 0
     assert slices(place / "out")[0].FrameOfReferenceUID == "1.2.8"
     assert "--dose" in refused(capsys, "--plan", rtplan(place / "plan.dcm", 45.0), like="mr#7")
+
+
+def test_which_series_was_taken_is_told_once_and_pixels_are_read_once(place, capsys, monkeypatch):
+    write_series(place / "mr", np.zeros((3, 4, 4), np.uint16), description="scout of the CT")
+    whole = []
+
+    def read(path, **options):
+        whole.append(options.get("whole", False))
+        return read_header(path, **options)
+
+    monkeypatch.setattr("SyntheticCTLib.export.source.read_header", read)
+    assert export() == 0
+    assert " ".join(capsys.readouterr().err.split()).count("holds several series") == 1
+    assert sum(whole) == 1
 
 
 def test_what_is_no_valid_dicom_in_the_mr_is_left_out_and_named_without_its_value(place):
