@@ -15,6 +15,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
+from SyntheticCTEvalLib.delivery.ends import require_ct_around
 from SyntheticCTEvalLib.delivery.segments import GANTRY_STEP_DEG
 from SyntheticCTEvalLib.dose.plan import mask_points
 from SyntheticCTEvalLib.dose.recalculation import dose_grid
@@ -107,13 +108,14 @@ def make_plan(
 
     Raises:
         SyntheticCTError: a target that is not there, empty, outside the body or too large for
-            the field; levels that are no dose; a body that is empty.
+            the field; levels that are no dose; a body that is empty; a CT that ends inside a field.
     """
     started = time.monotonic()
     _require_levels(levels, structures, fractions, arcs)
     case = _case(
         ct, body, structures, levels, objectives, fractions, arcs, patient_position, effort
     )
+    require_ct_around(case.plan_of([first_shapes(arc) for arc in case.arcs]), body)
     influences = _influences(ct, body, case, progress)
     optimiser = Optimiser(case.arcs, influences, case.goals)
     shapes = _first(case.arcs, optimiser, case.goals)

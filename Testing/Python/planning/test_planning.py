@@ -251,3 +251,12 @@ def test_objectives_that_cannot_be_are_refused(tmp_path, text, told):
     path.write_text(text)
     with pytest.raises(SyntheticCTError, match=told):
         read_objectives(path)
+
+
+def test_a_ct_that_ends_beside_a_target_is_refused_before_the_work():
+    ct, body, structures = patient()
+    x, y, z = coordinates(ct)
+    high = (np.hypot(x, y) < 16) & (np.abs(z - 60) < 10)
+    structures["high"] = image_like(high.astype(np.uint8), ct)
+    with pytest.raises(SyntheticCTError, match="CT ends inside a field"):
+        make_plan(ct, body, structures, {"high": 45.0}, (), effort=SMALL)
