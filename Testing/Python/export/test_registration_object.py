@@ -160,6 +160,8 @@ def test_one_that_bends_takes_the_ct_to_the_mr(place):
     assert judged(path) == []
     expected = np.array([whole.TransformPoint(point) for point in POINTS])
     assert deformed(path, POINTS) == pytest.approx(expected, abs=0.001)
+    own = find_registration(place / "out", FRAME, CT_FRAME, "", SILENT).matrix(FRAME, CT_FRAME)
+    assert np.array([own.TransformPoint(p) for p in POINTS]) == pytest.approx(expected, abs=0.001)
     # As displacements of the whole, as register writes them by --field; a mirrored grid too.
     size, spacing, origin, axes = (
         getattr(CT_GRID, f"Get{name}")() for name in ("Size", "Spacing", "Origin", "Direction")
