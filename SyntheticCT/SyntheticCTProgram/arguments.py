@@ -289,5 +289,6 @@ def add_structures_registration(sub: argparse.ArgumentParser) -> None:
         "--structures-registration",
         metavar="REG",
         help="DICOM Spatial Registration between the frames of reference of an RTSTRUCT and of "
-        "the image; without it, one that lies beside the RTSTRUCT",
+        "the image, or a deformable one into the image's; without it, one that lies beside the "
+        "RTSTRUCT",
     )

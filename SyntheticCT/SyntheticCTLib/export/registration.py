@@ -132,6 +132,10 @@ def parts(transform: sitk.Transform) -> tuple[np.ndarray, sitk.Image | None]:
     Raises:
         SyntheticCTError: other transforms, or numbers that are none.
     """
+    if transform.GetDimension() != 3:
+        raise SyntheticCTError(
+            "The transform is not of three dimensions: give one that register has written."
+        )
     steps = _steps(transform)
     bending = [step for step in steps if not step.IsLinear()]
     field = None

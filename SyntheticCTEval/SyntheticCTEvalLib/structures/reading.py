@@ -49,7 +49,8 @@ def read_structures(
             RTSTRUCT's structure, so that its volume is area times spacing; planning systems
             differ in this (Eclipse ends its dose-volume histograms at the last contour).
         registration: a DICOM Spatial Registration file from the structures' frame of reference
-            to the CT's; None takes one that lies beside the RTSTRUCT and says so.
+            to the CT's, or a deformable one with the CT as the registered frame, by which masks
+            are bent (PS3.3 C.20.3); None takes one that lies beside the RTSTRUCT and says so.
 
     Raises:
         SyntheticCTError: missing, unreadable, neither RTSTRUCT nor segmentation, without any

@@ -11,6 +11,7 @@ from SyntheticCTLib.dicom.frame_of_reference import frame_of
 from SyntheticCTLib.dicom.roi_types import ROI_TYPE
 
 from .contours import PLANE_TOLERANCE_MM, Contours, by_plane, filled, plane_axes, plane_normal
+from .deformable_registration import bent
 from .roi_types import types_of
 from .spatial_registration import Registered
 
@@ -59,8 +60,8 @@ def read_rtstruct(
 ) -> dict[str, sitk.Image]:
     names = _names(dataset, what)
     frames = _of_other_frames(dataset, names, reference, progress)
-    matrices = registered.matrices({n: names.get(n, f"ROI {n}") for n in frames}, frames, progress)
-    elsewhere = frames.keys() - matrices.keys()
+    ways = registered.matrices({n: names.get(n, f"ROI {n}") for n in frames}, frames, progress)
+    elsewhere = frames.keys() - ways.keys()
     found: dict[str, Contours] = {}
     numbers: dict[str, int] = {}
     drawn = _drawn(dataset, what)
@@ -70,7 +71,9 @@ def read_rtstruct(
             continue
         name = names.get(number, f"ROI {number}")
         unique = _unique(name, found)
-        contours = _contours(items, unique, left_out, matrices.get(number))
+        way = ways.get(number)
+        matrix = way if isinstance(way, np.ndarray) else None  # what bends is applied to the mask
+        contours = _contours(items, unique, left_out, matrix)
         if contours is None:
             continue
         if unique != name:
@@ -102,14 +105,18 @@ def read_rtstruct(
             progress.warn(f"The structure {name} has no contour and is left out.")
     gaps = [np.diff(contours.positions) for contours in found.values()]
     common = float(np.median(np.concatenate(gaps))) if any(len(g) for g in gaps) else 0.0
-    masks = {
-        name: filled(contours, reference, common, name, progress, end_caps)
-        for name, contours in found.items()
-    }
     types = types_of(dataset)
-    for name, mask in masks.items():
+    masks: dict[str, sitk.Image] = {}
+    for name, contours in found.items():
+        mask = filled(contours, reference, common, name, progress, end_caps)
+        way = ways.get(numbers[name])
+        if isinstance(way, sitk.Transform):
+            mask = bent(mask, way, reference, name, progress)
+        if mask is None:
+            continue
         if numbers[name] in types:
             mask.SetMetaData(ROI_TYPE, types[numbers[name]])
+        masks[name] = mask
     return masks
 
 

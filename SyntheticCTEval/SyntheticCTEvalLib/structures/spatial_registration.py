@@ -8,19 +8,15 @@ from functools import reduce
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
 from pydicom.dataset import Dataset
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME
 from SyntheticCTLib.dicom.headers import is_of, read_header
 
-_TOLERANCE = 1e-3
-"""How far axes may be from orthogonal, and of length 1 where they must: values are rounded."""
-_SAME_MM = 0.01
-"""Points that two registrations place closer together they place in one place..."""
-_REACH_MM = 500.0
-"""... up to so far from the origin."""
-_AGAIN = "export the registration again, or give a structure set of this CT"
+from .deformable_registration import DeformableRegistration, read_deformable
+from .registration_matrix import AGAIN, matrix_of, same_place
 
 
 @dataclass(frozen=True)
@@ -45,6 +41,9 @@ class SpatialRegistration:
         return np.linalg.solve(self.matrices[target], self.matrices[source])
 
 
+Registration = SpatialRegistration | DeformableRegistration
+
+
 @dataclass(frozen=True)
 class Registered:
     """Where registrations are looked for.
@@ -63,8 +62,11 @@ class Registered:
 
     def matrices(
         self, names: dict[int, str], frames: dict[int, str], progress: Progress
-    ) -> dict[int, np.ndarray]:
-        """Return what takes ROIs into the CT's frame (4 x 4), by number, and say so.
+    ) -> dict[int, np.ndarray | sitk.Transform]:
+        """Return what brings ROIs into the CT's frame, by number, and say so.
+
+        A matrix (4 x 4) takes their points there; a transform takes points of the CT's frame into
+        theirs (mm, LPS), which is how what bends is told.
 
         Args:
             names, frames: of the ROIs that lie in other frames than the CT, by number.
@@ -78,7 +80,7 @@ class Registered:
                 "of reference: give the CT as the DICOM series that it is."
             )
         given = _given(self.given, self.patient, progress) if self.given else None
-        found: dict[int, np.ndarray] = {}
+        found: dict[int, np.ndarray | sitk.Transform] = {}
         for frame in dict.fromkeys(frames.values()):
             numbers = [number for number in frames if frames[number] == frame]
             told = ", ".join(names[number] for number in numbers)
@@ -106,7 +108,7 @@ class Registered:
         return found
 
 
-def _given(path: Path, patient: str, progress: Progress) -> SpatialRegistration:
+def _given(path: Path, patient: str, progress: Progress) -> Registration:
     """The registration that the user named."""
     if not path.is_file():
         raise SyntheticCTError(f"The registration {path} does not exist: check the path.")
@@ -121,7 +123,7 @@ def _given(path: Path, patient: str, progress: Progress) -> SpatialRegistration:
 
 def find_registration(
     folder: Path, source: str, target: str, patient: str, progress: Progress
-) -> SpatialRegistration | None:
+) -> Registration | None:
     """Return the registration in a folder between two frames of a patient; None: there is none.
 
     Args:
@@ -131,14 +133,16 @@ def find_registration(
     Raises:
         SyntheticCTError: several disagree, or one that names both frames cannot be used.
     """
-    found: list[tuple[SpatialRegistration, np.ndarray]] = []
+    found: list[tuple[Registration, np.ndarray | sitk.Transform | None]] = []
     for path, dataset in _registrations(folder):
         if not {source, target} <= _frames(dataset) or differing_patient(dataset, patient):
             continue
         one = _parsed(dataset, path, progress)
         found.append((one, one.matrix(source, target)))
-    for one, matrix in found[1:]:
-        if not _same(matrix, found[0][1]):
+    for one, way in found[1:]:
+        ways = (way, found[0][1])
+        bends = any(not isinstance(one, np.ndarray) for one in ways)
+        if bends or not same_place(*ways):
             raise SyntheticCTError(
                 f"The registrations {found[0][0].path} and {one.path} place the structures "
                 "differently: give the one that is meant by --structures-registration, or keep it "
@@ -189,16 +193,12 @@ def _frames(dataset: Dataset) -> set[str]:
     return {str(frame) for frame in (dataset.get(FRAME), *named) if frame}
 
 
-def _parsed(dataset: Dataset | None, path: Path, progress: Progress) -> SpatialRegistration:
+def _parsed(dataset: Dataset | None, path: Path, progress: Progress) -> Registration:
     from pydicom.uid import DeformableSpatialRegistrationStorage, SpatialRegistrationStorage
 
     kind = None if dataset is None else dataset.get("SOPClassUID")
     if kind == DeformableSpatialRegistrationStorage:
-        raise SyntheticCTError(
-            f"The registration {path} is deformable, and bends contours out of their planes: warp "
-            "the structures in the program that it is of, and give them as a segmentation or as a "
-            "structure set of this CT."
-        )
+        return read_deformable(dataset, path)
     if kind != SpatialRegistrationStorage:
         raise SyntheticCTError(
             f"The registration {path} is no Spatial Registration of DICOM: give the REG file."
@@ -207,7 +207,7 @@ def _parsed(dataset: Dataset | None, path: Path, progress: Progress) -> SpatialR
     if not registered:
         raise SyntheticCTError(
             f"The registration {path} does not say what it registers with "
-            f"(FrameOfReferenceUID): {_AGAIN}."
+            f"(FrameOfReferenceUID): {AGAIN}."
         )
     matrices = {registered: np.eye(4)}
     said: set[str] = set()
@@ -216,10 +216,10 @@ def _parsed(dataset: Dataset | None, path: Path, progress: Progress) -> SpatialR
         if not frame:  # names images only
             continue
         matrix = _matrix(item, path, progress)
-        if frame in said | {registered} and not _same(matrix, matrices[frame]):
+        if frame in said | {registered} and not same_place(matrix, matrices[frame]):
             raise SyntheticCTError(
                 f"The registration {path} gives several matrices for one frame of reference, so "
-                f"that it is not known which holds: {_AGAIN}."
+                f"that it is not known which holds: {AGAIN}."
             )
         said.add(frame)
         matrices[frame] = matrix
@@ -236,52 +236,14 @@ def _matrix(item: Dataset, path: Path, progress: Progress) -> np.ndarray:
     if not steps or len(item.MatrixRegistrationSequence) > 1:
         raise SyntheticCTError(
             f"The registration {path} has not exactly one list of matrices for a frame of "
-            f"reference: {_AGAIN}."
+            f"reference: {AGAIN}."
         )
-    factors = [_step(step, path) for step in steps]
+    factors = [matrix_of(step, path) for step in steps]
     matrix = reduce(np.matmul, reversed(factors))  # the first is applied first (C.20.2-2)
-    if not _same(matrix, reduce(np.matmul, factors)):
+    if not same_place(matrix, reduce(np.matmul, factors)):
         progress.warn(
             f"The registration {path} has several matrices whose order matters; the first was "
             "applied first, as DICOM says, but there are programs that do it the other way: check "
             "where the structures lie."
         )
     return matrix
-
-
-def _step(step: Dataset, path: Path) -> np.ndarray:
-    try:
-        matrix = np.array([float(v) for v in step.FrameOfReferenceTransformationMatrix])
-        matrix = matrix.reshape(4, 4)
-    except (AttributeError, TypeError, ValueError):
-        matrix = np.full((4, 4), np.nan)
-    kind = str(step.get("FrameOfReferenceTransformationMatrixType") or "AFFINE").strip().upper()
-    linear = matrix[:3, :3]
-    usable = (
-        np.isfinite(matrix).all()
-        and np.abs(matrix[3] - (0, 0, 0, 1)).max() < 1e-6
-        and np.linalg.det(linear) > 1e-3  # no mirror, and nothing is flattened
-    )
-    if usable and kind.startswith("RIGID"):
-        products = linear.T @ linear
-        lengths = np.sqrt(np.diag(products))
-        usable = np.abs(products / np.outer(lengths, lengths) - np.eye(3)).max() < _TOLERANCE
-        if kind == "RIGID":
-            usable = usable and np.abs(lengths - 1).max() < _TOLERANCE
-        else:  # scales stand on either side of the rotation
-            rows = linear @ linear.T
-            across = np.sqrt(np.diag(rows))
-            by_rows = np.abs(rows / np.outer(across, across) - np.eye(3)).max() < _TOLERANCE
-            usable = usable or by_rows
-    if not usable:
-        raise SyntheticCTError(
-            f"The registration {path} has a matrix that is not of the type {kind} that it names: "
-            f"{_AGAIN}."
-        )
-    return matrix
-
-
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    corners = np.array([(x, y, z, 1) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
-    corners[:, :3] *= _REACH_MM
-    return bool(np.abs(corners @ (one - other).T).max() < _SAME_MM)

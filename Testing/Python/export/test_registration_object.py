@@ -160,6 +160,8 @@ def test_one_that_bends_takes_the_ct_to_the_mr(place):
     assert judged(path) == []
     expected = np.array([whole.TransformPoint(point) for point in POINTS])
     assert deformed(path, POINTS) == pytest.approx(expected, abs=0.001)
+    own = find_registration(place / "out", FRAME, CT_FRAME, "", SILENT).matrix(FRAME, CT_FRAME)
+    assert np.array([own.TransformPoint(p) for p in POINTS]) == pytest.approx(expected, abs=0.001)
     # As displacements of the whole, as register writes them by --field; a mirrored grid too.
     size, spacing, origin, axes = (
         getattr(CT_GRID, f"Get{name}")() for name in ("Size", "Spacing", "Origin", "Direction")
@@ -224,12 +226,16 @@ def test_other_transforms_are_refused(capsys):
         sitk.WriteTransform(transform, "t.h5")
         told = refused(capsys, "--registration", "t.h5", "--registered-to", "ct")
         assert "one displacement field with matrices after it" in told
+    sitk.WriteTransform(sitk.Euler2DTransform(), "flat.tfm")
+    told = refused(capsys, "--registration", "flat.tfm", "--registered-to", "ct")
+    assert "three dimensions" in told
 
 
-def test_seeded_registrations_are_the_same_file(place):
-    ct_of(rigid())
+@pytest.mark.parametrize("made", [rigid, bending])
+def test_seeded_registrations_are_the_same_file(place, made):
+    ct_of(made())
     for name in ("one", "two"):
-        sitk.WriteTransform(rigid(), "t.h5")
+        sitk.WriteTransform(made(), "t.h5")
         more = ("--registration", "t.h5", "--registered-to", "ct", "--seed-uids")
         assert export(*more, output=name) == 0
     one, two = ((place / name / "REG.dcm").read_bytes() for name in ("one", "two"))

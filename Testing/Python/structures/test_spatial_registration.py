@@ -155,7 +155,7 @@ def test_what_does_not_fit_is_refused(tmp_path, structures):
     with pytest.raises(SyntheticCTError, match="several matrices"):
         twice = [(MR_FRAME, [matrix()]), (MR_FRAME, [matrix((0, 0, 1))])]
         read(structures, reg(path, twice, PatientID="one"))
-    with pytest.raises(SyntheticCTError, match="deformable"):
+    with pytest.raises(SyntheticCTError, match="which frames of reference"):
         read(structures, reg(path, [], PatientID="one", SOPClassUID=BENT))
     with pytest.raises(SyntheticCTError, match="does not exist"):
         read(structures, tmp_path / "none.dcm")
