@@ -7,7 +7,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.body.contour import AIR_TISSUE_HU
+from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.resampling import HU_OUTSIDE, floored, reached, resample
 
 from .source import OTHER_BODY, SAME_BODY, coarse
@@ -60,21 +60,21 @@ def require_lying(
 def _compared(
     fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform
 ) -> tuple[float, float]:
-    """Dice coefficient of what is no air, and the mean absolute difference there in HU.
+    """Dice coefficient of the bodies, without couch, and the mean absolute difference there in HU.
 
     Where nothing is shared they are 0 and infinite.
     """
     grid = coarse(fixed)
     both = reached(moving, None, grid, transform)
-    own = _values(resample(floored(fixed), grid, fill=None, antialias=True))
+    own = resample(floored(fixed), grid, fill=None, antialias=True)
     low = resample(floored(moving), coarse(moving), fill=None, antialias=True)
-    other = _values(resample(low, grid, transform, fill=HU_OUTSIDE))
-    first, second = (own > AIR_TISSUE_HU) & both, (other > AIR_TISSUE_HU) & both
-    either = first | second
+    other = resample(low, grid, transform, fill=HU_OUTSIDE)
+    first, second = (sitk.GetArrayFromImage(body_contour(i, "CT")) > 0 for i in (own, other))
+    first, second = first & both, second & both
     if not (first.any() and second.any()):
         return 0.0, np.inf
     dice = 2 * float((first & second).sum()) / float(first.sum() + second.sum())
-    return dice, float(np.abs(own - other)[either].mean())
+    return dice, float(np.abs(_values(own) - _values(other))[first | second].mean())
 
 
 def _values(image: sitk.Image) -> np.ndarray:
