@@ -20,6 +20,7 @@ import SyntheticCTLib
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.bundle.folder import ModelCard
+from SyntheticCTLib.dicom.frame_of_reference import FRAME, SERIES, STUDY
 
 if TYPE_CHECKING:
     from .results import Evaluation
@@ -34,7 +35,8 @@ ORIGIN_DEFINITION = (
     "inputs: sha256 is of the file (of a folder, of all its files); voxels_sha256 is of the voxels "
     "as they were read, after rescaling, in the order i, j, k, so that it does not change with "
     "headers, names or the format of the file. command: paths are shown by their last part alone "
-    "unless --identified was given."
+    "unless --identified was given. uids: of study, series and frame of reference that an image "
+    "was read from, with --identified alone."
 )
 
 
@@ -66,7 +68,7 @@ def origin(
         hashes: those of ``inputs`` (:func:`hashes_of`) as they were read.
         images: volumes that were read of them or made, by what they are.
         model: the model, where one was used (:func:`model_entry`).
-        identified: whole paths are told, not their last parts.
+        identified: whole paths are told, not their last parts, and the UIDs of DICOM.
     """
     found: dict[str, dict[str, Any]] = {}
     for what, path in inputs.items():
@@ -76,6 +78,8 @@ def origin(
         }
     for what, image in (images or {}).items():
         found[what] = found.get(what, {}) | _grid_and_voxels(image)
+        if identified and (uids := _uids(image)):
+            found[what]["uids"] = uids
     return {
         "program": f"synthetic-ct {__version__}",
         "commit": commit(),
@@ -153,6 +157,11 @@ def commit() -> str:
     if found.returncode:
         return ""
     return found.stdout.decode().strip() + (" with changes" if changed.stdout.strip() else "")
+
+
+def _uids(image: sitk.Image) -> dict[str, str]:
+    keys = {"study": STUDY, "series": SERIES, "frame_of_reference": FRAME}
+    return {what: image.GetMetaData(key) for what, key in keys.items() if image.HasMetaDataKey(key)}
 
 
 def _grid_and_voxels(image: sitk.Image) -> dict[str, Any]:

@@ -67,9 +67,9 @@ def inputs_table(
             hashes.append(f"made by the model {found['model_sha256']}")
         what = told(what, shown)
         name = Cell(what[:1].upper() + what[1:])
-        rows.append(
-            [name, Cell(found.get("file", "made here")), Cell(grid), Cell("; ".join(hashes))]
-        )
+        uids = (f"{of.replace('_', ' ')} {uid}" for of, uid in found.get("uids", {}).items())
+        file = "; ".join([found.get("file", "made here"), *uids])
+        rows.append([name, Cell(file), Cell(grid), Cell("; ".join(hashes))])
     columns = [
         Column(Cell("Input"), width=1.1),
         Column(Cell("File"), width=1.2),

@@ -6,11 +6,15 @@ import hashlib
 from datetime import datetime
 
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
+from mr_series import FRAME, STUDY, mr_and_sct, write_mr
 from SyntheticCTEvalLib.evaluation import origin as told
 from SyntheticCTEvalLib.evaluation.origin import PACKAGES, commit, hashes_of, origin, shown_command
+from SyntheticCTEvalLib.report.origin_part import inputs_table
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.reading import read_volume
 
 
 def volume(kind=np.int16) -> sitk.Image:
@@ -37,6 +41,22 @@ def test_files_are_told_by_last_name_hash_grid_and_voxels(tmp_path):
     assert named["inputs"]["CT"]["file"] == str(path)
     with pytest.raises(SyntheticCTError, match="does not exist"):
         hashes_of({"CT": tmp_path / "none"})
+
+
+def test_uids_are_told_only_where_names_may_be(tmp_path):
+    write_mr(tmp_path / "mr", mr_and_sct()[0])
+    images = {"MR": read_volume(tmp_path / "mr", "MR")}
+    plain = origin({}, {}, hashes={}, images=images)
+    assert STUDY not in str(plain) and FRAME not in str(plain)
+    named = origin({}, {}, hashes={}, images=images, identified=True)
+    uids = named["inputs"]["MR"]["uids"]
+    assert (uids["study"], uids["frame_of_reference"]) == (STUDY, FRAME)
+    series = pydicom.dcmread(next((tmp_path / "mr").iterdir())).SeriesInstanceUID
+    assert uids["series"] == series
+    assert f"series {series}" in str(inputs_table(named).rows)
+    assert not inputs_table(origin({}, {}, hashes={})) and series not in str(
+        inputs_table(plain).rows
+    )
 
 
 def test_voxels_keep_their_hash_in_another_format(tmp_path):
