@@ -82,6 +82,7 @@ def _settings(options: argparse.Namespace, folder: Path) -> NodeSettings:
         patience_s=options.patience,
         keep_days=options.keep,
         outside_domain=options.outside_domain == "send",
+        take=options.take,
         page_port=options.page,
     )
 
@@ -146,6 +147,13 @@ def add_serve(command: Callable[..., Any]) -> None:
         "without it, whoever calls from this machine",
     )
     add("--send-to", type=_receiver, metavar="AE@HOST:PORT", help="receiver of synthetic CTs")
+    add(
+        "--take",
+        default="",
+        metavar="PATTERN",
+        help="take the series whose description or protocol is so called (t2_tra_sim*), whatever "
+        "weighting their headers tell, and no others; without it, T2-weighted MR by the headers",
+    )
     add(
         "--outside-domain",
         choices=("keep", "send"),

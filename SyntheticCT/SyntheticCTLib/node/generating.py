@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import SimpleITK as sitk
 
-from SyntheticCTLib.archive.mr_roles import T2
+from SyntheticCTLib.archive.mr_roles import T2, is_scout
 from SyntheticCTLib.archive.persons import person_of, without_names
-from SyntheticCTLib.archive.rows import Row
+from SyntheticCTLib.archive.rows import FEW_SLICES, Row
 from SyntheticCTLib.archive.sorting import Sorted, sort_folder
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
+from SyntheticCTLib.dicom.contrast import component_of
 from SyntheticCTLib.dicom.headers import read_header
 from SyntheticCTLib.export.folder import SUBJECT, ExportSettings, export_dicom
 from SyntheticCTLib.export.source import read_source
@@ -56,13 +58,21 @@ class Generated:
 
 
 def generate_series(
-    folder: Path, bundle: ModelBundle, progress: Progress, *, device: str, outside_domain: bool
+    folder: Path,
+    bundle: ModelBundle,
+    progress: Progress,
+    *,
+    device: str,
+    outside_domain: bool,
+    take: str = "",
 ) -> Generated:
     """Make the synthetic CT of the series in ``folder``, as CT slices and body contour.
 
     Args:
         folder: of the series in the spool.
         outside_domain: make it of an MR outside the model's domain, too.
+        take: pattern of the description of series that are the model's MR, whatever weighting
+            their headers tell, and no other; "" goes by the headers.
 
     Raises:
         SyntheticCTError: what came is no T2-weighted MR, not whole, or outside the model's
@@ -72,7 +82,7 @@ def generate_series(
     progress = NotedProgress(progress)
     received = folder / RECEIVED
     try:
-        path = _the_mr(sort_folder(received))
+        path = _the_mr(sort_folder(received), take)
         mr = read_volume(path, "MR", progress)
         result = generate(mr, bundle, device=device, progress=progress)
         if result.outside and not outside_domain:
@@ -112,18 +122,19 @@ def generate_series(
     )
 
 
-def _the_mr(found: Sorted) -> str:
-    """How the one series is named to the reader.
+def _the_mr(found: Sorted, take: str) -> str:
+    """How the one series is named to the reader; ``take``: see :func:`generate_series`.
 
     Raises:
         SyntheticCTError: it is not one series of T2-weighted MR, all of its images whole.
     """
     rows = [row for row in found.rows if row.image]
-    mr = [row for row in rows if row.role == T2]
+    mr = [row for row in rows if (_named(row, take) if take else row.role == T2)]
     if len(rows) != 1 or len(mr) != 1:
         told = "; ".join(dict.fromkeys(filter(None, map(_reason, rows))))
         parts = f"{len(rows)} series or parts, " if len(rows) > 1 else ""
-        raise SyntheticCTError(f"no series of T2-weighted MR alone: {parts}{told or 'no images'}")
+        wanted = f"MR called {take!r} (--take)" if take else "T2-weighted MR"
+        raise SyntheticCTError(f"no series of {wanted} alone: {parts}{told or 'no images'}")
     (row,) = mr
     if row.cell is None:
         raise SyntheticCTError(f"not readable as a volume: {row.no_cell or row.problem}")
@@ -133,8 +144,20 @@ def _the_mr(found: Sorted) -> str:
     return f"{path}#{series}" if series else str(path)
 
 
+def _named(row: Row, take: str) -> bool:
+    """Whether a series is one of those that are taken by their description, and a volume."""
+    names = (row.description, row.facts.text("ProtocolName"))
+    return (
+        row.facts.modality == "MR"
+        and any(fnmatch(name.casefold(), take.casefold()) for name in names if name)
+        and row.slices >= FEW_SLICES
+        and not (is_scout(row) or component_of(" ".join(row.facts.type)))
+    )
+
+
 def _reason(row: Row) -> str:
-    return row.ambiguous or row.problem or row.why
+    ambiguous = row.ambiguous.replace(": set its role", ": name its description by --take")
+    return ambiguous or row.problem or row.why
 
 
 def _require_all(row: Row, found: Sorted) -> None:

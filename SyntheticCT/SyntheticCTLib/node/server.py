@@ -39,6 +39,7 @@ class NodeSettings:
         patience_s: so long a series whose association broke off waits for the rest.
         keep_days: patients' data is removed so long after the last image came.
         outside_domain: make and send synthetic CTs of MRs outside the model's domain.
+        take: see :func:`generating.generate_series`.
         page_port: of the page on the loopback address; None without.
     """
 
@@ -51,6 +52,7 @@ class NodeSettings:
     patience_s: float = 600.0
     keep_days: float = 7.0
     outside_domain: bool = False
+    take: str = ""
     page_port: int | None = None
 
 
@@ -84,7 +86,7 @@ class Node:
             stack.enter_context(libraries_silent())
             stack.enter_context(spool.held())
             self._log = NodeLog(self._settings.folder, self._progress)
-            self._worker = Worker(self._settings.model, self._settings.device)
+            self._worker = Worker(self._settings.model, self._settings.device, self._settings.take)
             stack.callback(self._worker.close)
             receiver = Receiver(self._settings.listening, spool, self._log)
             if self._settings.page_port is not None:
@@ -115,6 +117,7 @@ class Node:
             "Callers": callers,
             "Receiver": str(settings.to.peer) if settings.to else "none",
             "Model": f"{card.domain.text}, SHA-256 {card.sha256[:16]}",
+            "Series taken": f"called {settings.take}" if settings.take else "T2 by their headers",
             "Outside the model's domain": "made and sent, with a warning"
             if settings.outside_domain
             else "kept",

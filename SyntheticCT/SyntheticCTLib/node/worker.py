@@ -29,10 +29,11 @@ class Worker:
     Args:
         model: folder of the bundle.
         device: see inference.device.
+        take: see :func:`generating.generate_series`.
     """
 
-    def __init__(self, model: Path, device: str) -> None:
-        self._settings = (str(model), device)
+    def __init__(self, model: Path, device: str, take: str = "") -> None:
+        self._settings = (str(model), device, take)
         self._process: multiprocessing.Process | None = None
         self._pipe: Connection | None = None
         self.folder: Path | None = None
@@ -100,7 +101,7 @@ class _PipeProgress(Progress):
         self._pipe.send((_PROGRESS, (step, float(fraction))))
 
 
-def _work(pipe: Connection, model: str, device: str) -> None:
+def _work(pipe: Connection, model: str, device: str, take: str) -> None:
     """Of the child: make what is asked for until the node is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the node's, which ends this one
     from SyntheticCTLib.bundle.folder import load_bundle
@@ -120,6 +121,7 @@ def _work(pipe: Connection, model: str, device: str) -> None:
                     _PipeProgress(pipe),
                     device=device,
                     outside_domain=outside_domain,
+                    take=take,
                 )
                 pipe.send((DONE, made.as_json()))
             except NoRoomError as error:
