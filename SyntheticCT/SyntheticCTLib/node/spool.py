@@ -286,6 +286,8 @@ class Spool:
         found = []
         with self.lock:
             for path in (self.folder / _AGAIN).glob("*"):
+                if path.suffix:  # it is just being written
+                    continue
                 series = self.series.get(path.name)
                 if series is not None and series.state in ANSWERED and not series.removed:
                     self._discard(series)

@@ -200,7 +200,10 @@ def test_images_that_come_after_the_ct_was_sent_are_named_and_nothing_is_sent(sp
     assert series.state == KEPT
     assert "2 more images came" in series.reason and "the first 10" in series.reason
     put_back(spool.folder, series.id)
+    half = spool.folder / "again" / f"{series.id}.part"
+    half.touch()
     assert spool.put_back() == [series]
+    assert half.exists()
     assert (series.state, series.made, series.sent) == (WAITING, [], [])
 
 
