@@ -15,7 +15,7 @@ import numpy as np
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
-from SyntheticCTEvalLib.plan.geometry import beam_axes
+from SyntheticCTEvalLib.plan.geometry import beam_axes, gantry_turn_deg
 
 SPECTRA = {6.0: "varian-6mv"}
 """Spectrum by nominal energy in MV: fits of Ali and Rogers, Phys Med Biol 57:31, 2012."""
@@ -195,18 +195,11 @@ def _openings(
 
 
 def _geometry(beam: Beam, before: ControlPoint, after: ControlPoint, position: str) -> tuple:
-    turn = after.gantry_deg - before.gantry_deg
-    if before.gantry_direction == "CW":
-        turn %= 360
-    elif before.gantry_direction == "CC":
-        turn = -((-turn) % 360)
-    else:
-        turn = 0.0
     level = ControlPoint(0.0, 0.0, couch_deg=before.couch_deg)
     axes = beam_axes(beam, level, position)
     collimator = np.deg2rad(before.collimator_deg)
     return (
-        (before.gantry_deg, turn),
+        (before.gantry_deg, gantry_turn_deg(before, after)),
         np.stack([axes.xb, axes.yb, axes.zb], axis=1),
         (np.cos(collimator), np.sin(collimator)),
         beam.isocentre_mm,

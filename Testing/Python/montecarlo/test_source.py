@@ -85,6 +85,15 @@ def test_photons_of_an_arc_follow_gantry_and_leaves(direction, sharp):
     assert kept == pytest.approx(200 * 3 * area, rel=0.02)
 
 
+def test_angles_that_differ_by_rounding_are_no_turn():
+    beam = turning_beam()
+    first, second, last = beam.control_points
+    second = dataclasses.replace(second, gantry_deg=first.gantry_deg - 2e-4)
+    plan = TreatmentPlan((dataclasses.replace(beam, control_points=(first, second, last)),))
+    source = plan_source(plan)
+    np.testing.assert_allclose(source.gantry[:, 1], [0, 70], atol=1e-3)
+
+
 def test_the_same_numbers_draw_the_same_photons_and_others_do_not():
     source = plan_source(square_field())
     one, again, other = (source.drawn(*key, 100)[2] for key in ((1, 2), (1, 2), (1, 3)))
