@@ -29,6 +29,7 @@ _CUTOFFS = (10.0, 60.0)
 
 def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write the dose of a plan on a CT and on candidates, its uncertainty and pass rates."""
+    from SyntheticCTEvalLib.delivery.doses import notes_of_plan
     from SyntheticCTEvalLib.montecarlo.batches import Effort
     from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
     from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
@@ -50,10 +51,11 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     curve = {"curve": read_density_curve(options.density_curve)} if options.density_curve else {}
     ct = read_volume(options.ct, "CT", progress)
     volumes = {name: read_volume(path, "CT", progress) for name, path in candidates.items()}
+    body = body_contour(ct, "CT")
     doses = montecarlo_doses(
         plan,
         ct,
-        body_contour(ct, "CT"),
+        body,
         {name: (volume, body_contour(volume, "CT")) for name, volume in volumes.items()},
         spacing_mm=options.spacing,
         effort=Effort(options.noise, options.minutes, options.photons),
@@ -62,6 +64,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         progress=progress,
         **curve,
     )
+    doses.notes.extend(notes_of_plan(plan, body, doses.reference, prescription))
     result = _result(doses, prescription, progress)
     with staged_folder(folder, given, _earlier(folder)) as stage:
         for name, image in _images(doses).items():

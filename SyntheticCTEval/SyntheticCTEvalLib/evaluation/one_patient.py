@@ -15,7 +15,7 @@ from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
 
-from SyntheticCTEvalLib.delivery.doses import doses_of_plan
+from SyntheticCTEvalLib.delivery.doses import doses_of_plan, notes_of_plan
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
 from SyntheticCTEvalLib.gamma.comparison import (
@@ -230,6 +230,8 @@ def _recalculated(
             settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
             **how,
         )
+    if plan is not None:
+        doses.notes.extend(notes_of_plan(plan, body, doses.reference, doses.prescription_gy))
     inside = sitk.GetArrayViewFromImage(body) > 0
     doses.notes.extend(
         f"{name} does not cover the whole body on the CT; for its dose, the true CT was taken "

@@ -10,12 +10,14 @@ import SimpleITK as sitk
 from beams import CENTRE, along, array, coordinates, cubic_grid, cylinder, single
 from SyntheticCTEvalLib.delivery.apertures import fluence_of
 from SyntheticCTEvalLib.delivery.dose import delivery_notes, describe_plan, recalculate_plan
+from SyntheticCTEvalLib.delivery.doses import notes_of_plan
 from SyntheticCTEvalLib.delivery.segments import segments_of
 from SyntheticCTEvalLib.dose.recalculation import recalculate_dose
 from SyntheticCTEvalLib.plan.beams import (
     Beam,
     ControlPoint,
     MultiLeafCollimator,
+    TargetLevel,
     TreatmentPlan,
 )
 from SyntheticCTEvalLib.plan.geometry import PATIENT_AXES
@@ -240,3 +242,19 @@ def test_a_plan_beside_the_patient_is_refused():
     far = dataclasses.replace(static(), isocentre_mm=(10.0, -20.0, 900.0))
     with pytest.raises(SyntheticCTError, match="miss the body"):
         recalculate_plan(ct, TreatmentPlan((far,)), body, ct)
+
+
+def test_what_speaks_against_plan_and_ct_or_prescription_is_told():
+    """A beam beside the patient, the dose of some fractions only, another prescription."""
+    _, body = cylinder()
+    dose = image_like(np.full(body.GetSize()[::-1], 50, np.float32), body)
+    level = (TargetLevel("PTV", 50.0),)
+    plan = TreatmentPlan((static(),), level)
+    assert notes_of_plan(plan, body, dose, 50.0) == notes_of_plan(plan, body, dose, None) == []
+    far = dataclasses.replace(static(), number=2, isocentre_mm=(0.0, 800.0, 0.0))
+    (outside,) = notes_of_plan(TreatmentPlan((static(), far), level), body, dose, 50.0)
+    assert "beam 2 (B) lies outside the body on the CT, at 0, 800, 0 mm" in outside
+    (other,) = notes_of_plan(plan, body, dose, 45.0)
+    assert "is 45 Gy, and the plan's highest level is 50 Gy" in other
+    (share,) = notes_of_plan(plan, body, dose * 0.2, 50.0)
+    assert "0.2 times the prescription" in share
