@@ -170,7 +170,7 @@ def require_ct_around_fields(
         SyntheticCTError: photons come in through the first or the last slice of the body, or more
             than a few percent go out through it.
     """
-    _, positions, directions = source.drawn(0, 0, 50_000)
+    _, positions, directions = source.rays(0, 0, 50_000)
     size = body.GetSize()
     axes = np.array(body.GetDirection()).reshape(3, 3)
     origin = np.array(body.GetOrigin())

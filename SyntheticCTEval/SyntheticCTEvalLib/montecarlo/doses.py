@@ -26,7 +26,7 @@ from .calculation import (
     require_ct_around_fields,
     volume_on,
 )
-from .source import EDGE_BLUR_MM, SPECTRA, plan_source
+from .source import EDGE_BLUR_MM, SPECTRA, plan_source, require_spectra
 from .tables import scattering_tables, water_tables
 
 _PACKAGE = "pyradmc"
@@ -83,6 +83,7 @@ def montecarlo_doses(
     """
     effort = effort or Effort()
     require_frame_of(plan, ct, progress)
+    require_spectra(plan)
     source = plan_source(plan)
     require_ct_around_fields(source, body, progress)
     grid = _covering([body, *(own for _, own in candidates.values())], spacing_mm)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from montecarlo_cases import square_field, turning_beam
 from SyntheticCTEvalLib.montecarlo import source as source_module
-from SyntheticCTEvalLib.montecarlo.source import plan_source
+from SyntheticCTEvalLib.montecarlo.source import plan_source, require_spectra
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.geometry import PATIENT_AXES, beam_axes
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -105,4 +105,4 @@ def test_closed_fields_and_other_energies_are_refused():
     with pytest.raises(SyntheticCTError, match="every field is closed"):
         plan_source(square_field(0.0))
     with pytest.raises(SyntheticCTError, match="15 MV"):
-        plan_source(square_field(energy_mv=15.0))
+        require_spectra(square_field(energy_mv=15.0))
