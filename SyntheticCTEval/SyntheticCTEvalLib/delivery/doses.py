@@ -9,6 +9,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 
 from SyntheticCTEvalLib.dose.doses import Doses
+from SyntheticCTEvalLib.dose.electron_density import notes_beyond_curve
 from SyntheticCTEvalLib.dose.plausibility import notes_of_prescription
 from SyntheticCTEvalLib.dose.recalculation import dose_grid
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
@@ -55,7 +56,7 @@ def doses_of_plan(
         progress.report(f"Dose on {name}", 0)
         evaluated[name] = recalculate_plan(volume, plan, own_body, grid, progress)
         progress.report(f"Dose on {name}", 1)
-    notes = delivery_notes(plan)
+    notes = delivery_notes(plan) + notes_beyond_curve({"the true CT": (ct, body), **candidates})
     return Doses(reference, evaluated, prescription, describe_plan(plan, grid), notes)
 
 

@@ -12,6 +12,7 @@ from SyntheticCTEvalLib.delivery.apertures import fluence_of
 from SyntheticCTEvalLib.delivery.dose import delivery_notes, describe_plan, recalculate_plan
 from SyntheticCTEvalLib.delivery.doses import notes_of_plan
 from SyntheticCTEvalLib.delivery.segments import segments_of
+from SyntheticCTEvalLib.dose.electron_density import notes_beyond_curve
 from SyntheticCTEvalLib.dose.recalculation import recalculate_dose
 from SyntheticCTEvalLib.plan.beams import (
     Beam,
@@ -258,3 +259,19 @@ def test_what_speaks_against_plan_and_ct_or_prescription_is_told():
     assert "is 45 Gy, and the plan's highest level is 50 Gy" in other
     (share,) = notes_of_plan(plan, body, dose * 0.2, 50.0)
     assert "0.2 times the prescription" in share
+
+
+def test_ct_numbers_beyond_the_density_curve_are_told():
+    ct, body = cylinder()
+    voxel = np.prod(ct.GetSpacing()) / 1000
+    numbers = array(ct).copy()
+    middle = tuple(n // 2 for n in numbers.shape)
+    numbers[middle[0] - 4 : middle[0] + 4, middle[1], middle[2]] = (
+        3071  # what metal of any density has in 12 bits
+    )
+    metal = image_like(numbers, ct)
+    assert notes_beyond_curve({"the true CT": (ct, body)}) == []
+    (note,) = notes_beyond_curve({"the true CT": (ct, body), "sCT": (metal, body)})
+    assert f"{8 * voxel:.2g} cm3 inside the body of sCT" in note and "2.55" in note
+    whole = notes_beyond_curve({"sCT": (metal, body)}, ((10.0, 1.0), (20.0, 1.1)))
+    assert "upper end" in whole[0] and "lower end of the density curve (10 HU)" in whole[1]
