@@ -83,6 +83,13 @@ def notes_of_plan(
             f"The prescription that was given is {prescription_gy:g} Gy, and the plan's highest "
             f"level is {own:g} Gy: percentages and cutoffs refer to the one that was given."
         )
+    groups = {beam.fraction_group for beam in plan.beams}
+    if own and own == prescription_gy and len(groups) > 1:
+        notes.append(
+            f"The plan has {len(groups)} fraction groups, whose doses are added up, and the "
+            f"prescription is the plan's highest level, {own:g} Gy: where its levels are those of "
+            "single groups, give the prescription of the whole course yourself."
+        )
     return notes + notes_of_prescription(dose, prescription_gy)
 
 

@@ -259,6 +259,9 @@ def test_what_speaks_against_plan_and_ct_or_prescription_is_told():
     assert "is 45 Gy, and the plan's highest level is 50 Gy" in other
     (share,) = notes_of_plan(plan, body, dose * 0.2, 50.0)
     assert "0.2 times the prescription" in share
+    boost = dataclasses.replace(static(), number=2, fraction_group=2)
+    (groups,) = notes_of_plan(TreatmentPlan((static(), boost), level), body, dose, 50.0)
+    assert "2 fraction groups, whose doses are added up" in groups
 
 
 def test_ct_numbers_beyond_the_density_curve_are_told():
