@@ -10,10 +10,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
+from SyntheticCTLib.dicom.frame_of_reference import frames_differ
+from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
@@ -29,6 +32,7 @@ _CUTOFFS = (10.0, 60.0)
 
 def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write the dose of a plan on a CT and on candidates, its uncertainty and pass rates."""
+    from SyntheticCTEvalLib.delivery.doses import notes_of_plan
     from SyntheticCTEvalLib.montecarlo.batches import Effort
     from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
     from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
@@ -50,11 +54,13 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     curve = {"curve": read_density_curve(options.density_curve)} if options.density_curve else {}
     ct = read_volume(options.ct, "CT", progress)
     volumes = {name: read_volume(path, "CT", progress) for name, path in candidates.items()}
+    body = body_contour(ct, "CT")
+    laid, masks = _laid(ct, body, volumes, progress)
     doses = montecarlo_doses(
         plan,
         ct,
-        body_contour(ct, "CT"),
-        {name: (volume, body_contour(volume, "CT")) for name, volume in volumes.items()},
+        body,
+        laid,
         spacing_mm=options.spacing,
         effort=Effort(options.noise, options.minutes, options.photons),
         seed=options.seed,
@@ -62,7 +68,8 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         progress=progress,
         **curve,
     )
-    result = _result(doses, prescription, progress)
+    doses.notes.extend(notes_of_plan(plan, body, doses.reference, prescription))
+    result = _result(doses, masks, prescription, progress)
     with staged_folder(folder, given, _earlier(folder)) as stage:
         for name, image in _images(doses).items():
             write_volume(image, stage / name)
@@ -71,6 +78,36 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         shutil.rmtree(folder / _BATCHES, ignore_errors=True)
     shown.tell("dose", _text(result), **result)
     return {"dose": folder / "dose_CT.nrrd", "result": folder / RESULT}
+
+
+def _laid(
+    ct: sitk.Image, body: sitk.Image, volumes: dict[str, sitk.Image], progress: Progress
+) -> tuple[dict[str, tuple[sitk.Image, sitk.Image]], dict[str, sitk.Image | None]]:
+    """Candidates as they lie on the CT with their bodies, and masks of what counts.
+
+    As in an evaluation: the true CT stands where a candidate does not reach, and does not count.
+    """
+    from SyntheticCTEvalLib.placement.coverage import completed, coverage_of
+    from SyntheticCTEvalLib.placement.place import place_candidates
+    from SyntheticCTEvalLib.placement.ways import NONE
+    from SyntheticCTLib.body.contour import body_contour
+
+    for name, volume in volumes.items():
+        if frames_differ(volume, ct):
+            raise SyntheticCTError(
+                f"The candidate {name} and the CT are of different frames of reference, and "
+                "candidates are taken as they lie: register it first, or use the command evaluate."
+            )
+    placed = place_candidates(ct, volumes, way=NONE, progress=progress)
+    if placed.candidates:
+        coverage_of(ct, body, placed.candidates, None, progress)
+    laid, masks = {}, {}
+    for name, own in placed.candidates.items():
+        volume = completed(own.volume, ct, own.covered)
+        laid[name] = (volume, body_contour(volume, "CT"))
+        whole = own.covered.all()
+        masks[name] = None if whole else image_like(own.covered.astype(np.uint8), ct)
+    return laid, masks
 
 
 def _images(doses: MonteCarloDoses) -> dict[str, Any]:
@@ -82,7 +119,10 @@ def _images(doses: MonteCarloDoses) -> dict[str, Any]:
 
 
 def _result(
-    doses: MonteCarloDoses, prescription: float | None, progress: NotedProgress
+    doses: MonteCarloDoses,
+    masks: dict[str, sitk.Image | None],
+    prescription: float | None,
+    progress: NotedProgress,
 ) -> dict[str, Any]:
     """What is printed: noise, pass rates with theirs, definitions and notes."""
     from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
@@ -93,15 +133,16 @@ def _result(
     rates = {
         name: {
             cutoff: asdict(found)
-            for cutoff, found in noise_of_rates(doses, n, criteria, progress=progress).items()
+            for cutoff, found in noise_of_rates(doses, n, criteria, masks[name], progress).items()
         }
         for n, name in enumerate(doses.evaluated, start=1)
     }
+    masked = any(mask is not None for mask in masks.values())
     definitions = {"dose": doses.definition}
     if rates:
         high = sitk.GetArrayViewFromImage(doses.reference) >= min(_CUTOFFS) / 100 * prescription
         definitions |= NOISE_DEFINITIONS
-        definitions["gpr"] = definition_of(criteria, "exact", int(high.sum()), masked=False)
+        definitions["gpr"] = definition_of(criteria, "exact", int(high.sum()), masked=masked)
     for note in doses.notes:
         progress.warn(note)
     return {

@@ -10,10 +10,10 @@ from itertools import pairwise
 import numpy as np
 
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint
+from SyntheticCTEvalLib.plan.geometry import gantry_turn_deg
 
 GANTRY_STEP_DEG = 4.0
 """A turning gantry is followed in steps of at most this."""
-_SAME_DEG = 1e-3
 _WIDE_MM = 1e4
 """An edge that is not there: no jaws or no leaves."""
 
@@ -105,14 +105,6 @@ def segments_of(beam: Beam, gantry_step_deg: float = GANTRY_STEP_DEG) -> Iterato
                 sides_mm=sides,
                 jaws_mm=jaws,
             )
-
-
-def gantry_turn_deg(before: ControlPoint, after: ControlPoint) -> float:
-    """By how much the gantry turns from a control point to the next; negative against the clock."""
-    turn = (after.gantry_deg - before.gantry_deg) % 360
-    if before.gantry_direction == "NONE" or min(turn, 360 - turn) < _SAME_DEG:
-        return 0.0
-    return turn if before.gantry_direction == "CW" else turn - 360
 
 
 def _edges(beam: Beam, point: ControlPoint) -> tuple[np.ndarray, np.ndarray]:

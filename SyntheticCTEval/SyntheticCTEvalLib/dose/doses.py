@@ -11,6 +11,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frames_differ
 from SyntheticCTLib.volumes.resampling import resample
 
+from .electron_density import notes_beyond_curve
 from .plausibility import (
     notes_of,
     notes_of_pair,
@@ -75,7 +76,8 @@ def recalculated_doses(
         progress.report(f"Dose on {name}", 0)
         evaluated[name] = recalculate_dose(volume, plan, own_body, grid)
         progress.report(f"Dose on {name}", 1)
-    return Doses(reference, evaluated, prescription_gy, describe(plan, grid))
+    notes = notes_beyond_curve({"the true CT": (ct, body), **candidates})
+    return Doses(reference, evaluated, prescription_gy, describe(plan, grid), notes)
 
 
 def imported_doses(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -23,6 +24,10 @@ ELECTRON_DENSITY = (
 tissues are those of Schneider et al., Phys Med Biol 45:459, 2000; electrons per gram follow from
 their elemental compositions, 0 HU is water. Linear between, constant outside."""
 
+_SATURATED_HU = 3071.0
+"""The largest CT number of 12 bits, where metal ends whatever its density is."""
+_WORTH_TELLING_CM3 = 0.1
+
 
 def electron_density(
     hu: np.ndarray, curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY
@@ -30,6 +35,34 @@ def electron_density(
     """Electron density relative to water (float32) of CT numbers in HU."""
     numbers, densities = zip(*curve, strict=True)
     return np.interp(hu, numbers, densities).astype(np.float32)
+
+
+def notes_beyond_curve(
+    volumes: Mapping[str, tuple[sitk.Image, sitk.Image]],
+    curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
+) -> list[str]:
+    """Return what must be said of CT numbers inside bodies that the curve does not reach.
+
+    Args:
+        volumes: CT numbers in HU and mask of the body, by whose they are ("the true CT").
+    """
+    (first, lightest), (last, heaviest) = curve[0], curve[-1]
+    notes = []
+    for whose, (ct, body) in volumes.items():
+        own = body if same_grid(body, ct) else resample(body, ct, fill=0, nearest=True)
+        hu = sitk.GetArrayViewFromImage(ct)[sitk.GetArrayViewFromImage(own) != 0]
+        ends = [("upper", (hu > last) | (hu >= _SATURATED_HU), last, heaviest, "denser")]
+        if lightest > 2 * AIR:
+            ends.append(("lower", hu < first, first, lightest, "lighter"))
+        for end, beyond, number, density, wrong in ends:
+            volume_cm3 = np.count_nonzero(beyond) * math.prod(ct.GetSpacing()) / 1000
+            if volume_cm3 > _WORTH_TELLING_CM3:
+                notes.append(
+                    f"{volume_cm3:.2g} cm3 inside the body of {whose} have CT numbers at or beyond "
+                    f"the {end} end of the density curve ({number:g} HU) and get its density of "
+                    f"{density:g}: dose in them and behind them is wrong where they are {wrong}."
+                )
+    return notes
 
 
 def density_inside(

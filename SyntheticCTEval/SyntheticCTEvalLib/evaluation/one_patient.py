@@ -15,7 +15,7 @@ from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.grids import image_like
 
-from SyntheticCTEvalLib.delivery.doses import doses_of_plan
+from SyntheticCTEvalLib.delivery.doses import doses_of_plan, notes_of_plan
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
 from SyntheticCTEvalLib.gamma.comparison import (
@@ -30,7 +30,9 @@ from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.montecarlo.batches import Effort
+from SyntheticCTEvalLib.montecarlo.calculation import require_ct_around_fields
 from SyntheticCTEvalLib.montecarlo.recalculation import NOISE_DEFINITIONS, doses_by_montecarlo
+from SyntheticCTEvalLib.montecarlo.source import plan_source
 from SyntheticCTEvalLib.placement.bending import BENDING_DEFINITIONS, bending_figures
 from SyntheticCTEvalLib.placement.coverage import (
     COVERAGE_DEFINITIONS,
@@ -220,6 +222,7 @@ def _recalculated(
             **how,
         )
     elif plan is not None:
+        require_ct_around_fields(plan_source(plan), body, progress)
         doses = doses_of_plan(plan, ct, body, volumes, settings.prescription_gy, **how)
     else:
         doses = recalculated_doses(
@@ -230,6 +233,8 @@ def _recalculated(
             settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
             **how,
         )
+    if plan is not None:
+        doses.notes.extend(notes_of_plan(plan, body, doses.reference, doses.prescription_gy))
     inside = sitk.GetArrayViewFromImage(body) > 0
     doses.notes.extend(
         f"{name} does not cover the whole body on the CT; for its dose, the true CT was taken "

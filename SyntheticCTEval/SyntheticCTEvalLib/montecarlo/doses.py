@@ -13,7 +13,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 
-from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY, notes_beyond_curve
 from SyntheticCTEvalLib.dose.recalculation import dose_grid
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.reading import require_frame_of
@@ -26,7 +26,7 @@ from .calculation import (
     require_ct_around_fields,
     volume_on,
 )
-from .source import EDGE_BLUR_MM, SPECTRA, plan_source
+from .source import EDGE_BLUR_MM, SPECTRA, plan_source, require_spectra
 from .tables import scattering_tables, water_tables
 
 _PACKAGE = "pyradmc"
@@ -83,6 +83,7 @@ def montecarlo_doses(
     """
     effort = effort or Effort()
     require_frame_of(plan, ct, progress)
+    require_spectra(plan)
     source = plan_source(plan)
     require_ct_around_fields(source, body, progress)
     grid = _covering([body, *(own for _, own in candidates.values())], spacing_mm)
@@ -104,6 +105,7 @@ def montecarlo_doses(
             "together or are not registered."
         )
     own, *further = (_dose(batches.uncertainty(n), grid) for n in range(len(volumes)))
+    beyond = notes_beyond_curve({"the true CT": (ct, body), **candidates}, curve)
     return MonteCarloDoses(
         reference=reference,
         evaluated=dict(zip(candidates, others, strict=True)),
@@ -111,7 +113,7 @@ def montecarlo_doses(
         evaluated_uncertainty=dict(zip(candidates, further, strict=True)),
         batches=batches,
         definition=describe(plan, grid, batches, curve, seed),
-        notes=_notes(plan, batches, effort),
+        notes=_notes(plan, batches, effort) + beyond,
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
-from SyntheticCTEvalLib.plan.geometry import beam_axes
+from SyntheticCTEvalLib.plan.geometry import beam_axes, gantry_turn_deg
 
 SPECTRA = {6.0: "varian-6mv"}
 """Spectrum by nominal energy in MV: fits of Ali and Rogers, Phys Med Biol 57:31, 2012."""
@@ -76,6 +76,17 @@ class PlanSource:
         Returns:
             energies (n,) MeV, positions (n, 3) mm in LPS (the source's), directions (n, 3).
         """
+        shares, positions, directions = self.rays(seed, batch, candidates)
+        return _energies(shares), positions, directions
+
+    def rays(
+        self, seed: int, batch: int, candidates: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw photons as :meth:`drawn` does, before they have an energy.
+
+        Returns:
+            two numbers from 0 to 1 that choose each one's energy (2, n); positions and directions.
+        """
         rng = np.random.default_rng([seed, batch])
         spread = (np.arange(candidates) + rng.random(candidates)) / candidates
         box = np.searchsorted(self.cumulative, spread * self.cumulative[-1], side="right")
@@ -90,12 +101,12 @@ class PlanSource:
         open_here = (along >= leaves[:, 0]) & (along <= leaves[:, 1])
         open_here &= (along >= jaws[:, 2]) & (along <= jaws[:, 3])
         open_here &= (across >= jaws[:, 0]) & (across <= jaws[:, 1])
-        energies = _energies(rng, candidates)
+        shares = rng.random((2, candidates))
         blur = rng.normal(0.0, EDGE_BLUR_MM, (2, candidates))
         kept = np.flatnonzero(open_here)
         across, along = (across + blur[0])[kept], (along + blur[1])[kept]
         positions, directions = self._in_patient(interval[kept], t[kept], across, along)
-        return energies[kept], positions, directions
+        return shares[:, kept], positions, directions
 
     def _in_patient(
         self, interval: np.ndarray, t: np.ndarray, across: np.ndarray, along: np.ndarray
@@ -117,14 +128,8 @@ class PlanSource:
         return positions, np.einsum("nij,nj->ni", frames, direction)
 
 
-def plan_source(plan: TreatmentPlan) -> PlanSource:
-    """Return the source of a plan's photons.
-
-    Raises:
-        SyntheticCTError: an energy for which there is no spectrum, or no field is open.
-    """
-    intervals: list[tuple] = []
-    boxes, pairs, owner, weights = [], [], [], []
+def require_spectra(plan: TreatmentPlan) -> None:
+    """Refuse a plan with a beam of an energy for which there is no spectrum."""
     for beam in plan.beams:
         if beam.energy_mv not in SPECTRA:
             known = ", ".join(f"{energy:g}" for energy in SPECTRA)
@@ -132,6 +137,17 @@ def plan_source(plan: TreatmentPlan) -> PlanSource:
                 f"Beam {beam.number} of the plan is of {beam.energy_mv:g} MV, and Monte Carlo has "
                 f"a spectrum for {known} MV: give such a plan, or import its dose."
             )
+
+
+def plan_source(plan: TreatmentPlan) -> PlanSource:
+    """Return the source of a plan's photons.
+
+    Raises:
+        SyntheticCTError: no field is open.
+    """
+    intervals: list[tuple] = []
+    boxes, pairs, owner, weights = [], [], [], []
+    for beam in plan.beams:
         for before, after in pairwise(beam.control_points):
             units = (after.meterset_weight - before.meterset_weight) * beam.meterset_mu
             if units <= 0:
@@ -195,18 +211,11 @@ def _openings(
 
 
 def _geometry(beam: Beam, before: ControlPoint, after: ControlPoint, position: str) -> tuple:
-    turn = after.gantry_deg - before.gantry_deg
-    if before.gantry_direction == "CW":
-        turn %= 360
-    elif before.gantry_direction == "CC":
-        turn = -((-turn) % 360)
-    else:
-        turn = 0.0
     level = ControlPoint(0.0, 0.0, couch_deg=before.couch_deg)
     axes = beam_axes(beam, level, position)
     collimator = np.deg2rad(before.collimator_deg)
     return (
-        (before.gantry_deg, turn),
+        (before.gantry_deg, gantry_turn_deg(before, after)),
         np.stack([axes.xb, axes.yb, axes.zb], axis=1),
         (np.cos(collimator), np.sin(collimator)),
         beam.isocentre_mm,
@@ -219,8 +228,7 @@ def _between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.nda
     return first + share[:, np.newaxis] * (second - first)
 
 
-def _energies(rng: np.random.Generator, count: int) -> np.ndarray:
+def _energies(shares: np.ndarray) -> np.ndarray:
     from pyradmc.geometry.spectrum import ali_rogers_mv
 
-    spectrum = ali_rogers_mv(SPECTRA[6.0])
-    return spectrum.sample_energies(rng.random(count), rng.random(count))
+    return ali_rogers_mv(SPECTRA[6.0]).sample_energies(*shares)

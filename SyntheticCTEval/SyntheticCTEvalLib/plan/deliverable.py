@@ -9,13 +9,12 @@ import numpy as np
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .beams import Beam, ControlPoint, TreatmentPlan
-from .geometry import PATIENT_AXES
+from .geometry import PATIENT_AXES, SAME_DEG
 
 DIRECTIONS = ("NONE", "CW", "CC")
 _CLOSE_MM = 0.01
 """By how much opposing leaves may overlap: plans are rounded."""
 _UNCOVERED_MM = 1.0
-_SAME_DEG = 1e-3
 _EXPORT = "export the plan again from the planning system."
 
 
@@ -62,6 +61,7 @@ def require_deliverable_beam(beam: Beam, what: str) -> None:
         _require_leaves(beam, what)
     for number, point in enumerate(beam.control_points):
         _require_opening(beam, point, f"control point {number} of the {what}")
+    _require_known_turn(beam, what)
     for number, (before, after) in enumerate(pairwise(beam.control_points)):
         _require_movement(before, after, f"between control points {number} and {number + 1}", what)
 
@@ -144,6 +144,24 @@ def _require_opening(beam: Beam, point: ControlPoint, what: str) -> None:
         )
 
 
+def _require_known_turn(beam: Beam, what: str) -> None:
+    """A gantry that is said to turn, and is told at one angle alone, turns once or not at all."""
+    first, *others = beam.control_points
+    directions = {
+        before.gantry_direction
+        for before, after in pairwise(beam.control_points)
+        if after.meterset_weight > before.meterset_weight
+    }
+    if directions & {"CW", "CC"} and not any(
+        _turned(first.gantry_deg, point.gantry_deg) for point in others
+    ):
+        raise SyntheticCTError(
+            f"The gantry of the {what} is said to turn ({', '.join(sorted(directions))}) and "
+            f"stands at {first.gantry_deg:g} degrees at every control point, which is a whole turn "
+            "or none: give a plan that tells angles on the way, or no direction."
+        )
+
+
 def _require_movement(before: ControlPoint, after: ControlPoint, where: str, what: str) -> None:
     """While the beam is on, only the gantry turns, and its direction is known."""
     if before.gantry_direction not in DIRECTIONS:
@@ -169,4 +187,4 @@ def _require_movement(before: ControlPoint, after: ControlPoint, where: str, wha
 
 
 def _turned(one: float, other: float) -> bool:
-    return abs((other - one + 180) % 360 - 180) > _SAME_DEG
+    return abs((other - one + 180) % 360 - 180) > SAME_DEG

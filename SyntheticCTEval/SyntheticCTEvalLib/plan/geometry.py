@@ -20,6 +20,8 @@ PATIENT_AXES = {
 }
 """The patient's left (LPS x) and back (LPS y) in the table top's Xt, Yt, Zt (IEC 61217: Xt right
 of one who faces the gantry, Yt to the gantry, Zt up), by DICOM's Patient Position."""
+SAME_DEG = 1e-3
+"""Angles this close are one: plans are rounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +56,17 @@ def beam_axes(beam: Beam, point: ControlPoint, patient_position: str = "HFS") ->
     xb, yb, zb = axes.T
     source = np.asarray(beam.isocentre_mm) + beam.source_axis_mm * zb
     return BeamAxes(source, xb, yb, zb)
+
+
+def gantry_turn_deg(before: ControlPoint, after: ControlPoint) -> float:
+    """By how much the gantry turns from a control point to the next; negative against the clock.
+
+    Angles that differ by no more than rounding are no turn, and never a whole one.
+    """
+    turn = (after.gantry_deg - before.gantry_deg) % 360
+    if before.gantry_direction == "NONE" or min(turn, 360 - turn) < SAME_DEG:
+        return 0.0
+    return turn if before.gantry_direction == "CW" else turn - 360
 
 
 def _table_to_patient(position: str) -> np.ndarray:

@@ -7,8 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from SyntheticCTEvalLib.delivery.segments import gantry_turn_deg
 from SyntheticCTEvalLib.plan.beams import Beam, MultiLeafCollimator
+from SyntheticCTEvalLib.plan.geometry import gantry_turn_deg
 
 MILLENNIUM_120 = MultiLeafCollimator(
     "X", (*range(-200, -100, 10), *range(-100, 100, 5), *range(100, 201, 10))

@@ -10,13 +10,16 @@ import SimpleITK as sitk
 from beams import CENTRE, along, array, coordinates, cubic_grid, cylinder, single
 from SyntheticCTEvalLib.delivery.apertures import fluence_of
 from SyntheticCTEvalLib.delivery.dose import delivery_notes, describe_plan, recalculate_plan
+from SyntheticCTEvalLib.delivery.doses import notes_of_plan
 from SyntheticCTEvalLib.delivery.ends import require_ct_around
 from SyntheticCTEvalLib.delivery.segments import segments_of
+from SyntheticCTEvalLib.dose.electron_density import notes_beyond_curve
 from SyntheticCTEvalLib.dose.recalculation import recalculate_dose
 from SyntheticCTEvalLib.plan.beams import (
     Beam,
     ControlPoint,
     MultiLeafCollimator,
+    TargetLevel,
     TreatmentPlan,
 )
 from SyntheticCTEvalLib.plan.geometry import PATIENT_AXES
@@ -256,3 +259,38 @@ def test_a_ct_that_ends_inside_a_field_is_refused(gantry, couch):
     for wrong in (plan(60.0), plan(30.0, 30.0), plan(30.0, -30.0)):
         with pytest.raises(SyntheticCTError, match="CT ends inside a field"):
             require_ct_around(wrong, body)
+
+
+def test_what_speaks_against_plan_and_ct_or_prescription_is_told():
+    """A beam beside the patient, the dose of some fractions only, another prescription."""
+    _, body = cylinder()
+    dose = image_like(np.full(body.GetSize()[::-1], 50, np.float32), body)
+    level = (TargetLevel("PTV", 50.0),)
+    plan = TreatmentPlan((static(),), level)
+    assert notes_of_plan(plan, body, dose, 50.0) == notes_of_plan(plan, body, dose, None) == []
+    far = dataclasses.replace(static(), number=2, isocentre_mm=(0.0, 800.0, 0.0))
+    (outside,) = notes_of_plan(TreatmentPlan((static(), far), level), body, dose, 50.0)
+    assert "beam 2 (B) lies outside the body on the CT, at 0, 800, 0 mm" in outside
+    (other,) = notes_of_plan(plan, body, dose, 45.0)
+    assert "is 45 Gy, and the plan's highest level is 50 Gy" in other
+    (share,) = notes_of_plan(plan, body, dose * 0.2, 50.0)
+    assert "0.2 times the prescription" in share
+    boost = dataclasses.replace(static(), number=2, fraction_group=2)
+    (groups,) = notes_of_plan(TreatmentPlan((static(), boost), level), body, dose, 50.0)
+    assert "2 fraction groups, whose doses are added up" in groups
+
+
+def test_ct_numbers_beyond_the_density_curve_are_told():
+    ct, body = cylinder()
+    voxel = np.prod(ct.GetSpacing()) / 1000
+    numbers = array(ct).copy()
+    middle = tuple(n // 2 for n in numbers.shape)
+    numbers[middle[0] - 4 : middle[0] + 4, middle[1], middle[2]] = (
+        3071  # what metal of any density has in 12 bits
+    )
+    metal = image_like(numbers, ct)
+    assert notes_beyond_curve({"the true CT": (ct, body)}) == []
+    (note,) = notes_beyond_curve({"the true CT": (ct, body), "sCT": (metal, body)})
+    assert f"{8 * voxel:.2g} cm3 inside the body of sCT" in note and "2.55" in note
+    whole = notes_beyond_curve({"sCT": (metal, body)}, ((10.0, 1.0), (20.0, 1.1)))
+    assert "upper end" in whole[0] and "lower end of the density curve (10 HU)" in whole[1]

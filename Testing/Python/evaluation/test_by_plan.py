@@ -43,3 +43,9 @@ def test_a_plan_of_another_frame_or_of_no_prescription_is_refused_and_what_is_no
     settings = dataclasses.replace(SETTINGS, prescription_gy=2.0)
     found = evaluate(ct, {"same": ct}, plan=plan, settings=settings)
     assert any("10 MV" in note for note in found.notes)
+
+
+def test_a_ct_that_ends_inside_a_field_is_refused_whatever_the_energy():
+    ct, _ = cylinder(length=8)  # 64 mm, and the field opens 100 mm
+    with pytest.raises(SyntheticCTError, match="ends inside a field"):
+        evaluate(ct, {"same": ct}, plan=square_field(energy_mv=10.0), settings=SETTINGS)

@@ -148,6 +148,15 @@ def test_tissue_missing_before_a_field_is_refused_and_a_grazed_end_told():
         calculation.require_ct_around_fields(plan_source(TreatmentPlan((beam,))), body)
 
 
+@pytest.mark.parametrize("gantry", [0.0, 90.0])
+def test_a_field_that_lies_partly_beyond_the_ct_is_refused(gantry):
+    """Of 80 mm, 25 pass beside the last slice, where the patient goes on."""
+    _, body = cylinder(length=14)  # 112 mm
+    plan = square_field(40.0, gantry_deg=gantry, isocentre_mm=(0.0, 0.0, 41.0))
+    with pytest.raises(SyntheticCTError, match="ends inside a field"):
+        calculation.require_ct_around_fields(plan_source(plan), body)
+
+
 def test_a_plan_of_another_frame_is_refused():
     ct, body = cylinder()
     ct.SetMetaData("FrameOfReferenceUID", "1.2")

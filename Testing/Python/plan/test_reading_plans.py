@@ -182,6 +182,7 @@ REFUSED = [
     (_beam(NumberOfControlPoints=5), "says that it has 5 control points, and holds 2"),
     (_points((0, 1), (10, 50), ("NONE", None)), "without a direction"),
     (_points((0, 1), (10, 50), ("UP", None)), "direction that is not known"),
+    (_first(GantryRotationDirection="CW"), "stands at 10 degrees .* a whole turn or none"),
     (_last(IsocenterPosition=["1", "2", "9"]), "isocentre moves"),
     (_last(NominalBeamEnergy="15"), "energy changes"),
     (_last(BeamLimitingDeviceAngle="40"), "collimator .* turns"),

@@ -54,6 +54,18 @@ def test_doses_uncertainties_and_pass_rates_are_written(case, capsys):
     assert "same: gamma pass rate 1 %/1 mm above 10 %: 100.00 % +- 0.00" in told
 
 
+def test_what_a_candidate_does_not_cover_does_not_count_and_is_told(case, capsys):
+    ct = sitk.ReadImage(str(case / "ct.nrrd"))
+    sitk.WriteImage(ct[:, :, 13:], str(case / "cut.nrrd"))  # what is there is the same
+    assert run(case, "--candidate", f"cut={case / 'cut.nrrd'}") == 0
+    result = json.loads((case / "out" / "dose.json").read_text())
+    assert result["pass_rates"]["cut"]["10"]["rate"] == 100
+    assert any("cut covers only" in note for note in result["notes"])
+    ct.SetOrigin((0.0, 900.0, 0.0))
+    sitk.WriteImage(ct, str(case / "far.nrrd"))
+    assert run(case, "--candidate", f"far={case / 'far.nrrd'}") == 2
+
+
 def test_batches_are_kept_where_asked_for_and_results_replaced(case):
     assert run(case, "--keep-batches", "--candidate", f"a={case / 'ct.nrrd'}") == 0
     assert len(list((case / "out" / "batches").iterdir())) == 6
