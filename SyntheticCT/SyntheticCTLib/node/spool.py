@@ -45,13 +45,15 @@ _BROKE_OFF = "the association that carried it broke off"
 class Association:
     """A caller's association: which series it has carried, and since when it is there.
 
+    Moments are of a clock that nobody sets back, as their order decides what is whole.
+
     Attributes:
         refused: why an image of it was refused of which no series is known; "" none.
     """
 
     def __init__(self, caller: str) -> None:
         self.caller = caller
-        self.began = time.time()
+        self.began = time.monotonic()
         self.carried: set[str] = set()
         self.ended = False
         self.refused = ""
@@ -88,7 +90,6 @@ class Spool:
             yield self
 
     def _recover(self) -> None:
-        now = time.time()
         self.series = {one.id: one for one in load_all(self.folder)}
         for series in self.series.values():
             for part in series.folder.glob("**/*.part"):
@@ -96,7 +97,7 @@ class Spool:
             if series.state == GENERATING:
                 series.become(WAITING)
             if series.state == RECEIVING and series.open:
-                self._broken[series.id] = now, "the node ended while it came"
+                self._broken[series.id] = time.monotonic(), "the node ended while it came"
             if series.state == SENDING:
                 series.next_try = 0.0
 
@@ -112,21 +113,24 @@ class Spool:
             OSError: there is no room.
         """
         study, name, instance = uids
+        name = series_id(study, name)
         with self.lock:
-            series = self._of(series_id(study, name), by)
-            path = series.received / f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
-            if path.exists():
-                if not same_instance(path, encoded):
-                    why = "an image came again with the same UID and another content"
-                    self._broken[series.id] = time.time(), why
-                    raise SyntheticCTError(why)
-                return False
-            try:
-                write_through(path, encoded)
+            try:  # also what is written before the first image is lost for want of room
+                series = self._of(name, by)
+                path = series.received / f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
+                known = path.exists()
+                if not known:
+                    write_through(path, encoded)
             except OSError as error:
                 why = f"an image was refused for want of room ({error.strerror})"
-                self._broken[series.id] = time.time(), why
+                self._broken[name] = time.monotonic(), why
                 raise
+            if known:
+                if not same_instance(path, encoded):
+                    why = "an image came again with the same UID and another content"
+                    self._broken[name] = time.monotonic(), why
+                    raise SyntheticCTError(why)
+                return False
             series.files += 1
             series.arrived = time.time()
             if series.state not in (RECEIVING, GENERATING):
@@ -163,7 +167,7 @@ class Spool:
                 self._carriers[name].discard(by)
                 if not in_order or by.refused:
                     told = by.refused or self._broken.get(name, (0.0, _BROKE_OFF))[1]
-                    self._broken[name] = time.time(), told
+                    self._broken[name] = time.monotonic(), told
                 elif by.began > self._broken.get(name, (0.0, ""))[0]:
                     self._broken.pop(name, None)
                 series = self.series[name]
@@ -183,13 +187,16 @@ class Spool:
                     del self.series[series.id]
                     continue
                 broken = self._broken.get(series.id)
-                if broken is not None and now - max(broken[0], series.arrived) > patience_s:
+                quiet = now - series.arrived
+                if broken is not None:
+                    quiet = min(quiet, time.monotonic() - broken[0])
+                if broken is not None and quiet > patience_s:
                     series.become(
                         KEPT,
                         f"{broken[1]}, {series.files} images are here, and nothing shows that "
                         "these are all: send the series again",
                     )
-                elif broken is None and now - series.arrived > quiet_s:
+                elif broken is None and quiet > quiet_s:
                     self._whole(series)
                 else:
                     continue

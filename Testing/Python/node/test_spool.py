@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import time
 
@@ -13,7 +14,7 @@ from mr_series import mr_and_sct, write_mr
 from pydicom.uid import generate_uid
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.node import spool as spool_module
-from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING
+from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING, Series
 from SyntheticCTLib.node.spool import Association, Spool, load_all, put_back
 
 QUIET_S, PATIENCE_S = 0.0, 60.0
@@ -247,6 +248,43 @@ def test_a_full_disk_acknowledges_nothing_and_leaves_nothing(spool, images, monk
     spool.ended(by, in_order=True)
     spool.settle(QUIET_S, PATIENCE_S)
     assert (series.state, series.files) == (WAITING, 12)
+
+
+def test_a_series_whose_first_image_found_no_room_even_for_its_record_is_not_whole(
+    spool, images, monkeypatch
+):
+    by = Association("MR1")
+    with monkeypatch.context() as patch:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        patch.setattr(Series, "save", lambda series: (_ for _ in ()).throw(full))
+        with pytest.raises(OSError, match="No space"):
+            spool.take(*images[0], by)
+    _, series = sent_in(spool, images[1:], by)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == RECEIVING
+    assert taken(spool, images).state == WAITING  # sent again, all of it
+
+
+def test_a_clock_that_is_set_back_makes_no_series_whole(spool, images, monkeypatch):
+    by = Association("MR1")
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() - 3600)
+    sent_in(spool, images[:3], by)
+    other = pydicom.dcmread(io.BytesIO(images[0][0]))
+    other.PatientComments = "another content"
+    with pytest.raises(SyntheticCTError, match="another content"):
+        spool.take(_encoded(other), images[0][1], by)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    (series,) = spool.series.values()
+    assert series.state == RECEIVING
+
+
+def _encoded(dataset):
+    buffer = io.BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
 
 
 def test_a_series_of_which_no_image_could_be_written_is_forgotten(spool, images, monkeypatch):
