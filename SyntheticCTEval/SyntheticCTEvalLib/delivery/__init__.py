@@ -2,6 +2,6 @@
 
 Offers: doses (of a plan, on the true CT and candidates), dose (of a plan: the pencil beam over
     every control point), apertures (fluence of jaws and leaves), segments (control points as parts
-    of the meterset), ends (a CT that ends inside a field).
+    of the meterset).
 May use: basics, volumes, plan, dose.
 """

@@ -16,7 +16,6 @@ from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.reading import require_frame_of
 
 from .dose import delivery_notes, describe_plan, recalculate_plan
-from .ends import require_ct_around
 
 _SAME_SHARE = 0.005
 
@@ -39,11 +38,10 @@ def doses_of_plan(
         prescription_gy: the plan's highest level when None.
 
     Raises:
-        SyntheticCTError: the plan is of another frame of reference, misses the body or its CT
-            ends inside a field, or it does not say what is prescribed where nothing else does.
+        SyntheticCTError: the plan is of another frame of reference or misses the body, or it does
+            not say what is prescribed where nothing else does.
     """
     require_frame_of(plan, ct, progress)
-    require_ct_around(plan, body)
     prescription = prescription_gy or plan.prescription_gy
     if prescription is None:
         raise SyntheticCTError(

@@ -15,10 +15,11 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
-from SyntheticCTEvalLib.delivery.ends import require_ct_around
 from SyntheticCTEvalLib.delivery.segments import GANTRY_STEP_DEG
 from SyntheticCTEvalLib.dose.plan import mask_points
 from SyntheticCTEvalLib.dose.recalculation import dose_grid
+from SyntheticCTEvalLib.montecarlo.calculation import require_ct_around_fields
+from SyntheticCTEvalLib.montecarlo.source import plan_source
 from SyntheticCTEvalLib.plan.beams import TargetLevel, TreatmentPlan
 from SyntheticCTEvalLib.structures.dvh import dose_volume_histogram
 
@@ -115,7 +116,8 @@ def make_plan(
     case = _case(
         ct, body, structures, levels, objectives, fractions, arcs, patient_position, effort
     )
-    require_ct_around(case.plan_of([first_shapes(arc) for arc in case.arcs]), body)
+    opened = case.plan_of([first_shapes(arc) for arc in case.arcs])
+    require_ct_around_fields(plan_source(opened), body, progress)
     influences = _influences(ct, body, case, progress)
     optimiser = Optimiser(case.arcs, influences, case.goals)
     shapes = _first(case.arcs, optimiser, case.goals)

@@ -11,7 +11,6 @@ from beams import CENTRE, along, array, coordinates, cubic_grid, cylinder, singl
 from SyntheticCTEvalLib.delivery.apertures import fluence_of
 from SyntheticCTEvalLib.delivery.dose import delivery_notes, describe_plan, recalculate_plan
 from SyntheticCTEvalLib.delivery.doses import notes_of_plan
-from SyntheticCTEvalLib.delivery.ends import require_ct_around
 from SyntheticCTEvalLib.delivery.segments import segments_of
 from SyntheticCTEvalLib.dose.electron_density import notes_beyond_curve
 from SyntheticCTEvalLib.dose.recalculation import recalculate_dose
@@ -244,21 +243,6 @@ def test_a_plan_beside_the_patient_is_refused():
     far = dataclasses.replace(static(), isocentre_mm=(10.0, -20.0, 900.0))
     with pytest.raises(SyntheticCTError, match="miss the body"):
         recalculate_plan(ct, TreatmentPlan((far,)), body, ct)
-
-
-@pytest.mark.parametrize(("gantry", "couch"), [(0.0, 0.0), (90.0, 0.0), (0.0, 20.0)])
-def test_a_ct_that_ends_inside_a_field_is_refused(gantry, couch):
-    """The cylinder is 112 mm long: 80 mm of field fit into it, 120 mm do not."""
-    _, body = cylinder()
-
-    def plan(half: float, shift: float = 0.0) -> TreatmentPlan:
-        field = {"jaws_x_mm": (-10.0, 10.0), "jaws_y_mm": (shift - half, shift + half)}
-        return TreatmentPlan((static(gantry, couch_deg=couch, **field),))
-
-    require_ct_around(plan(40.0 if couch == 0 else 20.0), body)
-    for wrong in (plan(60.0), plan(30.0, 30.0), plan(30.0, -30.0)):
-        with pytest.raises(SyntheticCTError, match="CT ends inside a field"):
-            require_ct_around(wrong, body)
 
 
 def test_what_speaks_against_plan_and_ct_or_prescription_is_told():
