@@ -21,7 +21,7 @@ _SYNTAXES = ("1.2.840.10008.1.2.1", "1.2.840.10008.1.2")  # explicit and implici
 _ACKNOWLEDGED = (0x0000, 0xB000, 0xB006, 0xB007)
 """Success, and stored with a warning (PS3.4 B.2.3)."""
 _CONNECT_S, _ANSWER_S = 10, 60
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 3600.0
+_FIRST_PAUSE_S, LONGEST_PAUSE_S = 5.0, 3600.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Destination:
 
 def pause_after(attempts: int) -> float:
     """Seconds until the next attempt: twice as long each time, an hour at most."""
-    return min(_FIRST_PAUSE_S * 2.0 ** min(attempts, 20), _LONGEST_PAUSE_S)
+    return min(_FIRST_PAUSE_S * 2.0 ** min(attempts, 20), LONGEST_PAUSE_S)
 
 
 def send(

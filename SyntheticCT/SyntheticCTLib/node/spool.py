@@ -20,6 +20,7 @@ from SyntheticCTLib.basics.outputs import require_writable_folder
 from SyntheticCTLib.basics.stages import IN_USE, lock
 
 from .same import same_instance
+from .sending import LONGEST_PAUSE_S
 from .series import (
     GENERATING,
     KEPT,
@@ -180,6 +181,8 @@ class Spool:
         now, changed = time.time(), []
         with self.lock:
             for series in list(self.series.values()):
+                if series.arrived > now and series.state != GENERATING:
+                    series.arrived = now  # the clock was set back: quiet and days count from here
                 if series.state != RECEIVING or self._carriers.get(series.id):
                     continue
                 if not series.files:  # none could be written, nor was acknowledged
@@ -226,7 +229,7 @@ class Spool:
         """The series that has waited longest, which is being generated from now on."""
         with self.lock:
             now = time.time()
-            found = [s for s in self.series.values() if s.state == WAITING and s.next_try <= now]
+            found = [s for s in self.series.values() if s.state == WAITING and _due(s, now)]
             series = min(found, key=lambda one: one.since, default=None)
             if series is not None:
                 shutil.rmtree(series.result, ignore_errors=True)
@@ -266,7 +269,7 @@ class Spool:
     def next_to_send(self) -> Series | None:
         with self.lock:
             now = time.time()
-            due = [s for s in self.series.values() if s.state == SENDING and s.next_try <= now]
+            due = [s for s in self.series.values() if s.state == SENDING and _due(s, now)]
             return min(due, key=lambda one: (one.attempts, one.since), default=None)
 
     def has_sent(self, series: Series, name: str) -> None:
@@ -327,6 +330,11 @@ class Spool:
                     series.become(KEPT, f"{told}, and then removed: send it again")
                 found.append(series)
         return found
+
+
+def _due(series: Series, now: float) -> bool:
+    """Whether the next attempt is due; a pause longer than any is of a clock that was set back."""
+    return not now < series.next_try <= now + LONGEST_PAUSE_S
 
 
 def load_all(folder: Path) -> list[Series]:

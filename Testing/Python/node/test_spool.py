@@ -281,6 +281,18 @@ def test_a_clock_that_is_set_back_makes_no_series_whole(spool, images, monkeypat
     assert series.state == RECEIVING
 
 
+def test_a_clock_that_is_set_back_holds_nothing_up(spool, images, monkeypatch):
+    series = made(spool, images)
+    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 3600.0)
+    assert spool.next_to_send() is None
+    clock, year_s = time.time, 365 * 86400
+    monkeypatch.setattr(time, "time", lambda: clock() - year_s)
+    assert spool.next_to_send() is series
+    spool.settle(QUIET_S, PATIENCE_S)
+    monkeypatch.setattr(time, "time", lambda: clock() - year_s + 2 * 86400)
+    assert spool.remove_older(1.0) == [series]
+
+
 def _encoded(dataset):
     buffer = io.BytesIO()
     dataset.save_as(buffer)
