@@ -30,6 +30,7 @@ class EvaluationSettings:
     """How candidates are evaluated.
 
     Attributes:
+        prescription_planned: it is that of the plan (:meth:`for_plan`).
         prescription_gy: prescription; None for 45 Gy where dose is recalculated, and for the
             largest reference dose where it is imported.
         registration: how the candidates are laid on the CT: "none" (they lie there already),
@@ -58,6 +59,7 @@ class EvaluationSettings:
     """
 
     prescription_gy: float | None = None
+    prescription_planned: bool = False
     registration: str = DEFORMABLE
     registration_by: str = EACH
     dose: bool = True
@@ -131,16 +133,18 @@ class EvaluationSettings:
         """Return the settings with the prescription of a plan whose dose is calculated, where no
         other is given."""
         own = plan.prescription_gy if plan else None
-        return replace(self, prescription_gy=own) if own and not self.prescription_gy else self
+        if not own or self.prescription_gy:
+            return self
+        return replace(self, prescription_gy=own, prescription_planned=True)
 
     def prescription_kind(self, imported: bool) -> str:
-        """Return where the prescription comes from: "given", "assumed", or "largest" dose.
+        """Return where the prescription is from: "given", "planned", "assumed", "largest" dose.
 
         Args:
             imported: doses are given and not recalculated.
         """
         if self.prescription_gy is not None:
-            return "given"
+            return "planned" if self.prescription_planned else "given"
         return "largest" if imported else "assumed"
 
     def prescription_origin(self, imported: bool) -> str:
@@ -151,6 +155,7 @@ class EvaluationSettings:
         """
         return {
             "given": "As given.",
+            "planned": "The highest level that the plan prescribes.",
             "largest": (
                 "No prescription was given: the largest dose on the true CT stands for it, and "
                 "doses are normalised to that."

@@ -36,7 +36,7 @@ def test_pass_rates_carry_their_noise_and_bias(quick):
     same, other = (found.candidates[name].metrics for name in ("same", "denser"))
     assert (same["gpr"], same["gpr_noise"], same["gpr_bias"]) == ({"20": 100}, {"20": 0}, {"20": 0})
     assert 0 < other["gpr"]["20"] < 100 and other["gpr_noise"]["20"] > 0
-    assert found.prescription_gy == 2 and found.prescription_kind == "given"
+    assert found.prescription_gy == 2 and found.prescription_kind == "planned"
     assert {"gpr_noise", "gpr_bias"} <= found.definitions.keys()
     assert found.definitions["dose"].startswith("Monte Carlo")
     assert any("stopped at a noise" in note for note in found.notes)

@@ -22,7 +22,7 @@ def test_the_plans_dose_is_compared_and_said_so():
     found = evaluate(ct, {"same": ct, "denser": denser}, plan=plan, settings=SETTINGS)
     assert found.candidates["same"].metrics["gpr"] == {"20": 100}
     assert found.candidates["denser"].metrics["gpr"]["20"] < 100
-    assert found.prescription_gy == 2 and found.prescription_kind == "given"
+    assert found.prescription_gy == 2 and found.prescription_kind == "planned"
     assert "as it is delivered" in found.definitions["dose"]
     assert found.definitions["dose"].startswith("pydosert")
     expected = recalculate_plan(ct, plan, found.body, found.dose_ct)
