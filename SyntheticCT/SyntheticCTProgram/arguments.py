@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,32 @@ def whole_count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
     return int(text)
+
+
+def number(
+    text: str, what: str, low: float, high: float, kind: Callable[[str], float] = float
+) -> float:
+    """Return a number from ``low`` to ``high``, or tell that ``text`` is not ``what``."""
+    try:
+        value = kind(text)
+    except ValueError:
+        value = math.nan
+    if not low <= value <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
+    return value
+
+
+def above_zero(text: str, below: float = math.inf) -> float:
+    return number(text, "a number above 0", math.nextafter(0.0, 1.0), math.nextafter(below, 0.0))
+
+
+def unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
+    """Return what an option gives by name, or refuse a name that it gives twice."""
+    names = [name.casefold() for name, _ in pairs]  # files of some systems know no case
+    twice = [name for name, _ in pairs if names.count(name.casefold()) > 1]
+    if twice:
+        raise SyntheticCTError(f"{option} names {twice[0]} twice: give every one its own name.")
+    return dict(pairs)
 
 
 def _add_end_caps(sub: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
-from .arguments import VOLUME_HELP, named_file, seed_number
+from .arguments import VOLUME_HELP, above_zero, named_file, number, seed_number, unique
 
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.montecarlo.doses import MonteCarloDoses
@@ -39,7 +39,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.plan.reading import read_plan
     from SyntheticCTLib.body.contour import body_contour
 
-    candidates = _unique(options.candidate)
+    candidates = unique(options.candidate, "--candidate")
     given = [options.ct, options.plan, *candidates.values()]
     given += [options.density_curve] if options.density_curve else []
     folder = require_writable_folder(options.output)
@@ -167,14 +167,6 @@ def _text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _unique(pairs: list[tuple[str, str]]) -> dict[str, str]:
-    names = [name.casefold() for name, _ in pairs]
-    twice = [name for name, _ in pairs if names.count(name.casefold()) > 1]
-    if twice:
-        raise SyntheticCTError(f"--candidate names {twice[0]} twice: give every one its own name.")
-    return dict(pairs)
-
-
 def _earlier(folder: Path) -> list[Path]:
     """The results of an earlier run in ``folder``."""
     if not (folder / RESULT).is_file():
@@ -183,21 +175,9 @@ def _earlier(folder: Path) -> list[Path]:
     return [folder / RESULT, *volumes]
 
 
-def _above_zero(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
-
-
 def _photons(text: str) -> int:
-    value = _above_zero(text)
-    if not 1000 <= value <= 1e10:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1000 to 1e10")
-    return int(value)
+    above_zero(text)
+    return int(number(text, "a number from 1000 to 1e10", 1000, 1e10))
 
 
 def add_dose(command: Callable) -> None:
@@ -221,17 +201,17 @@ def add_dose(command: Callable) -> None:
         help="volume in the CT's frame, as it lies; may be given several times",
     )
     sub.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
-    sub.add_argument("--prescription", type=_above_zero, metavar="GY", help="else the plan's")
+    sub.add_argument("--prescription", type=above_zero, metavar="GY", help="else the plan's")
     sub.add_argument(
         "--noise",
-        type=_above_zero,
+        type=above_zero,
         default=0.25,
         metavar="PERCENT",
         help="stop at this noise where the dose is high (of the difference, where there are "
         "candidates); default 0.25",
     )
     sub.add_argument(
-        "--minutes", type=_above_zero, default=15.0, help="stop after this time; default 15"
+        "--minutes", type=above_zero, default=15.0, help="stop after this time; default 15"
     )
     sub.add_argument(
         "--photons",
@@ -239,7 +219,7 @@ def add_dose(command: Callable) -> None:
         default=1_000_000,
         help="that are drawn in the fields a batch, of which at least six are run; default 1000000",
     )
-    sub.add_argument("--spacing", type=_above_zero, default=3.0, metavar="MM", help="default 3")
+    sub.add_argument("--spacing", type=above_zero, default=3.0, metavar="MM", help="default 3")
     sub.add_argument(
         "--density-curve",
         metavar="CSV",

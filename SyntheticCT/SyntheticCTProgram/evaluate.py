@@ -19,6 +19,7 @@ from .arguments import (
     evaluation_settings,
     model_folder,
     named_file,
+    unique,
 )
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     from SyntheticCTEvalMRML.scene import scene_writer
     from SyntheticCTLib.bundle.folder import load_bundle
 
-    candidates = _unique(options.candidate, "--candidate")
-    doses = _unique(options.dose, "--dose")
+    candidates = unique(options.candidate, "--candidate")
+    doses = unique(options.dose, "--dose")
     _require_whole(options, candidates, doses)
     own = {"prescription_gy": options.prescription, "target": options.target}
     limits = read_acceptance(options.acceptance) if options.acceptance else None
@@ -187,14 +188,6 @@ def _require_whole(
         raise SyntheticCTError(
             "--registration-by mr finds the transform between MR and CT: give --mr as well."
         )
-
-
-def _unique(pairs: list[tuple[str, str]], option: str) -> dict[str, str]:
-    names = [name.casefold() for name, _ in pairs]  # files of some systems know no case
-    twice = [name for name, _ in pairs if names.count(name.casefold()) > 1]
-    if twice:
-        raise SyntheticCTError(f"{option} names {twice[0]} twice: give every one its own name.")
-    return dict(pairs)
 
 
 def add_evaluate(command: Callable) -> None:

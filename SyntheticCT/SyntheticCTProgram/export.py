@@ -18,7 +18,7 @@ from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from .arguments import VOLUME_HELP, add_structures_registration, whole_count
+from .arguments import VOLUME_HELP, add_structures_registration, number, whole_count
 from .images import TRANSFORMS, read_transform
 
 if TYPE_CHECKING:
@@ -204,13 +204,7 @@ def _kilovolts(text: str) -> float:
 
 
 def _number(text: str, low: float, high: float, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not low <= value <= high:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what} from {low:g} to {high:g}")
-    return value
+    return number(text, f"{what} from {low:g} to {high:g}", low, high)
 
 
 def add_export(command: Callable[..., Any]) -> None:

@@ -16,7 +16,7 @@ from SyntheticCTLib.dicom.frame_of_reference import frame_of
 from SyntheticCTLib.dicom.headers import is_of, read_header
 from SyntheticCTLib.volumes.reading import read_volume
 
-from .arguments import VOLUME_HELP, named_file
+from .arguments import VOLUME_HELP, named_file, number
 
 if TYPE_CHECKING:
     from SyntheticCTLib.export.source import SourceSeries
@@ -116,29 +116,17 @@ def _source(ct: str, progress: Progress) -> SourceSeries | None:
 
 def _structure_set(path: str) -> str:
     """SOP Instance UID of an RTSTRUCT; "" of other files."""
-    header = read_header(Path(path), whole=True) if Path(path).is_file() else None
+    header = read_header(Path(path), tags=("SOPInstanceUID",)) if Path(path).is_file() else None
     drawn = header is not None and is_of(header, "RTSTRUCT")
     return str(header.get("SOPInstanceUID") or "") if drawn else ""
 
 
 def _whole(text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        value = 0
-    if not 1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 100")
-    return value
+    return int(number(text, "a whole number from 1 to 100", 1, 100, int))
 
 
 def _spacing(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 2 <= value <= 10:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of mm from 2 to 10")
-    return value
+    return number(text, "a number of mm from 2 to 10", 2, 10)
 
 
 def add_plan(command: Callable) -> None:

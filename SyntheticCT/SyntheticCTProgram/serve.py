@@ -12,7 +12,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder
 from SyntheticCTLib.basics.progress import Progress
 
-from .arguments import model_folder, read_as
+from .arguments import above_zero, model_folder, read_as
 
 if TYPE_CHECKING:
     from SyntheticCTLib.node.addresses import Peer
@@ -112,13 +112,7 @@ def _port(text: str) -> int:
 
 
 def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
-    return value
+    return above_zero(text, 1e6)
 
 
 def add_serve(command: Callable[..., Any]) -> None:
