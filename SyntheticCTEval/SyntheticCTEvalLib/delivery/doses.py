@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import SimpleITK as sitk
-from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 
-from SyntheticCTEvalLib.dose.doses import Doses
+from SyntheticCTEvalLib.dose.doses import Doses, dose_on_each
 from SyntheticCTEvalLib.dose.electron_density import notes_beyond_curve
 from SyntheticCTEvalLib.dose.plausibility import notes_of_prescription
 from SyntheticCTEvalLib.dose.recalculation import dose_grid
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.prescription import prescription_of
 from SyntheticCTEvalLib.plan.reading import require_frame_of
 
 from .dose import delivery_notes, describe_plan, recalculate_plan
@@ -42,20 +42,15 @@ def doses_of_plan(
             not say what is prescribed where nothing else does.
     """
     require_frame_of(plan, ct, progress)
-    prescription = prescription_gy or plan.prescription_gy
-    if prescription is None:
-        raise SyntheticCTError(
-            "The plan does not say which dose is prescribed, and percentages refer to it: give the "
-            "prescription in Gy yourself."
-        )
+    prescription = prescription_of(plan, prescription_gy)
     grid = dose_grid(body, spacing_mm)
     progress.report("Dose on CT", 0)
     reference = recalculate_plan(ct, plan, body, grid, progress)
-    evaluated = {}
-    for name, (volume, own_body) in candidates.items():
-        progress.report(f"Dose on {name}", 0)
-        evaluated[name] = recalculate_plan(volume, plan, own_body, grid, progress)
-        progress.report(f"Dose on {name}", 1)
+    evaluated = dose_on_each(
+        candidates,
+        lambda volume, own_body: recalculate_plan(volume, plan, own_body, grid, progress),
+        progress,
+    )
     notes = delivery_notes(plan) + notes_beyond_curve({"the true CT": (ct, body), **candidates})
     return Doses(reference, evaluated, prescription, describe_plan(plan, grid), notes)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import SimpleITK as sitk
@@ -71,13 +71,32 @@ def recalculated_doses(
     progress.report("Plan and dose on CT", 0)
     plan, reference = plan_for_target(target, ct, body, prescription_gy, grid=grid)
     progress.report("Plan and dose on CT", 1)
-    evaluated = {}
-    for name, (volume, own_body) in candidates.items():
-        progress.report(f"Dose on {name}", 0)
-        evaluated[name] = recalculate_dose(volume, plan, own_body, grid)
-        progress.report(f"Dose on {name}", 1)
+    evaluated = dose_on_each(
+        candidates,
+        lambda volume, own_body: recalculate_dose(volume, plan, own_body, grid),
+        progress,
+    )
     notes = notes_beyond_curve({"the true CT": (ct, body), **candidates})
     return Doses(reference, evaluated, prescription_gy, describe(plan, grid), notes)
+
+
+def dose_on_each(
+    candidates: Mapping[str, tuple[sitk.Image, sitk.Image]],
+    calculate: Callable[[sitk.Image, sitk.Image], sitk.Image],
+    progress: Progress,
+) -> dict[str, sitk.Image]:
+    """Return the dose on every candidate, by name.
+
+    Args:
+        candidates: volume in HU and body contour by name.
+        calculate: of a volume and its body.
+    """
+    found = {}
+    for name, (volume, body) in candidates.items():
+        progress.report(f"Dose on {name}", 0)
+        found[name] = calculate(volume, body)
+        progress.report(f"Dose on {name}", 1)
+    return found
 
 
 def imported_doses(

@@ -4,5 +4,6 @@ Offers: one_patient (evaluate), checked (inputs), settings, results, quantities 
     names, origin (what results were made of), stored (in a folder), mr_histograms,
     limits (verdicts, as data), bounds (what figures do not show).
 Inside: same_inputs (one volume given twice).
-May use: placement, image, dose, delivery, structures, gamma and the rooms of SyntheticCTLib.
+May use: placement, image, plan, dose, delivery, structures, gamma, montecarlo and the rooms of
+    SyntheticCTLib.
 """

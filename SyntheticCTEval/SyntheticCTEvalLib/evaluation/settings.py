@@ -30,9 +30,9 @@ class EvaluationSettings:
     """How candidates are evaluated.
 
     Attributes:
-        prescription_planned: it is that of the plan (:meth:`for_plan`).
         prescription_gy: prescription; None for 45 Gy where dose is recalculated, and for the
             largest reference dose where it is imported.
+        prescription_planned: it is that of the plan (:meth:`for_plan`).
         registration: how the candidates are laid on the CT: "none" (they lie there already),
             "rigid", or "deformable" (rigid first).
         registration_by: "candidate" registers each candidate onto the CT by itself; "mr" finds

@@ -14,6 +14,7 @@ from SyntheticCTEvalLib.dose.doses import Doses
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.gamma.engines import compute_gamma
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.prescription import prescription_of
 
 from .batches import Effort
 from .doses import MonteCarloDoses, montecarlo_doses
@@ -55,12 +56,7 @@ def doses_by_montecarlo(
             "Monte Carlo calculates the dose of a treatment plan: give the RTPLAN that was made on "
             "the CT, or another dose engine."
         )
-    prescription = prescription_gy or plan.prescription_gy
-    if prescription is None:
-        raise SyntheticCTError(
-            "The plan does not say which dose is prescribed, and pass rates refer to it: give the "
-            "prescription in Gy yourself."
-        )
+    prescription = prescription_of(plan, prescription_gy)
     found = montecarlo_doses(
         plan, ct, body, candidates, spacing_mm=spacing_mm, effort=effort, progress=progress
     )

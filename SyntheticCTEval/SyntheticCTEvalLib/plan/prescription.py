@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from .beams import TargetLevel
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .beams import TargetLevel, TreatmentPlan
 
 if TYPE_CHECKING:
     import pydicom
@@ -29,6 +31,21 @@ def target_levels(header: pydicom.Dataset) -> list[TargetLevel]:
             found[item.get("DoseReferenceStructureType") in _POINTS].append(level)
     levels = found[False] or found[True]
     return sorted(levels, key=lambda level: -level.dose_gy)
+
+
+def prescription_of(plan: TreatmentPlan, given_gy: float | None) -> float:
+    """Return what percentages refer to, in Gy: the dose given, else the plan's highest level.
+
+    Raises:
+        SyntheticCTError: there is neither.
+    """
+    prescription = given_gy or plan.prescription_gy
+    if prescription is None:
+        raise SyntheticCTError(
+            "The plan does not say which dose is prescribed, and percentages refer to it: give the "
+            "prescription in Gy yourself."
+        )
+    return prescription
 
 
 def _number(value: object) -> float | None:
