@@ -28,8 +28,7 @@ from .transforms import array_of
 from .translation import tr as _
 from .warping import warping_steps
 
-MARKS = ("SyntheticCT", "SyntheticCTModel", MODEL_NAME_KEY, VERSION_KEY, PHANTOM_KEY)
-MARKS += (OUTSIDE_KEY,)
+MARKS = ("SyntheticCT", "SyntheticCTModel", MODEL_NAME_KEY, VERSION_KEY, PHANTOM_KEY, OUTSIDE_KEY)
 MARKS += tuple(SOURCE_KEYS.values())
 """Image metadata that mark a synthetic CT, its model, the source and the digital phantom; node
 attributes."""

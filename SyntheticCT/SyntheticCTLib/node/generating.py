@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -81,6 +82,7 @@ def generate_series(
     began = time.monotonic()
     progress = NotedProgress(progress)
     received = folder / RECEIVED
+    nameless = _without_names_of(received)
     try:
         path = _the_mr(sort_folder(received), take)
         mr = read_volume(path, "MR", progress)
@@ -103,10 +105,10 @@ def generate_series(
         with staged_file(folder / PICTURE) as stage:
             sitk.WriteImage(_picture(mr, result.sct), str(stage))
     except SyntheticCTError as error:
-        raise type(error)(_nameless(str(error), received)) from error
-    said = [_nameless(sentence, received) for sentence in progress.warnings]
-    domain = [_nameless(sentence, received) for sentence in result.outside]
-    told = [*domain, _nameless(outside_domain_note(SUBJECT, result.sct), received)]
+        raise type(error)(nameless(str(error))) from error
+    said = [nameless(sentence) for sentence in progress.warnings]
+    domain = [nameless(sentence) for sentence in result.outside]
+    told = [*domain, nameless(outside_domain_note(SUBJECT, result.sct))]
     return Generated(
         files=sorted(item.name for item in (folder / RESULT).glob("*.dcm")),
         warnings=[sentence for sentence in said if sentence not in told],
@@ -171,12 +173,17 @@ def _require_all(row: Row, found: Sorted) -> None:
             )
 
 
-def _nameless(sentence: str, received: Path) -> str:
-    """A sentence without what names the patient, nor the spool's folder."""
+def _without_names_of(received: Path) -> Callable[[str], str]:
+    """What takes out of a sentence whatever names the patient, and the spool's folder."""
     file = next(iter(sorted(received.glob("*.dcm"))), None)
     header = read_header(file, tags=["IssuerOfPatientID"]) if file is not None else None
-    sentence = sentence.replace(f"{received.parent}/", "").replace(str(received), RECEIVED)
-    return without_names(sentence, [person_of(header)]) if header is not None else sentence
+    persons = [person_of(header)] if header is not None else []
+
+    def nameless(sentence: str) -> str:
+        sentence = sentence.replace(f"{received.parent}/", "").replace(str(received), RECEIVED)
+        return without_names(sentence, persons)
+
+    return nameless
 
 
 def _picture(mr: sitk.Image, sct: sitk.Image) -> sitk.Image:
