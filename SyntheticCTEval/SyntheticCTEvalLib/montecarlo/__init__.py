@@ -6,6 +6,7 @@ densities; only this room knows of pyRadMC.
 Offers: doses (on the true CT and on candidates), recalculation (the same for an evaluation, with
     the noise of its pass rates), batches (how long it runs), density_curve (a user's curve), source
     (a plan's photons), calculation (a batch in all volumes; whether a CT ends inside a field).
-Inside: pass_rate_noise, tables (water's data), physics and transport (compiled).
-May use: basics, volumes, plan, dose, gamma.
+Inside: smoothing (beyond the pencil beam), pass_rate_noise, tables (water's data), physics and
+    transport (compiled).
+May use: basics, volumes, plan, dose, delivery, gamma.
 """
