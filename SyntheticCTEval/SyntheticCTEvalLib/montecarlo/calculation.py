@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
-from scipy import ndimage
 from SyntheticCTLib.basics.processors import processors
 from SyntheticCTLib.volumes.resampling import resample
 
@@ -24,9 +23,6 @@ x 10 cm, SSD 90 cm: what this engine gives there (Testing/VALIDATION.md)."""
 PHOTONS_PER_MU = 0.01 / (GRAY_PER_MEV_PER_GRAM * MEV_PER_GRAM_AT_10_CM)
 """Photons a MU and mm2 at the isocentre's plane: 100 MU give 1 Gy in water at 10 cm depth, field 10
 x 10 cm, SSD 90 cm, as for the pencil beam (dose.pencil_beam.gray_per_mu)."""
-SMOOTHING_MM = 4.0
-"""Standard deviation of the Gaussian that smooths the difference between a volume's dose and the
-first one's: noise of a millimetre's scale is not what the volumes do (Testing/VALIDATION.md)."""
 _CHUNK = 250_000
 
 
@@ -88,7 +84,6 @@ class Calculation:
         ]
         self._volumes = volumes
         self._source, self._tables, self._seed = source, tables, seed
-        self._sigmas = tuple((SMOOTHING_MM / spacing[::-1]).tolist())
         self._voxel_cm3 = float(np.prod(spacing / 10))
 
     def batch(self, number: int, candidates: int) -> np.ndarray:
@@ -100,8 +95,7 @@ class Calculation:
             candidates: photons that are drawn in the fields' boxes (see plan.source.PlanSource).
 
         Returns:
-            (volumes, k, j, i) float32; 0 outside each volume's body. Of the further volumes, the
-            difference to the first is smoothed (:data:`SMOOTHING_MM`) where both have a body.
+            (volumes, k, j, i) float32; 0 outside each volume's body.
         """
         chunks = max(1, round(candidates / _CHUNK))
         with ThreadPoolExecutor(processors()) as pool:
@@ -116,9 +110,6 @@ class Calculation:
         doses = np.empty(total.shape, dtype=np.float32)
         for dose, energy, volume in zip(doses, total, self._volumes, strict=True):
             dose[:] = np.where(volume.inside, scale * energy / volume.density, 0)
-        for dose, volume in zip(doses[1:], self._volumes[1:], strict=True):
-            both = volume.inside & self._volumes[0].inside
-            dose += smoothed(dose - doses[0], both, self._sigmas) - (dose - doses[0])
         return doses
 
     def _chunk(self, batch: int, chunk: int, candidates: int) -> np.ndarray:
@@ -139,16 +130,3 @@ class Calculation:
                 energy,
             )
         return left
-
-
-def smoothed(
-    values: np.ndarray, where: np.ndarray, sigmas: tuple[float, float, float]
-) -> np.ndarray:
-    """Return values (k, j, i) smoothed by a Gaussian among the voxels of ``where`` alone.
-
-    Args:
-        sigmas: standard deviations along k, j, i, in voxels.
-    """
-    weights = ndimage.gaussian_filter(where.astype(np.float32), sigmas)
-    sums = ndimage.gaussian_filter(np.where(where, values, 0).astype(np.float32), sigmas)
-    return np.where(where, sums / np.maximum(weights, 1e-6), values)

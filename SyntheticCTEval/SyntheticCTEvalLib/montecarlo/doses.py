@@ -13,6 +13,8 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 
+from SyntheticCTEvalLib.delivery.dose import recalculate_plan
+from SyntheticCTEvalLib.dose.doses import dose_on_each
 from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY, notes_beyond_curve
 from SyntheticCTEvalLib.dose.recalculation import dose_grid
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
@@ -21,12 +23,13 @@ from SyntheticCTEvalLib.plan.reading import require_frame_of
 from SyntheticCTEvalLib.plan.source import EDGE_BLUR_MM, plan_source
 
 from .batches import NOISE_DEFINITION, Batches, Effort, fingerprint_of, run_batches
-from .calculation import PHOTONS_PER_MU, SMOOTHING_MM, Calculation, volume_on
+from .calculation import PHOTONS_PER_MU, Calculation, volume_on
+from .smoothing import SMOOTHING_MM, Smoothing
 from .spectrum import SPECTRA, require_spectra
 from .tables import scattering_tables, water_tables
 
 _PACKAGE = "pyradmc"
-_ENGINE = 1
+_ENGINE = 2
 """Raised where the same inputs would give other doses, so that kept batches are not taken."""
 
 
@@ -83,25 +86,36 @@ def montecarlo_doses(
     require_ct_around_fields(plan, body, progress)
     source = plan_source(plan)
     grid = _covering([body, *(own for _, own in candidates.values())], spacing_mm)
-    volumes = [volume_on(grid, ct, body, curve)]
-    volumes += [volume_on(grid, volume, own, curve) for volume, own in candidates.values()]
+    patients = {"the true CT": (ct, body), **candidates}
+    volumes = [volume_on(grid, volume, own, curve) for volume, own in patients.values()]
+    smoothing = Smoothing(
+        _by_pencil_beam(plan, patients, grid, progress),
+        [volume.inside for volume in volumes],
+        grid.GetSpacing(),
+    )
     tables = water_tables(scattering_tables(progress))
     run = Calculation(source, volumes, grid, tables, seed)
     inputs = [part for v in volumes for part in (v.density, v.inside)]
     inputs += [getattr(source, name) for name in source.__dataclass_fields__]
+    inputs.append(smoothing.pencil_beam)
     told = (_ENGINE, importlib.metadata.version(_PACKAGE), grid.GetOrigin(), grid.GetSpacing())
     mark = fingerprint_of(
         *inputs, *told, PHOTONS_PER_MU, EDGE_BLUR_MM, SMOOTHING_MM, seed, effort.candidates
     )
-    batches = run_batches(run.batch, mark, effort, folder, progress)
+
+    def batch(number: int, photons: int) -> np.ndarray:
+        raw = run.batch(number, photons)
+        if not raw[0].any():
+            raise SyntheticCTError(
+                "The plan gives no dose: its fields miss the body, so plan and volume do not "
+                "belong together or are not registered."
+            )
+        return smoothing(raw)
+
+    batches = run_batches(batch, mark, effort, folder, progress)
     reference, *others = (_dose(batches.mean(n), grid) for n in range(len(volumes)))
-    if not sitk.GetArrayViewFromImage(reference).any():
-        raise SyntheticCTError(
-            "The plan gives no dose: its fields miss the body, so plan and volume do not belong "
-            "together or are not registered."
-        )
     own, *further = (_dose(batches.uncertainty(n), grid) for n in range(len(volumes)))
-    beyond = notes_beyond_curve({"the true CT": (ct, body), **candidates}, curve)
+    beyond = notes_beyond_curve(patients, curve)
     return MonteCarloDoses(
         reference=reference,
         evaluated=dict(zip(candidates, others, strict=True)),
@@ -111,6 +125,21 @@ def montecarlo_doses(
         definition=describe(plan, grid, batches, curve, seed),
         notes=_notes(plan, batches, effort) + beyond,
     )
+
+
+def _by_pencil_beam(
+    plan: TreatmentPlan,
+    patients: Mapping[str, tuple[sitk.Image, sitk.Image]],
+    grid: sitk.Image,
+    progress: Progress,
+) -> np.ndarray:
+    """Doses (volumes, k, j, i) in Gy."""
+    doses = dose_on_each(
+        patients,
+        lambda volume, own: recalculate_plan(volume, plan, own, grid, progress),
+        progress,
+    )
+    return np.stack([sitk.GetArrayFromImage(dose) for dose in doses.values()])
 
 
 def describe(
@@ -134,9 +163,10 @@ def describe(
         "density of the CT number (against real materials +0.3 % in the target and -3.5 % inside "
         f"bone), linear between {table}; outside each volume's own body air and no dose; "
         f"{len(batches.doses)} batches, {batches.candidates:.3g} photons drawn in the fields, the "
-        f"same and with the same random numbers in every volume (seed {seed}); the difference to "
-        f"the first volume is smoothed by a Gaussian of {SMOOTHING_MM:g} mm inside both bodies, so "
-        "that what is smaller than that is blurred; noise "
+        f"same and with the same random numbers in every volume (seed {seed}); what the dose, and "
+        "its difference to the first volume's, have beyond pydosert's pencil beam is smoothed by "
+        f"a Gaussian of {SMOOTHING_MM:g} mm inside the body, so that what is smaller than that is "
+        "the pencil beam's; noise "
         f"{batches.noise_percent:.2f} %: {NOISE_DEFINITION}"
     )
 

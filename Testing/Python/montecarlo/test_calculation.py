@@ -65,7 +65,6 @@ def test_one_volume_twice_has_one_dose_and_a_small_change_a_small_noise(tables):
     grid, tank = water_tank()
     denser = calculation.Volume(tank.density * np.float32(1.02), tank.inside)
     run = calculation.Calculation(plan_source(square_field()), [tank, tank, denser], grid, tables)
-    run._sigmas = (0.0, 0.0, 0.0)  # what the random numbers do, and not the smoothing
     batches = np.stack([run.batch(n, 30_000) for n in range(6)]).astype(float)
     np.testing.assert_array_equal(batches[:, 0], batches[:, 1])
     beam = np.s_[:, 5:8, 3:10, 5:8]
@@ -74,28 +73,6 @@ def test_one_volume_twice_has_one_dose_and_a_small_change_a_small_noise(tables):
     own = batches[:, 0][beam].std(axis=0).mean()
     difference = (batches[:, 2] - batches[:, 0])[beam].std(axis=0).mean()
     assert difference < 0.6 * own  # independent histories would have 1.41 times the noise
-
-
-def test_only_the_difference_is_smoothed_and_only_where_both_have_a_body(tables, monkeypatch):
-    grid, tank = water_tank()
-    thinner = tank.inside.copy()
-    thinner[:, 0] = False
-    other = calculation.Volume(np.where(thinner, tank.density, np.float32(0.001)), thinner)
-    run = calculation.Calculation(plan_source(square_field()), [tank, tank, other], grid, tables)
-    sigma = 0.8
-    run._sigmas = (sigma, sigma, sigma)
-    with_smoothing = run.batch(0, 20_000)
-    run._sigmas = (0.0, 0.0, 0.0)
-    plain = run.batch(0, 20_000)
-    np.testing.assert_array_equal(with_smoothing[:2], plain[:2])  # none between the same
-    assert (with_smoothing[2][~thinner] == 0).all()
-    difference = (plain[2] - plain[0]).astype(float)
-    at = np.argwhere(thinner)
-    for k, j, i in ((6, 3, 6), (6, 1, 6), (0, 5, 0)):
-        weight = np.exp(-((at - (k, j, i)) ** 2).sum(axis=1) / 2 / sigma**2)
-        mean = (weight * difference[thinner]).sum() / weight.sum()
-        found = with_smoothing[2][k, j, i] - plain[0][k, j, i]
-        assert found == pytest.approx(mean, rel=0.01, abs=1e-4)
 
 
 def test_doses_lie_in_the_patient_and_name_what_they_are(monkeypatch, tmp_path):
