@@ -26,16 +26,37 @@ def series_of(node: Any) -> str:
     """
     from SyntheticCTLib.dicom.headers import read_header
 
-    database, uids = open_database(), (node.GetAttribute(INSTANCES) or "").split()
-    if database is None or not uids:
-        return ""
-    files = [Path(database.fileForInstance(uid) or "") for uid in uids]
+    files = _files_of(node)
     folders = {file.parent for file in files}
-    if len(folders) > 1 or not all(file.is_file() for file in files):
+    if len(folders) != 1:
         return ""
     headers = [read_header(file) for file in (files[0], files[-1])]
     series = {str(one.get("SeriesInstanceUID", "")) for one in headers if one is not None}
     return f"{folders.pop()}#{series.pop()}" if len(series) == 1 else ""
+
+
+def marks_of(node: Any) -> dict[str, str]:
+    """Return frame of reference and patient position of a volume's DICOM, as metadata of images.
+
+    What its files do not tell, or Slicer does not know them, is left out.
+    """
+    from SyntheticCTLib.dicom.frame_of_reference import FRAME, POSITION
+    from SyntheticCTLib.dicom.headers import read_header
+
+    files = _files_of(node)
+    header = read_header(files[0]) if files else None
+    elements = {FRAME: "FrameOfReferenceUID", POSITION: "PatientPosition"}
+    told = {key: str((header or {}).get(name) or "") for key, name in elements.items()}
+    return {key: text for key, text in told.items() if text}
+
+
+def _files_of(node: Any) -> list[Path]:
+    """The DICOM files that a volume was loaded from; none where not all are known and there."""
+    database, uids = open_database(), (node.GetAttribute(INSTANCES) or "").split()
+    if database is None:
+        return []
+    files = [Path(database.fileForInstance(uid) or "") for uid in uids]
+    return files if all(file.is_file() for file in files) else []
 
 
 def add_files(files: Sequence[Path]) -> bool:

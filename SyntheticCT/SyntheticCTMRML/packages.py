@@ -27,6 +27,8 @@ REQUIREMENTS = {
     "openpyxl": "openpyxl>=3.1",
     "pymedphys": "pymedphys>=0.40",
     "pydosert": "pydosert>=1.5,<2",
+    "pyradmc": "pyradmc==0.2.1",
+    "numba": "numba>=0.62",
     "dask": "dask>=2024.8",
     "distributed": "distributed>=2024.8",
 }
@@ -41,6 +43,7 @@ PURPOSES: dict[str, tuple[str, ...]] = {
     "evaluation": _EVALUATION,
     "pymedphys": ("pymedphys",),
     "recalculation": (TORCH, "pydosert"),
+    "montecarlo": ("pyradmc", "numba"),
     "cohort": (*_EVALUATION, "openpyxl", "plastimatch", "dask", "distributed"),
 }
 """Packages by what they are needed for, as the panels name it to :func:`require`."""

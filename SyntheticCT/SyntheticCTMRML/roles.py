@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -53,6 +54,14 @@ def patient_id_of(node: Any) -> str:
     patient = _patient_item(node)
     tree = node.GetScene().GetSubjectHierarchyNode() if patient else None
     return tree.GetItemAttribute(patient, PATIENT_ID) if patient else ""
+
+
+def patient_of_file(path: str) -> str:
+    """Return the patient ID of a DICOM file, "" where it says none or is no DICOM."""
+    from SyntheticCTLib.dicom.headers import read_header
+
+    header = read_header(Path(path), tags=("PatientID",))
+    return str((header or {}).get("PatientID") or "").strip()
 
 
 def _patient_item(node: Any) -> int:

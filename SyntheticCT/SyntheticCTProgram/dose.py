@@ -16,6 +16,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frames_differ
+from SyntheticCTLib.export.objects import written_here
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
@@ -31,10 +32,14 @@ _CUTOFFS = (10.0, 60.0)
 
 
 def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
-    """Write the dose of a plan on a CT and on candidates, its uncertainty and pass rates."""
+    """Write the dose of a plan on a CT and on candidates, its uncertainty and pass rates.
+
+    As volumes, and as RTDOSE where CT and plan say whose they are.
+    """
     from SyntheticCTEvalLib.delivery.doses import notes_of_plan
     from SyntheticCTEvalLib.montecarlo.batches import Effort
     from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
+    from SyntheticCTEvalLib.montecarlo.dose_files import dose_owner, write_dose_files
     from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
     from SyntheticCTEvalLib.plan.reading import read_plan
     from SyntheticCTLib.body.contour import body_contour
@@ -53,7 +58,10 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         )
     curve = {"curve": read_density_curve(options.density_curve)} if options.density_curve else {}
     ct = read_volume(options.ct, "CT", progress)
-    volumes = {name: read_volume(path, "CT", progress) for name, path in candidates.items()}
+    volumes = {
+        name: read_volume(path, f"candidate {name}", progress) for name, path in candidates.items()
+    }
+    owner = dose_owner(options.ct, options.plan, progress)
     body = body_contour(ct, "CT")
     laid, masks = _laid(ct, body, volumes, progress)
     doses = montecarlo_doses(
@@ -73,6 +81,8 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     with staged_folder(folder, given, _earlier(folder)) as stage:
         for name, image in _images(doses).items():
             write_volume(image, stage / name)
+        if owner:
+            write_dose_files(doses, volumes, owner, stage, progress)
         (stage / RESULT).write_text(json.dumps(result, indent=1, ensure_ascii=False), "utf-8")
     if not options.keep_batches:
         shutil.rmtree(folder / _BATCHES, ignore_errors=True)
@@ -172,7 +182,8 @@ def _earlier(folder: Path) -> list[Path]:
     if not (folder / RESULT).is_file():
         return []
     volumes = [*folder.glob("dose_*.nrrd"), *folder.glob("uncertainty_*.nrrd")]
-    return [folder / RESULT, *volumes]
+    files = [path for path in folder.glob("dose_*.dcm") if written_here(path)]
+    return [folder / RESULT, *volumes, *files]
 
 
 def _photons(text: str) -> int:
@@ -187,7 +198,8 @@ def add_dose(command: Callable) -> None:
         "Calculate the dose of an RTPLAN by Monte Carlo",
         "On a CT, and on candidates that lie in its frame, by the same photons and random numbers, "
         "so that the noise of their difference is small. Writes doses and their uncertainties "
-        f"(.nrrd, Gy), and {RESULT} with pass rates, the noise of these and their bias. A run that "
+        "(.nrrd, Gy), the doses as RTDOSE (.dcm) as well where the CT is DICOM, and "
+        f"{RESULT} with pass rates, the noise of these and their bias. A run that "
         "was ended goes on when it is started again.",
     )
     sub.add_argument("--plan", required=True, metavar="RTPLAN", help="photon plan made on the CT")

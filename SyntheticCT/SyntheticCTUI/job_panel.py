@@ -38,6 +38,7 @@ class JobPanel(JobListener):
         # Once: Slicer's translation looks up the caller's file at every call.
         self._finished = _("Finished.")
         self._steps, self._counted = _step_names(), _("{step} {done} of {total}")
+        self._noisy = _("{step}: noise {noise:.2f} %, {minutes:g} min left")
         self._build()
 
     @property
@@ -160,6 +161,9 @@ class JobPanel(JobListener):
         name = self._steps.get(step, step)
         if "done" in details and "total" in details:
             name = self._counted.format(step=name, done=details["done"], total=details["total"])
+        noise = details.get("noise_percent")
+        if isinstance(noise, float | int) and "minutes_left" in details:
+            name = self._noisy.format(step=name, noise=noise, minutes=details["minutes_left"])
         self.stepLabel.text = name
         self.progressBar.value = round(_STEPS * min(max(fraction, 0.0), 1.0))
 
@@ -251,6 +255,8 @@ def _step_names() -> dict[str, str]:
         "Register pairs": _("Register pairs"),
         "Train": _("Train"),
         "Hand volumes over": _("Hand volumes over"),
+        "Monte Carlo": _("Monte Carlo"),
+        "Scattering tables (once on this machine)": _("Scattering tables (once on this machine)"),
         "Show results": _("Show results"),
         "Patients": _("Patients"),
         "Write CT slices": _("Write CT slices"),

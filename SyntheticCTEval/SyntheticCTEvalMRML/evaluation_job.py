@@ -11,17 +11,25 @@ import SimpleITK as sitk
 from SyntheticCTEvalLib.dose.units import in_gray
 from SyntheticCTEvalLib.evaluation.names import is_candidate_name
 from SyntheticCTEvalLib.evaluation.results import Evaluation
-from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.evaluation.settings import MONTE_CARLO, EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import reading_steps
 from SyntheticCTEvalLib.report.folder import documents_in
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.stepwise import finished
 from SyntheticCTLib.volumes.mask_folder import write_index, write_mask
 from SyntheticCTMRML.child_process import CommandLine
+from SyntheticCTMRML.dicom_database import marks_of
 from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
 from SyntheticCTMRML.nodes import checked_steps, image_steps
-from SyntheticCTMRML.roles import modality_of, other_patients, role_fault, taken_twice
+from SyntheticCTMRML.roles import (
+    modality_of,
+    other_patients,
+    patient_id_of,
+    patient_of_file,
+    role_fault,
+    taken_twice,
+)
 from SyntheticCTMRML.segments import segment_masks
 from SyntheticCTMRML.translation import tr as _
 
@@ -47,6 +55,7 @@ class EvaluationInputs:
         region: label map or volume; voxels of 0 are left out of every figure.
         mr: MR that the report shows, and that carries the candidates where the registration is by
             it.
+        plan: RTPLAN file whose dose is recalculated; "" for none.
         limits: acceptance file, or the name of a shipped one, that candidates are held against.
         patient: the patient's pseudonym, for the report.
         show: says at the end whether the slice views are to show the result.
@@ -60,6 +69,7 @@ class EvaluationInputs:
     structures: Any = None
     region: Any = None
     mr: Any = None
+    plan: str = ""
     limits: str = ""
     patient: str = ""
     show: Callable[[], bool] = lambda: True
@@ -96,6 +106,7 @@ class EvaluationInputs:
                     "dose."
                 )
             )
+        self._check_plan(settings)
         if settings.target is not None and self.structures is None:
             raise SyntheticCTError(
                 _("The target {name} needs the structures: choose their segmentation.").format(
@@ -106,6 +117,22 @@ class EvaluationInputs:
             raise SyntheticCTError(fault)
         if fault := self._taken_twice():
             raise SyntheticCTError(fault)
+
+    def _check_plan(self, settings: EvaluationSettings) -> None:
+        recalculated = settings.dose and self.dose_ct is None
+        if recalculated and settings.dose_engine == MONTE_CARLO and not self.plan:
+            raise SyntheticCTError(
+                _("Monte Carlo calculates the dose of a plan: choose the RTPLAN file of the plan.")
+            )
+        if self.plan and not recalculated:
+            raise SyntheticCTError(
+                _(
+                    "The dose of the plan is calculated, and doses are given as well or none is "
+                    "wanted: choose no plan, or have the dose recalculated."
+                )
+            )
+        if self.plan and not Path(self.plan).is_file():
+            raise SyntheticCTError(_("The file of the plan is not there: choose it again."))
 
     def _taken_twice(self) -> str:
         """A sentence where one volume is two things: it would agree with itself perfectly."""
@@ -126,13 +153,20 @@ class EvaluationInputs:
         every["dose_ct"] = self.dose_ct
         return {file: node for file, node in every.items() if node is not None}
 
-    def other_patients(self) -> str:
-        """Return a warning where the nodes belong to different patients, else ""."""
+    def other_patients(self) -> list[str]:
+        """Return warnings where nodes and plan belong to different patients."""
         given = {"CT": self.ct, "MR": self.mr, "structures": self.structures}
         given |= {"dose on the CT": self.dose_ct, "region": self.region}
         given |= {f"candidate {name}": node for name, node in self.candidates.items()}
         given |= {f"dose on {name}": node for name, node in self.doses.items()}
-        return other_patients(given)
+        own = patient_id_of(self.ct)
+        other = patient_of_file(self.plan) if self.plan else ""
+        told = _(
+            "By their DICOM patient IDs the plan and the CT are of different patients: check that "
+            "the plan was made on this CT."
+        )
+        strange = own and other not in ("", own)
+        return list(filter(None, [other_patients(given), told if strange else ""]))
 
     def image_steps(self, file: str) -> Generator[None, None, sitk.Image]:
         """Return one of the volumes as a checked image, doses in Gy, in steps."""
@@ -142,7 +176,10 @@ class EvaluationInputs:
         if file.startswith("dose"):
             return (yield from _dose_steps(node, self.dose_unit))
         what = {"ct": "CT", "mr": "MR"}.get(file, "candidate")
-        return (yield from checked_steps(node, what))
+        image = yield from checked_steps(node, what)
+        for key, value in (marks_of(node) if file == "ct" and self.plan else {}).items():
+            image.SetMetaData(key, value)  # by which a plan of another CT is known
+        return image
 
     def shown_doses(self) -> dict[str, Any]:
         """Return the dose nodes that hold Gy and are in the scene, "" the one on the true CT."""
@@ -214,6 +251,8 @@ def _unit_of(node: Any, unit: str | None) -> str | None:
 def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, None]:
     nodes = inputs.nodes()
     job.names |= {str(job.folder / f"{file}.mha"): node.GetName() for file, node in nodes.items()}
+    if inputs.plan:  # a file's name may hold the patient's
+        job.names[str(Path(inputs.plan))] = _("file")
     count = len(nodes) + (inputs.structures is not None)
     for number, file in enumerate(nodes):
         job.report("Hand volumes over", number / count)
@@ -258,6 +297,11 @@ def _arguments(
     for file, option in (("dose_ct", "--dose-ct"), ("region", "--region"), ("mr", "--mr")):
         if file in given:
             arguments += [option, path(file)]
+    if inputs.plan:
+        arguments += ["--plan", Path(inputs.plan)]
+        arguments += ["--dose-engine", settings.dose_engine]
+        arguments += ["--dose-noise", repr(float(settings.dose_noise_percent))]
+        arguments += ["--dose-minutes", repr(float(settings.dose_minutes))]
     if inputs.structures is not None:
         arguments += ["--structures", folder / "structures"]
     if settings.target is not None:
@@ -281,7 +325,7 @@ def _arguments(
         ("--patient", inputs.patient),
     ):
         arguments += [option, asked] if asked else []
-    if warning := inputs.other_patients():
+    for warning in inputs.other_patients():
         arguments += ["--note", warning]
     return [*arguments, "--no-scene", "--output", folder / RESULTS]
 

@@ -42,6 +42,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         structuresNode: Any = None,
         regionNode: Any = None,
         mrNode: Any = None,
+        planPath: str = "",
         settings: Any = None,
         limits: str = "",
         patient: str = "",
@@ -54,7 +55,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
 
         :param ctNode: true CT in HU, scalar volume node.
         :param candidates: scalar volume nodes in HU by name (synthetic CT, MRCAT, ...).
-        :param doseNode: dose on the true CT; without it dose is recalculated, which needs PyTorch.
+        :param doseNode: dose on the true CT; without it dose is recalculated, by
+          ``settings.dose_engine``: "pencil-beam", which needs PyTorch, or "montecarlo".
         :param candidateDoses: doses by candidate name, where ``doseNode`` is given.
         :param doseUnit: "Gy" or "cGy", of doses that SlicerRT has not loaded; those are in Gy.
           With None others are taken for Gy, too, and refused where that cannot be.
@@ -62,6 +64,9 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param regionNode: label map or volume; voxels that are 0 are left out of every figure.
         :param mrNode: MR to be shown in the report; it carries the candidates onto the CT where
           ``settings.registration_by`` is "mr".
+        :param planPath: RTPLAN file of photon beams that was made on the CT, whose dose is
+          recalculated; without it, seven fields on the target. Monte Carlo needs it, and stops at
+          ``settings.dose_noise_percent`` or after ``settings.dose_minutes``.
         :param settings: SyntheticCTEvalLib.evaluation.EvaluationSettings.
         :param limits: acceptance file, or "tg218" or "korsholm2014", that candidates are held
           against.
@@ -88,6 +93,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             structures=structuresNode,
             region=regionNode,
             mr=mrNode,
+            plan=planPath,
             limits=limits,
             patient=patient,
             show=show or (lambda: True),
@@ -95,7 +101,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         job = evaluation_job(slicer.mrmlScene, inputs, settings, listener)
         require(*settings.purposes(imported=doseNode is not None))
         job.start()
-        if warning := inputs.other_patients():
+        for warning in inputs.other_patients():
             job.warn(warning)
         return job
 
@@ -353,29 +359,10 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param engine: "exact" or "pymedphys".
         :return: SyntheticCTEvalLib.gamma.GammaResult with the pass rates.
         """
-        from SyntheticCTEvalLib.gamma.engines import compute_gamma
-        from SyntheticCTMRML.display import show_gamma
-        from SyntheticCTMRML.nodes import (
-            image_from_node,
-            refuse_same_node,
-            update_node_from_image,
-        )
-        from SyntheticCTMRML.progress import LOG
+        from SyntheticCTEvalMRML.gamma_of_nodes import gamma_of_nodes
 
-        from SyntheticCTEvalMRML.evaluation_job import dose_of
-
-        refuse_same_node(outputNode, [referenceNode, evaluatedNode, maskNode])
-        result = compute_gamma(
-            dose_of(referenceNode, doseUnit),
-            dose_of(evaluatedNode, doseUnit),
-            criteria,
-            image_from_node(maskNode, "mask") if maskNode is not None else None,
-            engine=engine,
-            progress=progress or LOG,
-        )
-        update_node_from_image(outputNode, result.gamma)
-        show_gamma(outputNode)
-        return result
+        doses = (referenceNode, evaluatedNode)
+        return gamma_of_nodes(doses, criteria, outputNode, maskNode, doseUnit, engine, progress)
 
     def showGamma(self, ctNode: Any, gammaNode: Any, opacity: float = 0.5) -> None:
         """Lay a gamma map over a CT in every slice view."""

@@ -20,9 +20,21 @@ class DoseSource(enum.Enum):
     def label(self) -> str:
         return {
             DoseSource.IMPORTED: _("Imported"),
-            DoseSource.RECALCULATED: _("Recalculate (preview, needs PyTorch)"),
+            DoseSource.RECALCULATED: _("Recalculate"),
             DoseSource.NONE: _("None, images only"),
         }[self]
+
+
+class DoseEngine(enum.Enum):
+    """What recalculates dose; the value is that of the command line's --dose-engine."""
+
+    PENCIL_BEAM = "pencil-beam"
+    MONTE_CARLO = "montecarlo"
+
+    def label(self) -> str:
+        if self is DoseEngine.MONTE_CARLO:
+            return _("Monte Carlo, of a plan")
+        return _("Pencil beam (needs PyTorch)")
 
 
 class DoseUnit(enum.Enum):
@@ -151,8 +163,8 @@ class SyntheticCTEvalParameterNode:
     """The panel's settings; see the tooltips in SyntheticCTEval.ui.
 
     candidateNames, candidateVolumes and candidateDoses are the columns of the candidates' table;
-    evaluation is the metrics table of the evaluation that is shown, spot the hot spot that the
-    slice views are at (0 before the first).
+    plan is the path of an RTPLAN file; evaluation is the metrics table of the evaluation that is
+    shown, spot the hot spot that the slice views are at (0 before the first).
     """
 
     ct: vtkMRMLScalarVolumeNode
@@ -166,6 +178,10 @@ class SyntheticCTEvalParameterNode:
     mr: vtkMRMLScalarVolumeNode
     region: vtkMRMLScalarVolumeNode
     doseSource: DoseSource
+    plan: str
+    doseEngine: DoseEngine
+    doseNoise: Annotated[float, WithinRange(0.05, 20), Default(0.25)]
+    doseMinutes: Annotated[float, WithinRange(0.5, 1440), Default(15.0)]
     referenceDose: vtkMRMLScalarVolumeNode
     doseUnit: DoseUnit
     prescription: Annotated[float, WithinRange(0, 500)]

@@ -20,7 +20,7 @@ from SyntheticCTMRML.hierarchy import place_of, put, remove
 from SyntheticCTMRML.job_volumes import Source
 from SyntheticCTMRML.jobs import Job, JobListener, Stage, Steps
 from SyntheticCTMRML.nodes import set_node_data
-from SyntheticCTMRML.roles import PATIENT_ID, patient_id_of
+from SyntheticCTMRML.roles import PATIENT_ID, patient_id_of, patient_of_file
 from SyntheticCTMRML.segments import add_outlines, make_segment
 from SyntheticCTMRML.translation import tr as _
 
@@ -34,12 +34,14 @@ class RtFiles:
     Attributes:
         doses: scalar volume nodes in Gy.
         structures: segmentation nodes.
+        plans: RTPLAN files.
         prescription_gy: that of the plan; None where there was none, or several that differ.
         files: by the nodes' IDs, which of the files each is from.
     """
 
     doses: list[Any] = field(default_factory=list)
     structures: list[Any] = field(default_factory=list)
+    plans: list[str] = field(default_factory=list)
     prescription_gy: float | None = None
     files: dict[str, int] = field(default_factory=dict)
 
@@ -70,30 +72,23 @@ def rt_files_job(paths: Sequence[str], ct: Any, listener: JobListener | None = N
     stages: list[Stage] = [
         Steps(source.steps),
         CommandLine(arguments),
-        Steps(lambda job: _adding(job.folder / "rt", ct, job.warn, _patients(paths))),
+        Steps(lambda job: _adding(job.folder / "rt", ct, job.warn, paths)),
     ]
     return Job(stages, listener, [ct])
 
 
-def _patients(paths: Sequence[str]) -> list[str]:
-    """The patient IDs of files, "" where they say none."""
-    from SyntheticCTLib.dicom.headers import read_header
-
-    headers = (read_header(Path(path), tags=("PatientID",)) for path in paths)
-    return [str((header or {}).get("PatientID") or "").strip() for header in headers]
-
-
 def _adding(
-    folder: Path, ct: Any, warn: Callable[[str], None], patients: Sequence[str] = ()
+    folder: Path, ct: Any, warn: Callable[[str], None], paths: Sequence[str]
 ) -> Generator[None, None, RtFiles]:
     """Add the nodes; closed before it has ended, the generator removes them again.
 
     Args:
-        patients: IDs of the files' patients.
+        paths: of the files, in the order of the nodes.
     """
     scene, found = ct.GetScene(), RtFiles()
+    patients = [patient_of_file(path) for path in paths]
     try:
-        yield from _add_nodes(scene, found, folder, ct, warn)
+        yield from _add_nodes(scene, found, folder, ct, warn, paths)
         _place(scene, found, ct, patients)
     except BaseException:
         remove(scene, [*found.doses, *found.structures])
@@ -126,7 +121,12 @@ def _place(scene: Any, found: RtFiles, ct: Any, patients: Sequence[str]) -> None
 
 
 def _add_nodes(
-    scene: Any, found: RtFiles, folder: Path, ct: Any, warn: Callable[[str], None]
+    scene: Any,
+    found: RtFiles,
+    folder: Path,
+    ct: Any,
+    warn: Callable[[str], None],
+    paths: Sequence[str],
 ) -> Generator[None, None, None]:
     prescribed: list[float] = []
     for number, entry in enumerate(json.loads((folder / "rt.json").read_text("utf-8"))):
@@ -151,6 +151,7 @@ def _add_nodes(
             found.structures.append(node)
             found.files[node.GetID()] = number
         else:
+            found.plans.append(paths[number])
             prescribed.append(float(entry["prescription_gy"]))
         yield
     if len(set(prescribed)) > 1:

@@ -7,6 +7,7 @@ import math
 import re
 from typing import Any
 
+from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES
 from SyntheticCTMRML.translation import tr as _
 
 from .evaluation_nodes import EvaluationNodes
@@ -49,11 +50,37 @@ def _figures(table: Any, names: list[str]) -> str:
     rows = [f"<tr><th></th>{head}</tr>"]
     for row in chosen:
         cells = "".join(
-            f"<td align='right'>&nbsp; {_number(c.GetValue(row), labels[row])}</td>"
+            f"<td align='right'>&nbsp; {_number(c.GetValue(row), labels[row])}"
+            f"{_noise(c, labels, row)}</td>"
             for c in columns
         )
         rows.append(f"<tr><td>{html.escape(labels[row])}</td>{cells}</tr>")
     return f"<table>{''.join(rows)}</table>"
+
+
+def _noise(column: Any, labels: list[str], row: int) -> str:
+    """Noise and bias of a pass rate, which are those of the first criterion alone; else ""."""
+    cutoff = _cutoff(labels[row])
+    rates = [label.startswith(FIRST[0]) and _cutoff(label) == cutoff for label in labels]
+    noise = _row(labels, "gpr_noise", cutoff)
+    bias = _row(labels, "gpr_bias", cutoff)
+    if not cutoff or None in (noise, bias) or rates.index(True) != row:
+        return ""
+    found = column.GetValue(noise), column.GetValue(bias)
+    if any(map(math.isnan, found)):
+        return ""
+    return "<br/>&nbsp; " + _("noise {noise:.2f}, bias {bias:+.2f}").format(
+        noise=found[0], bias=found[1]
+    )
+
+
+def _cutoff(label: str) -> str:
+    return label.partition(", dose above ")[2]
+
+
+def _row(labels: list[str], quantity: str, cutoff: str) -> int | None:
+    start = f"{QUANTITIES[quantity].label}, dose above {cutoff.removesuffix(' (%)')} ("
+    return next((row for row, label in enumerate(labels) if label.startswith(start)), None)
 
 
 def _breakable(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The parts of the panel that deal with files: export of results, and cohorts."""
+"""The parts of the panel that deal with files: the plan, export of results, and cohorts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from SyntheticCTUI.buttons import allow
 
 
 class FilesSection:
-    """Export and cohort.
+    """The plan's file, export and cohort.
 
     Args:
         ui: the panel's widgets by name.
@@ -129,6 +129,7 @@ class FilesSection:
 
     def _paths(self) -> dict[str, Any]:
         return {
+            "plan": self._ui.planPath,
             "exportFolder": self._ui.exportFolderPath,
             "manifest": self._ui.manifestPath,
             "model": self._ui.modelPath,

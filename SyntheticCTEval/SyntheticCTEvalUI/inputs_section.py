@@ -7,6 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 from SyntheticCTEvalMRML.parameters import (
+    DoseEngine,
     DoseSource,
     DoseUnit,
     Normalization,
@@ -44,6 +45,10 @@ class InputsSection:
         self.candidates.update(withDoses=imported)
         ui.removeCandidateButton.enabled = bool(candidates_of(parameters))
         ui.referenceDoseSelector.enabled = ui.doseUnitComboBox.enabled = imported
+        recalculated = parameters.doseSource is DoseSource.RECALCULATED
+        ui.planPath.enabled = ui.doseEngineComboBox.enabled = recalculated
+        montecarlo = recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO
+        ui.doseNoiseSpinBox.enabled = ui.doseMinutesSpinBox.enabled = montecarlo
         with_dose = parameters.doseSource is not DoseSource.NONE
         ui.prescriptionSpinBox.enabled = with_dose
         without = imported and alive(parameters.referenceDose) is None
@@ -66,6 +71,9 @@ class InputsSection:
             return fault
         if parameters.registrationBy is RegistrationBy.MR and alive(parameters.mr) is None:
             return _("Choose the MR, or register each candidate by itself")
+        recalculated = parameters.doseSource is DoseSource.RECALCULATED
+        if recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO and not parameters.plan:
+            return _("Choose the plan whose dose Monte Carlo calculates, or the pencil beam")
         return ""
 
     def arguments(self) -> dict[str, Any]:
@@ -85,6 +93,7 @@ class InputsSection:
                 )
             )
         imported = parameters.doseSource is DoseSource.IMPORTED
+        recalculated = parameters.doseSource is DoseSource.RECALCULATED
         reference = alive(parameters.referenceDose) if imported else None
         doses = {name: dose for name, _volume, dose in rows if imported and dose is not None}
         return {
@@ -97,6 +106,7 @@ class InputsSection:
             "structuresNode": alive(parameters.structures),
             "regionNode": alive(parameters.region),
             "mrNode": alive(parameters.mr),
+            "planPath": parameters.plan if recalculated else "",
             "limits": parameters.limits.strip(),
             "patient": parameters.pseudonym.strip(),
             "settings": self._settings(withDose=not imported or bool(reference or doses)),
@@ -123,6 +133,9 @@ class InputsSection:
             criteria=(first, *further),
             gamma_cap=parameters.cap,
             gamma_engine=parameters.engine.value,
+            dose_engine=parameters.doseEngine.value,
+            dose_noise_percent=parameters.doseNoise,
+            dose_minutes=parameters.doseMinutes,
             dvh_points=parameters.dvhPoints,
         )
 

@@ -119,6 +119,10 @@ class SyntheticCTEvalWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             parameters.referenceDose = found.doses[0]
         if found.prescription_gy and not parameters.prescription:
             parameters.prescription = found.prescription_gy
+        if len(found.plans) == 1 and not parameters.plan:
+            parameters.plan = found.plans[0]
+            if self.parameters is not None:
+                self.files.showPaths()
         self.update()
 
     def onEvaluated(self, result: Any) -> None:

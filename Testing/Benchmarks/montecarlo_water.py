@@ -10,9 +10,9 @@ import time
 
 import numpy as np
 from SyntheticCTEvalLib.montecarlo import calculation
-from SyntheticCTEvalLib.montecarlo.source import plan_source
 from SyntheticCTEvalLib.montecarlo.tables import scattering_tables, water_tables
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
+from SyntheticCTEvalLib.plan.source import plan_source
 from SyntheticCTLib.basics.progress import terminal_progress
 from SyntheticCTLib.volumes.grids import grid_of
 

@@ -44,6 +44,7 @@ _TAGS = [
     "Columns",
     "NumberOfFrames",
     "GantryDetectorTilt",
+    "PatientPosition",
     "LossyImageCompression",
     "Manufacturer",
     *SCALING_TAGS,
@@ -74,6 +75,7 @@ class DicomSlice:
     tilt: float = 0.0  # of the gantry, degrees
     lossy: bool = False  # compressed so that values changed
     philips: bool = False
+    lies: str = ""  # how the patient lay: Patient Position
 
 
 def read_header(
@@ -212,6 +214,7 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         tilt=tilt[0] if modality == "CT" else 0.0,
         lossy=is_lossy(header),
         philips="philips" in str(header.get("Manufacturer") or "").casefold(),
+        lies=str(header.get("PatientPosition") or "").strip(),
     )
 
 

@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
-from .frame_of_reference import FRAME, SERIES, STUDY
+from .frame_of_reference import FRAME, POSITION, SERIES, STUDY
 from .headers import DicomSlice
 
 SPACING_TOLERANCE = 0.02
@@ -111,9 +111,10 @@ def placed(image: sitk.Image, first: DicomSlice, step: np.ndarray) -> sitk.Image
     along_column = along_column / np.linalg.norm(along_column)
     # Slices are ordered along this normal, so that the third direction completes a right hand.
     normal = np.cross(along_row, along_column)
-    for name, uid in ((FRAME, first.frame), (STUDY, first.study), (SERIES, first.series)):
-        if uid:
-            image.SetMetaData(name, uid)
+    told = {FRAME: first.frame, STUDY: first.study, SERIES: first.series, POSITION: first.lies}
+    for name, text in told.items():
+        if text:
+            image.SetMetaData(name, text)
     image.SetOrigin(first.position)
     image.SetSpacing((column_mm, row_mm, float(np.dot(step, normal))))
     image.SetDirection(np.stack([along_row, along_column, normal], axis=1).ravel().tolist())

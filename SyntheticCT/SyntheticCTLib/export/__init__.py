@@ -2,8 +2,8 @@
 
 Offers: source (the MR's headers, and whether a volume lies in its frame), folder (all that one
     export writes), registration (REG, and what it is of), dose_plan (what a dose is the sum of),
-    objects (what all files have in common, and whose a file is).
+    dose (RTDOSE), objects (what all files have in common, and whose a file is).
 Inside: axial (the grid), ct (slices), outlines (masks to contours), structure_set (RTSTRUCT),
-    dose (RTDOSE), registered (whether images lie on one another by a transform).
+    registered (whether images lie on one another by a transform).
 May use: basics, dicom, volumes, body.
 """

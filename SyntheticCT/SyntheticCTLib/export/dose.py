@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,7 @@ from SyntheticCTLib.volumes.resampling import reached
 from .axial import axial
 from .ct import CtSeries
 from .dose_plan import GROUP, WHOLE, DosePlan
-from .objects import begun, content_of, ds, new_uid, reference, series_number, write
+from .objects import begun, content_of, ds, new_uid, plain, reference, series_number, write
 from .source import SourceSeries
 
 if TYPE_CHECKING:
@@ -31,6 +33,20 @@ that end at 32 bits."""
 _NO_PLAN = "No plan was given: the RTPLAN that is referred to is not there"
 _LEAST_SHARE = 0.5
 """Share of the prescription that the highest dose of a plan is above."""
+
+
+@dataclass(frozen=True)
+class DoseWords:
+    """What a file of dose says of itself.
+
+    Attributes:
+        description: of the series; comment: of the dose. At most 64 characters are kept of each.
+        remarks: further sentences, of the image.
+    """
+
+    description: str
+    comment: str = ""
+    remarks: str = ""
 
 
 def write_dose(
@@ -54,8 +70,6 @@ def write_dose(
         SyntheticCTError: no dose in the CT, of another frame of reference, or of neither a whole
             plan nor a fraction group.
     """
-    from pydicom.uid import RTDoseStorage
-
     own = frame_of(dose)
     if own and own != source.frame:
         raise SyntheticCTError(
@@ -63,45 +77,89 @@ def write_dose(
             "synthetic CT: give the dose of the synthetic CT."
         )
     _require_sum(dose)
+    values = sitk.GetArrayViewFromImage(dose)
+    if not (values[reached(ct.image, None, dose)] > 0).any():
+        raise SyntheticCTError(
+            "The dose is 0 everywhere in the synthetic CT: give the dose that belongs to it."
+        )
+    if not plan.uid:
+        progress.warn(
+            "The dose does not name its plan, so that its file refers to one that is not there "
+            "and says so (DoseComment): give the plan by --plan where there is one, as some "
+            "planning systems take no dose without it."
+        )
+    _warn_of_fraction(float(values.max()), plan, progress)
+    words = DoseWords("DOSE ON SYNTHETIC CT", "" if plan.uid else _NO_PLAN)
     effect = "EFFECTIVE" if _stated(dose, "DoseType") == "EFFECTIVE" else "PHYSICAL"
+    return write_rtdose(
+        dose,
+        source,
+        folder / FILE,
+        plan=plan,
+        words=words,
+        when=ct.when,
+        images=ct.uid,
+        effect=effect,
+        progress=progress,
+    )
+
+
+def write_rtdose(
+    dose: sitk.Image,
+    source: SourceSeries,
+    path: Path,
+    *,
+    plan: DosePlan,
+    words: DoseWords,
+    when: datetime.datetime | None,
+    images: str = "",
+    effect: str = "PHYSICAL",
+    progress: Progress = SILENT,
+) -> Path:
+    """Write a dose in the frame of reference of ``source`` as RT Dose, and return the file.
+
+    Args:
+        dose: Gy, any grid (mm, LPS); above 0 somewhere.
+        source: the headers of the images whose patient, study and frame it is of.
+        plan: what the dose is the sum of; without a UID it refers to a plan that is not there.
+        when: date and time; None gives UIDs that depend on the content alone, and on ``images``,
+            the UID of the series that the dose is on.
+        effect: DoseType, PHYSICAL or EFFECTIVE.
+    """
+    from pydicom.uid import RTDoseStorage
+
     dose, resampled = axial(dose, source.position, fill=0.0, largest=2**15)
     if resampled:
         progress.warn("The dose was resampled onto axial planes of square pixels.")
     values = np.maximum(sitk.GetArrayFromImage(dose).astype(np.float64), 0)
-    if not values[reached(ct.image, None, dose)].any():
-        raise SyntheticCTError(
-            "The dose is 0 everywhere in the synthetic CT: give the dose that belongs to it."
-        )
     scaling = ds(values.max() / _STEPS)[0]
     stored = np.rint(values / float(scaling)).astype("<u2")
-    result = begun(source, RTDoseStorage, "RTDOSE", ct.when)
+    result = begun(source, RTDoseStorage, "RTDOSE", when)
     result.SeriesNumber, result.InstanceNumber = series_number(source, 3), 1
-    result.SeriesDescription = "DOSE ON SYNTHETIC CT"
+    result.SeriesDescription = plain(words.description, 64)
+    for name, text, length in (
+        ("DoseComment", words.comment, 64),
+        ("ImageComments", words.remarks, 10240),
+    ):
+        if text:
+            setattr(result, name, plain(text, length))
     result.OperatorsName = ""
     _place(result, dose, values.shape)
     result.BitsAllocated, result.BitsStored, result.HighBit = 16, 16, 15
     result.PixelRepresentation = 0
     result.DoseUnits, result.DoseType, result.DoseSummationType = "GY", effect, plan.summation
     result.DoseGridScaling = scaling
-    content = None if ct.when else content_of(result, ct.uid.encode(), stored.tobytes())
-    uid = plan.uid
-    if not uid:  # the standard wants one of a plan's dose, and a UID may be of what is elsewhere
-        progress.warn(
-            "The dose does not name its plan, so that its file refers to one that is not there "
-            "and says so (DoseComment): give the plan by --plan where there is one, as some "
-            "planning systems take no dose without it."
-        )
-        uid = new_uid(content and content + b"plan")
-        result.DoseComment = _NO_PLAN
-    _warn_of_fraction(float(values.max()), plan, progress)
+    content = None if when else content_of(result, images.encode(), stored.tobytes())
+    # The standard wants a plan's UID, and one may be of what is elsewhere.
+    uid = plan.uid or new_uid(content and content + b"plan")
     result.ReferencedRTPlanSequence = [_plan_item(uid, plan)]
     content = content and content + uid.encode()
     result.SeriesInstanceUID = new_uid(content and content + b"series")
     result.SOPInstanceUID = new_uid(content)
     result.PixelData = stored.tobytes()
     result["PixelData"].VR = "OW"
-    write(result, folder / FILE, implicit=True)
-    return folder / FILE
+    write(result, path, implicit=True)
+    return path
 
 
 def _require_sum(dose: sitk.Image) -> None:

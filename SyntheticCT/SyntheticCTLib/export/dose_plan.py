@@ -63,7 +63,7 @@ def read_dose_plan(
     stated = "" if own is None else str(own.get("DoseSummationType") or "").strip().upper()
     plans = [] if own is None else own.get("ReferencedRTPlanSequence") or []
     named = str(plans[0].get("ReferencedSOPInstanceUID") or "") if len(plans) == 1 else ""
-    found = None if plan is None else _plan(Path(plan), source)
+    found = None if plan is None else _plan(Path(plan), source, "MR")
     if found is not None and named and named != str(found.SOPInstanceUID):
         raise SyntheticCTError(
             f"The plan {plan} is not the one that the dose {dose} names: give that plan, or none."
@@ -96,6 +96,22 @@ def read_dose_plan(
     return DosePlan(uid, GROUP, number, groups.get(number, 0), dose_gy)
 
 
+def whole_plan(plan: str | os.PathLike, source: SourceSeries, what: str) -> DosePlan:
+    """Return what the dose of a whole plan is the sum of.
+
+    Args:
+        plan: the RTPLAN, its file or a folder with one.
+        source: headers of the images that it was made on, ``what`` in sentences ("CT").
+
+    Raises:
+        SyntheticCTError: no RTPLAN with a UID, or of another patient or frame of reference.
+    """
+    found = _plan(Path(plan), source, what)
+    groups = _groups(found)
+    only = next(iter(groups.values())) if len(groups) == 1 else 0
+    return DosePlan(str(found.SOPInstanceUID), WHOLE, None, only, _prescribed(found))
+
+
 def _rtdose(path: Path) -> pydicom.Dataset | None:
     """The header of an RTDOSE; None of another file."""
     if path.is_dir():
@@ -104,15 +120,23 @@ def _rtdose(path: Path) -> pydicom.Dataset | None:
     return header if header is not None and is_of(header, "RTDOSE") else None
 
 
-def _plan(path: Path, source: SourceSeries) -> pydicom.Dataset:
-    header = read_header(path, whole=True) if path.is_file() else None
-    if header is None or not is_of(header, "RTPLAN") or not header.get("SOPInstanceUID"):
+def _plan(path: Path, source: SourceSeries, what: str) -> pydicom.Dataset:
+    if path.is_dir():
+        header = only_file(path, "RTPLAN", "plan file")
+    else:
+        header = read_header(path, whole=True) if path.is_file() else None
+    if header is None or not is_of(header, "RTPLAN"):
         raise SyntheticCTError(f"The plan {path} is no RTPLAN of DICOM: give the plan's file.")
-    for element, what in (("PatientID", "patient ID"), (FRAME, "frame of reference")):
+    if not header.get("SOPInstanceUID"):
+        raise SyntheticCTError(
+            f"The plan {path} has no UID of its own (SOPInstanceUID), so that no dose can refer to "
+            "it: export it again."
+        )
+    for element, kind in (("PatientID", "patient ID"), (FRAME, "frame of reference")):
         own, other = (str(one.get(element) or "").strip() for one in (header, source.header))
         if own and other and own != other:
             raise SyntheticCTError(
-                f"The plan {path} is of another {what} than the MR: give the plan of the dose."
+                f"The plan {path} is of another {kind} than the {what}: give the plan of the dose."
             )
     return header
 

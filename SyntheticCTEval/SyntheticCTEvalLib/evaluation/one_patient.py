@@ -30,9 +30,7 @@ from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.montecarlo.batches import Effort
-from SyntheticCTEvalLib.montecarlo.calculation import require_ct_around_fields
 from SyntheticCTEvalLib.montecarlo.recalculation import NOISE_DEFINITIONS, doses_by_montecarlo
-from SyntheticCTEvalLib.montecarlo.source import plan_source
 from SyntheticCTEvalLib.placement.bending import BENDING_DEFINITIONS, bending_figures
 from SyntheticCTEvalLib.placement.coverage import (
     COVERAGE_DEFINITIONS,
@@ -43,6 +41,7 @@ from SyntheticCTEvalLib.placement.coverage import (
 from SyntheticCTEvalLib.placement.place import Placed, as_it_came
 from SyntheticCTEvalLib.placement.ways import place_definition
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.field_ends import require_ct_around_fields
 from SyntheticCTEvalLib.structures.dvh import (
     DVH_DEFINITIONS,
     StructureDvhs,
@@ -222,7 +221,7 @@ def _recalculated(
             **how,
         )
     elif plan is not None:
-        require_ct_around_fields(plan_source(plan), body, progress)
+        require_ct_around_fields(plan, body, progress)
         doses = doses_of_plan(plan, ct, body, volumes, settings.prescription_gy, **how)
     else:
         doses = recalculated_doses(

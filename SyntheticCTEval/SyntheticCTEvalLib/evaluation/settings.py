@@ -172,10 +172,12 @@ class EvaluationSettings:
         Args:
             imported: doses are given and not recalculated.
         """
+        calculated = self.dose and not imported
         needed = {
             "evaluation": True,
             "registration": self.registration == DEFORMABLE,
-            "recalculation": self.dose and not imported,
+            "recalculation": calculated and self.dose_engine == PENCIL_BEAM,
+            "montecarlo": calculated and self.dose_engine == MONTE_CARLO,
             "pymedphys": self.gamma_engine == "pymedphys",
         }
         return [purpose for purpose, asked in needed.items() if asked]

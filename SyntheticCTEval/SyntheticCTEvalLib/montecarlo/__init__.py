@@ -4,9 +4,9 @@ Photons and electrons are followed by pyRadMC's physics (Apache-2.0, DKFZ) in wa
 densities; only this room knows of pyRadMC.
 
 Offers: doses (on the true CT and on candidates), recalculation (the same for an evaluation, with
-    the noise of its pass rates), batches (how long it runs), density_curve (a user's curve), source
-    (a plan's photons), calculation (a batch in all volumes; whether a CT ends inside a field).
-Inside: smoothing (beyond the pencil beam), pass_rate_noise, tables (water's data), physics and
-    transport (compiled).
-May use: basics, volumes, plan, dose, delivery, gamma.
+    the noise of its pass rates), batches (how long it runs), density_curve (a user's curve),
+    calculation (a batch in all volumes), dose_files (as RTDOSE).
+Inside: smoothing (beyond the pencil beam), spectrum (energies of a plan's photons),
+    pass_rate_noise, tables (water's data), physics and transport (compiled).
+May use: basics, dicom, volumes, export, plan, dose, delivery, gamma.
 """

@@ -18,17 +18,14 @@ from SyntheticCTEvalLib.dose.doses import dose_on_each
 from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY, notes_beyond_curve
 from SyntheticCTEvalLib.dose.recalculation import dose_grid
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.field_ends import require_ct_around_fields
 from SyntheticCTEvalLib.plan.reading import require_frame_of
+from SyntheticCTEvalLib.plan.source import EDGE_BLUR_MM, plan_source
 
 from .batches import NOISE_DEFINITION, Batches, Effort, fingerprint_of, run_batches
-from .calculation import (
-    PHOTONS_PER_MU,
-    Calculation,
-    require_ct_around_fields,
-    volume_on,
-)
+from .calculation import PHOTONS_PER_MU, Calculation, volume_on
 from .smoothing import SMOOTHING_MM, Smoothing
-from .source import EDGE_BLUR_MM, SPECTRA, plan_source, require_spectra
+from .spectrum import SPECTRA, require_spectra
 from .tables import scattering_tables, water_tables
 
 _PACKAGE = "pyradmc"
@@ -86,8 +83,8 @@ def montecarlo_doses(
     effort = effort or Effort()
     require_frame_of(plan, ct, progress)
     require_spectra(plan)
+    require_ct_around_fields(plan, body, progress)
     source = plan_source(plan)
-    require_ct_around_fields(source, body, progress)
     grid = _covering([body, *(own for _, own in candidates.values())], spacing_mm)
     patients = {"the true CT": (ct, body), **candidates}
     volumes = [volume_on(grid, volume, own, curve) for volume, own in patients.values()]

@@ -131,6 +131,7 @@ class TreatmentPlan:
         beams: at least one.
         prescription: the levels of the targets, highest first; empty where the plan tells none.
         patient_position: DICOM's Patient Position on the machine ("HFS", "FFP", ...).
+        position_told: False where the plan does not say it, and it is assumed.
         frame_of_reference: UID of the coordinates that isocentres lie in; "" is not known.
         uid: SOP Instance UID; "" of a plan that was never written.
         structure_set_uid: SOP Instance UID of the structure set that it was made on; "" none.
@@ -141,6 +142,7 @@ class TreatmentPlan:
     beams: tuple[Beam, ...]
     prescription: tuple[TargetLevel, ...] = ()
     patient_position: str = "HFS"
+    position_told: bool = True
     frame_of_reference: str = ""
     uid: str = ""
     structure_set_uid: str = ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of
+from SyntheticCTLib.dicom.frame_of_reference import FRAME, frame_of, position_of
 from SyntheticCTLib.dicom.headers import is_of, only_file, read_header
 
 from .beam_items import beam_of, number_of
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _TREATS = ("TREATMENT", "CONTINUATION", "")
 """Treatment delivery types of beams that give the prescribed dose; others set up or verify."""
+ASSUMED_POSITION = "HFS"
+"""Head first, on the back: of a plan that does not say how the patient lies."""
 
 
 def read_plan(path: str | os.PathLike, progress: Progress = SILENT) -> TreatmentPlan:
@@ -49,10 +51,17 @@ def read_plan(path: str | os.PathLike, progress: Progress = SILENT) -> Treatment
     for note in _doubts(header, what):
         progress.warn(note)
     items = _beam_items(header, what)
+    position = _position(header, items, what)
+    if not position:
+        progress.warn(
+            f"The {what} does not say how the patient lies on the machine: head first, on the back "
+            "is assumed; check it, as beams would come from the wrong side."
+        )
     plan = TreatmentPlan(
         beams=_beams(header, items, what, progress),
         prescription=tuple(target_levels(header)),
-        patient_position=_position(header, items, what, progress),
+        patient_position=position or ASSUMED_POSITION,
+        position_told=bool(position),
         frame_of_reference=str(header.get(FRAME) or ""),
         uid=str(header.get("SOPInstanceUID") or ""),
         structure_set_uid=_structure_set(header),
@@ -64,13 +73,15 @@ def read_plan(path: str | os.PathLike, progress: Progress = SILENT) -> Treatment
 
 
 def require_frame_of(plan: TreatmentPlan, ct: sitk.Image, progress: Progress = SILENT) -> None:
-    """Refuse a plan of another frame of reference than a CT's, whose isocentre would lie elsewhere.
+    """Refuse a plan of another frame of reference or patient position than a CT's.
 
-    Warns where one of them does not name its frame.
+    Its isocentre would lie elsewhere, or its beams come from another side than those of the plan
+    that was made on the CT. Warns where one of them does not name its frame.
 
     Raises:
-        SyntheticCTError: both name a frame of reference, and not the same.
+        SyntheticCTError: both name a frame of reference, or a position, and not the same.
     """
+    _require_position_of(plan, ct)
     own = frame_of(ct)
     if own and plan.frame_of_reference and own != plan.frame_of_reference:
         raise SyntheticCTError(
@@ -88,6 +99,29 @@ def require_frame_of(plan: TreatmentPlan, ct: sitk.Image, progress: Progress = S
             else "Neither the plan nor the CT names its frame of reference"
         )
         progress.warn(f"{text}: check that the plan was made on this CT.")
+
+
+def _require_position_of(plan: TreatmentPlan, ct: sitk.Image) -> None:
+    """Refuse a plan in which the patient lies otherwise than in a CT that says how.
+
+    The plan's position alone says where beams come from, as voxels lie in the patient's
+    coordinates: where the two disagree, nothing else would show which of them is wrong.
+    """
+    scanned, planned = position_of(ct), plan.patient_position
+    if not scanned or scanned == planned:
+        return
+    if not plan.position_told:
+        raise SyntheticCTError(
+            "The plan does not say how the patient lies on the machine, and the CT was scanned in "
+            f"the position {scanned}, so that {planned} cannot be assumed: export the plan with "
+            "its patient setup (PatientPosition)."
+        )
+    raise SyntheticCTError(
+        f"The plan treats the patient in the position {planned}, and the CT was scanned in the "
+        f"position {scanned}, so that one of them is wrong or of another patient: give the plan "
+        "that was made on this CT, or, where both are meant so, the CT as NIfTI, which does not "
+        "tell the position."
+    )
 
 
 def _require_photons(header: pydicom.Dataset, what: str) -> None:
@@ -195,12 +229,10 @@ def _beams(
     return tuple(beams)
 
 
-def _position(
-    header: pydicom.Dataset, items: dict[int, pydicom.Dataset], what: str, progress: Progress
-) -> str:
-    """How the patient lies in the beams that treat."""
+def _position(header: pydicom.Dataset, items: dict[int, pydicom.Dataset], what: str) -> str:
+    """How the patient lies in the beams that treat; "" where it is not told."""
     setups = {
-        number_of(setup, "PatientSetupNumber"): str(setup.get("PatientPosition") or "")
+        number_of(setup, "PatientSetupNumber"): str(setup.get("PatientPosition") or "").strip()
         for setup in header.get("PatientSetupSequence") or ()
     }
     used = {
@@ -215,13 +247,7 @@ def _position(
             f"The patient lies in several positions in the {what} ({', '.join(sorted(positions))}),"
             " which is not calculated: give a plan of one position."
         )
-    if not positions:
-        progress.warn(
-            f"The {what} does not say how the patient lies on the machine: head first, on the back "
-            "is assumed; check it, as beams would come from the wrong side."
-        )
-        return "HFS"
-    return positions.pop()
+    return positions.pop() if positions else ""
 
 
 def _structure_set(header: pydicom.Dataset) -> str:

@@ -4,6 +4,5 @@ Offers: planner (make_plan), objectives (of organs), table (coverage and organ d
     linac (limits, and the time that a beam takes).
 Inside: arcs (leaves and MU to beams), influence (dose of a small field at points),
     goals (what is asked of points), optimiser (leaves and MU).
-May use: basics, volumes, plan, dose, structures, delivery, montecarlo (whether a CT ends inside a
-    field).
+May use: basics, volumes, plan, dose, structures, delivery.
 """

@@ -18,9 +18,8 @@ from SyntheticCTEvalLib.delivery.dose import recalculate_plan
 from SyntheticCTEvalLib.delivery.segments import GANTRY_STEP_DEG
 from SyntheticCTEvalLib.dose.plan import mask_points
 from SyntheticCTEvalLib.dose.recalculation import dose_grid
-from SyntheticCTEvalLib.montecarlo.calculation import require_ct_around_fields
-from SyntheticCTEvalLib.montecarlo.source import plan_source
 from SyntheticCTEvalLib.plan.beams import TargetLevel, TreatmentPlan
+from SyntheticCTEvalLib.plan.field_ends import require_ct_around_fields
 from SyntheticCTEvalLib.structures.dvh import dose_volume_histogram
 
 from .arcs import SEGMENTS, Arc, arcs_around, beam_of
@@ -117,7 +116,7 @@ def make_plan(
         ct, body, structures, levels, objectives, fractions, arcs, patient_position, effort
     )
     opened = case.plan_of([first_shapes(arc) for arc in case.arcs])
-    require_ct_around_fields(plan_source(opened), body, progress)
+    require_ct_around_fields(opened, body, progress)
     influences = _influences(ct, body, case, progress)
     optimiser = Optimiser(case.arcs, influences, case.goals)
     shapes = _first(case.arcs, optimiser, case.goals)

@@ -4,8 +4,6 @@ Small-angle scattering takes the place of the tables that take minutes to make: 
 does not depend on it.
 """
 
-import dataclasses
-
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -13,11 +11,9 @@ from montecarlo_cases import cylinder, gaussian_scattering, square_field
 from SyntheticCTEvalLib.montecarlo import calculation, doses
 from SyntheticCTEvalLib.montecarlo.batches import Effort
 from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
-from SyntheticCTEvalLib.montecarlo.source import plan_source
 from SyntheticCTEvalLib.montecarlo.tables import water_tables
-from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.source import plan_source
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.progress import SILENT, NotedProgress
 from SyntheticCTLib.volumes.grids import grid_of
 
 
@@ -107,31 +103,6 @@ def test_a_ct_that_ends_inside_a_field_is_refused():
     ct, body = cylinder(length=8)  # 64 mm
     with pytest.raises(SyntheticCTError, match="ends inside a field"):
         montecarlo_doses(square_field(), ct, body, {})
-
-
-def test_tissue_missing_before_a_field_is_refused_and_a_grazed_end_told():
-    _, body = cylinder(length=14)  # 112 mm
-    tilted = plan_source(square_field(30.0, gantry_deg=90.0))
-    noted = NotedProgress(SILENT)
-    calculation.require_ct_around_fields(tilted, body, noted)
-    assert noted.warnings == []  # 33 mm at the exit
-    grazing = plan_source(square_field(53.0, gantry_deg=90.0))
-    calculation.require_ct_around_fields(grazing, body, noted)
-    assert "leave the CT through its first or last slice" in noted.warnings[0]
-    plan = square_field(30.0, gantry_deg=90.0)  # from above the head, through the last slice
-    turned = [dataclasses.replace(p, couch_deg=50.0) for p in plan.beams[0].control_points]
-    beam = dataclasses.replace(plan.beams[0], control_points=tuple(turned))
-    with pytest.raises(SyntheticCTError, match="ends inside a field"):
-        calculation.require_ct_around_fields(plan_source(TreatmentPlan((beam,))), body)
-
-
-@pytest.mark.parametrize("gantry", [0.0, 90.0])
-def test_a_field_that_lies_partly_beyond_the_ct_is_refused(gantry):
-    """Of 80 mm, 25 pass beside the last slice, where the patient goes on."""
-    _, body = cylinder(length=14)  # 112 mm
-    plan = square_field(40.0, gantry_deg=gantry, isocentre_mm=(0.0, 0.0, 41.0))
-    with pytest.raises(SyntheticCTError, match="ends inside a field"):
-        calculation.require_ct_around_fields(plan_source(plan), body)
 
 
 def test_a_plan_of_another_frame_is_refused():

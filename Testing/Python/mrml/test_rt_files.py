@@ -80,7 +80,7 @@ def test_what_was_read_before_it_was_cancelled_goes_again(harness, tmp_path, ct)
     entries = [{"kind": "RTDOSE", "name": "Plan", "file": "0.nrrd"}] * 2
     (tmp_path / "rt.json").write_text(json.dumps(entries))
     volumes = harness.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-    steps = _adding(tmp_path, ct, print)
+    steps = _adding(tmp_path, ct, print, ["first.dcm", "second.dcm"])
     while harness.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") == volumes:
         next(steps)
     steps.close()

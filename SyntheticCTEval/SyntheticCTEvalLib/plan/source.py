@@ -1,4 +1,4 @@
-"""Source photons of a plan: where they start, where they go, and with which energy.
+"""Source photons of a plan: where they start and where they go.
 
 Photons leave a point at the source and cross the isocentre's plane evenly inside the opening of
 jaws and leaves (flat fields), whose edge is blurred by a Gaussian there. What jaws and leaves let
@@ -14,11 +14,9 @@ from itertools import pairwise
 import numpy as np
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
-from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
-from SyntheticCTEvalLib.plan.geometry import beam_axes, gantry_turn_deg
+from .beams import Beam, ControlPoint, TreatmentPlan
+from .geometry import beam_axes, gantry_turn_deg
 
-SPECTRA = {6.0: "varian-6mv"}
-"""Spectrum by nominal energy in MV: fits of Ali and Rogers, Phys Med Biol 57:31, 2012."""
 EDGE_BLUR_MM = 2.5
 """Standard deviation of the Gaussian at the isocentre's plane that stands for the focal spot and
 for the leaves' rounded ends: 80 % to 20 % in water at 10 cm depth is then 5.9 mm."""
@@ -62,10 +60,10 @@ class PlanSource:
 
     @property
     def output(self) -> float:
-        """MU mm2 that all candidates of a call of :meth:`drawn` stand for together."""
+        """MU mm2 that all candidates of a call of :meth:`rays` stand for together."""
         return float(self.cumulative[-1])
 
-    def drawn(
+    def rays(
         self, seed: int, batch: int, candidates: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw photons: the same ones for the same numbers.
@@ -74,18 +72,8 @@ class PlanSource:
             candidates: how many are drawn in the boxes; those outside the opening are dropped.
 
         Returns:
-            energies (n,) MeV, positions (n, 3) mm in LPS (the source's), directions (n, 3).
-        """
-        shares, positions, directions = self.rays(seed, batch, candidates)
-        return _energies(shares), positions, directions
-
-    def rays(
-        self, seed: int, batch: int, candidates: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw photons as :meth:`drawn` does, before they have an energy.
-
-        Returns:
-            two numbers from 0 to 1 that choose each one's energy (2, n); positions and directions.
+            two numbers from 0 to 1 that choose each one's energy (2, n); positions (n, 3) mm in
+            LPS (the source's); directions (n, 3).
         """
         rng = np.random.default_rng([seed, batch])
         spread = (np.arange(candidates) + rng.random(candidates)) / candidates
@@ -126,17 +114,6 @@ class PlanSource:
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
         positions = self.isocentres[interval] + np.einsum("nij,nj->ni", frames, source)
         return positions, np.einsum("nij,nj->ni", frames, direction)
-
-
-def require_spectra(plan: TreatmentPlan) -> None:
-    """Refuse a plan with a beam of an energy for which there is no spectrum."""
-    for beam in plan.beams:
-        if beam.energy_mv not in SPECTRA:
-            known = ", ".join(f"{energy:g}" for energy in SPECTRA)
-            raise SyntheticCTError(
-                f"Beam {beam.number} of the plan is of {beam.energy_mv:g} MV, and Monte Carlo has "
-                f"a spectrum for {known} MV: give such a plan, or import its dose."
-            )
 
 
 def plan_source(plan: TreatmentPlan) -> PlanSource:
@@ -226,9 +203,3 @@ def _geometry(beam: Beam, before: ControlPoint, after: ControlPoint, position: s
 
 def _between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
     return first + share[:, np.newaxis] * (second - first)
-
-
-def _energies(shares: np.ndarray) -> np.ndarray:
-    from pyradmc.geometry.spectrum import ali_rogers_mv
-
-    return ali_rogers_mv(SPECTRA[6.0]).sample_energies(*shares)

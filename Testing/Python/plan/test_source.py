@@ -5,10 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 from montecarlo_cases import square_field, turning_beam
-from SyntheticCTEvalLib.montecarlo import source as source_module
-from SyntheticCTEvalLib.montecarlo.source import plan_source, require_spectra
+from SyntheticCTEvalLib.montecarlo.spectrum import drawn, require_spectra
+from SyntheticCTEvalLib.plan import source as source_module
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.geometry import PATIENT_AXES, beam_axes
+from SyntheticCTEvalLib.plan.source import plan_source
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 
@@ -41,7 +42,7 @@ def test_photons_of_a_still_beam_cross_inside_the_jaws_of_any_patient(position, 
         control_points=(turned, dataclasses.replace(turned, meterset_weight=1.0)),
     )
     plan = TreatmentPlan((beam,), patient_position=position)
-    energies, positions, directions = plan_source(plan).drawn(3, 0, 4000)
+    energies, positions, directions = drawn(plan_source(plan), 3, 0, 4000)
     axes = beam_axes(beam, turned, position)
     np.testing.assert_allclose(positions, np.tile(axes.source_mm, (4000, 1)), atol=1e-9)
     xb, yb = crossing(positions, directions, axes, beam.isocentre_mm)
@@ -54,7 +55,7 @@ def test_photons_of_a_still_beam_cross_inside_the_jaws_of_any_patient(position, 
 def test_photons_of_an_arc_follow_gantry_and_leaves(direction, sharp):
     beam = turning_beam(direction)
     source = plan_source(TreatmentPlan((beam,)))
-    _, positions, directions = source.drawn(1, 0, 40_000)
+    _, positions, directions = drawn(source, 1, 0, 40_000)
     # Each photon's gantry angle from where it started; the plain state at that angle.
     level = beam_axes(beam, dataclasses.replace(beam.control_points[0], gantry_deg=0.0))
     side = beam_axes(beam, dataclasses.replace(beam.control_points[0], gantry_deg=90.0))
@@ -96,7 +97,7 @@ def test_angles_that_differ_by_rounding_are_no_turn():
 
 def test_the_same_numbers_draw_the_same_photons_and_others_do_not():
     source = plan_source(square_field())
-    one, again, other = (source.drawn(*key, 100)[2] for key in ((1, 2), (1, 2), (1, 3)))
+    one, again, other = (drawn(source, *key, 100)[2] for key in ((1, 2), (1, 2), (1, 3)))
     np.testing.assert_array_equal(one, again)
     assert not np.isclose(one, other).all(axis=1).any()
 

@@ -1,0 +1,200 @@
+"""The evaluation's panel with a plan: its dose by pencil beam or by Monte Carlo, and the noise."""
+
+from __future__ import annotations
+
+import contextlib
+from types import SimpleNamespace
+
+import numpy as np
+import pydicom
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
+pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
+from dicom_files import edit, write_series  # noqa: E402
+from evaluation_case import NAME, add_case  # noqa: E402
+from montecarlo_cases import gaussian_scattering, square_field  # noqa: E402
+from SyntheticCTEvalLib.evaluation import one_patient  # noqa: E402
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings  # noqa: E402
+from SyntheticCTEvalLib.montecarlo import doses  # noqa: E402
+from SyntheticCTEvalLib.montecarlo.batches import Effort  # noqa: E402
+from SyntheticCTEvalLib.plan.writing import write_plan  # noqa: E402
+from SyntheticCTEvalMRML import evaluation_job  # noqa: E402
+from SyntheticCTLib.basics.errors import SyntheticCTError  # noqa: E402
+from SyntheticCTMRML.child_process import CommandLine  # noqa: E402
+from SyntheticCTMRML.roles import PATIENT_ID  # noqa: E402
+from SyntheticCTProgram.program import main  # noqa: E402
+
+
+class Here(CommandLine):
+    """The command line in this process, where Monte Carlo is made quick; keeps what it is given."""
+
+    given: list[str]
+
+    def start(self, job) -> None:
+        Here.given = [*map(str, self._arguments(job)), "--progress", "json"]
+        with (
+            self._file(job, "out").open("w") as out,
+            self._file(job, "err").open("w") as err,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(Here.given)
+        self._process = SimpleNamespace(poll=lambda: code)
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
+    monkeypatch.setattr(
+        one_patient, "Effort", lambda noise, minutes: Effort(noise, 1e-9, candidates=20_000)
+    )
+    monkeypatch.setattr(evaluation_job, "CommandLine", Here)
+
+
+@pytest.fixture
+def panel(harness, tmp_path):
+    """A panel with a CT, a candidate and a dose that is recalculated; a plan lies in a file."""
+    panel = harness.open_panel("SyntheticCTEval")
+    panel.case = add_case(harness.scene)
+    panel.plan = tmp_path / "plan.dcm"
+    write_plan(square_field(20.0, mu=400.0), panel.plan)
+    panel.ui.ctSelector.setCurrentNode(panel.case.ct)
+    harness.click(panel.ui.addCandidateButton)
+    panel.inputs.candidates.selector(0, 1).setCurrentNode(panel.case.sct)
+    panel.ui.registrationComboBox.currentIndex = 2  # none
+    panel.ui.doseSourceComboBox.currentIndex = 1  # recalculated
+    harness.process_events()
+    return panel
+
+
+def test_what_the_choice_of_a_plan_and_an_engine_needs(harness, panel):
+    ui = panel.ui
+    assert ui.planPath.enabled and ui.doseEngineComboBox.enabled and ui.evaluateButton.enabled
+    assert not ui.doseNoiseSpinBox.enabled and not ui.doseMinutesSpinBox.enabled
+    ui.doseEngineComboBox.currentIndex = 1  # Monte Carlo
+    assert ui.doseNoiseSpinBox.enabled and ui.doseMinutesSpinBox.enabled
+    assert not ui.evaluateButton.enabled and "plan" in ui.evaluateButton.toolTip
+    ui.planPath.currentPath = str(panel.plan)
+    assert ui.evaluateButton.enabled
+    ui.doseNoiseSpinBox.value, ui.doseMinutesSpinBox.value = 0.5, 2
+    given = panel.inputs.arguments()
+    settings = given["settings"]
+    assert given["planPath"] == str(panel.plan) and settings.dose_engine == "montecarlo"
+    assert (settings.dose_noise_percent, settings.dose_minutes) == (0.5, 2)
+    harness.leave(panel)
+    panel.enter()
+    assert ui.planPath.currentPath == str(panel.plan) and ui.doseNoiseSpinBox.value == 0.5
+    ui.doseSourceComboBox.currentIndex = 0  # imported: no plan's dose is calculated
+    assert not ui.planPath.enabled and not ui.doseNoiseSpinBox.enabled
+    assert panel.inputs.arguments()["planPath"] == ""
+
+
+def test_monte_carlo_shows_noise_while_it_runs_and_beside_the_pass_rates(harness, panel, quick):
+    panel.ui.planPath.currentPath = str(panel.plan)
+    panel.ui.doseEngineComboBox.currentIndex = 1
+    panel.ui.doseNoiseSpinBox.value, panel.ui.doseMinutesSpinBox.value = 0.05, 2
+    panel.parameters.furtherCriteria = "2/2"
+    steps = []
+    show = panel.jobPanel._show
+
+    def shown(*told):
+        show(*told)
+        steps.append(panel.jobPanel.stepLabel.text)
+
+    panel.jobPanel._show = shown
+    harness.click(panel.ui.evaluateButton)
+    harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=120)
+    assert panel.jobPanel.error == ""
+    given = dict(zip(Here.given, Here.given[1:], strict=False))
+    assert given["--plan"] == str(panel.plan) and given["--dose-engine"] == "montecarlo"
+    assert (given["--dose-noise"], given["--dose-minutes"]) == ("0.05", "2.0")
+    told = [text for text in steps if text.startswith("Monte Carlo: noise ")]
+    assert told and all(text.endswith(" min left") for text in told)
+    nodes = panel.logic.evaluationNodes(panel.parameters.evaluation)
+    table = nodes.metrics.GetTable()
+    figures = {
+        table.GetValue(row, 0).ToString(): table.GetValue(row, 1).ToDouble()
+        for row in range(table.GetNumberOfRows())
+    }
+    noise = figures["Noise of the gamma pass rate, dose above 10 % (% points)"]
+    bias = figures["Bias of the gamma pass rate by noise, dose above 10 % (% points)"]
+    assert noise > 0
+    summary = panel.logic.summary(panel.parameters.evaluation)
+    rate = figures["Gamma pass rate 1 %/1 mm, dose above 10 % (%)"]
+    assert f"<b>{rate:.2f}</b><br/>&nbsp; noise {noise:.2f}, bias {bias:+.2f}</td>" in summary
+    assert summary.count("&nbsp; noise") == 2  # of the first criterion, a cutoff
+    assert "Gamma pass rate 2 %/2 mm, dose above 10 %" in summary
+    assert any("stopped at a noise" in note for note in panel.logic.warnings(nodes.metrics))
+
+
+def test_the_pencil_beam_of_the_plan_has_no_noise(harness, panel):
+    pytest.importorskip("torch")
+    panel.ui.planPath.currentPath = str(panel.plan)
+    harness.click(panel.ui.evaluateButton)
+    harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=120)
+    assert panel.jobPanel.error == ""
+    summary = panel.logic.summary(panel.parameters.evaluation)
+    assert "Gamma pass rate" in summary and "bias" not in summary
+    definitions = panel.logic.evaluationNodes(panel.parameters.evaluation).definitions.GetTable()
+    rows = range(definitions.GetNumberOfRows())
+    assert any("as it is delivered" in definitions.GetValue(row, 1).ToString() for row in rows)
+
+
+def test_a_script_gives_a_plan_and_is_told_what_is_missing(harness, panel, tmp_path):
+    given = (panel.case.ct, {NAME: panel.case.sct})
+    settings = EvaluationSettings(registration="none", dose_engine="montecarlo")
+    with pytest.raises(SyntheticCTError, match="choose the RTPLAN file"):
+        panel.logic.startEvaluation(*given, settings=settings)
+    with pytest.raises(SyntheticCTError, match="is not there"):
+        panel.logic.startEvaluation(*given, settings=settings, planPath=str(tmp_path / "no.dcm"))
+    with pytest.raises(SyntheticCTError, match="choose no plan"):
+        panel.logic.startEvaluation(
+            *given,
+            doseNode=panel.case.plan,
+            candidateDoses={NAME: panel.case.plan_sct},
+            planPath=str(panel.plan),
+        )
+
+
+def test_a_plan_of_another_patient_is_told_of(harness, panel):
+    tree = harness.scene.GetSubjectHierarchyNode()
+    patient = tree.CreateSubjectItem(tree.GetSceneItemID(), "somebody")
+    tree.SetItemAttribute(patient, PATIENT_ID, "4711")
+    tree.CreateItem(patient, panel.case.ct)
+    inputs = evaluation_job.EvaluationInputs(
+        ct=panel.case.ct, candidates={NAME: panel.case.sct}, plan=str(panel.plan)
+    )
+    assert inputs.other_patients() == []
+    edit(panel.plan, PatientID="4711")
+    assert inputs.other_patients() == []
+    edit(panel.plan, PatientID="0815")
+    (told,) = inputs.other_patients()
+    assert "plan and the CT are of different patients" in told
+
+
+@pytest.mark.parametrize(
+    ("element", "sentence"),
+    [
+        ({"FrameOfReferenceUID": "1.2.3.9"}, "different frames of reference"),
+        ({"PatientPosition": "FFS"}, "the CT was scanned in the position FFS"),
+    ],
+)
+def test_a_plan_of_another_ct_is_refused_where_slicer_knows_the_cts_files(
+    element, sentence, harness, panel, quick, tmp_path
+):
+    edit(panel.plan, FrameOfReferenceUID="1.2.3.4")
+    stored = np.zeros((3, 4, 4), np.uint16)
+    database = harness.dicom_database.opened()
+    files = write_series(tmp_path / "series", stored)
+    for file in files:
+        edit(file, **element)
+        database.add(str(file), False)
+    uids = [str(pydicom.dcmread(file).SOPInstanceUID) for file in files]
+    panel.case.ct.SetAttribute("DICOM.instanceUIDs", " ".join(uids))
+    panel.ui.planPath.currentPath = str(panel.plan)
+    panel.ui.doseEngineComboBox.currentIndex = 1
+    harness.click(panel.ui.evaluateButton)
+    harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=120)
+    assert sentence in panel.jobPanel.error
+    harness.dialogs.messages.clear()
