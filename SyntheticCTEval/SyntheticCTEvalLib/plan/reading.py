@@ -66,11 +66,13 @@ def read_plan(path: str | os.PathLike, progress: Progress = SILENT) -> Treatment
 def require_frame_of(plan: TreatmentPlan, ct: sitk.Image, progress: Progress = SILENT) -> None:
     """Refuse a plan of another frame of reference than a CT's, whose isocentre would lie elsewhere.
 
-    Warns where one of them does not name its frame.
+    Warns where one of them does not name its frame; a plan that this run made needs none.
 
     Raises:
         SyntheticCTError: both name a frame of reference, and not the same.
     """
+    if plan.made_on_this_ct:
+        return
     own = frame_of(ct)
     if own and plan.frame_of_reference and own != plan.frame_of_reference:
         raise SyntheticCTError(
