@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import hashlib
 import json
@@ -19,6 +20,12 @@ from SyntheticCTEvalLib.montecarlo import doses
 from SyntheticCTEvalLib.montecarlo.batches import Effort
 from SyntheticCTEvalLib.plan.reading import read_plan
 from SyntheticCTEvalLib.planning import treatment
+from SyntheticCTEvalLib.planning.request import PlanRequest, parse_levels
+from SyntheticCTEvalLib.planning.treatment import planned_treatment, read_planned
+from SyntheticCTEvalLib.report import pdf
+from SyntheticCTEvalLib.report.folder import earlier_results
+from SyntheticCTEvalLib.structures.reading import read_structures
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.mask_folder import write_masks
 from SyntheticCTProgram.program import main
@@ -65,6 +72,7 @@ def case(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(treatment, "make_plan", counted)
         patch.setattr(doses, "scattering_tables", gaussian_scattering)
+        patch.setattr(pdf, "missing", lambda: "no PDF here")
         patch.setattr(
             one_patient, "Effort", functools.partial(Effort, candidates=20_000, batches=6)
         )
@@ -141,16 +149,46 @@ def test_a_plan_is_made_again_only_where_what_it_is_made_of_has_changed(case, st
     before = (study / "patients" / "p1" / "plan.dcm").read_bytes()
     assert len(case.made) == 1
     assert run(case, *MONTE_CARLO) == 0  # nothing has changed
-    # By the pencil beam the patient is evaluated again, with the plan that is there.
-    assert run(case) == 0
+    # With another criterion the patient is evaluated again, with the plan that is there.
+    assert run(case, *MONTE_CARLO, "--criteria", "2/2") == 0
     assert len(case.made) == 1
     assert (study / "patients" / "p1" / "plan.dcm").read_bytes() == before
     metrics = json.loads((study / "patients" / "p1" / "metrics.json").read_text())
-    assert metrics["definitions"]["dose"].startswith("pydosert") and metrics["plan"]
-    write_targets(case.folder / "masks", case.ct, radius_mm=24.0)
-    assert run(case) == 0
-    assert len(case.made) == 2
-    assert (study / "patients" / "p1" / "plan.dcm").read_bytes() != before
+    assert "2%/2mm" in metrics["candidates"]["MRCAT"]["gpr_criteria"] and metrics["plan"]
+    hold(metrics, PATIENT)
+
+
+def test_a_plan_that_is_there_is_taken_where_it_was_made_of_the_same_and_is_whole(case, study):
+    earlier = study / "patients" / "p1"
+    structures = read_structures(case.folder / "masks", case.ct)
+    request = PlanRequest(parse_levels(LEVELS))
+
+    def planned(ct=case.ct, structures=structures, request=request):
+        return planned_treatment(ct, structures, request, earlier=earlier)
+
+    assert planned().dicom == (earlier / "plan.dcm").read_bytes()
+    smaller = structures | {"PTV55": structures["PTV55"] & structures["Bladder"]}
+    warmer = case.ct + 1
+    for changed in (
+        {"structures": smaller},
+        {"ct": warmer},
+        {"request": dataclasses.replace(request, fractions=20)},
+        {"request": dataclasses.replace(request, objectives=())},
+        {"request": PlanRequest(parse_levels("PTV45=45;PTV55=54"))},
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(treatment, "make_plan", refuse)
+            with pytest.raises(SyntheticCTError, match="asked for"):
+                planned(**changed)
+    whole = (earlier / "plan.dcm").read_bytes()
+    (earlier / "plan.dcm").write_bytes(whole[:-1])
+    assert read_planned(earlier) is None
+    (earlier / "plan.dcm").write_bytes(whole)
+    assert read_planned(earlier).dicom == whole
+
+
+def refuse(*_, **__):
+    raise SyntheticCTError("A plan was asked for.")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +228,7 @@ def test_an_option_plans_for_all_patients_and_a_dry_run_says_so(case, capsys):
 
 def evaluated(case, *more):
     start = ["evaluate", "--ct", str(case.folder / "ct.nrrd"), "--no-registration", "--no-scene"]
-    start += ["--candidate", f"MRCAT={case.folder / 'denser.nrrd'}"]
+    start += ["--candidate", f"MRCAT={case.folder / 'denser.nrrd'}", *MONTE_CARLO]
     return main([*start, "--output", str(case.folder / "one"), *more])
 
 
@@ -213,7 +251,11 @@ def test_evaluate_makes_a_plan_and_refuses_what_contradicts_it(case, capsys):
     metrics = json.loads((case.folder / "one" / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["plan"]["plan_sha256"] and metrics["prescription_kind"] == "given"
     assert any("the plan's highest level is 55 Gy" in note for note in metrics["notes"])
-    # The next evaluation makes none, and leaves none that is not its own.
-    assert evaluated(case, *structures, "--target", "PTV45") == 0
-    assert not (case.folder / "one" / "plan.dcm").exists()
-    assert not (case.folder / "one" / "plan.json").exists()
+    # The next evaluation takes away what this one has written, and nothing else.
+    names = {path.name for path in earlier_results(case.folder / "one")}
+    assert {"plan.dcm", "plan.json"} <= names
+    del metrics["plan"]
+    (case.folder / "one" / "metrics.json").write_text(json.dumps(metrics))
+    assert not {"plan.dcm", "plan.json"} & {
+        path.name for path in earlier_results(case.folder / "one")
+    }
