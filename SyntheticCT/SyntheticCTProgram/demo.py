@@ -13,7 +13,10 @@ from SyntheticCTLib.volumes.writing import write_volume
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+    from SyntheticCTEvalLib.planning.treatment import PlannedTreatment
     from SyntheticCTLib.inference.synthesis import Generated
+    from SyntheticCTLib.phantom import Phantom
 
 from collections.abc import Callable
 
@@ -35,21 +38,11 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         tell_origin,
         tell_plan,
     )
-    from SyntheticCTEvalLib.evaluation.settings import MONTE_CARLO, EvaluationSettings
-    from SyntheticCTEvalLib.planning.request import PlanRequest
-    from SyntheticCTEvalLib.planning.treatment import planned_treatment
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import scene_writer
     from SyntheticCTLib.bundle.folder import demo_bundle_folder, load_bundle
     from SyntheticCTLib.inference.synthesis import generate as synthesize
-    from SyntheticCTLib.phantom import (
-        CLINICAL,
-        COARSE,
-        LEVELS_GY,
-        STRUCTURE_NAMES,
-        make_phantom,
-        planning_structures,
-    )
+    from SyntheticCTLib.phantom import CLINICAL, COARSE, make_phantom
 
     scene = scene_writer(progress)
     made_by = options.model or demo_bundle_folder()
@@ -60,17 +53,7 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     require_writable_folder(options.output)
     case = make_phantom(options.seed, CLINICAL if options.full else COARSE, progress)
     progress = NotedProgress(progress)
-    structures = {name: case.structures_ct == label for label, name in STRUCTURE_NAMES.items()}
-    settings, planned = EvaluationSettings(prescription_gy=45.0), None
-    if options.full:
-        request = PlanRequest(tuple(LEVELS_GY.items()))
-        structures = planning_structures(case)
-        settings = replace(
-            settings, dose_engine=MONTE_CARLO, planning=request, target=request.highest
-        )
-        planned = planned_treatment(case.ct, structures, request, progress=progress)
-    else:
-        progress.warn(QUICK_DOSE)
+    structures, settings, planned = _dose(case, options.full, progress)
     generated: Generated = synthesize(case.mr, bundle, progress=progress)
     evaluation = run(
         case.ct,
@@ -109,6 +92,32 @@ def demo(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             write_volume(image, stage / f"{name}.nrrd")
         write_evaluation(evaluation, stage, scene=scene, progress=progress)
     return {"report": Path(options.output) / "report.html"}
+
+
+def _dose(
+    case: Phantom, full: bool, progress: Progress
+) -> tuple[dict[str, sitk.Image], EvaluationSettings, PlannedTreatment | None]:
+    """Structures, how they are evaluated, and the plan that is made for the full demo."""
+    from SyntheticCTEvalLib.evaluation.settings import MONTE_CARLO, EvaluationSettings
+    from SyntheticCTEvalLib.planning.request import PlanRequest
+    from SyntheticCTEvalLib.planning.treatment import planned_treatment
+    from SyntheticCTLib.phantom import (
+        LEVELS_GY,
+        PRESCRIPTION_GY,
+        STRUCTURE_NAMES,
+        planning_structures,
+    )
+
+    settings = EvaluationSettings(prescription_gy=PRESCRIPTION_GY)
+    if not full:
+        progress.warn(QUICK_DOSE)
+        masks = {name: case.structures_ct == label for label, name in STRUCTURE_NAMES.items()}
+        return masks, settings, None
+    request = PlanRequest(tuple(LEVELS_GY.items()))
+    masks = planning_structures(case)
+    planned = planned_treatment(case.ct, masks, request, progress=progress)
+    asked = replace(settings, dose_engine=MONTE_CARLO, planning=request, target=request.highest)
+    return masks, asked, planned
 
 
 def add_demo(command: Callable) -> None:

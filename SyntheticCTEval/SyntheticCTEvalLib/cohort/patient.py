@@ -150,13 +150,11 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     if entry.structures and not end_caps_of(entry, settings):
         notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys(notes))
-    options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
-    options |= {"model_sha256": task.made_of["model"]}
     images = {"CT": ct, "MR": mr} | {f"candidate {n}": image for n, image in candidates.items()}
     tell_origin(
         evaluation,
         entry.inputs(),
-        options,
+        _told_options(task),
         hashes=made_of["inputs"],
         images={what: image for what, image in images.items() if image is not None},
         model=_model(task),
@@ -207,6 +205,11 @@ def _compare_with_mr(
     evaluation.definitions.update(mr_similarity.DEFINITIONS)
     progress.report("Compare with the MR", 1)
     return mr_body
+
+
+def _told_options(task: PatientTask) -> dict[str, Any]:
+    options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
+    return options | {"model_sha256": task.made_of["model"]}
 
 
 def _model(task: PatientTask) -> dict[str, Any] | None:
