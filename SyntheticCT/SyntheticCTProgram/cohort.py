@@ -10,6 +10,7 @@ from SyntheticCTLib.basics.errors import IncompleteError
 from SyntheticCTLib.basics.progress import Progress
 
 from .arguments import add_evaluation, evaluation_settings, model_folder, whole_count
+from .planning import add_planning, plan_request
 
 
 def add_cohort(command: Callable) -> None:
@@ -19,7 +20,7 @@ def add_cohort(command: Callable) -> None:
         cohort,
         "Evaluate all patients of a study",
         "The manifest has a row a patient and the columns patient, ct, candidate_NAME for every "
-        "candidate, and optionally mr, structures, region, plan, target, prescription_gy, "
+        "candidate, and optionally mr, structures, region, plan, levels, target, prescription_gy, "
         "dose_ct, dose_NAME, dose_unit, criteria, cutoffs, local, gamma_cap, dvh_points, end_caps, "
         "registration, registration_by and acceptance (each as the option, for one patient); what "
         "it has no column or cell for is left out, which the report says. Writes the study's "
@@ -41,6 +42,15 @@ def add_cohort(command: Callable) -> None:
         "last)",
     )
     add_evaluation(sub, "column mr")
+    sub.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="NAME=GY",
+        help="makes a plan on the true CT of every patient that has none: structure and its dose "
+        "of the whole course; may be given several times (column levels, PTV45=45;PTV55=55)",
+    )
+    add_planning(sub)
     sub.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     sub.add_argument(
         "--workers",
@@ -73,7 +83,7 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     output = Path(options.output)
     settings = CohortSettings(
         model=Path(options.model) if options.model else None,
-        evaluation=evaluation_settings(options),
+        evaluation=evaluation_settings(options, planning=plan_request(options, options.target)),
         acceptance=read_acceptance(options.acceptance) if options.acceptance else None,
         paper=options.paper,
         end_caps=not options.no_end_caps,

@@ -21,6 +21,7 @@ from .arguments import (
     named_file,
     unique,
 )
+from .planning import add_planning, plan_request
 
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.cohort.manifest import PatientEntry
@@ -32,10 +33,10 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     """Evaluate candidates against the true CT and write metrics, maps, report and scene."""
     from SyntheticCTEvalLib.acceptance.limits import acceptance_file, read_acceptance
     from SyntheticCTEvalLib.acceptance.verdicts import judge, settings_for
-    from SyntheticCTEvalLib.cohort.inputs import read_inputs
+    from SyntheticCTEvalLib.cohort.inputs import plan_made, read_inputs
     from SyntheticCTEvalLib.evaluation.mr_histograms import histogram_set
     from SyntheticCTEvalLib.evaluation.one_patient import evaluate as run
-    from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin
+    from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin, tell_plan
     from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS
     from SyntheticCTEvalLib.report.folder import earlier_results, require_place, write_evaluation
     from SyntheticCTEvalMRML.scene import scene_writer
@@ -44,7 +45,9 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     candidates = unique(options.candidate, "--candidate")
     doses = unique(options.dose, "--dose")
     _require_whole(options, candidates, doses)
-    own = {"prescription_gy": options.prescription, "target": options.target}
+    planning = plan_request(options, [text for text in options.target if "=" in text])
+    own = {"prescription_gy": options.prescription, "planning": planning}
+    own |= {"target": _target(options) or planning.highest}
     limits = read_acceptance(options.acceptance) if options.acceptance else None
     asked = evaluation_settings(options, **own)
     settings = settings_for(asked, limits)
@@ -54,7 +57,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     named |= {"model": Path(options.model)} if options.model else {}
     named |= {"acceptance": acceptance_file(options.acceptance)} if limits else {}
     inputs = list(named.values())
-    require_place(options.output, candidates, inputs)
+    require_place(options.output, candidates, inputs, plans=bool(planning.levels))
     if options.dry_run:
         return _dry_run(options, entry, asked, limits, progress)
     require_writable_folder(options.output)
@@ -66,6 +69,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     found = read_inputs(
         entry, progress, end_caps=not options.no_end_caps, mask_nan=options.mask_nan
     )
+    planned = plan_made(entry, found, planning, progress)
     settings = settings.for_plan(None if options.dose_ct else found.plan)
     evaluation = run(
         found.ct,
@@ -81,6 +85,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
         progress=progress,
     )
     judge(evaluation, limits)
+    tell_plan(evaluation, planned)
     tell_origin(
         evaluation,
         named,
@@ -121,12 +126,22 @@ def _entry(
         region=Path(options.region) if options.region else None,
         dose_ct=Path(options.dose_ct) if options.dose_ct else None,
         doses={name: Path(path) for name, path in doses.items()},
-        target=options.target,
+        target=_target(options),
         prescription_gy=options.prescription,
         dose_unit=options.dose_unit,
         dose=not options.no_dose,
         plan=Path(options.plan) if options.plan else None,
     )
+
+
+def _target(options: argparse.Namespace) -> str | None:
+    """Name of the target, where it was given without a dose."""
+    names = [text for text in options.target if "=" not in text]
+    if len(names) > 1:
+        raise SyntheticCTError(
+            f"--target names {' and '.join(names)}: the fields are shaped to one structure."
+        )
+    return names[0] if names else None
 
 
 def _dry_run(
@@ -178,9 +193,22 @@ def _require_whole(
             "--plan is the plan whose dose is calculated, and --dose-ct is a dose: give one of "
             "them."
         )
-    if options.dose_engine == "montecarlo" and not options.plan:
+    plans = any("=" in text for text in options.target)
+    if plans and (options.plan or options.dose_ct):
+        given = "--plan is one" if options.plan else "--dose-ct is a dose"
+        raise SyntheticCTError(f"--target NAME=GY makes a plan, and {given}: give one of them.")
+    if plans and options.no_dose:
         raise SyntheticCTError(
-            "--dose-engine montecarlo calculates the dose of a plan: give --plan as well."
+            "--target NAME=GY makes a plan, and --no-dose wants none: leave one."
+        )
+    if plans and not options.structures:
+        raise SyntheticCTError(
+            "--target NAME=GY makes a plan for structures: give --structures as well."
+        )
+    if options.dose_engine == "montecarlo" and not (options.plan or plans):
+        raise SyntheticCTError(
+            "--dose-engine montecarlo calculates the dose of a plan: give --plan as well, or "
+            "--target NAME=GY for a plan that is made."
         )
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
@@ -238,7 +266,15 @@ def add_evaluate(command: Callable) -> None:
     )
     sub.add_argument("--structures", metavar="FILE", help="RTSTRUCT, .seg.nrrd or label map")
     add_structures_registration(sub)
-    sub.add_argument("--target", metavar="NAME", help="structure that the fields are shaped to")
+    sub.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="NAME[=GY]",
+        help="structure that the seven fields are shaped to; with its dose of the whole course, "
+        "makes a plan of arcs on the true CT instead, and may be given several times",
+    )
+    add_planning(sub)
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")
     add_evaluation(sub, "--mr")
     sub.add_argument(

@@ -30,7 +30,8 @@ def add_phantom(command: Callable) -> None:
         phantom,
         "Make digital patients",
         "Each has MR, CT, mDixon, MRCAT, labels, structures and the known deformation between "
-        "MR and CT; a manifest.csv lists them for train and cohort. Same seed, same bytes.",
+        "MR and CT; a manifest.csv lists them for train and cohort, manifest_sib.csv with nested "
+        "targets for plans that cohort makes. Same seed, same bytes.",
     )
     sub.add_argument("--seed", type=seed_number, required=True, help="of the first patient")
     sub.add_argument("--count", type=int, default=1, help="patients, seeds N, N+1, ... (1)")

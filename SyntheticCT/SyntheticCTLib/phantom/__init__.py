@@ -1,7 +1,8 @@
 """A seed in, a digital patient out: a female pelvis as MR, mDixon and CT see it, deformed between.
 
-Offers: what stands in __all__ (make_phantom, write_phantom, write_cohort, grids, tissues).
-Inside: case, ct, mr, mdixon, texture, deformation, grid, files.
+Offers: what stands in __all__ (make_phantom, planning_structures, write_phantom, write_cohort,
+    grids, tissues).
+Inside: case, ct, mr, mdixon, texture, deformation, grid, targets, files.
 May use: basics, dicom, volumes, mrcat, anatomy.
 """
 
@@ -10,10 +11,12 @@ from SyntheticCTLib.anatomy.tissues import STRUCTURE_NAMES, TISSUE_NAMES, Struct
 from .case import Phantom, make_phantom
 from .files import PRESCRIPTION_GY, write_cohort, write_phantom
 from .grid import CLINICAL, COARSE, TINY, PhantomGrid
+from .targets import LEVELS_GY, planning_structures
 
 __all__ = [
     "CLINICAL",
     "COARSE",
+    "LEVELS_GY",
     "PRESCRIPTION_GY",
     "STRUCTURE_NAMES",
     "TINY",
@@ -23,6 +26,7 @@ __all__ = [
     "Structure",
     "Tissue",
     "make_phantom",
+    "planning_structures",
     "write_cohort",
     "write_phantom",
 ]

@@ -12,13 +12,16 @@ from SyntheticCTLib.anatomy.tissues import STRUCTURE_NAMES, TISSUE_NAMES
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file, staged_folder
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.volumes.mask_folder import write_masks
 from SyntheticCTLib.volumes.segmentation import write_segmentation
 from SyntheticCTLib.volumes.writing import write_volume
 
 from .case import Phantom, make_phantom
 from .grid import CLINICAL, PhantomGrid
+from .targets import LEVELS_GY, planning_structures
 
 PRESCRIPTION_GY = 45.0
+SIB_MANIFEST = "manifest_sib.csv"
 _NOTE = "Digital phantom computed from a seed; no patient's data"
 _VOLUMES = {
     "mr": "mr",
@@ -35,7 +38,8 @@ def write_phantom(phantom: Phantom, folder: str | os.PathLike) -> dict[str, Path
     """Write every image of ``phantom`` into ``folder`` and return the paths by name.
 
     mr, ct, mdixon_in_phase, mdixon_water, mdixon_fat, mrcat, deformation (.nrrd), labels_mr,
-    labels_ct, structures_mr, structures_ct (.seg.nrrd), case (.json). All or nothing.
+    labels_ct, structures_mr, structures_ct (.seg.nrrd), planning_ct (folder of masks: nested
+    targets and organs), case (.json). All or nothing.
     """
     names = {name: f"{name}.nrrd" for name in _VOLUMES}
     with staged_folder(folder) as stage:
@@ -46,12 +50,14 @@ def write_phantom(phantom: Phantom, folder: str | os.PathLike) -> dict[str, Path
                 name = f"{kind}_{scan}"
                 names[name] = f"{name}.seg.nrrd"
                 write_segmentation(getattr(phantom, name), labels, stage / names[name])
+        names["planning_ct"] = write_masks(planning_structures(phantom), stage / "planning_ct").name
         names["case"] = "case.json"
         case = {
             "note": _NOTE,
             "made_by": f"synthetic-ct {__version__}",
             "seed": phantom.seed,
             "prescription_gy": PRESCRIPTION_GY,
+            "levels_gy": LEVELS_GY,
             "grids": {
                 name: {
                     "size": image.GetSize(),
@@ -79,7 +85,8 @@ def write_cohort(
     """Write the phantoms of ``seed``, ``seed + 1``, ... and return the path of their manifest.
 
     Each lies in ``phantom_<seed>``; manifest.csv has the columns patient, mr, ct,
-    candidate_MRCAT, structures (relative paths) and prescription_gy.
+    candidate_MRCAT, structures (relative paths) and prescription_gy. Beside it, manifest_sib.csv
+    has the nested targets as structures and the column levels, for plans that are to be made.
 
     Raises:
         SyntheticCTError: ``count`` is below one, or the folder is not writable.
@@ -87,7 +94,7 @@ def write_cohort(
     if count < 1:
         raise SyntheticCTError(f"A cohort of {count} patients is empty: ask for at least one.")
     folder = Path(folder)
-    rows = []
+    rows, sib = [], []
     for n in range(count):
         name = f"phantom_{seed + n}"
         progress.report("cohort", n / count, patient=name)
@@ -101,10 +108,14 @@ def write_cohort(
         ):
             row[column] = files[file].relative_to(folder).as_posix()
         rows.append(row | {"prescription_gy": f"{PRESCRIPTION_GY:g}"})
+        levels = ";".join(f"{target}={dose:g}" for target, dose in LEVELS_GY.items())
+        planned = {"structures": files["planning_ct"].relative_to(folder).as_posix()}
+        sib.append(rows[-1] | planned | {"levels": levels})
     manifest = folder / "manifest.csv"
-    with staged_file(manifest) as stage, stage.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    for path, lines in ((folder / SIB_MANIFEST, sib), (manifest, rows)):
+        with staged_file(path) as stage, stage.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(lines[0]))
+            writer.writeheader()
+            writer.writerows(lines)
     progress.report("cohort", 1.0)
     return manifest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,8 @@ def plan_patient(
         plan.inputs.append(InputLine(f"candidate {SCT}", settings.model.name, "made of the MR"))
     if asked is not None:
         asked = settings_for(asked, limits_of(entry, settings))
+        if asked.planning.levels and inputs.structures:
+            attempt(lambda: asked.planning.require_targets(inputs.structures))
         sound = attempt(lambda: _checked(inputs, asked, noted))
         if sound is not None:
             attempt(lambda: _check_doses(entry, inputs, asked, sound, noted))
@@ -279,10 +281,21 @@ def _facts(
     imported = entry.dose_ct is not None
     asked = asked if imported else asked.for_plan(inputs.plan)
     facts["Dose"] = "imported" if imported else "recalculated on every volume with one plan"
-    if inputs.plan is not None and not imported:
+    planned = bool(asked.planning.levels)
+    if (inputs.plan is not None or planned) and not imported:
         engine = "Monte Carlo" if asked.dose_engine == MONTE_CARLO else "the pencil beam"
-        facts["Dose"] = f"recalculated on every volume by {engine} with the plan that is given"
+        which = "made" if planned else "given"
+        facts["Dose"] = f"recalculated on every volume by {engine} with the plan that is {which}"
+    if planned:
+        facts["Plan"] = f"made on the true CT: {asked.planning.told}"
     dose = asked.prescription_gy
+    if dose is None and planned:
+        asked = replace(
+            asked,
+            prescription_gy=max(level for _, level in asked.planning.levels),
+            prescription_planned=True,
+        )
+        dose = asked.prescription_gy
     if dose is None and not imported:
         dose = DEFAULT_PRESCRIPTION_GY
     elif dose is None and inputs.dose_ct is not None:

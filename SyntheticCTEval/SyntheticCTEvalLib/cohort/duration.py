@@ -24,6 +24,8 @@ _RIGID = (8.0, 0.3)
 _DEFORMABLE = (25.0, 3.0)
 _IMAGE = (1.0, 10.0)
 _RECALCULATION = (10.0, 0.0)
+_PLANNING_AN_ARC = 40.0
+_ANGLES_AN_ARC = 90  # of a plan that is made
 _GAMMA = (1.5, 1.0)
 _HISTOGRAMS = (1.5, 0.2)
 _WRITING = (22.0, 3.0)
@@ -54,9 +56,14 @@ def seconds_of(inputs: PatientInputs, asked: EvaluationSettings, makes: bool) ->
         else:
             grid = millions * math.prod(inputs.ct.GetSpacing()) / asked.dose_spacing_mm**3
             each = _of(_RECALCULATION, grid)
-            if inputs.plan is not None and asked.dose_engine == PENCIL_BEAM:
-                each *= angles_of(inputs.plan) / len(SEVEN_FIELDS)
-            seconds += each * (candidates + 1)
+            angles = angles_of(inputs.plan) if inputs.plan is not None else len(SEVEN_FIELDS)
+            if asked.planning.levels:
+                angles = _ANGLES_AN_ARC * asked.planning.arcs
+                seconds += _PLANNING_AN_ARC * asked.planning.arcs
+            if asked.dose_engine == PENCIL_BEAM:
+                seconds += each * angles / len(SEVEN_FIELDS) * (candidates + 1)
+            else:
+                seconds += 60 * asked.dose_minutes  # at most
         seconds += _of(_GAMMA, grid) * doses * len(set(asked.criteria))
         seconds += _of(_HISTOGRAMS, grid) * len(inputs.structures) * (doses + 1)
     return seconds

@@ -14,6 +14,8 @@ from SyntheticCTLib.volumes.reading import read_mask, read_volume
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.reading import read_plan
+from SyntheticCTEvalLib.planning.request import PlanRequest
+from SyntheticCTEvalLib.planning.treatment import DrawnOn, PlannedTreatment, planned_treatment
 from SyntheticCTEvalLib.structures.reading import read_structures
 
 from .manifest import PatientEntry
@@ -101,3 +103,28 @@ def read_inputs(
         )
     plan = entry.plan and read(lambda: read_plan(entry.plan, progress))
     return PatientInputs(ct, mr, candidates, dose_ct, doses, structures or {}, region, plan)
+
+
+def plan_made(
+    entry: PatientEntry,
+    inputs: PatientInputs,
+    request: PlanRequest,
+    progress: Progress,
+    earlier: Path | None = None,
+) -> PlannedTreatment | None:
+    """Make the plan that is asked for, which becomes the inputs' plan; None where none is.
+
+    Args:
+        earlier: folder of earlier results, whose plan is taken where it was made of the same.
+
+    Raises:
+        SyntheticCTError: see planning.treatment.planned_treatment.
+    """
+    if not request.levels or entry.structures is None:
+        return None
+    drawn_on = DrawnOn.read(entry.ct, entry.structures, progress)
+    made = planned_treatment(
+        inputs.ct, inputs.structures, request, drawn_on, earlier=earlier, progress=progress
+    )
+    inputs.plan = made.plan
+    return made

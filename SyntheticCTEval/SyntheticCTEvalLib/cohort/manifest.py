@@ -17,6 +17,7 @@ from SyntheticCTEvalLib.acceptance.limits import SHIPPED, read_acceptance
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.gamma.criteria import parse_criteria, parse_percents
 from SyntheticCTEvalLib.placement.ways import parse_by, parse_way
+from SyntheticCTEvalLib.planning.request import parse_levels
 from SyntheticCTEvalLib.structures.dvh_points import checked_points
 from SyntheticCTEvalLib.structures.spatial_registration import registrations_beside
 
@@ -58,7 +59,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
 
 _KNOWN = (
     *("patient", "ct", *_FILES, "target", "prescription_gy", "dose_unit"),
-    *("end_caps", "local", "acceptance", *_OPTIONS),
+    *("end_caps", "local", "acceptance", "levels", *_OPTIONS),
 )
 _RESERVED = ("ct", "unit")  # dose_ct and dose_unit are columns of their own
 _NO_FILE = ("n/a", "na", "nan", "none", "null")  # as BIDS and statistics programs write it
@@ -80,6 +81,8 @@ class PatientEntry:
         prescription_gy: prescription in Gy.
         dose_unit: unit of dose volumes that name none.
         plan: RTPLAN whose dose is recalculated; without one, seven fields of its own.
+        levels: targets and doses in Gy of the plan that is to be made; those of all patients where
+            there are none.
         dose: evaluate dose, imported or recalculated.
         options: fields of EvaluationSettings that the row sets for this patient.
         local: all gamma criteria are local (True) or global (False); None where not said.
@@ -107,6 +110,7 @@ class PatientEntry:
     local: bool | None = None
     end_caps: bool | None = None
     acceptance: Acceptance | None = None
+    levels: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()
     fault: str = ""
 
@@ -130,9 +134,9 @@ def read_cohort_manifest(
 ) -> tuple[list[PatientEntry], list[str]]:
     """Return the patients of a manifest, and notes on what its columns leave out.
 
-    Columns: patient, ct; optionally mr, structures, region, plan, target, prescription_gy, dose_ct,
-    dose_unit, criteria, cutoffs, local, gamma_cap, dvh_points, end_caps, acceptance, registration,
-    registration_by, and for every candidate ``candidate_NAME`` and
+    Columns: patient, ct; optionally mr, structures, region, plan, levels, target, prescription_gy,
+    dose_ct, dose_unit, criteria, cutoffs, local, gamma_cap, dvh_points, end_caps, acceptance,
+    registration, registration_by, and for every candidate ``candidate_NAME`` and
     ``dose_NAME``. Paths are relative to the manifest. Cells of optional columns may be empty.
 
     Args:
@@ -347,6 +351,7 @@ def _own_options(
 
     readers = {column: read for column, (_, read) in _OPTIONS.items()}
     readers |= {"local": yes_or_no, "end_caps": yes_or_no, "acceptance": limits}
+    readers |= {"levels": parse_levels}
     found, faults = {}, []
     for column, read in readers.items():
         if column in cells:

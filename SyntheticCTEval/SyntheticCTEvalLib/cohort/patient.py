@@ -18,16 +18,20 @@ from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTEvalLib.acceptance.verdicts import judge, needs_of, settings_for
 from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
-from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin
+from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, tell_origin, tell_plan
 from SyntheticCTEvalLib.evaluation.results import Evaluation
-from SyntheticCTEvalLib.evaluation.settings import NO_END_CAPS, EvaluationSettings
+from SyntheticCTEvalLib.evaluation.settings import (
+    MONTE_CARLO,
+    NO_END_CAPS,
+    EvaluationSettings,
+)
 from SyntheticCTEvalLib.image import mr_similarity
 from SyntheticCTEvalLib.image.body_agreement import body_contour
 from SyntheticCTEvalLib.placement.ways import BY_MR
 from SyntheticCTEvalLib.report.folder import SceneWriter, add_scene, write_results
 
 from .card import FOR_LIMITS, write_card
-from .inputs import read_inputs
+from .inputs import plan_made, read_inputs
 from .manifest import SCT, PatientEntry
 from .records import PICTURES
 from .report_document import REPORT_DOCUMENT, write_document
@@ -64,12 +68,14 @@ class PatientTask:
     Attributes:
         folder: where the results are written; does not exist yet.
         made_of: see :func:`made_of`.
+        earlier: folder of earlier results, whose plan is taken where it was made of the same.
     """
 
     entry: PatientEntry
     settings: CohortSettings
     folder: Path
     made_of: dict[str, Any]
+    earlier: Path | None = None
 
 
 def made_of(entry: PatientEntry, settings: CohortSettings, model_sha256: str) -> dict[str, Any]:
@@ -117,6 +123,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         end_caps=end_caps_of(entry, settings),
         mask_nan=settings.evaluation.mask_nan,
     )
+    asked = evaluation_settings(entry, settings)
+    planned = plan_made(entry, inputs, asked.planning, progress, task.earlier)
     ct, mr = inputs.ct, inputs.mr
     made, histograms = {}, None
     if settings.model and mr is not None:
@@ -132,22 +140,21 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         plan=inputs.plan,
         mr=mr,
         histograms=histograms,
-        settings=settings_for(evaluation_settings(entry, settings), limits),
+        settings=settings_for(asked, limits),
         progress=progress,
     )
+    tell_plan(evaluation, planned)
     mr_body = _compare_with_mr(evaluation, mr, candidates, progress)
     judge(evaluation, limits)
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
     if entry.structures and not end_caps_of(entry, settings):
         notes.append(NO_END_CAPS)
     evaluation.notes = list(dict.fromkeys(notes))
-    options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
-    options |= {"model_sha256": task.made_of["model"]}
     images = {"CT": ct, "MR": mr} | {f"candidate {n}": image for n, image in candidates.items()}
     tell_origin(
         evaluation,
         entry.inputs(),
-        options,
+        _told_options(task),
         hashes=made_of["inputs"],
         images={what: image for what, image in images.items() if image is not None},
         model=_model(task),
@@ -200,6 +207,11 @@ def _compare_with_mr(
     return mr_body
 
 
+def _told_options(task: PatientTask) -> dict[str, Any]:
+    options = task.made_of["settings"] | {FOR_LIMITS: task.made_of[FOR_LIMITS]}
+    return options | {"model_sha256": task.made_of["model"]}
+
+
 def _model(task: PatientTask) -> dict[str, Any] | None:
     if not task.made_of["model"]:
         return None
@@ -208,11 +220,49 @@ def _model(task: PatientTask) -> dict[str, Any] | None:
 
 def evaluation_settings(entry: PatientEntry, settings: CohortSettings) -> EvaluationSettings:
     """Return how a patient is evaluated, before what limits need is added."""
-    own = {"prescription_gy": entry.prescription_gy, "target": entry.target, "dose": entry.dose}
+    planning = settings.evaluation.planning
+    planning = replace(planning, levels=_levels_of(entry, planning.levels))
+    own = {"prescription_gy": entry.prescription_gy, "dose": entry.dose, "planning": planning}
+    own |= {"target": entry.target or planning.highest}
     found = replace(settings.evaluation, **own, **entry.options)
     if entry.local is None:
         return found
     return replace(found, criteria=tuple(replace(c, local=entry.local) for c in found.criteria))
+
+
+def _levels_of(
+    entry: PatientEntry, of_all: tuple[tuple[str, float], ...]
+) -> tuple[tuple[str, float], ...]:
+    """Return what a plan is to be made for; nothing where there is one, or dose, or none is."""
+    if entry.plan or entry.dose_ct or not entry.dose:
+        return ()
+    return entry.levels or of_all
+
+
+def needing_plan(entry: PatientEntry, settings: CohortSettings) -> PatientEntry:
+    """Return ``entry``, with its fault where a plan cannot be made, or is needed and absent."""
+    if entry.fault or not entry.dose:
+        return entry
+    fault = ""
+    levels = _levels_of(entry, settings.evaluation.planning.levels)
+    if entry.levels and (entry.plan or entry.dose_ct):
+        given = "a plan" if entry.plan else "a dose"
+        fault = (
+            f"Levels are given to make a plan for, and {given} as well: leave one of them empty."
+        )
+    elif levels and entry.structures is None:
+        fault = (
+            "A plan is to be made, and no structures are given for this patient: fill in the "
+            "column structures."
+        )
+    elif settings.evaluation.dose_engine == MONTE_CARLO and not (
+        levels or entry.plan or entry.dose_ct
+    ):
+        fault = (
+            "Monte Carlo calculates the dose of a plan, and none is given for this patient: fill "
+            "in the column plan, or the column levels for a plan that is made."
+        )
+    return replace(entry, fault=fault)
 
 
 def needing_mr(entry: PatientEntry, settings: CohortSettings) -> PatientEntry:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,14 @@ from .parallel import (
     evaluate_on_dask,
     has_dask,
 )
-from .patient import CohortSettings, PatientTask, limits_of, made_of, needing_mr
+from .patient import (
+    CohortSettings,
+    PatientTask,
+    limits_of,
+    made_of,
+    needing_mr,
+    needing_plan,
+)
 from .records import Cohort, PatientRecord
 
 PATIENTS = "patients"
@@ -91,7 +98,11 @@ def run_cohort(
             for task in tasks
             if not redo and is_current(folder / task.entry.patient, task.made_of)
         }
-        tasks = [task for task in tasks if task.entry.patient not in kept]
+        tasks = [
+            replace(task, earlier=None if redo else folder / task.entry.patient)
+            for task in tasks
+            if task.entry.patient not in kept
+        ]
         bar = _Bar(progress, len(entries))
         for patient, sentence in failed.items():
             bar.failed(patient, sentence)
@@ -152,7 +163,7 @@ def prepare(
     entries, notes = read_cohort_manifest(
         manifest, model=settings.model is not None, dose=settings.evaluation.dose
     )
-    entries = [needing_mr(entry, settings) for entry in entries]
+    entries = [needing_plan(needing_mr(entry, settings), settings) for entry in entries]
     baseline = _baseline(baseline, _candidates(entries, settings))
     _check_places(manifest, output, entries, settings)
     return Prepared(entries, notes, baseline, _model_sha256(settings), sha256)

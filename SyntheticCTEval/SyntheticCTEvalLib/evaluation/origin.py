@@ -22,6 +22,9 @@ from SyntheticCTLib.basics.fingerprint import content_hash
 from SyntheticCTLib.bundle.folder import ModelCard
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, SERIES, STUDY
 
+from SyntheticCTEvalLib.planning.table import PLAN_DEFINITIONS
+from SyntheticCTEvalLib.planning.treatment import PLAN, TABLE, PlannedTreatment
+
 if TYPE_CHECKING:
     from .results import Evaluation
 
@@ -31,6 +34,8 @@ PACKAGES = (
 )  # fmt: skip
 """Packages that make the numbers."""
 
+MADE_PLAN = "plan made on the CT"
+"""What an origin calls the plan that was made for the evaluation."""
 ORIGIN_DEFINITION = (
     "inputs: sha256 is of the file (of a folder, of all its files); voxels_sha256 is of the voxels "
     "as they were read, after rescaling, in the order i, j, k, so that it does not change with "
@@ -100,7 +105,23 @@ def tell_origin(evaluation: Evaluation, *made_of: Any, **known: Any) -> None:
         made_of, known: as of :func:`origin`.
     """
     evaluation.origin = origin(*made_of, **known)
+    if made := evaluation.planned:
+        evaluation.origin["inputs"][MADE_PLAN] = {"file": PLAN, "sha256": made.sha256}
     evaluation.definitions["origin"] = ORIGIN_DEFINITION
+
+
+def tell_plan(evaluation: Evaluation, made: PlannedTreatment | None) -> None:
+    """Keep the plan that was made for an evaluation, and the lines that say what it is."""
+    evaluation.planned = made
+    if made:
+        evaluation.definitions |= {
+            "plan": (
+                f"Made by this program on the true CT, and so best there: {made.plan.description}. "
+                f"The plan is {PLAN}; its figures, by the pencil beam on the grid that was planned "
+                f"on, are in {TABLE}."
+            ),
+            **{f"plan_{key}": made.table["definitions"][key] for key in PLAN_DEFINITIONS},
+        }
 
 
 def model_entry(folder: str | os.PathLike, card: ModelCard) -> dict[str, Any]:

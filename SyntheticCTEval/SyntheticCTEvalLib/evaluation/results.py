@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from SyntheticCTEvalLib.planning.treatment import PlannedTreatment
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
 from .limits import Acceptance, Verdict, acceptance_entry
@@ -93,8 +94,9 @@ class Evaluation:
         dvh_ct: dose-volume histograms of ``dose_ct`` by structure.
         dvh_points: points of them that were asked for, as in the settings.
         prescription_gy: dose in Gy that is 100 %.
-        prescription_kind: where that comes from: "given" or "assumed" as the prescription, or
-            the "largest" dose on the true CT; "" without dose.
+        prescription_kind: where that comes from: "given", "assumed" or "planned" as the
+            prescription, or the "largest" dose on the true CT; "" without dose.
+        planned: the plan, where it was made for this evaluation (origin.tell_plan).
         patient: the patient's pseudonym; "" where none is given.
         acceptance: limits that the candidates were held against; None without.
         verdicts: what they say, by candidate (acceptance.verdicts.judge).
@@ -118,6 +120,7 @@ class Evaluation:
     dvh_points: str = ""
     prescription_gy: float | None = None
     prescription_kind: str = ""
+    planned: PlannedTreatment | None = None
     patient: str = ""
     acceptance: Acceptance | None = None
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
@@ -160,6 +163,7 @@ class Evaluation:
             "target": self.target,
             "prescription_gy": self.prescription_gy,
             "prescription_kind": self.prescription_kind,
+            "plan": self.planned and self.planned.figures(),
             "acceptance": self.acceptance and acceptance_entry(self.acceptance, self.verdicts),
             "registration": self.registration,
             "notes": self.notes,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
@@ -11,6 +11,7 @@ from SyntheticCTEvalLib.dose.plausibility import IMPLAUSIBLE_GY
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.planning.request import PlanRequest
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 
 DEFAULT_PRESCRIPTION_GY = 45.0
@@ -45,8 +46,10 @@ class EvaluationSettings:
         cutoffs_percent: lower dose cutoffs of the gamma pass rates, of the prescription.
         gamma_cap: gamma is searched up to this value.
         gamma_engine: "exact" or "pymedphys".
-        dose_engine: what recalculates dose: PENCIL_BEAM (of a plan that is given, or seven
-            fields of its own) or MONTE_CARLO (of a plan that is given).
+        dose_engine: what recalculates dose: PENCIL_BEAM (of a plan that is given or made, or
+            seven fields of its own) or MONTE_CARLO (of a plan that is given or made).
+        planning: the plan that is to be made on the true CT (planning.treatment), where there is
+            neither a plan nor dose; without levels, none.
         dose_noise_percent, dose_minutes: at which Monte Carlo stops, whichever comes first (see
             montecarlo.batches).
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
@@ -72,6 +75,7 @@ class EvaluationSettings:
     dose_engine: str = PENCIL_BEAM
     dose_noise_percent: float = 0.25
     dose_minutes: float = 15.0
+    planning: PlanRequest = field(default_factory=PlanRequest)
     dvh_points: str = ""
     mask_nan: bool = False
 

@@ -26,11 +26,11 @@ from SyntheticCTEvalLib.evaluation.quantities import (
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 from .paired_comparison import FEWEST_PAIRS, PairedComparison, compare_paired, holm
-from .values import TABLES, CohortValues, Key, key_text
+from .values import NOISE, TABLES, CohortValues, Key, key_text
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 SIGNIFICANT = 0.05
-_NOT_COMPARED = ("background_hu", "coverage_body_percent")
+_NOT_COMPARED = ("background_hu", "coverage_body_percent", *NOISE)
 
 DEFINITIONS = {
     "statistics": (

@@ -107,6 +107,9 @@ def make_table(
         else:
             _mark_best(rows)
         table.rows += rows
+        for noise in values.noise_keys(key):
+            table.rows += [_row(values, noise, candidate, None) for candidate in values.candidates]
+            table.keys = list(dict.fromkeys([*table.keys, noise[0]]))
     if uneven:
         table.notes.append(
             f"{', '.join(uneven)}: the means are not over the same patients (see n), so no best is "

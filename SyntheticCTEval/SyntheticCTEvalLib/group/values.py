@@ -17,6 +17,8 @@ Key = tuple[str, ...]
 """Path into a candidate's entry of metrics.json; the second part is "" where there is none."""
 
 _RATES = ("gpr", "gpr_criteria")
+NOISE = ("gpr_noise", "gpr_bias")
+"""What Monte Carlo's noise does to pass rates: stands by them, and is compared with nothing."""
 
 TABLES: dict[int, tuple[str, ...]] = {
     1: ("ssim", "mae_image", "mae_body"),
@@ -145,11 +147,16 @@ class CohortValues:
         keys = [key for key in self.keys if key[0] in names]
         return sorted(keys, key=lambda key: (names.index(key[0]), key[1:-1], _cutoff(key)))
 
+    def noise_keys(self, key: Key) -> list[Key]:
+        """Return what is told of the noise of a pass rate, where any patient has it."""
+        told = [(name, *key[1:]) for name in NOISE] if key[0] == "gpr" else []
+        return [key for key in told if key in self.keys]
+
     def label(self, key: Key) -> str:
         """Return the name of a figure, the dose of a gamma cutoff with it where it is known."""
         named = ("gpr_criteria", self.criterion, *key[1:])
         label = describe(named if key[0] == "gpr" and self.criterion else key).label
-        if key[0] in _RATES and self.prescription_gy:
+        if key[0] in (*_RATES, *NOISE) and self.prescription_gy:
             label += f" ({_cutoff(key) / 100 * self.prescription_gy:g} Gy)"
         return label
 
@@ -168,7 +175,7 @@ def _shown_points(cohort: Cohort) -> dict[str, list[str]]:
 
 
 def _cutoff(key: Key) -> float:
-    return float(key[-1]) if key[0] in _RATES else 0.0
+    return float(key[-1]) if key[0] in (*_RATES, *NOISE) else 0.0
 
 
 def _scalars(metrics: dict[str, Any], criterion: str) -> dict[Key, float]:

@@ -137,6 +137,7 @@ class TreatmentPlan:
         structure_set_uid: SOP Instance UID of the structure set that it was made on; "" none.
         label: short, for people (RT Plan Label).
         description: how it came about, for the report.
+        made_on_this_ct: by this run, so that it lies where it should without any header.
     """
 
     beams: tuple[Beam, ...]
@@ -148,6 +149,7 @@ class TreatmentPlan:
     structure_set_uid: str = ""
     label: str = "PLAN"
     description: str = ""
+    made_on_this_ct: bool = False
 
     @property
     def prescription_gy(self) -> float | None:

@@ -76,12 +76,15 @@ def require_frame_of(plan: TreatmentPlan, ct: sitk.Image, progress: Progress = S
     """Refuse a plan of another frame of reference or patient position than a CT's.
 
     Its isocentre would lie elsewhere, or its beams come from another side than those of the plan
-    that was made on the CT. Warns where one of them does not name its frame.
+    that was made on the CT. Warns where one of them does not name its frame; a plan that this run
+    made needs none.
 
     Raises:
         SyntheticCTError: both name a frame of reference, or a position, and not the same.
     """
     _require_position_of(plan, ct)
+    if plan.made_on_this_ct:
+        return
     own = frame_of(ct)
     if own and plan.frame_of_reference and own != plan.frame_of_reference:
         raise SyntheticCTError(

@@ -28,8 +28,8 @@ from .influence import Depths, Influence, influence_of, parts_of
 from .linac import LINAC
 from .objectives import Objective
 from .optimiser import Optimiser, Shapes, first_shapes
+from .request import PlanRequest
 
-MOST_GY = 100.0
 SHARE_OF_LEVEL = 0.97
 """D95 of the target that is covered least, of its level, that the MU are set for."""
 HOTTEST_SHARE = 1.09
@@ -111,7 +111,7 @@ def make_plan(
             the field; levels that are no dose; a body that is empty; a CT that ends inside a field.
     """
     started = time.monotonic()
-    _require_levels(levels, structures, fractions, arcs)
+    PlanRequest(tuple(levels.items()), fractions, arcs).require_targets(structures)
     case = _case(
         ct, body, structures, levels, objectives, fractions, arcs, patient_position, effort
     )
@@ -232,28 +232,6 @@ def _scaled(dose: sitk.Image, scale: float) -> sitk.Image:
     scaled = sitk.Cast(dose * scale, sitk.sitkFloat32)
     scaled.SetMetaData("DoseUnits", "GY")
     return scaled
-
-
-def _require_levels(
-    levels: Mapping[str, float], structures: Mapping[str, sitk.Image], fractions: int, arcs: int
-) -> None:
-    if not levels:
-        raise SyntheticCTError("No target is given: name targets and doses, such as PTV=45.")
-    for name, level in levels.items():
-        if name not in structures:
-            raise SyntheticCTError(
-                f"There is no structure {name} to plan for: there are "
-                f"{', '.join(structures) or 'none'}."
-            )
-        if not (math.isfinite(level) and 0 < level <= MOST_GY):
-            raise SyntheticCTError(
-                f"The target {name} is prescribed {level:g} Gy: give a dose above 0 and up to "
-                f"{MOST_GY:g} Gy."
-            )
-    if fractions < 1:
-        raise SyntheticCTError(f"A plan in {fractions} fractions gives no dose: give at least 1.")
-    if not 1 <= arcs <= 3:
-        raise SyntheticCTError(f"{arcs} arcs are not planned: give 1 to 3.")
 
 
 def _require_rising(masks: Mapping[str, np.ndarray], levels: Mapping[str, float]) -> None:

@@ -164,3 +164,27 @@ def _curve(dvh: Dvh) -> tuple[np.ndarray, np.ndarray]:
     percents = np.linspace(100, 0, 401)
     doses = np.interp(percents, dvh.volumes_percent, dvh.doses_gy)
     return np.array([0, *doses, dvh.max_gy]), np.array([100, *percents, 0])
+
+
+def plan_table(evaluation: Evaluation) -> Table | None:
+    """Return coverage of the plan that was made for the evaluation; None where none was."""
+    if evaluation.planned is None:
+        return None
+    made = evaluation.planned.table
+    points = ("D95", "D98", "D50", "D2", "V95%")
+    rows = [
+        [
+            Cell(name, small="" if own["covered"] else "▲ not covered"),
+            *(Cell(printed(own[key], 1)) for key in ("level_gy", *points)),
+        ]
+        for name, own in made["targets"].items()
+    ]
+    titles = ("Level in Gy", *(f"{p} in {'%' if p[0] == 'V' else 'Gy'}" for p in points))
+    columns = [Column(Cell("Target"), width=1.5)]
+    columns += [Column(Cell(title), number=True) for title in titles]
+    caption = (
+        f"Plan that was made on the true CT: {made['plan']}. Largest dose "
+        f"{made['Dmax_gy']:.1f} Gy, {made['Dmax_percent']:.0f} % of the highest level; "
+        f"{made['MU']:.0f} MU a fraction. By the pencil beam, on the grid that was planned on."
+    )
+    return Table(caption, columns, rows)

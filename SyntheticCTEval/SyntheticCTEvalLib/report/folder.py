@@ -22,6 +22,7 @@ from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTEvalLib.evaluation.limits import LIMITS_DEFINITION
 from SyntheticCTEvalLib.evaluation.results import NO_DIFFERENCE, Evaluation
 from SyntheticCTEvalLib.evaluation.stored import PARTS, RECORD, maps_of, write_parts
+from SyntheticCTEvalLib.planning.treatment import PLAN, TABLE
 
 from . import pdf
 from .blocks import Document
@@ -56,13 +57,21 @@ def result_names(candidates: Iterable[str]) -> list[str]:
 
 
 def require_place(
-    folder: str | os.PathLike, candidates: Iterable[str], inputs: Iterable[str | os.PathLike]
+    folder: str | os.PathLike,
+    candidates: Iterable[str],
+    inputs: Iterable[str | os.PathLike],
+    *,
+    plans: bool = False,
 ) -> None:
     """Refuse, before any work, a folder that an evaluation of ``candidates`` may not write to.
 
+    Args:
+        plans: the evaluation makes a plan.
+
     Raises:
         SyntheticCTError: results would replace an input or lie in one, an input is a result of
-            an earlier run that would go, or a cohort's results lie there.
+            an earlier run that would go, a cohort's results lie there, or a plan that no
+            evaluation has made.
     """
     inputs, folder = list(inputs), Path(folder)
     if "patients" in _metrics_in(folder):
@@ -72,8 +81,15 @@ def require_place(
         )
     for name in result_names(candidates):
         refuse_overwrite(folder / name, inputs)
-    for path in earlier_results(folder):
+    earlier = earlier_results(folder)
+    for path in earlier:
         refuse_overwrite(path, inputs)
+    for path in (folder / PLAN, folder / TABLE) if plans else ():
+        if path.exists() and path not in earlier:
+            raise SyntheticCTError(
+                f"The folder {folder} holds {path.name}, which the plan that is made would "
+                "replace: choose another output, or take it away."
+            )
 
 
 def earlier_results(folder: str | os.PathLike) -> list[Path]:
@@ -86,6 +102,7 @@ def earlier_results(folder: str | os.PathLike) -> list[Path]:
     if "candidates" not in metrics or "patients" in metrics:
         return []
     paths = [folder / name for name in result_names(metrics["candidates"])]
+    paths += [folder / name for name in (PLAN, TABLE) if metrics.get("plan")]
     own = (folder / PARTS / RECORD).is_file()
     return [path for path in paths if path.exists() and (path.name != PARTS or own)]
 
@@ -170,6 +187,8 @@ def write_results(
         write_dvh_csv(evaluation, folder / "dvh.csv")
     if evaluation.acceptance is not None:
         (folder / ACCEPTANCE).write_bytes(evaluation.acceptance.text.encode("utf-8"))
+    if evaluation.planned is not None:
+        evaluation.planned.write(folder / PLAN, folder / TABLE)
     for name, image in maps_of(evaluation):
         write_volume(image, folder / f"{name}.nrrd", compress=compress)
     differences = [candidate.difference for candidate in evaluation.candidates.values()]

@@ -55,7 +55,11 @@ def dose_section(evaluation: Evaluation, cuts: list[planes.Plane]) -> Section | 
     if evaluation.dose_ct is None:
         return None
     blocks: list[Block | None] = [_common_table(evaluation), structures_table(evaluation)]
-    blocks += [*dvh_section.dvh_tables(evaluation), dvh_section.dvh_chart(evaluation)]
+    blocks += [
+        dvh_section.plan_table(evaluation),
+        *dvh_section.dvh_tables(evaluation),
+        dvh_section.dvh_chart(evaluation),
+    ]
     blocks += [
         dose_maps.dose_picture(evaluation, cuts),
         dose_maps.dose_difference_picture(evaluation, cuts),

@@ -37,8 +37,8 @@ SCHEMA = "urn:synthetic-ct:cohort-metrics:1"
 """Version of the cohort's metrics.json: it changes where a name or a meaning does."""
 
 _OF_PATIENTS = (
-    "candidates", "dvh_ct", "target", "prescription_gy", "prescription_kind", "registration",
-    "notes",
+    "candidates", "dvh_ct", "target", "prescription_gy", "prescription_kind", "plan",
+    "registration", "notes",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.phantom import (
     CLINICAL,
     COARSE,
+    LEVELS_GY,
     STRUCTURE_NAMES,
     TINY,
     TISSUE_NAMES,
@@ -23,10 +24,12 @@ from SyntheticCTLib.phantom import (
     Structure,
     Tissue,
     make_phantom,
+    planning_structures,
     write_cohort,
     write_phantom,
 )
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
+from SyntheticCTLib.volumes.mask_folder import read_masks
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.segmentation import read_segmentation
 
@@ -300,6 +303,25 @@ def test_cohort_has_a_manifest_of_relative_paths(tmp_path):
         assert row["prescription_gy"] == "45"
         for column in ("mr", "ct", "candidate_MRCAT", "structures"):
             assert (manifest.parent / row[column]).is_file()
+
+
+def test_targets_are_nested_and_the_manifest_for_plans_names_them_with_their_levels(tiny, tmp_path):
+    for phantom in tiny.values():
+        found = {name: array(mask) != 0 for name, mask in planning_structures(phantom).items()}
+        outer, middle, inner = (found[f"PTV{level}"] for level in (45, 50, 55))
+        assert np.array_equal(outer, array(phantom.structures_ct) == Structure.TARGET)
+        assert not (inner & ~middle).any() and not (middle & ~outer).any()
+        assert 0 < inner.sum() < middle.sum() < outer.sum()
+        assert inner[array(phantom.labels_ct) == Tissue.TUMOUR].all()
+        assert "target" not in found and found["bladder"].any()
+    manifest = write_cohort(20, 1, tmp_path, TINY)
+    with (tmp_path / "manifest_sib.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    levels = dict(level.split("=") for level in row["levels"].split(";"))
+    assert {name: float(dose) for name, dose in levels.items()} == LEVELS_GY
+    assert set(LEVELS_GY) < set(read_masks(tmp_path / row["structures"]))
+    with manifest.open(newline="", encoding="utf-8") as file:
+        assert "levels" not in next(csv.DictReader(file))
 
 
 def test_empty_cohort_is_refused(tmp_path):

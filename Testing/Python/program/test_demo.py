@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from quick import coarse_dose, short_bending
+from SyntheticCTEvalLib.planning import treatment
 from SyntheticCTLib import phantom
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import demo_bundle_folder
 from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE
 from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTProgram.demo import QUICK_DOSE
 from SyntheticCTProgram.program import main
 
 
@@ -39,6 +41,24 @@ def test_the_demo_is_made_on_the_grid_that_is_asked_for(asked, grid, tmp_path, m
     monkeypatch.setattr(phantom, "make_phantom", make_phantom)
     assert main(["demo", "--output", str(tmp_path / "demo"), *asked]) == 2
     assert made == [(1001, grid)]
+
+
+def test_the_quick_demo_says_which_dose_it_has_and_the_full_one_plans_for_monte_carlo(
+    demo, tmp_path, monkeypatch
+):
+    metrics = json.loads((demo / "metrics.json").read_text(encoding="utf-8"))
+    assert QUICK_DOSE in metrics["notes"] and metrics["plan"] is None
+    assert metrics["definitions"]["dose"].startswith("pydosert")
+    asked = []
+
+    def planned_treatment(ct, structures, request, progress):
+        asked.append((request.levels, set(structures) >= {"PTV45", "PTV50", "PTV55", "bladder"}))
+        raise SyntheticCTError("that is enough")
+
+    monkeypatch.setattr(phantom, "CLINICAL", phantom.TINY)
+    monkeypatch.setattr(treatment, "planned_treatment", planned_treatment)
+    assert main(["demo", "--output", str(tmp_path / "full"), "--full"]) == 2
+    assert asked == [((("PTV45", 45.0), ("PTV50", 50.0), ("PTV55", 55.0)), True)]
 
 
 def test_demo_leaves_everything_it_promises(demo):

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from beams import coordinates, cylinder
 from dicom_files import edit, write_series
 from SyntheticCTEvalLib.plan.reading import read_plan
-from SyntheticCTEvalLib.planning import planner
+from SyntheticCTEvalLib.planning import planner, treatment
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.mask_folder import write_masks
 from SyntheticCTProgram.program import main
@@ -20,7 +20,7 @@ from SyntheticCTProgram.program import main
 def case(tmp_path, monkeypatch):
     """A cylinder with nested targets and a bladder, planned with little effort."""
     quick = {"segments": 12, "gantry_step_deg": 30.0, "iterations": (8,)}
-    monkeypatch.setattr(planner, "Effort", functools.partial(planner.Effort, **quick))
+    monkeypatch.setattr(treatment, "Effort", functools.partial(treatment.Effort, **quick))
     ct, _ = cylinder()
     sitk.WriteImage(ct, str(tmp_path / "ct.nrrd"))
     x, y, z = coordinates(ct)

@@ -1,0 +1,127 @@
+"""What a plan is asked for: the targets' doses, fractions, arcs, organs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from SyntheticCTLib.basics.errors import SyntheticCTError
+
+from .objectives import Objective
+
+MOST_GY = 100.0
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """What a plan is asked for.
+
+    Attributes:
+        levels: target and its dose in Gy of the whole course; none where no plan is asked for.
+        fractions: how often it is delivered.
+        arcs: 1 to 3.
+        objectives: of organs by name; None for those that are shipped.
+        spacing_mm: of the grid that is planned on.
+    """
+
+    levels: tuple[tuple[str, float], ...] = ()
+    fractions: int = 25
+    arcs: int = 2
+    objectives: tuple[Objective, ...] | None = None
+    spacing_mm: float = 5.0
+
+    @property
+    def highest(self) -> str | None:
+        """The target of the highest level; None where there is none."""
+        return max(self.levels, key=lambda level: level[1])[0] if self.levels else None
+
+    @property
+    def told(self) -> str:
+        """The request in words: "2 arcs for PTV55 55 Gy, PTV45 45 Gy in 25 fractions"."""
+        falling = sorted(self.levels, key=lambda level: -level[1])
+        levels = ", ".join(f"{name} {dose:g} Gy" for name, dose in falling)
+        return f"{self.arcs} arcs for {levels} in {self.fractions} fractions"
+
+    def require_targets(self, structures: Iterable[str]) -> None:
+        """Refuse what no plan can be made for.
+
+        Raises:
+            SyntheticCTError: a target that is not among ``structures``, a dose that none can be, or
+                a number of fractions or arcs that there is not.
+        """
+        require_levels(dict(self.levels), structures)
+        if self.fractions < 1:
+            raise SyntheticCTError(
+                f"A plan in {self.fractions} fractions gives no dose: give at least 1."
+            )
+        if not 1 <= self.arcs <= 3:
+            raise SyntheticCTError(f"{self.arcs} arcs are not planned: give 1 to 3.")
+
+
+def require_levels(levels: Mapping[str, float], structures: Iterable[str]) -> None:
+    """Refuse targets that are not there, and doses that none can be.
+
+    Raises:
+        SyntheticCTError: such a one, by its name.
+    """
+    structures = list(structures)
+    if not levels:
+        raise SyntheticCTError("No target is given: name targets and doses, such as PTV=45.")
+    for name, level in levels.items():
+        if name not in structures:
+            raise SyntheticCTError(
+                f"There is no structure {name} to plan for: there are "
+                f"{', '.join(structures) or 'none'}."
+            )
+        if not (math.isfinite(level) and 0 < level <= MOST_GY):
+            raise SyntheticCTError(
+                f"The target {name} is prescribed {level:g} Gy: give a dose above 0 and up to "
+                f"{MOST_GY:g} Gy."
+            )
+
+
+def parse_level(text: str) -> tuple[str, float]:
+    """Return target and dose in Gy of "PTV45=45".
+
+    Raises:
+        SyntheticCTError: it names no target, or no dose.
+    """
+    name, separator, dose = (part.strip() for part in text.rpartition("="))
+    if not separator or not name:
+        raise SyntheticCTError(
+            f"{text!r} names no target and its dose in Gy: write NAME=GY, such as PTV45=45."
+        )
+    try:
+        return name, float(dose)
+    except ValueError:
+        raise SyntheticCTError(
+            f"The dose {dose!r} of the target {name} is no number: write {name}=45."
+        ) from None
+
+
+def unique_levels(pairs: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
+    """Return targets and doses, or refuse a target that has two.
+
+    Raises:
+        SyntheticCTError: such a one, by its name.
+    """
+    levels: dict[str, float] = {}
+    for name, dose in pairs:
+        if name in levels:
+            raise SyntheticCTError(
+                f"The target {name} is given twice: give every one its dose once."
+            )
+        levels[name] = dose
+    return tuple(levels.items())
+
+
+def parse_levels(text: str) -> tuple[tuple[str, float], ...]:
+    """Return targets and doses in Gy of "PTV45=45; PTV55=55".
+
+    Raises:
+        SyntheticCTError: one of them names no target, or no dose that can be, or one twice.
+    """
+    levels = unique_levels(parse_level(part) for part in text.split(";") if part.strip())
+    require_levels(dict(levels), dict(levels))
+    return levels
