@@ -49,3 +49,42 @@ def test_a_ct_that_ends_inside_a_field_is_refused_whatever_the_energy():
     ct, _ = cylinder(length=8)  # 64 mm, and the field opens 100 mm
     with pytest.raises(SyntheticCTError, match="ends inside a field"):
         evaluate(ct, {"same": ct}, plan=square_field(energy_mv=10.0), settings=SETTINGS)
+
+
+@pytest.mark.parametrize("plan", [square_field(30.0, mu=400.0), None])
+def test_overrides_go_into_the_dose_of_every_volume_and_are_told(plan):
+    ct, _ = cylinder(hu=0)
+    ball = box_in(ct)
+    gas = sitk.Cast(ct - 900 * sitk.Cast(ball, sitk.sitkInt16), sitk.sitkInt16)
+    given = {"structures": {"Gas": ball}, "plan": plan}
+    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),), prescription_gy=2.0)
+    found = evaluate(gas, {"filled": ct}, settings=settings, **given)
+    assert found.candidates["filled"].metrics["gpr"] == {"20": 100}
+    assert found.candidates["filled"].metrics["mae_body"] > 0  # the image is judged as it came
+    plain = evaluate(
+        ct, {"filled": ct}, settings=dataclasses.replace(settings, overrides=()), **given
+    )
+    np.testing.assert_array_equal(*(sitk.GetArrayFromImage(e.dose_ct) for e in (found, plain)))
+    line = "CT numbers replaced for the dose in the true CT and all candidates alike"
+    assert line in found.definitions["dose"] and "Gas 0 HU" in found.definitions["dose"]
+    assert any(note.startswith(line) for note in found.notes)
+    assert line not in plain.definitions["dose"]
+
+
+def box_in(ct):
+    mask = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
+    mask.CopyInformation(ct)
+    mask[12:20, 10:14, 10:20] = 1
+    return mask
+
+
+def test_overrides_without_a_dose_that_is_calculated_are_told():
+    ct, _ = cylinder()
+    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),), dose=False)
+    found = evaluate(ct, {"same": ct}, structures={"Gas": box_in(ct)}, settings=settings)
+    assert any("no dose was calculated" in note for note in found.notes)
+
+
+def test_a_density_curve_is_refused_where_it_would_not_be_taken():
+    with pytest.raises(SyntheticCTError, match="by Monte Carlo alone"):
+        EvaluationSettings(density_curve=((-1000.0, 0.001), (3000.0, 2.5)))
