@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 from SyntheticCTEvalLib.montecarlo import calculation
-from SyntheticCTEvalLib.montecarlo.source import plan_source
+from SyntheticCTEvalLib.montecarlo.source import SPECTRA, plan_source
 from SyntheticCTEvalLib.montecarlo.tables import scattering_tables, water_tables
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
 from SyntheticCTLib.basics.progress import terminal_progress
@@ -71,10 +71,8 @@ def calibrate(histories: float) -> None:
         np.polynomial.Polynomial.fit(depth[near], axis_dose(dose, 6)[near], 2)(10.0)
         for dose in gray
     ]
-    per_photon = np.array(at_10) / (
-        100 * calculation.GRAY_PER_MEV_PER_GRAM * calculation.PHOTONS_PER_MU
-    )
-    print("MEV_PER_GRAM_AT_10_CM", told(per_photon), "Gy of 100 MU", told(at_10))
+    for_now = SPECTRA[plan.beams[0].energy_mv].mev_per_gram
+    print("Spectrum.mev_per_gram", told(np.array(at_10) * for_now), "Gy of 100 MU", told(at_10))
 
 
 def depth_dose(histories: float) -> None:

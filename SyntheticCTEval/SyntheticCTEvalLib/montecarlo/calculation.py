@@ -16,15 +16,8 @@ from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.dose.electron_density import AIR, ELECTRON_DENSITY, density_inside
 
-from .source import PlanSource
+from .source import GRAY_PER_MEV_PER_GRAM, PlanSource
 
-GRAY_PER_MEV_PER_GRAM = 1.602176634e-10
-MEV_PER_GRAM_AT_10_CM = 3.127
-"""Energy per mass in water at 10 cm depth, of one photon a mm2 at the isocentre's plane, field 10
-x 10 cm, SSD 90 cm: what this engine gives there (Testing/VALIDATION.md)."""
-PHOTONS_PER_MU = 0.01 / (GRAY_PER_MEV_PER_GRAM * MEV_PER_GRAM_AT_10_CM)
-"""Photons a MU and mm2 at the isocentre's plane: 100 MU give 1 Gy in water at 10 cm depth, field 10
-x 10 cm, SSD 90 cm, as for the pencil beam (dose.pencil_beam.gray_per_mu)."""
 SMOOTHING_MM = 4.0
 """Standard deviation of the Gaussian that smooths the difference between a volume's dose and the
 first one's: noise of a millimetre's scale is not what the volumes do (Testing/VALIDATION.md)."""
@@ -117,7 +110,7 @@ class Calculation:
             total = np.zeros((len(self._media), *self._volumes[0].density.shape))
             for part in parts:
                 total += part
-        scale = GRAY_PER_MEV_PER_GRAM * PHOTONS_PER_MU * self._source.output
+        scale = GRAY_PER_MEV_PER_GRAM * self._source.output
         scale /= chunks * (candidates // chunks) * self._voxel_cm3
         doses = np.empty(total.shape, dtype=np.float32)
         for dose, energy, volume in zip(doses, total, self._volumes, strict=True):
@@ -172,7 +165,7 @@ def require_ct_around_fields(
         SyntheticCTError: photons come in through the first or the last slice of the body, or more
             than a few percent go out through it or pass beyond it, where the body goes on.
     """
-    _, positions, directions = source.rays(0, 0, 50_000)
+    positions, directions = source.rays(0, 0, 50_000)
     size = body.GetSize()
     axes = np.array(body.GetDirection()).reshape(3, 3)
     origin = np.array(body.GetOrigin())

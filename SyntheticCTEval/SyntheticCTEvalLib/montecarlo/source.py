@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -17,8 +18,33 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
 from SyntheticCTEvalLib.plan.geometry import beam_axes, gantry_turn_deg
 
-SPECTRA = {6.0: "varian-6mv"}
-"""Spectrum by nominal energy in MV: fits of Ali and Rogers, Phys Med Biol 57:31, 2012."""
+GRAY_PER_MEV_PER_GRAM = 1.602176634e-10
+
+
+class Spectrum(NamedTuple):
+    """Photons of a nominal energy.
+
+    Attributes:
+        name: of the fit of Ali and Rogers, Phys Med Biol 57:31, 2012, to the spectrum on the axis.
+        mev_per_gram: energy per mass in water at 10 cm depth, of one photon a mm2 at the
+            isocentre's plane, field 10 x 10 cm, SSD 90 cm: what this engine gives there
+            (Testing/VALIDATION.md).
+    """
+
+    name: str
+    mev_per_gram: float
+
+    @property
+    def photons_per_mu(self) -> float:
+        """Photons a MU and mm2 at the isocentre's plane: 100 MU give 1 Gy in water at 10 cm depth,
+        field 10 x 10 cm, SSD 90 cm, as for the pencil beam (dose.pencil_beam.gray_per_mu)."""
+        return 0.01 / (GRAY_PER_MEV_PER_GRAM * self.mev_per_gram)
+
+
+SPECTRA = {6.0: Spectrum("elekta-6mv", 3.398), 10.0: Spectrum("varian-10mv", 4.990)}
+"""By nominal energy in MV, with a flattening filter. Of the fits for 6 MV it is the one whose depth
+dose is that of common machines, PDD(10) 66.8 %, TPR20,10 0.672 as the pencil beam's 0.675; the fit
+called varian-6mv gives 65.5 % and 0.656, here as in ompMC (Testing/VALIDATION.md)."""
 EDGE_BLUR_MM = 2.5
 """Standard deviation of the Gaussian at the isocentre's plane that stands for the focal spot and
 for the leaves' rounded ends: 80 % to 20 % in water at 10 cm depth is then 5.9 mm."""
@@ -39,7 +65,8 @@ class PlanSource:
             point, mm.
         jaws: (intervals, 2, 4) across from, to; along from, to at both control points, mm.
         interval: (boxes,) which two control points a box lies between.
-        cumulative: (boxes,) running sum of meterset times area, MU mm2 of the whole course.
+        cumulative: (boxes,) running sum of the photons of the whole course.
+        energy: (intervals,) nominal, MV.
         gantry: (intervals, 2) angle at the first control point and how far it turns, degrees.
         frames: (intervals, 3, 3) from the gantry's coordinates at 0 degrees to LPS.
         collimator: (intervals, 2) cosine and sine.
@@ -53,6 +80,7 @@ class PlanSource:
     jaws: np.ndarray
     interval: np.ndarray
     cumulative: np.ndarray
+    energy: np.ndarray
     gantry: np.ndarray
     frames: np.ndarray
     collimator: np.ndarray
@@ -62,7 +90,7 @@ class PlanSource:
 
     @property
     def output(self) -> float:
-        """MU mm2 that all candidates of a call of :meth:`drawn` stand for together."""
+        """Photons that all candidates of a call of :meth:`drawn` stand for together."""
         return float(self.cumulative[-1])
 
     def drawn(
@@ -76,17 +104,18 @@ class PlanSource:
         Returns:
             energies (n,) MeV, positions (n, 3) mm in LPS (the source's), directions (n, 3).
         """
-        shares, positions, directions = self.rays(seed, batch, candidates)
-        return _energies(shares), positions, directions
+        shares, interval, positions, directions = self._drawn(seed, batch, candidates)
+        return _energies(shares, self.energy[interval]), positions, directions
 
-    def rays(
+    def rays(self, seed: int, batch: int, candidates: int) -> tuple[np.ndarray, np.ndarray]:
+        """Draw photons as :meth:`drawn` does, without their energies."""
+        return self._drawn(seed, batch, candidates)[2:]
+
+    def _drawn(
         self, seed: int, batch: int, candidates: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw photons as :meth:`drawn` does, before they have an energy.
-
-        Returns:
-            two numbers from 0 to 1 that choose each one's energy (2, n); positions and directions.
-        """
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Two numbers from 0 to 1 that choose each photon's energy (2, n), the interval that it is
+        of, positions and directions."""
         rng = np.random.default_rng([seed, batch])
         spread = (np.arange(candidates) + rng.random(candidates)) / candidates
         box = np.searchsorted(self.cumulative, spread * self.cumulative[-1], side="right")
@@ -106,7 +135,7 @@ class PlanSource:
         kept = np.flatnonzero(open_here)
         across, along = (across + blur[0])[kept], (along + blur[1])[kept]
         positions, directions = self._in_patient(interval[kept], t[kept], across, along)
-        return shares[:, kept], positions, directions
+        return shares[:, kept], interval[kept], positions, directions
 
     def _in_patient(
         self, interval: np.ndarray, t: np.ndarray, across: np.ndarray, along: np.ndarray
@@ -140,7 +169,7 @@ def require_spectra(plan: TreatmentPlan) -> None:
 
 
 def plan_source(plan: TreatmentPlan) -> PlanSource:
-    """Return the source of a plan's photons.
+    """Return the source of a plan's photons (of their ways alone, for an energy not in SPECTRA).
 
     Raises:
         SyntheticCTError: no field is open.
@@ -157,12 +186,15 @@ def plan_source(plan: TreatmentPlan) -> PlanSource:
             boxes.append(strips)
             pairs.append(leaves)
             owner.append(np.full(len(strips), len(intervals)))
-            weights.append(area * units * beam.fractions)
-            intervals.append((jaws, *_geometry(beam, before, after, plan.patient_position)))
+            # Where photons go is asked of any energy; only those of SPECTRA are followed.
+            photons = SPECTRA.get(beam.energy_mv, SPECTRA[6.0]).photons_per_mu
+            weights.append(area * units * beam.fractions * photons)
+            own = _geometry(beam, before, after, plan.patient_position)
+            intervals.append((jaws, beam.energy_mv, *own))
     weight = np.concatenate(weights) if weights else np.zeros(0)
     if not weight.sum() > 0:
         raise SyntheticCTError("The plan gives no dose: every field is closed.")
-    jaws, gantry, frames, collimator, isocentres, distance, along_x = map(
+    jaws, energy, gantry, frames, collimator, isocentres, distance, along_x = map(
         np.array, zip(*intervals, strict=True)
     )
     some = weight > 0
@@ -172,6 +204,7 @@ def plan_source(plan: TreatmentPlan) -> PlanSource:
         jaws=jaws,
         interval=np.concatenate(owner)[some],
         cumulative=np.cumsum(weight[some]),
+        energy=energy,
         gantry=gantry,
         frames=frames,
         collimator=collimator,
@@ -228,7 +261,12 @@ def _between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.nda
     return first + share[:, np.newaxis] * (second - first)
 
 
-def _energies(shares: np.ndarray) -> np.ndarray:
+def _energies(shares: np.ndarray, nominal: np.ndarray) -> np.ndarray:
     from pyradmc.geometry.spectrum import ali_rogers_mv
 
-    return ali_rogers_mv(SPECTRA[6.0]).sample_energies(*shares)
+    energies = np.empty(len(nominal))
+    for energy in np.unique(nominal):
+        own = nominal == energy
+        spectrum = ali_rogers_mv(SPECTRA[float(energy)].name)
+        energies[own] = spectrum.sample_energies(*shares[:, own])
+    return energies

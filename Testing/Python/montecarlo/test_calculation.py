@@ -13,7 +13,7 @@ from montecarlo_cases import cylinder, gaussian_scattering, square_field
 from SyntheticCTEvalLib.montecarlo import calculation, doses
 from SyntheticCTEvalLib.montecarlo.batches import Effort
 from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
-from SyntheticCTEvalLib.montecarlo.source import plan_source
+from SyntheticCTEvalLib.montecarlo.source import SPECTRA, plan_source
 from SyntheticCTEvalLib.montecarlo.tables import water_tables
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -36,9 +36,10 @@ def water_tank(size=(13, 16, 13), spacing=20.0, first_y=10.0):
     return grid, calculation.Volume(np.ones(shape, np.float32), np.ones(shape, dtype=bool))
 
 
-def test_100_mu_give_1_gray_at_10_cm_depth(tables):
+@pytest.mark.parametrize("energy", SPECTRA)
+def test_100_mu_give_1_gray_at_10_cm_depth(energy, tables):
     grid, tank = water_tank()
-    source = plan_source(square_field(isocentre_mm=(0.0, 100.0, 0.0)))
+    source = plan_source(square_field(isocentre_mm=(0.0, 100.0, 0.0), energy_mv=energy))
     run = calculation.Calculation(source, [tank], grid, tables, seed=4)
     dose = run.batch(0, 400_000)[0]
     axis = dose[5:8, :, 5:8].mean(axis=(0, 2))  # planes at 1, 3, ... cm depth
