@@ -16,6 +16,8 @@ from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
 from SyntheticCTLib.basics.progress import terminal_progress
 from SyntheticCTLib.volumes.grids import grid_of
 
+ENERGY_MV = 6.0
+
 
 def open_field(half_mm: float, isocentre_mm=(0.0, 0.0, 0.0), gantry_deg: float = 0.0):
     """A square field of 100 MU."""
@@ -23,7 +25,8 @@ def open_field(half_mm: float, isocentre_mm=(0.0, 0.0, 0.0), gantry_deg: float =
         ControlPoint(w, gantry_deg, jaws_x_mm=(-half_mm, half_mm), jaws_y_mm=(-half_mm, half_mm))
         for w in (0.0, 1.0)
     )
-    return TreatmentPlan((Beam(1, "open", isocentre_mm, points, 100.0),))
+    beam = Beam(1, "open", isocentre_mm, points, 100.0, energy_mv=ENERGY_MV)
+    return TreatmentPlan((beam,))
 
 
 def water(size, spacing_mm):
@@ -71,7 +74,7 @@ def calibrate(histories: float) -> None:
         np.polynomial.Polynomial.fit(depth[near], axis_dose(dose, 6)[near], 2)(10.0)
         for dose in gray
     ]
-    for_now = SPECTRA[plan.beams[0].energy_mv].mev_per_gram
+    for_now = SPECTRA[ENERGY_MV].mev_per_gram
     print("Spectrum.mev_per_gram", told(np.array(at_10) * for_now), "Gy of 100 MU", told(at_10))
 
 
@@ -83,9 +86,9 @@ def depth_dose(histories: float) -> None:
     pdd, where = [], []
     for dose in gray:
         curve = axis_dose(dose, 6)
-        near = (depth > 0.8) & (depth < 3.2)
+        near = (depth > 0.8) & (depth < (3.2 if ENERGY_MV < 10 else 4.5))
         fit = np.polynomial.Polynomial.fit(depth[near], curve[near], 4)
-        fine = np.linspace(0.8, 3.2, 500)
+        fine = np.linspace(*depth[near][[0, -1]], 500)
         top = fit(fine).max()
         where.append(fine[fit(fine).argmax()])
         around = (depth > 8) & (depth < 12)
@@ -252,7 +255,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--histories", type=float, default=2e7)
+    parser.add_argument("--energy", type=float, default=6.0, choices=tuple(SPECTRA))
     arguments = parser.parse_args()
+    ENERGY_MV = arguments.energy
     started = time.time()
     CASES[arguments.case](arguments.histories)
     print(f"{time.time() - started:.0f} s")

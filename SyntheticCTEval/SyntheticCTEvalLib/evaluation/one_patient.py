@@ -95,8 +95,7 @@ def evaluate(
     settings = (settings or EvaluationSettings()).for_plan(None if dose_ct else plan)
     progress = NotedProgress(progress)
     structures = dict(structures or {})
-    sound = checked_inputs(ct, candidates, mr, structures, target=settings.target,
-                           mask_nan=settings.mask_nan, progress=progress)  # fmt: skip
+    sound = checked_inputs(ct, candidates, mr, structures, settings, progress)
     ct, known, body, target = sound.ct, sound.known, sound.body, sound.target
     placement = laid_on_ct(ct, candidates, mr, settings, progress)
     placed = placement.candidates

@@ -41,10 +41,10 @@ class Spectrum(NamedTuple):
         return 0.01 / (GRAY_PER_MEV_PER_GRAM * self.mev_per_gram)
 
 
-SPECTRA = {6.0: Spectrum("elekta-6mv", 3.398), 10.0: Spectrum("varian-10mv", 4.990)}
+SPECTRA = {6.0: Spectrum("elekta-6mv", 3.399), 10.0: Spectrum("varian-10mv", 4.994)}
 """By nominal energy in MV, with a flattening filter. Of the fits for 6 MV it is the one whose depth
-dose is that of common machines, PDD(10) 66.8 %, TPR20,10 0.672 as the pencil beam's 0.675; the fit
-called varian-6mv gives 65.5 % and 0.656, here as in ompMC (Testing/VALIDATION.md)."""
+dose is that of common machines: PDD(10) 66.8 %, TPR20,10 0.670 (the pencil beam's is 0.675). The
+fit called varian-6mv gives 65.4 % and 0.654, here as in ompMC (Testing/VALIDATION.md)."""
 EDGE_BLUR_MM = 2.5
 """Standard deviation of the Gaussian at the isocentre's plane that stands for the focal spot and
 for the leaves' rounded ends: 80 % to 20 % in water at 10 cm depth is then 5.9 mm."""

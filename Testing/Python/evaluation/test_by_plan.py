@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from montecarlo_cases import cylinder, square_field
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
+from SyntheticCTEvalLib.evaluation import one_patient
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -88,3 +89,11 @@ def test_overrides_without_a_dose_that_is_calculated_are_told():
 def test_a_density_curve_is_refused_where_it_would_not_be_taken():
     with pytest.raises(SyntheticCTError, match="by Monte Carlo alone"):
         EvaluationSettings(density_curve=((-1000.0, 0.001), (3000.0, 2.5)))
+
+
+def test_an_override_that_cannot_be_is_refused_before_anything_is_registered(monkeypatch):
+    ct, _ = cylinder()
+    monkeypatch.setattr(one_patient, "laid_on_ct", None)
+    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),))
+    with pytest.raises(SyntheticCTError, match=r"none of that name: give one of these \(none\)"):
+        evaluate(ct, {"same": ct}, settings=settings)
