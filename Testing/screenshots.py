@@ -34,7 +34,7 @@ def main() -> None:
         finish(slicer, panel, panel.ui.makeButton)
         shoot(slicer, panel, "SyntheticCT.png", 900)
         panel = slicer.open_panel("SyntheticCTEval")
-        recalculate = panel.ui.doseSourceComboBox.findText("Recalculate (preview, needs PyTorch)")
+        recalculate = panel.ui.doseSourceComboBox.findText("Recalculate")
         panel.ui.doseSourceComboBox.setCurrentIndex(recalculate)
         jobs = noted(panel.logic, "startEvaluation")
         finish(slicer, panel, panel.ui.evaluateButton)

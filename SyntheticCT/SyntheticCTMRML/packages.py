@@ -43,7 +43,7 @@ PURPOSES: dict[str, tuple[str, ...]] = {
     "evaluation": _EVALUATION,
     "pymedphys": ("pymedphys",),
     "recalculation": (TORCH, "pydosert"),
-    "montecarlo": ("pyradmc", "numba"),
+    "montecarlo": (TORCH, "pydosert", "pyradmc", "numba"),
     "cohort": (*_EVALUATION, "openpyxl", "plastimatch", "dask", "distributed"),
 }
 """Packages by what they are needed for, as the panels name it to :func:`require`."""

@@ -244,6 +244,44 @@ def _add_gamma(sub: argparse.ArgumentParser) -> None:
     )
 
 
+def _override(text: str) -> tuple[str, float]:
+    name, separator, hu = text.rpartition("=")
+    if not separator or not name.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=HU")
+    what = "NAME=HU with a CT number from -1024 to 100000"
+    return name.strip(), number(hu, f"{what} ({text})", -1024, 100000)
+
+
+def add_densities(sub: argparse.ArgumentParser) -> None:
+    """Add what is made of CT numbers where dose is calculated."""
+    sub.add_argument(
+        "--density-curve",
+        metavar="CSV",
+        help="columns HU and density (relative to water) that Monte Carlo takes in place of the "
+        "program's own",
+    )
+    sub.add_argument(
+        "--override",
+        action="append",
+        default=[],
+        type=_override,
+        metavar="NAME=HU",
+        help="CT number of a structure (of --structures) in every volume that dose is calculated "
+        "in; may be given several times",
+    )
+
+
+def densities(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the curve (empty for the program's own) and the overrides that are asked for."""
+    from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
+
+    path = options.density_curve
+    return {
+        "density_curve": read_density_curve(path) if path else (),
+        "overrides": tuple(unique(options.override, "--override").items()),
+    }
+
+
 def add_evaluation(sub: argparse.ArgumentParser, mr: str) -> None:
     """Add the options that evaluate and cohort share; ``mr`` says where the MR is given."""
     sub.add_argument("--no-dose", action="store_true", help="images only")
@@ -251,6 +289,7 @@ def add_evaluation(sub: argparse.ArgumentParser, mr: str) -> None:
     _add_registration(sub, mr)
     _add_mask_nan(sub)
     _add_gamma(sub)
+    add_densities(sub)
     _add_dvh_points(sub)
     _add_acceptance(sub)
     _add_paper(sub)
@@ -277,6 +316,7 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         dose_engine=options.dose_engine,
         dose_noise_percent=options.dose_noise,
         dose_minutes=options.dose_minutes,
+        **densities(options),
         dvh_points=options.dvh_points,
         mask_nan=options.mask_nan,
         **own,

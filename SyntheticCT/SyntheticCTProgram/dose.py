@@ -6,7 +6,7 @@ import argparse
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,16 @@ from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
-from .arguments import VOLUME_HELP, above_zero, named_file, number, seed_number, unique
+from .arguments import (
+    VOLUME_HELP,
+    above_zero,
+    add_densities,
+    densities,
+    named_file,
+    number,
+    seed_number,
+    unique,
+)
 
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.montecarlo.doses import MonteCarloDoses
@@ -37,16 +46,20 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     As volumes, and as RTDOSE where CT and plan say whose they are.
     """
     from SyntheticCTEvalLib.delivery.doses import notes_of_plan
+    from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
+    from SyntheticCTEvalLib.dose.overrides import overridden
     from SyntheticCTEvalLib.montecarlo.batches import Effort
-    from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
     from SyntheticCTEvalLib.montecarlo.dose_files import dose_owner, write_dose_files
     from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
     from SyntheticCTEvalLib.plan.reading import read_plan
+    from SyntheticCTEvalLib.structures.reading import read_structures
     from SyntheticCTLib.body.contour import body_contour
 
     candidates = unique(options.candidate, "--candidate")
     given = [options.ct, options.plan, *candidates.values()]
-    given += [options.density_curve] if options.density_curve else []
+    given += [path for path in (options.density_curve, options.structures) if path]
+    if options.override and not options.structures:
+        raise SyntheticCTError("--override changes structures: give --structures as well.")
     folder = require_writable_folder(options.output)
     shown, progress = progress, NotedProgress(progress)
     plan = read_plan(options.plan, progress)
@@ -56,7 +69,8 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             "The plan does not say which dose is prescribed, and pass rates refer to it: give the "
             "prescription in Gy by --prescription."
         )
-    curve = {"curve": read_density_curve(options.density_curve)} if options.density_curve else {}
+    asked = densities(options)
+    curve = asked["density_curve"] or ELECTRON_DENSITY
     ct = read_volume(options.ct, "CT", progress)
     volumes = {
         name: read_volume(path, f"candidate {name}", progress) for name, path in candidates.items()
@@ -64,6 +78,10 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     owner = dose_owner(options.ct, options.plan, progress)
     body = body_contour(ct, "CT")
     laid, masks = _laid(ct, body, volumes, progress)
+    structures = read_structures(options.structures, ct, progress) if options.structures else {}
+    ct, laid, replaced = overridden(
+        asked["overrides"], structures, ct, body, laid, curve=curve, progress=progress
+    )
     doses = montecarlo_doses(
         plan,
         ct,
@@ -73,9 +91,12 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         effort=Effort(options.noise, options.minutes, options.photons),
         seed=options.seed,
         folder=folder / _BATCHES,
+        curve=curve,
         progress=progress,
-        **curve,
     )
+    if replaced:
+        doses = replace(doses, definition=f"{doses.definition}; {replaced}")
+        doses.notes.append(f"{replaced}.")
     doses.notes.extend(notes_of_plan(plan, body, doses.reference, prescription))
     result = _result(doses, masks, prescription, progress)
     with staged_folder(folder, given, _earlier(folder)) as stage:
@@ -232,11 +253,8 @@ def add_dose(command: Callable) -> None:
         help="that are drawn in the fields a batch, of which at least six are run; default 1000000",
     )
     sub.add_argument("--spacing", type=above_zero, default=3.0, metavar="MM", help="default 3")
-    sub.add_argument(
-        "--density-curve",
-        metavar="CSV",
-        help="columns HU and density (relative to water), in place of the program's own",
-    )
+    sub.add_argument("--structures", metavar="FILE", help="for --override: RTSTRUCT or masks")
+    add_densities(sub)
     sub.add_argument("--seed", type=seed_number, default=1)
     sub.add_argument(
         "--keep-batches",

@@ -55,6 +55,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     entry = _entry(options, candidates, doses)
     named: dict[str, Path] = entry.inputs()
     named |= {"model": Path(options.model)} if options.model else {}
+    named |= {"density curve": Path(options.density_curve)} if options.density_curve else {}
     named |= {"acceptance": acceptance_file(options.acceptance)} if limits else {}
     inputs = list(named.values())
     require_place(options.output, candidates, inputs, plans=bool(planning.levels))
@@ -210,6 +211,13 @@ def _require_whole(
             "--dose-engine montecarlo calculates the dose of a plan: give --plan as well, or "
             "--target NAME=GY for a plan that is made."
         )
+    if options.override and (options.dose_ct or options.no_dose):
+        raise SyntheticCTError(
+            "--override changes volumes that dose is calculated in: leave it out where doses are "
+            "given, or none is asked for."
+        )
+    if options.override and not options.structures:
+        raise SyntheticCTError("--override changes structures: give --structures as well.")
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
     if options.registration_by == BY_MR and not options.mr:

@@ -127,6 +127,9 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         registration: str = "deformable",
         registrationBy: str = "candidate",
         dose: bool = True,
+        doseEngine: str = "pencil-beam",
+        doseNoise: float = 0.25,
+        doseMinutes: float = 15.0,
         listener: Any = None,
     ) -> Any:
         """Evaluate all patients of a manifest in a child process (``synthetic-ct cohort``).
@@ -139,6 +142,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param registrationBy: "candidate", or "mr" for one transform a patient, found between MR
           and CT.
         :param dose: False for images only; doses that the manifest lacks are recalculated.
+        :param doseEngine: what recalculates them: "pencil-beam", or "montecarlo" of the plans in
+          the manifest, which stops at ``doseNoise`` percent or after ``doseMinutes`` a patient.
         :param listener: SyntheticCTMRML.jobs.JobListener.
         :return: SyntheticCTMRML.jobs.Job, started.
         """
@@ -152,11 +157,14 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
             "cohort": True,
             "generation": bool(modelPath),
             "recalculation": dose and not imported,
+            "montecarlo": dose and not imported and doseEngine == "montecarlo",
         }
         arguments = ["cohort", manifestPath, "--output", outputFolder]
         arguments += ["--model", modelPath] if modelPath else []
         arguments += ["--registration", registration, "--registration-by", registrationBy]
         arguments += [] if dose else ["--no-dose"]
+        arguments += ["--dose-engine", doseEngine]
+        arguments += ["--dose-noise", repr(doseNoise), "--dose-minutes", repr(doseMinutes)]
         job = Job([CommandLine(arguments)], listener)
         require(*[purpose for purpose, needed in purposes.items() if needed])
         return job.start()

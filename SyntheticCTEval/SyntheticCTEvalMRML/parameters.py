@@ -33,7 +33,7 @@ class DoseEngine(enum.Enum):
 
     def label(self) -> str:
         if self is DoseEngine.MONTE_CARLO:
-            return _("Monte Carlo, of a plan")
+            return _("Monte Carlo of the plan")
         return _("Pencil beam (needs PyTorch)")
 
 
@@ -214,6 +214,7 @@ class SyntheticCTEvalParameterNode:
     cohortFolder: str
     cohortRegistration: RegistrationWay
     cohortRegistrationBy: RegistrationBy
+    cohortEngine: DoseEngine
     cohortImagesOnly: bool
 
 

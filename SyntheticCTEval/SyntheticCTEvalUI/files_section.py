@@ -68,6 +68,7 @@ class FilesSection:
             (not parameters.exportFolder, texts["folder"]),
             (not chosen, texts["chosen"]),
         )
+        ui.cohortEngineComboBox.enabled = not parameters.cohortImagesOnly
         _allow_unless(
             ui.cohortButton,
             (not parameters.manifest, texts["manifest"]),
@@ -108,6 +109,9 @@ class FilesSection:
             "registration": parameters.cohortRegistration.value,
             "registrationBy": parameters.cohortRegistrationBy.value,
             "dose": not parameters.cohortImagesOnly,
+            "doseEngine": parameters.cohortEngine.value,
+            "doseNoise": parameters.doseNoise,
+            "doseMinutes": parameters.doseMinutes,
         }
         self._jobs.run(
             lambda listener: self._logic.startCohort(manifest, folder, listener=listener, **options)

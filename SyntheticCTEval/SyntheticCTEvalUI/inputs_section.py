@@ -47,7 +47,9 @@ class InputsSection:
         ui.referenceDoseSelector.enabled = ui.doseUnitComboBox.enabled = imported
         recalculated = parameters.doseSource is DoseSource.RECALCULATED
         ui.planPath.enabled = ui.doseEngineComboBox.enabled = recalculated
-        montecarlo = recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO
+        montecarlo = (recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO) or (
+            parameters.cohortEngine is DoseEngine.MONTE_CARLO and not parameters.cohortImagesOnly
+        )
         ui.doseNoiseSpinBox.enabled = ui.doseMinutesSpinBox.enabled = montecarlo
         with_dose = parameters.doseSource is not DoseSource.NONE
         ui.prescriptionSpinBox.enabled = with_dose

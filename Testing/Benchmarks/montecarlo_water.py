@@ -10,11 +10,13 @@ import time
 
 import numpy as np
 from SyntheticCTEvalLib.montecarlo import calculation
+from SyntheticCTEvalLib.montecarlo.spectrum import SPECTRA
 from SyntheticCTEvalLib.montecarlo.tables import scattering_tables, water_tables
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
-from SyntheticCTEvalLib.plan.source import plan_source
 from SyntheticCTLib.basics.progress import terminal_progress
 from SyntheticCTLib.volumes.grids import grid_of
+
+ENERGY_MV = 6.0
 
 
 def open_field(half_mm: float, isocentre_mm=(0.0, 0.0, 0.0), gantry_deg: float = 0.0):
@@ -23,7 +25,8 @@ def open_field(half_mm: float, isocentre_mm=(0.0, 0.0, 0.0), gantry_deg: float =
         ControlPoint(w, gantry_deg, jaws_x_mm=(-half_mm, half_mm), jaws_y_mm=(-half_mm, half_mm))
         for w in (0.0, 1.0)
     )
-    return TreatmentPlan((Beam(1, "open", isocentre_mm, points, 100.0),))
+    beam = Beam(1, "open", isocentre_mm, points, 100.0, energy_mv=ENERGY_MV)
+    return TreatmentPlan((beam,))
 
 
 def water(size, spacing_mm):
@@ -39,9 +42,8 @@ def water(size, spacing_mm):
 
 
 def batches(plan, grid, volume, histories, count=10, seed=1):
-    source = plan_source(plan)
     tables = water_tables(scattering_tables(terminal_progress()))
-    run = calculation.Calculation(source, [volume], grid, tables, seed)
+    run = calculation.Calculation(plan, [volume], grid, tables, seed)
     return np.stack([run.batch(n, int(histories / count))[0] for n in range(count)])
 
 
@@ -71,10 +73,8 @@ def calibrate(histories: float) -> None:
         np.polynomial.Polynomial.fit(depth[near], axis_dose(dose, 6)[near], 2)(10.0)
         for dose in gray
     ]
-    per_photon = np.array(at_10) / (
-        100 * calculation.GRAY_PER_MEV_PER_GRAM * calculation.PHOTONS_PER_MU
-    )
-    print("MEV_PER_GRAM_AT_10_CM", told(per_photon), "Gy of 100 MU", told(at_10))
+    for_now = SPECTRA[ENERGY_MV].mev_per_gram
+    print("Spectrum.mev_per_gram", told(np.array(at_10) * for_now), "Gy of 100 MU", told(at_10))
 
 
 def depth_dose(histories: float) -> None:
@@ -85,9 +85,9 @@ def depth_dose(histories: float) -> None:
     pdd, where = [], []
     for dose in gray:
         curve = axis_dose(dose, 6)
-        near = (depth > 0.8) & (depth < 3.2)
+        near = (depth > 0.8) & (depth < (3.2 if ENERGY_MV < 10 else 4.5))
         fit = np.polynomial.Polynomial.fit(depth[near], curve[near], 4)
-        fine = np.linspace(0.8, 3.2, 500)
+        fine = np.linspace(*depth[near][[0, -1]], 500)
         top = fit(fine).max()
         where.append(fine[fit(fine).argmax()])
         around = (depth > 8) & (depth < 12)
@@ -254,7 +254,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--histories", type=float, default=2e7)
+    parser.add_argument("--energy", type=float, default=6.0, choices=tuple(SPECTRA))
     arguments = parser.parse_args()
+    ENERGY_MV = arguments.energy
     started = time.time()
     CASES[arguments.case](arguments.histories)
     print(f"{time.time() - started:.0f} s")

@@ -226,15 +226,7 @@ def _checked(
     if inputs.ct is None:
         return None
     candidates = {name: image for name, image in inputs.candidates.items() if image is not None}
-    return checked_inputs(
-        inputs.ct,
-        candidates,
-        inputs.mr,
-        inputs.structures,
-        target=asked.target,
-        mask_nan=asked.mask_nan,
-        progress=noted,
-    )
+    return checked_inputs(inputs.ct, candidates, inputs.mr, inputs.structures, asked, noted)
 
 
 def _check_doses(

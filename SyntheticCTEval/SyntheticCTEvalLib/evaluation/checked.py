@@ -14,9 +14,12 @@ from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import look_alike_note, outside_domain_note
 
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
+from SyntheticCTEvalLib.dose.overrides import require_overrides
 from SyntheticCTEvalLib.structures.target import find_target
 
 from .same_inputs import warn_of_same_inputs
+from .settings import EvaluationSettings
 
 
 @dataclass(frozen=True)
@@ -41,31 +44,27 @@ def checked_inputs(
     candidates: Mapping[str, sitk.Image],
     mr: sitk.Image | None,
     structures: Mapping[str, sitk.Image],
-    *,
-    target: str | None,
-    mask_nan: bool,
+    settings: EvaluationSettings,
     progress: Progress,
 ) -> Checked:
     """Return the inputs as they can be evaluated; ``progress`` is warned of what is doubtful.
 
-    Args:
-        target: name of the target, where it was asked for.
-        mask_nan: voxels that are no numbers are left out, and not refused.
-
     Raises:
         SyntheticCTError: voxels that are no numbers, a true CT that is not in HU or holds no
-            body, an unknown target.
+            body, an unknown target, an override of a structure that cannot be one.
     """
-    ct, known = _numbers(ct, candidates, mask_nan, progress)
+    ct, known = _numbers(ct, candidates, settings.mask_nan, progress)
     require_hu(ct, "true CT", progress)
     marks = (look_alike_note, outside_domain_note)
     for note in (told(name, image) for name, image in candidates.items() for told in marks):
         if note:
             progress.warn(note)
-    found = find_target(structures, target)
+    found = find_target(structures, settings.target)
     progress.report("Body contour", 0)
     body = body_contour(ct, "CT")
     progress.report("Body contour", 1)
+    curve = settings.density_curve or ELECTRON_DENSITY
+    require_overrides(settings.overrides, structures, ct, body, curve)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
     return Checked(ct, known, body, found)
 

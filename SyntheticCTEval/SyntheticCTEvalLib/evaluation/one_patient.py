@@ -17,7 +17,9 @@ from SyntheticCTLib.volumes.grids import image_like
 
 from SyntheticCTEvalLib.delivery.doses import doses_of_plan, notes_of_plan
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
+from SyntheticCTEvalLib.dose.overrides import overridden
 from SyntheticCTEvalLib.gamma.comparison import (
     DoseComparison,
     compare_doses,
@@ -48,7 +50,7 @@ from SyntheticCTEvalLib.structures.dvh import (
     compare_dvhs,
     dvh_metrics,
 )
-from SyntheticCTEvalLib.structures.dvh_points import NO_POINTS, DvhPoints
+from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 from SyntheticCTEvalLib.structures.target import describe_target
 
 from .checked import checked_inputs
@@ -92,8 +94,7 @@ def evaluate(
     settings = (settings or EvaluationSettings()).for_plan(None if dose_ct else plan)
     progress = NotedProgress(progress)
     structures = dict(structures or {})
-    sound = checked_inputs(ct, candidates, mr, structures, target=settings.target,
-                           mask_nan=settings.mask_nan, progress=progress)  # fmt: skip
+    sound = checked_inputs(ct, candidates, mr, structures, settings, progress)
     ct, known, body, target = sound.ct, sound.known, sound.body, sound.target
     placement = laid_on_ct(ct, candidates, mr, settings, progress)
     placed = placement.candidates
@@ -104,7 +105,7 @@ def evaluate(
     if settings.dose:
         if dose_ct is None:
             masks = {name: _mask(voxels, ct) for name, voxels in coverage.each.items()}
-            at = structures[target] if target else None
+            at = structures, target
             given = _recalculated(ct, body, results, placed, at, plan, masks, settings, progress)
         else:
             masks = dict.fromkeys(candidates, region)
@@ -200,13 +201,16 @@ def _recalculated(
     body: sitk.Image,
     results: Mapping[str, CandidateResult],
     placed: Mapping[str, Placed],
-    target: sitk.Image | None,
+    given: tuple[Mapping[str, sitk.Image], str | None],
     plan: TreatmentPlan | None,
     masks: Mapping[str, sitk.Image | None],
     settings: EvaluationSettings,
     progress: Progress,
 ) -> Doses:
+    structures, target = given
     volumes = {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()}
+    how = {"curve": settings.density_curve or ELECTRON_DENSITY, "progress": progress}
+    ct, volumes, replaced = overridden(settings.overrides, structures, ct, body, volumes, **how)
     how = {"spacing_mm": settings.dose_spacing_mm, "progress": progress}
     if settings.dose_engine == MONTE_CARLO:
         doses = doses_by_montecarlo(
@@ -218,6 +222,7 @@ def _recalculated(
             lambda gray: settings.gamma_criteria(gray)[0],
             masks,
             effort=Effort(settings.dose_noise_percent, settings.dose_minutes),
+            curve=settings.density_curve or ELECTRON_DENSITY,
             **how,
         )
     elif plan is not None:
@@ -228,10 +233,13 @@ def _recalculated(
             ct,
             body,
             volumes,
-            target,
+            structures[target] if target else None,
             settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
             **how,
         )
+    if replaced:
+        told = {"definition": f"{doses.definition}; {replaced}"}
+        doses = replace(doses, **told, notes=[*doses.notes, f"{replaced}."])
     if plan is not None:
         doses.notes.extend(notes_of_plan(plan, body, doses.reference, doses.prescription_gy))
     inside = sitk.GetArrayViewFromImage(body) > 0
@@ -349,7 +357,7 @@ def _origins(
     lines, notes = {}, []
     if structures:
         lines["target"], notes = describe_target(structures, settings.target)
-    left_out = [NO_POINTS] if settings.dvh_points and not (structures and doses) else []
+    left_out = settings.left_out(doses is not None and not imported, bool(structures and doses))
     notes += left_out
     if doses is None:
         return lines, ["Dose was not evaluated, as asked for.", *left_out]

@@ -12,7 +12,7 @@ from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.planning.request import PlanRequest
-from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
+from SyntheticCTEvalLib.structures.dvh_points import NO_POINTS, DvhPoints
 
 DEFAULT_PRESCRIPTION_GY = 45.0
 """Of the study (25 fractions of 1.8 Gy), used where dose is recalculated and none is given."""
@@ -52,6 +52,10 @@ class EvaluationSettings:
             neither a plan nor dose; without levels, none.
         dose_noise_percent, dose_minutes: at which Monte Carlo stops, whichever comes first (see
             montecarlo.batches).
+        density_curve: CT number in HU and density relative to water that Monte Carlo takes; the
+            program's own (dose.electron_density) when empty.
+        overrides: structures and the CT numbers in HU that dose is calculated with in them
+            (dose.overrides).
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
             of common practice where nothing is said.
         mask_nan: leave voxels of CT and candidates that are no numbers out of the image figures.
@@ -76,6 +80,8 @@ class EvaluationSettings:
     dose_noise_percent: float = 0.25
     dose_minutes: float = 15.0
     planning: PlanRequest = field(default_factory=PlanRequest)
+    density_curve: tuple[tuple[float, float], ...] = ()
+    overrides: tuple[tuple[str, float], ...] = ()
     dvh_points: str = ""
     mask_nan: bool = False
 
@@ -111,6 +117,11 @@ class EvaluationSettings:
                     f"Monte Carlo is to stop at {value:g}: give a noise in percent and a time in "
                     "minutes above 0."
                 )
+        if self.density_curve and self.dose_engine != MONTE_CARLO:
+            raise SyntheticCTError(
+                f"A density curve is taken by Monte Carlo alone: give --dose-engine {MONTE_CARLO}, "
+                "or no curve."
+            )
         self.gamma_criteria(dose)
         DvhPoints.parse(self.dvh_points)
 
@@ -140,6 +151,21 @@ class EvaluationSettings:
         if not own or self.prescription_gy:
             return self
         return replace(self, prescription_gy=own, prescription_planned=True)
+
+    def left_out(self, recalculated: bool, histograms: bool) -> list[str]:
+        """Return notes on what was asked for and is without effect.
+
+        Args:
+            recalculated: dose is recalculated, neither imported nor left out.
+            histograms: there are structures and doses.
+        """
+        notes = [NO_POINTS] if self.dvh_points and not histograms else []
+        if self.overrides and not recalculated:
+            notes.append(
+                "CT numbers of structures were to be replaced where dose is calculated: no dose "
+                "was calculated, so that is without effect."
+            )
+        return notes
 
     def prescription_kind(self, imported: bool) -> str:
         """Return where the prescription is from: "given", "planned", "assumed", "largest" dose.

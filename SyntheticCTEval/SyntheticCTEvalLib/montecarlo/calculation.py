@@ -12,17 +12,11 @@ from SyntheticCTLib.basics.processors import processors
 from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.dose.electron_density import AIR, ELECTRON_DENSITY, density_inside
-from SyntheticCTEvalLib.plan.source import PlanSource
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.source import plan_source
 
-from .spectrum import drawn
+from .spectrum import GRAY_PER_MEV_PER_GRAM, drawn, photons_per_mu
 
-GRAY_PER_MEV_PER_GRAM = 1.602176634e-10
-MEV_PER_GRAM_AT_10_CM = 3.127
-"""Energy per mass in water at 10 cm depth, of one photon a mm2 at the isocentre's plane, field 10
-x 10 cm, SSD 90 cm: what this engine gives there (Testing/VALIDATION.md)."""
-PHOTONS_PER_MU = 0.01 / (GRAY_PER_MEV_PER_GRAM * MEV_PER_GRAM_AT_10_CM)
-"""Photons a MU and mm2 at the isocentre's plane: 100 MU give 1 Gy in water at 10 cm depth, field 10
-x 10 cm, SSD 90 cm, as for the pencil beam (dose.pencil_beam.gray_per_mu)."""
 _CHUNK = 250_000
 
 
@@ -60,7 +54,7 @@ class Calculation:
 
     def __init__(
         self,
-        source: PlanSource,
+        plan: TreatmentPlan,
         volumes: Sequence[Volume],
         grid: sitk.Image,
         tables,  # montecarlo.transport.Tables
@@ -83,7 +77,8 @@ class Calculation:
             for volume in volumes
         ]
         self._volumes = volumes
-        self._source, self._tables, self._seed = source, tables, seed
+        self.source = plan_source(plan, photons_per_mu)
+        self._tables, self._seed = tables, seed
         self._voxel_cm3 = float(np.prod(spacing / 10))
 
     def batch(self, number: int, candidates: int) -> np.ndarray:
@@ -105,7 +100,7 @@ class Calculation:
             total = np.zeros((len(self._media), *self._volumes[0].density.shape))
             for part in parts:
                 total += part
-        scale = GRAY_PER_MEV_PER_GRAM * PHOTONS_PER_MU * self._source.output
+        scale = GRAY_PER_MEV_PER_GRAM * self.source.output
         scale /= chunks * (candidates // chunks) * self._voxel_cm3
         doses = np.empty(total.shape, dtype=np.float32)
         for dose, energy, volume in zip(doses, total, self._volumes, strict=True):
@@ -116,7 +111,7 @@ class Calculation:
         from .transport import follow
 
         part = batch * 100_000 + chunk
-        energies, positions, directions = drawn(self._source, self._seed, part, candidates)
+        energies, positions, directions = drawn(self.source, self._seed, part, candidates)
         left = np.zeros((len(self._media), *self._volumes[0].density.shape))
         for energy, medium in zip(left, self._media, strict=True):
             follow(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,6 +11,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
 
 from SyntheticCTEvalLib.dose.doses import Doses
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.gamma.engines import compute_gamma
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
@@ -36,6 +37,7 @@ def doses_by_montecarlo(
     masks: Mapping[str, sitk.Image | None],
     *,
     spacing_mm: float = 3.0,
+    curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
     effort: Effort | None = None,
     progress: Progress = SILENT,
 ) -> Doses:
@@ -57,9 +59,8 @@ def doses_by_montecarlo(
             "the CT, or another dose engine."
         )
     prescription = prescription_of(plan, prescription_gy)
-    found = montecarlo_doses(
-        plan, ct, body, candidates, spacing_mm=spacing_mm, effort=effort, progress=progress
-    )
+    how = {"spacing_mm": spacing_mm, "curve": curve, "effort": effort, "progress": progress}
+    found = montecarlo_doses(plan, ct, body, candidates, **how)
     told = {
         name: noise_of_rates(found, number, criteria_at(prescription), masks[name], progress)
         for number, name in enumerate(found.evaluated, start=1)

@@ -30,7 +30,8 @@ def require_ct_around_fields(
             the body, or more than a few percent go out through it or pass beyond it, where the body
             goes on.
     """
-    _, positions, directions = plan_source(plan).rays(0, 0, 50_000)
+    rays = plan_source(plan).rays(0, 0, 50_000)
+    positions, directions = rays.positions, rays.directions
     size = body.GetSize()
     axes = np.array(body.GetDirection()).reshape(3, 3)
     origin = np.array(body.GetOrigin())

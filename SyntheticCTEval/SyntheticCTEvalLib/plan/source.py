@@ -8,8 +8,10 @@ everything moves linearly with the meterset, and photons are drawn all along the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -22,6 +24,22 @@ EDGE_BLUR_MM = 2.5
 for the leaves' rounded ends: 80 % to 20 % in water at 10 cm depth is then 5.9 mm."""
 _FAR_MM = 200.0
 """Where the opening ends along the leaves when no jaws limit it: half of 40 cm."""
+
+
+class Rays(NamedTuple):
+    """Photons that were drawn.
+
+    Attributes:
+        shares: (2, n) two numbers from 0 to 1 that choose each one's energy.
+        energy_mv: (n,) nominal, of the beam.
+        positions: (n, 3) mm in LPS, the source's.
+        directions: (n, 3) in LPS.
+    """
+
+    shares: np.ndarray
+    energy_mv: np.ndarray
+    positions: np.ndarray
+    directions: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +55,9 @@ class PlanSource:
             point, mm.
         jaws: (intervals, 2, 4) across from, to; along from, to at both control points, mm.
         interval: (boxes,) which two control points a box lies between.
-        cumulative: (boxes,) running sum of meterset times area, MU mm2 of the whole course.
+        cumulative: (boxes,) running sum of what is drawn from, of the whole course: photons, or
+            MU mm2 (see :func:`plan_source`).
+        energy_mv: (intervals,) nominal.
         gantry: (intervals, 2) angle at the first control point and how far it turns, degrees.
         frames: (intervals, 3, 3) from the gantry's coordinates at 0 degrees to LPS.
         collimator: (intervals, 2) cosine and sine.
@@ -51,6 +71,7 @@ class PlanSource:
     jaws: np.ndarray
     interval: np.ndarray
     cumulative: np.ndarray
+    energy_mv: np.ndarray
     gantry: np.ndarray
     frames: np.ndarray
     collimator: np.ndarray
@@ -60,20 +81,14 @@ class PlanSource:
 
     @property
     def output(self) -> float:
-        """MU mm2 that all candidates of a call of :meth:`rays` stand for together."""
+        """Photons (or MU mm2) that all candidates of a call of :meth:`rays` stand for."""
         return float(self.cumulative[-1])
 
-    def rays(
-        self, seed: int, batch: int, candidates: int
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def rays(self, seed: int, batch: int, candidates: int) -> Rays:
         """Draw photons: the same ones for the same numbers.
 
         Args:
             candidates: how many are drawn in the boxes; those outside the opening are dropped.
-
-        Returns:
-            two numbers from 0 to 1 that choose each one's energy (2, n); positions (n, 3) mm in
-            LPS (the source's); directions (n, 3).
         """
         rng = np.random.default_rng([seed, batch])
         spread = (np.arange(candidates) + rng.random(candidates)) / candidates
@@ -94,7 +109,7 @@ class PlanSource:
         kept = np.flatnonzero(open_here)
         across, along = (across + blur[0])[kept], (along + blur[1])[kept]
         positions, directions = self._in_patient(interval[kept], t[kept], across, along)
-        return shares[:, kept], positions, directions
+        return Rays(shares[:, kept], self.energy_mv[interval[kept]], positions, directions)
 
     def _in_patient(
         self, interval: np.ndarray, t: np.ndarray, across: np.ndarray, along: np.ndarray
@@ -116,8 +131,14 @@ class PlanSource:
         return positions, np.einsum("nij,nj->ni", frames, direction)
 
 
-def plan_source(plan: TreatmentPlan) -> PlanSource:
+def plan_source(
+    plan: TreatmentPlan, photons_per_mu: Callable[[float], float] = lambda energy_mv: 1.0
+) -> PlanSource:
     """Return the source of a plan's photons.
+
+    Args:
+        photons_per_mu: by nominal energy in MV, photons a MU and mm2 at the isocentre's plane;
+            by default beams of all energies count by their MU.
 
     Raises:
         SyntheticCTError: no field is open.
@@ -134,12 +155,13 @@ def plan_source(plan: TreatmentPlan) -> PlanSource:
             boxes.append(strips)
             pairs.append(leaves)
             owner.append(np.full(len(strips), len(intervals)))
-            weights.append(area * units * beam.fractions)
-            intervals.append((jaws, *_geometry(beam, before, after, plan.patient_position)))
+            weights.append(area * units * beam.fractions * photons_per_mu(beam.energy_mv))
+            own = _geometry(beam, before, after, plan.patient_position)
+            intervals.append((jaws, beam.energy_mv, *own))
     weight = np.concatenate(weights) if weights else np.zeros(0)
     if not weight.sum() > 0:
         raise SyntheticCTError("The plan gives no dose: every field is closed.")
-    jaws, gantry, frames, collimator, isocentres, distance, along_x = map(
+    jaws, energy, gantry, frames, collimator, isocentres, distance, along_x = map(
         np.array, zip(*intervals, strict=True)
     )
     some = weight > 0
@@ -149,6 +171,7 @@ def plan_source(plan: TreatmentPlan) -> PlanSource:
         jaws=jaws,
         interval=np.concatenate(owner)[some],
         cumulative=np.cumsum(weight[some]),
+        energy_mv=energy,
         gantry=gantry,
         frames=frames,
         collimator=collimator,

@@ -62,3 +62,14 @@ def test_monte_carlo_needs_a_plan_and_a_prescription(quick):
 def test_settings_without_meaning_are_refused(wrong):
     with pytest.raises(SyntheticCTError):
         EvaluationSettings(**wrong)
+
+
+def test_the_curve_that_is_given_is_taken_and_told(quick):
+    ct, _ = cylinder()
+    curve = ((-1000.0, 0.001), (0.0, 0.5), (100.0, 0.6))
+    settings = dataclasses.replace(SETTINGS, density_curve=curve)
+    plan = square_field(30.0, mu=400.0)
+    light, plain = (evaluate(ct, {"same": ct}, plan=plan, settings=s) for s in (settings, SETTINGS))
+    assert "0 HU 0.5, 100 HU 0.6;" in light.definitions["dose"]
+    entry = [sitk.GetArrayFromImage(e.dose_ct)[:, -4:].sum() for e in (light, plain)]
+    assert entry[0] > 1.2 * entry[1]  # what leaves half the water

@@ -7,6 +7,7 @@ import pytest
 import SimpleITK as sitk
 from montecarlo_cases import cylinder, square_field
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
+from SyntheticCTEvalLib.evaluation import one_patient
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -49,3 +50,50 @@ def test_a_ct_that_ends_inside_a_field_is_refused_whatever_the_energy():
     ct, _ = cylinder(length=8)  # 64 mm, and the field opens 100 mm
     with pytest.raises(SyntheticCTError, match="ends inside a field"):
         evaluate(ct, {"same": ct}, plan=square_field(energy_mv=10.0), settings=SETTINGS)
+
+
+@pytest.mark.parametrize("plan", [square_field(30.0, mu=400.0), None])
+def test_overrides_go_into_the_dose_of_every_volume_and_are_told(plan):
+    ct, _ = cylinder(hu=0)
+    ball = box_in(ct)
+    gas = sitk.Cast(ct - 900 * sitk.Cast(ball, sitk.sitkInt16), sitk.sitkInt16)
+    given = {"structures": {"Gas": ball}, "plan": plan}
+    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),), prescription_gy=2.0)
+    found = evaluate(gas, {"filled": ct}, settings=settings, **given)
+    assert found.candidates["filled"].metrics["gpr"] == {"20": 100}
+    assert found.candidates["filled"].metrics["mae_body"] > 0  # the image is judged as it came
+    plain = evaluate(
+        ct, {"filled": ct}, settings=dataclasses.replace(settings, overrides=()), **given
+    )
+    np.testing.assert_array_equal(*(sitk.GetArrayFromImage(e.dose_ct) for e in (found, plain)))
+    line = "CT numbers replaced for the dose in the true CT and all candidates alike"
+    assert line in found.definitions["dose"] and "Gas 0 HU" in found.definitions["dose"]
+    assert any(note.startswith(line) for note in found.notes)
+    assert line not in plain.definitions["dose"]
+
+
+def box_in(ct):
+    mask = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
+    mask.CopyInformation(ct)
+    mask[12:20, 10:14, 10:20] = 1
+    return mask
+
+
+def test_overrides_without_a_dose_that_is_calculated_are_told():
+    ct, _ = cylinder()
+    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),), dose=False)
+    found = evaluate(ct, {"same": ct}, structures={"Gas": box_in(ct)}, settings=settings)
+    assert any("no dose was calculated" in note for note in found.notes)
+
+
+def test_a_density_curve_is_refused_where_it_would_not_be_taken():
+    with pytest.raises(SyntheticCTError, match="by Monte Carlo alone"):
+        EvaluationSettings(density_curve=((-1000.0, 0.001), (3000.0, 2.5)))
+
+
+def test_an_override_that_cannot_be_is_refused_before_anything_is_registered(monkeypatch):
+    ct, _ = cylinder()
+    monkeypatch.setattr(one_patient, "laid_on_ct", None)
+    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),))
+    with pytest.raises(SyntheticCTError, match=r"none of that name: give one of these \(none\)"):
+        evaluate(ct, {"same": ct}, settings=settings)

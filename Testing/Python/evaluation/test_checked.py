@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from models import ct_like
 from SyntheticCTEvalLib.evaluation.checked import checked_inputs
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.volumes.marks import OUTSIDE_KEY, keep_marks, label_synthetic
 from SyntheticCTLib.volumes.reading import read_volume
@@ -16,7 +17,7 @@ def test_a_candidate_of_an_mr_outside_the_domain_is_named_from_a_file_as_well(tm
     write_volume(keep_marks(sct, sct), tmp_path / "sct.nrrd")
     progress = NotedProgress(Progress())
     candidates = {"sCT": read_volume(tmp_path / "sct.nrrd", "candidate"), "other": ct_like(3)}
-    checked_inputs(ct_like(), candidates, None, {}, target=None, mask_nan=False, progress=progress)
+    checked_inputs(ct_like(), candidates, None, {}, EvaluationSettings(), progress)
     (told,) = [note for note in progress.warnings if "domain" in note]
     assert told == (
         "sCT was made of an MR outside the domain of its model: The field of view is small. The "

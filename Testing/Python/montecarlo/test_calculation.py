@@ -11,8 +11,8 @@ from montecarlo_cases import cylinder, gaussian_scattering, square_field
 from SyntheticCTEvalLib.montecarlo import calculation, doses
 from SyntheticCTEvalLib.montecarlo.batches import Effort
 from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
+from SyntheticCTEvalLib.montecarlo.spectrum import SPECTRA
 from SyntheticCTEvalLib.montecarlo.tables import water_tables
-from SyntheticCTEvalLib.plan.source import plan_source
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import grid_of
 
@@ -32,10 +32,11 @@ def water_tank(size=(13, 16, 13), spacing=20.0, first_y=10.0):
     return grid, calculation.Volume(np.ones(shape, np.float32), np.ones(shape, dtype=bool))
 
 
-def test_100_mu_give_1_gray_at_10_cm_depth(tables):
+@pytest.mark.parametrize("energy", SPECTRA)
+def test_100_mu_give_1_gray_at_10_cm_depth(energy, tables):
     grid, tank = water_tank()
-    source = plan_source(square_field(isocentre_mm=(0.0, 100.0, 0.0)))
-    run = calculation.Calculation(source, [tank], grid, tables, seed=4)
+    plan = square_field(isocentre_mm=(0.0, 100.0, 0.0), energy_mv=energy)
+    run = calculation.Calculation(plan, [tank], grid, tables, seed=4)
     dose = run.batch(0, 400_000)[0]
     axis = dose[5:8, :, 5:8].mean(axis=(0, 2))  # planes at 1, 3, ... cm depth
     assert 0.98 * np.interp(100, grid_depths(axis), axis) == pytest.approx(0.98, abs=0.03)
@@ -49,22 +50,22 @@ def grid_depths(axis):
 
 def test_a_batch_is_the_same_on_any_number_of_processors(tables, monkeypatch):
     grid, tank = water_tank()
-    source = plan_source(square_field())
+    plan = square_field()
     monkeypatch.setattr(calculation, "_CHUNK", 5000)
     found = []
     for count in (1, 3):
         monkeypatch.setattr(calculation, "processors", lambda count=count: count)
-        run = calculation.Calculation(source, [tank], grid, tables, seed=2)
+        run = calculation.Calculation(plan, [tank], grid, tables, seed=2)
         found.append(run.batch(1, 20_000))
     np.testing.assert_array_equal(*found)
-    other = calculation.Calculation(source, [tank], grid, tables, seed=3).batch(1, 20_000)
+    other = calculation.Calculation(plan, [tank], grid, tables, seed=3).batch(1, 20_000)
     assert not np.array_equal(other, found[0])
 
 
 def test_one_volume_twice_has_one_dose_and_a_small_change_a_small_noise(tables):
     grid, tank = water_tank()
     denser = calculation.Volume(tank.density * np.float32(1.02), tank.inside)
-    run = calculation.Calculation(plan_source(square_field()), [tank, tank, denser], grid, tables)
+    run = calculation.Calculation(square_field(), [tank, tank, denser], grid, tables)
     batches = np.stack([run.batch(n, 30_000) for n in range(6)]).astype(float)
     np.testing.assert_array_equal(batches[:, 0], batches[:, 1])
     beam = np.s_[:, 5:8, 3:10, 5:8]

@@ -16,6 +16,7 @@ from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings  # noqa: E
 from SyntheticCTEvalMRML.evaluation_job import dose_of  # noqa: E402
 from SyntheticCTEvalMRML.scene import write_scene  # noqa: E402
 from SyntheticCTLib.basics.errors import SyntheticCTError  # noqa: E402
+from SyntheticCTMRML.child_process import CommandLine  # noqa: E402
 from SyntheticCTMRML.jobs import JobListener  # noqa: E402
 from SyntheticCTMRML.nodes import add_volume  # noqa: E402
 
@@ -300,6 +301,33 @@ def test_a_cohort_runs_in_the_background(harness, panel, tmp_path):
     panel.update()
     harness.click(panel.ui.openCohortReportButton)
     assert harness.dialogs.opened[-1].endswith("/out/report.html")
+
+
+def test_the_cohorts_engine_and_its_effort_reach_the_child(harness, panel, tmp_path, monkeypatch):
+    given: list[list[str]] = []
+
+    class Kept(CommandLine):
+        def start(self, job) -> None:
+            given.append([str(one) for one in self._arguments])
+
+        def done(self, job) -> bool:
+            return True
+
+    monkeypatch.setattr("SyntheticCTMRML.child_process.CommandLine", Kept)
+    (tmp_path / "manifest.csv").write_text("patient,ct,candidate_sCT,plan\nA,a,b,c\n")
+    panel.ui.cohortCollapsibleButton.collapsed = False
+    panel.ui.manifestPath.currentPath = str(tmp_path / "manifest.csv")
+    panel.ui.cohortFolderPath.currentPath = str(tmp_path / "out")
+    assert not panel.ui.doseMinutesSpinBox.enabled
+    panel.ui.cohortEngineComboBox.currentIndex = 1
+    panel.ui.doseMinutesSpinBox.value = 7
+    assert panel.ui.doseMinutesSpinBox.enabled
+    panel.parent.resize(520, 1600)
+    harness.click(panel.ui.cohortButton)
+    harness.process_events(until=lambda: not panel.cohortPanel.busy)
+    told = dict(zip(given[0], given[0][1:], strict=False))
+    assert (told["--dose-engine"], told["--dose-noise"]) == ("montecarlo", "0.25")
+    assert told["--dose-minutes"] == "7.0" and "--no-dose" not in given[0]
 
 
 def test_the_panel_builds_without_a_window(harness_without_window):

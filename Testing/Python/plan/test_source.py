@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from montecarlo_cases import square_field, turning_beam
-from SyntheticCTEvalLib.montecarlo.spectrum import drawn, require_spectra
+from SyntheticCTEvalLib.montecarlo.spectrum import drawn, photons_per_mu, require_spectra
 from SyntheticCTEvalLib.plan import source as source_module
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.geometry import PATIENT_AXES, beam_axes
@@ -48,7 +48,7 @@ def test_photons_of_a_still_beam_cross_inside_the_jaws_of_any_patient(position, 
     xb, yb = crossing(positions, directions, axes, beam.isocentre_mm)
     assert (np.abs(xb - 15) < 25).all() and (np.abs(yb - 15) < 10).all()
     assert abs(xb.mean() - 15) < 1 and abs(yb.std() - 20 / np.sqrt(12)) < 0.3
-    assert energies.min() > 0.1 and energies.max() < 5.77 and abs(energies.mean() - 1.6) < 0.1
+    assert energies.min() > 0.1 and energies.max() < 6.5 and abs(energies.mean() - 1.78) < 0.1
 
 
 @pytest.mark.parametrize("direction", ["CW", "CC"])
@@ -107,3 +107,20 @@ def test_closed_fields_and_other_energies_are_refused():
         plan_source(square_field(0.0))
     with pytest.raises(SyntheticCTError, match="15 MV"):
         require_spectra(square_field(energy_mv=15.0))
+
+
+def test_every_beam_has_the_photons_of_its_energy(sharp):
+    """6 and 10 MV, jaws apart, so that each photon tells its beam."""
+    low, high = (
+        dataclasses.replace(
+            square_field(10.0).beams[0], number=n, energy_mv=energy, isocentre_mm=(at, 0.0, 0.0)
+        )
+        for n, energy, at in ((1, 6.0, -50.0), (2, 10.0, 50.0))
+    )
+    source = plan_source(TreatmentPlan((low, high)), photons_per_mu)
+    energies, positions, _ = drawn(source, 1, 0, 40_000)
+    first = positions[:, 0] < 0
+    assert energies[first].max() < 6.5 and 9 < energies[~first].max() < 10.47
+    photons = [photons_per_mu(energy) for energy in (6.0, 10.0)]
+    assert first.mean() == pytest.approx(photons[0] / sum(photons), abs=0.01)
+    assert source.output == pytest.approx(100 * 400 * sum(photons))

@@ -1,6 +1,7 @@
 """The command ``dose``: its results, what it prints beside them, and its error sentences."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -82,9 +83,45 @@ def test_bad_input_is_one_sentence(case, capsys):
     assert not (case / "out" / "dose.json").exists()
 
 
+def test_overrides_of_structures_are_laid_into_the_ct(case, capsys):
+    ct = sitk.ReadImage(str(case / "ct.nrrd"))
+    labels = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
+    labels.CopyInformation(ct)
+    labels[12:20, 10:20, 10:20] = 1
+    sitk.WriteImage(labels, str(case / "labels.nrrd"))
+    assert run(case) == 0
+    plain = sitk.GetArrayFromImage(sitk.ReadImage(str(case / "out" / "dose_CT.nrrd")))
+    given = ("--structures", str(case / "labels.nrrd"))
+    assert run(case, *given, "--override", "Gas=0") == 2
+    (name,) = re.findall(r"one of these \((.*?)\)", " ".join(capsys.readouterr().err.split()))
+    assert run(case, *given, "--override", f"{name}=1500") == 0
+    dense = sitk.GetArrayFromImage(sitk.ReadImage(str(case / "out" / "dose_CT.nrrd")))
+    assert dense[:, -8:].sum() < 0.95 * plain[:, -8:].sum()  # behind it
+    result = json.loads((case / "out" / "dose.json").read_text())
+    line = "CT numbers replaced for the dose in the CT, where the structure lies"
+    assert line in result["definitions"]["dose"]
+    assert any(f"{name} 1500 HU" in note for note in result["notes"])
+
+
+@pytest.mark.parametrize("text", ["Gas", "=0", "Gas=soft", "Gas=nan"])
+def test_an_override_is_a_name_and_a_number(case, text):
+    with pytest.raises(SystemExit) as ended:
+        run(case, "--override", text)
+    assert ended.value.code == 2
+
+
+def test_overrides_need_structures(case, capsys):
+    assert run(case, "--override", "Gas=0") == 2
+    assert "give --structures as well" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
+        (("--override", "Gas=0"), "give --structures as well"),
+        (("--override", "Gas=0", "--structures", "s.nrrd", "--no-dose"), "leave it out"),
+        (("--override", "a=0", "--override", "a=1", "--structures", "s.nrrd"), "names a twice"),
+        (("--density-curve", "no.csv"), "no.csv"),
         (("--plan", "plan.dcm", "--dose-ct", "dose.dcm", "--dose", "a=a.dcm"), "give one of"),
         (("--dose-engine", "montecarlo"), "give --plan as well"),
         (("--plan", "plan.dcm", "--dose-engine", "montecarlo", "--dose-noise", "0"), "stop at 0"),
