@@ -68,6 +68,7 @@ def montecarlo_doses(
     *,
     spacing_mm: float = 3.0,
     curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
+    leaf_transmission: float = 0.0,
     effort: Effort | None = None,
     seed: int = 1,
     folder: Path | None = None,
@@ -79,6 +80,7 @@ def montecarlo_doses(
         body: mask of the body in ``ct``; outside is air without dose.
         candidates: volume in HU and its own body by name, in the CT's frame, on any grids.
         curve: CT number to density relative to water.
+        leaf_transmission: share of the photons that closed leaves let through.
         folder: keeps batches, so that a run that was ended goes on (see batches.run_batches).
 
     Raises:
@@ -88,8 +90,8 @@ def montecarlo_doses(
     effort = effort or Effort()
     require_frame_of(plan, ct, progress)
     require_spectra(plan)
-    source = plan_source(plan)
-    require_ct_around_fields(source, body, progress)
+    require_ct_around_fields(plan_source(plan), body, progress)
+    source = plan_source(plan, leaf_transmission)
     grid = _covering([body, *(own for _, own in candidates.values())], spacing_mm)
     volumes = [volume_on(grid, ct, body, curve)]
     volumes += [volume_on(grid, volume, own, curve) for volume, own in candidates.values()]
@@ -114,7 +116,7 @@ def montecarlo_doses(
         reference_uncertainty=own,
         evaluated_uncertainty=dict(zip(candidates, further, strict=True)),
         batches=batches,
-        definition=describe(plan, grid, batches, curve, seed),
+        definition=describe(plan, grid, batches, curve, leaf_transmission, seed),
         notes=_notes(plan, batches, effort) + beyond,
     )
 
@@ -124,6 +126,7 @@ def describe(
     grid: sitk.Image,
     batches: Batches,
     curve: Sequence[tuple[float, float]],
+    leaf_transmission: float,
     seed: int,
 ) -> str:
     """Return one line that defines a dose of Monte Carlo."""
@@ -134,9 +137,10 @@ def describe(
         f"Monte Carlo by the physics of pyRadMC {importlib.metadata.version(_PACKAGE)} on a grid "
         f"of {steps} mm; {len(plan.beams)} beams of the plan, {plan.total_mu:.0f} MU in all; "
         f"spectrum {spectra} (Ali and Rogers 2012), flat fields whose edges are blurred by a "
-        f"Gaussian of {EDGE_BLUR_MM:g} mm at the isocentre, without what jaws and leaves let "
-        "through, scatter of the head and contaminating electrons; 100 MU are 1 Gy in water at 10 "
-        "cm depth, field 10 x 10 cm, 90 cm from the source; the cross-sections are water's at the "
+        f"Gaussian of {EDGE_BLUR_MM:g} mm at the isocentre; closed leaves let "
+        f"{100 * leaf_transmission:g} % through and jaws nothing, and scatter of the head and "
+        "contaminating electrons are left out; 100 MU are 1 Gy in water at 10 cm depth, field 10 x "
+        "10 cm, 90 cm from the source; the cross-sections are water's at the "
         f"electron density of the CT number ({MATERIALS_TOLD}), linear between {table}; outside "
         "each volume's own body air and no dose; "
         f"{len(batches.doses)} batches, {batches.candidates:.3g} photons drawn in the fields, the "
