@@ -38,6 +38,7 @@ def doses_by_montecarlo(
     *,
     spacing_mm: float = 3.0,
     curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
+    leaf_transmission: float = 0.0,
     effort: Effort | None = None,
     progress: Progress = SILENT,
 ) -> Doses:
@@ -59,8 +60,17 @@ def doses_by_montecarlo(
             "the CT, or another dose engine."
         )
     prescription = prescription_of(plan, prescription_gy)
-    how = {"spacing_mm": spacing_mm, "curve": curve, "effort": effort, "progress": progress}
-    found = montecarlo_doses(plan, ct, body, candidates, **how)
+    found = montecarlo_doses(
+        plan,
+        ct,
+        body,
+        candidates,
+        spacing_mm=spacing_mm,
+        curve=curve,
+        leaf_transmission=leaf_transmission,
+        effort=effort,
+        progress=progress,
+    )
     told = {
         name: noise_of_rates(found, number, criteria_at(prescription), masks[name], progress)
         for number, name in enumerate(found.evaluated, start=1)
