@@ -70,7 +70,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     found = read_inputs(
         entry, progress, end_caps=not options.no_end_caps, mask_nan=options.mask_nan
     )
-    planned = plan_made(entry, found, planning, progress)
+    planned = plan_made(entry, found, settings, progress)
     settings = settings.for_plan(None if options.dose_ct else found.plan)
     evaluation = run(
         found.ct,

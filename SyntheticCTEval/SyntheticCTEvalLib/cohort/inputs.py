@@ -12,9 +12,9 @@ from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
 from SyntheticCTEvalLib.dose.reading import read_dose
+from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.reading import read_plan
-from SyntheticCTEvalLib.planning.request import PlanRequest
 from SyntheticCTEvalLib.planning.treatment import DrawnOn, PlannedTreatment, planned_treatment
 from SyntheticCTEvalLib.structures.reading import read_structures
 
@@ -108,11 +108,11 @@ def read_inputs(
 def plan_made(
     entry: PatientEntry,
     inputs: PatientInputs,
-    request: PlanRequest,
+    settings: EvaluationSettings,
     progress: Progress,
     earlier: Path | None = None,
 ) -> PlannedTreatment | None:
-    """Make the plan that is asked for, which becomes the inputs' plan; None where none is.
+    """Make the plan that settings ask for, which becomes the inputs' plan; None where none is.
 
     Args:
         earlier: folder of earlier results, whose plan is taken where it was made of the same.
@@ -120,11 +120,17 @@ def plan_made(
     Raises:
         SyntheticCTError: see planning.treatment.planned_treatment.
     """
-    if not request.levels or entry.structures is None:
+    if not settings.planning.levels or entry.structures is None:
         return None
     drawn_on = DrawnOn.read(entry.ct, entry.structures, progress)
     made = planned_treatment(
-        inputs.ct, inputs.structures, request, drawn_on, earlier=earlier, progress=progress
+        inputs.ct,
+        inputs.structures,
+        settings.planning,
+        drawn_on,
+        overrides=settings.overrides,
+        earlier=earlier,
+        progress=progress,
     )
     inputs.plan = made.plan
     return made

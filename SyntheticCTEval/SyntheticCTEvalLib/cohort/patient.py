@@ -124,7 +124,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
         mask_nan=settings.evaluation.mask_nan,
     )
     asked = evaluation_settings(entry, settings)
-    planned = plan_made(entry, inputs, asked.planning, progress, task.earlier)
+    planned = plan_made(entry, inputs, asked, progress, task.earlier)
     ct, mr = inputs.ct, inputs.mr
     made, histograms = {}, None
     if settings.model and mr is not None:

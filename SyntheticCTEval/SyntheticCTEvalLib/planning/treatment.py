@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,12 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.contour import body_contour
-from SyntheticCTLib.dicom.frame_of_reference import frame_of
+from SyntheticCTLib.dicom.frame_of_reference import (
+    FRAME,
+    POSITION,
+    frame_of,
+    position_of,
+)
 from SyntheticCTLib.dicom.headers import is_of, read_header
 from SyntheticCTLib.export.objects import new_uid
 from SyntheticCTLib.export.source import SourceSeries, read_source
@@ -26,8 +31,9 @@ from SyntheticCTLib.volumes.checks import filled
 from SyntheticCTLib.volumes.hounsfield import require_hu
 
 from SyntheticCTEvalLib.delivery.dose import describe_plan
+from SyntheticCTEvalLib.dose.overrides import overridden
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
-from SyntheticCTEvalLib.plan.reading import read_plan
+from SyntheticCTEvalLib.plan.reading import ASSUMED_POSITION, read_plan
 from SyntheticCTEvalLib.plan.writing import write_plan
 
 from .linac import seconds_of
@@ -106,6 +112,7 @@ def planned_treatment(
     request: PlanRequest,
     drawn_on: DrawnOn = DrawnOn(),
     *,
+    overrides: Sequence[tuple[str, float]] = (),
     earlier: Path | None = None,
     progress: Progress = SILENT,
 ) -> PlannedTreatment:
@@ -115,6 +122,8 @@ def planned_treatment(
         ct: in HU; voxels that are no numbers are as the evaluation takes them.
         structures: masks by name, any grid.
         drawn_on: what stands in the plan's file besides.
+        overrides: structures and the CT numbers in HU that dose is calculated with in them
+            (dose.overrides).
         earlier: folder of an earlier result, whose plan is taken where it was made of the same.
 
     Raises:
@@ -123,10 +132,15 @@ def planned_treatment(
     request.require_targets(structures)
     ct = filled(ct)[0]
     require_hu(ct, "true CT", SILENT)
-    mark = _made_of(ct, structures, request, drawn_on)
+    mark = _made_of(ct, structures, request, drawn_on, overrides)
     found = earlier and read_planned(earlier, mark)
     if not found:
-        found = _made(ct, structures, request, drawn_on, mark, progress)
+        body = body_contour(ct, "CT")
+        planned_on, _, _ = overridden(overrides, structures, ct, body, {})
+        for key in (FRAME, POSITION):
+            if ct.HasMetaDataKey(key):
+                planned_on.SetMetaData(key, ct.GetMetaData(key))
+        found = _made((planned_on, body), structures, request, drawn_on, mark, progress)
     for note in doubts_of(found.table):
         progress.warn(note)
     return found
@@ -151,25 +165,25 @@ def read_planned(folder: Path, made_of: str = "") -> PlannedTreatment | None:
 
 
 def _made(
-    ct: sitk.Image,
+    patient: tuple[sitk.Image, sitk.Image],
     structures: Mapping[str, sitk.Image],
     request: PlanRequest,
     drawn_on: DrawnOn,
     mark: str,
     progress: Progress,
 ) -> PlannedTreatment:
-    source = drawn_on.source
+    (ct, body), source = patient, drawn_on.source
     objectives = _objectives(request)
     levels = dict(request.levels)
     planned = make_plan(
         ct,
-        body_contour(ct, "CT"),
+        body,
         structures,
         levels,
         objectives,
         fractions=request.fractions,
         arcs=request.arcs,
-        patient_position=source.position if source and source.position else "HFS",
+        patient_position=position_of(ct) or (source and source.position) or ASSUMED_POSITION,
         effort=Effort(spacing_mm=request.spacing_mm),
         progress=progress,
     )
@@ -201,7 +215,11 @@ def _objectives(request: PlanRequest):
 
 
 def _made_of(
-    ct: sitk.Image, structures: Mapping[str, sitk.Image], request: PlanRequest, drawn_on: DrawnOn
+    ct: sitk.Image,
+    structures: Mapping[str, sitk.Image],
+    request: PlanRequest,
+    drawn_on: DrawnOn,
+    overrides: Sequence[tuple[str, float]],
 ) -> str:
     """Hash of all that a plan depends on."""
     digest = hashlib.sha256()
@@ -211,7 +229,8 @@ def _made_of(
         "program": __version__,
         "request": dataclasses.asdict(request) | own,
         "header": source.handed_on().to_json_dict() if source else None,
-        "position": source.position if source else "",
+        "position": [position_of(ct), source.position if source else ""],
+        "overrides": list(overrides),
         "frame": frame_of(ct) or "",
         "structure_set": drawn_on.structure_set_uid,
     }

@@ -26,6 +26,7 @@ from SyntheticCTEvalLib.report import pdf
 from SyntheticCTEvalLib.report.folder import earlier_results
 from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.dicom.frame_of_reference import POSITION
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.mask_folder import write_masks
 from SyntheticCTProgram.program import main
@@ -185,6 +186,29 @@ def test_a_plan_that_is_there_is_taken_where_it_was_made_of_the_same_and_is_whol
     assert read_planned(earlier) is None
     (earlier / "plan.dcm").write_bytes(whole)
     assert read_planned(earlier).dicom == whole
+
+
+def test_a_plan_is_made_with_the_numbers_and_the_position_that_dose_is_calculated_with(case):
+    """Feet first, and with a bladder of metal, as the override says."""
+    ct = sitk.Image(case.ct)
+    ct.SetMetaData(POSITION, "FFS")
+    structures = read_structures(case.folder / "masks", ct)
+    seen = []
+
+    def stand_in(ct, body, *_, patient_position, **__):
+        seen.append((sitk.GetArrayFromImage(ct)[bladder], patient_position))
+        raise SyntheticCTError("A plan was asked for.")
+
+    bladder = sitk.GetArrayViewFromImage(structures["Bladder"]) != 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(treatment, "make_plan", stand_in)
+        for overrides in ((), (("Bladder", 3000.0),)):
+            with pytest.raises(SyntheticCTError, match="asked for"):
+                planned_treatment(
+                    ct, structures, PlanRequest(parse_levels(LEVELS)), overrides=overrides
+                )
+    (before, position), (after, _) = seen
+    assert position == "FFS" and before.max() < 3000 and (after == 3000).all()
 
 
 def refuse(*_, **__):
