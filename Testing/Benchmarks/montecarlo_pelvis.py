@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from SyntheticCTEvalLib.dose.plan import mask_points
 from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
 from SyntheticCTEvalLib.gamma.engines import compute_gamma
-from SyntheticCTEvalLib.montecarlo.batches import Effort
+from SyntheticCTEvalLib.montecarlo.batches import Effort, above_zero
 from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
 from SyntheticCTEvalLib.montecarlo.pass_rate_noise import pass_rate_noise
 from SyntheticCTEvalLib.plan.beams import (
@@ -134,7 +134,8 @@ def main() -> None:
     criteria = GammaCriteria(normalization_gy=level, cutoffs_percent=(10.0, 60.0))
 
     def rates_of(reference, evaluated) -> list[float]:
-        images = (image_like(array, doses.reference) for array in (reference, evaluated))
+        pair = (above_zero(reference), above_zero(evaluated))
+        images = (image_like(array, doses.reference) for array in pair)
         found = compute_gamma(*images, criteria)
         return [found.pass_rates[cutoff] for cutoff in criteria.cutoffs_percent]
 

@@ -206,7 +206,6 @@ def _covering(bodies: Sequence[sitk.Image], spacing_mm: float) -> sitk.Image:
 
 
 def _dose(values: np.ndarray, grid: sitk.Image) -> sitk.Image:
-    # Beside a field's edge the smoothed rest can be a little below zero.
-    image = image_like(np.maximum(values, 0), grid)
+    image = image_like(values, grid)
     image.SetMetaData("DoseUnits", "GY")
     return image

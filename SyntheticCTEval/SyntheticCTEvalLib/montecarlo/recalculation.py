@@ -17,7 +17,7 @@ from SyntheticCTEvalLib.gamma.engines import compute_gamma
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.prescription import prescription_of
 
-from .batches import Effort
+from .batches import Effort, above_zero
 from .doses import MonteCarloDoses, montecarlo_doses
 from .pass_rate_noise import PASS_RATE_NOISE_DEFINITIONS, PassRateNoise, pass_rate_noise
 
@@ -114,7 +114,8 @@ def noise_of_rates(
     progress.report(step, 0)
 
     def rates_of(reference: np.ndarray, evaluated: np.ndarray) -> list[float]:
-        images = (image_like(values, doses.reference) for values in (reference, evaluated))
+        pair = (above_zero(reference), above_zero(evaluated))
+        images = (image_like(values, doses.reference) for values in pair)
         gamma = compute_gamma(*images, criteria, mask)
         return [gamma.pass_rates[cutoff] for cutoff in criteria.cutoffs_percent]
 
