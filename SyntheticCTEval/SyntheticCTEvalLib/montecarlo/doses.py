@@ -29,8 +29,9 @@ from .spectrum import SPECTRA, require_spectra
 from .tables import scattering_tables, water_tables
 
 MATERIALS_TOLD = (
-    "against real materials, by ompMC: inside 3 cm of cortical bone 4 % above the dose to bone, "
-    "behind it 0.9 % too high for 2 cm and 0.2 % further on; in and behind lung within 1 %"
+    "against real materials, by ompMC: inside 3 cm of cortical bone 4.5 % above the dose to bone, "
+    "behind it 1.2 % too high for 2 cm and within 0.5 % further on; in lung, behind lung and "
+    "behind gas within 1 %"
 )
 """How far water scaled by density is from real materials (Testing/VALIDATION.md)."""
 _PACKAGE = "pyradmc"
