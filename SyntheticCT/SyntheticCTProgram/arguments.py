@@ -253,7 +253,15 @@ def _override(text: str) -> tuple[str, float]:
 
 
 def add_densities(sub: argparse.ArgumentParser) -> None:
-    """Add what is made of CT numbers where dose is calculated."""
+    """Add what is made of CT numbers and of leaves where dose is calculated."""
+    sub.add_argument(
+        "--leaf-transmission",
+        type=lambda text: number(text, "a percentage from 0 to 10", 0, 10),
+        default=0.0,
+        metavar="PERCENT",
+        help="of the photons, that closed leaves let through in Monte Carlo, as your machine's "
+        "are measured (common: 0.5 to 2); default 0",
+    )
     sub.add_argument(
         "--density-curve",
         metavar="CSV",
@@ -316,6 +324,7 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         dose_engine=options.dose_engine,
         dose_noise_percent=options.dose_noise,
         dose_minutes=options.dose_minutes,
+        leaf_transmission_percent=options.leaf_transmission,
         **densities(options),
         dvh_points=options.dvh_points,
         mask_nan=options.mask_nan,

@@ -92,6 +92,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         seed=options.seed,
         folder=folder / _BATCHES,
         curve=curve,
+        leaf_transmission=options.leaf_transmission / 100,
         progress=progress,
     )
     if replaced:

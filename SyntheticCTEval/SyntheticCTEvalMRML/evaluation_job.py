@@ -13,6 +13,7 @@ from SyntheticCTEvalLib.evaluation.names import is_candidate_name
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import MONTE_CARLO, EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import reading_steps
+from SyntheticCTEvalLib.planning.request import PlanRequest
 from SyntheticCTEvalLib.report.folder import documents_in
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.stepwise import finished
@@ -120,9 +121,25 @@ class EvaluationInputs:
 
     def _check_plan(self, settings: EvaluationSettings) -> None:
         recalculated = settings.dose and self.dose_ct is None
-        if recalculated and settings.dose_engine == MONTE_CARLO and not self.plan:
+        made = settings.planning.levels
+        if recalculated and settings.dose_engine == MONTE_CARLO and not (self.plan or made):
             raise SyntheticCTError(
                 _("Monte Carlo calculates the dose of a plan: choose the RTPLAN file of the plan.")
+            )
+        if made and (self.plan or not recalculated):
+            raise SyntheticCTError(
+                _("A plan is to be made, and a plan or doses are given as well: leave one of them.")
+            )
+        if made and self.structures is None:
+            raise SyntheticCTError(_("A plan is made for structures: choose their segmentation."))
+        if made and settings.planning != PlanRequest(
+            made, settings.planning.fractions, settings.planning.arcs
+        ):
+            raise SyntheticCTError(
+                _(
+                    "Of a plan that is made, targets, fractions and arcs are handed over here: use "
+                    "the command evaluate for objectives of your own."
+                )
             )
         if self.plan and not recalculated:
             raise SyntheticCTError(
@@ -299,6 +316,12 @@ def _arguments(
             arguments += [option, path(file)]
     if inputs.plan:
         arguments += ["--plan", Path(inputs.plan)]
+    for name, dose in settings.planning.levels:
+        arguments += ["--target", f"{name}={float(dose)!r}"]
+    if settings.planning.levels:
+        arguments += ["--fractions", str(settings.planning.fractions)]
+        arguments += ["--arcs", str(settings.planning.arcs)]
+    if inputs.plan or settings.planning.levels:
         arguments += ["--dose-engine", settings.dose_engine]
         arguments += ["--dose-noise", repr(float(settings.dose_noise_percent))]
         arguments += ["--dose-minutes", repr(float(settings.dose_minutes))]

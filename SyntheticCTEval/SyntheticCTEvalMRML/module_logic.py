@@ -65,7 +65,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param mrNode: MR to be shown in the report; it carries the candidates onto the CT where
           ``settings.registration_by`` is "mr".
         :param planPath: RTPLAN file of photon beams that was made on the CT, whose dose is
-          recalculated; without it, seven fields on the target. Monte Carlo needs it, and stops at
+          recalculated; without it, that of ``settings.planning`` is made on the CT, or seven fields
+          are shaped to the target. Monte Carlo needs a plan, and stops at
           ``settings.dose_noise_percent`` or after ``settings.dose_minutes``.
         :param settings: SyntheticCTEvalLib.evaluation.EvaluationSettings.
         :param limits: acceptance file, or "tg218" or "korsholm2014", that candidates are held
@@ -317,13 +318,15 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         Files of an earlier export are replaced, files that the scene was loaded from never.
 
         :param report: write report.html and report.pdf.
-        :param tables: write metrics.csv, dvh.csv and metrics.json.
+        :param tables: write metrics.csv, dvh.csv and metrics.json, and of a plan that was made
+          plan.dcm (RTPLAN) and plan.json.
         :param scene: write evaluation.mrb, with everything in the scene.
         """
         from SyntheticCTEvalMRML.export import export
 
         wanted = {"report.html": report, "report.pdf": report}
         wanted |= {"metrics.csv": tables, "dvh.csv": tables}
+        wanted |= {"plan.dcm": tables, "plan.json": tables}
         wanted |= {"metrics.json": tables, "evaluation.mrb": scene}
         names = [name for name, asked in wanted.items() if asked]
         return export(slicer.mrmlScene, self.evaluationNodes(evaluationNode), folder, names)

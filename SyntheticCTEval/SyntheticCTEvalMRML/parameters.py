@@ -163,8 +163,9 @@ class SyntheticCTEvalParameterNode:
     """The panel's settings; see the tooltips in SyntheticCTEval.ui.
 
     candidateNames, candidateVolumes and candidateDoses are the columns of the candidates' table;
-    plan is the path of an RTPLAN file; evaluation is the metrics table of the evaluation that is
-    shown, spot the hot spot that the slice views are at (0 before the first).
+    plan is the path of an RTPLAN file, planLevels what one is made for; evaluation is the metrics
+    table of the evaluation that is shown, spot the hot spot that the slice views are at (0 before
+    the first).
     """
 
     ct: vtkMRMLScalarVolumeNode
@@ -179,6 +180,7 @@ class SyntheticCTEvalParameterNode:
     region: vtkMRMLScalarVolumeNode
     doseSource: DoseSource
     plan: str
+    planLevels: str
     doseEngine: DoseEngine
     doseNoise: Annotated[float, WithinRange(0.05, 20), Default(0.25)]
     doseMinutes: Annotated[float, WithinRange(0.5, 1440), Default(15.0)]

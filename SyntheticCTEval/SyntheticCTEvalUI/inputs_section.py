@@ -47,6 +47,7 @@ class InputsSection:
         ui.referenceDoseSelector.enabled = ui.doseUnitComboBox.enabled = imported
         recalculated = parameters.doseSource is DoseSource.RECALCULATED
         ui.planPath.enabled = ui.doseEngineComboBox.enabled = recalculated
+        ui.planLevelsLineEdit.enabled = recalculated and not parameters.plan
         montecarlo = (recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO) or (
             parameters.cohortEngine is DoseEngine.MONTE_CARLO and not parameters.cohortImagesOnly
         )
@@ -74,7 +75,11 @@ class InputsSection:
         if parameters.registrationBy is RegistrationBy.MR and alive(parameters.mr) is None:
             return _("Choose the MR, or register each candidate by itself")
         recalculated = parameters.doseSource is DoseSource.RECALCULATED
-        if recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO and not parameters.plan:
+        made = recalculated and not parameters.plan and parameters.planLevels.strip(" ;")
+        if made and alive(parameters.structures) is None:
+            return _("Choose the structures that a plan is made for")
+        planned = parameters.plan or made
+        if recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO and not planned:
             return _("Choose the plan whose dose Monte Carlo calculates, or the pencil beam")
         return ""
 
@@ -117,6 +122,7 @@ class InputsSection:
     def _settings(self, withDose: bool) -> Any:
         from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
         from SyntheticCTEvalLib.gamma.criteria import Criterion, parse_criteria, parse_percents
+        from SyntheticCTEvalLib.planning.request import PlanRequest, parse_levels
 
         parameters = self._parameters()
         withDose = withDose and parameters.doseSource is not DoseSource.NONE
@@ -125,6 +131,8 @@ class InputsSection:
         first = Criterion(parameters.dosePercent, parameters.distance, local)
         more = parameters.furtherCriteria
         further = parse_criteria(more) if more.strip(" ,;") else ()
+        recalculated = parameters.doseSource is DoseSource.RECALCULATED
+        wanted = "" if parameters.plan or not recalculated else parameters.planLevels.strip(" ;")
         return EvaluationSettings(
             prescription_gy=parameters.prescription or None,
             registration=parameters.registration.value,
@@ -135,6 +143,7 @@ class InputsSection:
             criteria=(first, *further),
             gamma_cap=parameters.cap,
             gamma_engine=parameters.engine.value,
+            planning=PlanRequest(parse_levels(wanted) if wanted else ()),
             dose_engine=parameters.doseEngine.value,
             dose_noise_percent=parameters.doseNoise,
             dose_minutes=parameters.doseMinutes,

@@ -34,7 +34,11 @@ CASES = {
 along the depth (cm)."""
 
 
-def kernel(layers, step: float, histories: int, seed: int) -> np.ndarray:
+THEIRS = "varian-6mv"
+"""The spectrum that ompMC was given, of Ali and Rogers 2012."""
+
+
+def kernel(layers, step: float, histories: int, seed: int, spectrum: str = THEIRS) -> np.ndarray:
     """Energy of a photon in squares (SQUARES, depths), MeV."""
     from pyradmc.geometry.spectrum import ali_rogers_mv
 
@@ -53,7 +57,7 @@ def kernel(layers, step: float, histories: int, seed: int) -> np.ndarray:
         (half, half, len(column) * step),
     )
     rng = np.random.default_rng(seed)
-    energies = ali_rogers_mv("varian-6mv").sample_energies(*rng.random((2, histories)))
+    energies = ali_rogers_mv(spectrum).sample_energies(*rng.random((2, histories)))
     start, along = (np.tile(v, (histories, 1)) for v in ([0.0, 0.0, -1.0], [0.0, 0.0, 1.0]))
     left = np.zeros(density.shape)
     tables = water_tables(scattering_tables())
@@ -77,11 +81,23 @@ def axis_dose(squares: np.ndarray, step: float, half_cm: float, ssd_cm: float = 
     return depth, values * (ssd_cm / (ssd_cm + depth)) ** 2
 
 
-def depth_dose(squares: np.ndarray, step: float) -> np.ndarray:
-    """dmax (cm), PDD(5), PDD(10), PDD(20) of 10 x 10 cm, SSD 100 cm."""
+def mev_per_gram(squares: np.ndarray, step: float) -> float:
+    """At 10 cm depth, of a photon a mm2 at the isocentre's plane: 10 x 10 cm there, SSD 90 cm."""
+    depth, energy = axis_dose(squares, step, 4.5, ssd_cm=90.0)
+    around = np.abs(depth - 10) < 3
+    fluence = 100 * (100 / 90) ** 2  # photons a cm2 at the surface
+    return np.polynomial.Polynomial.fit(depth[around], fluence / step * energy[around], 2)(10.0)
+
+
+def depth_dose(squares: np.ndarray, step: float, deepest: float = 3.4) -> np.ndarray:
+    """dmax (cm), PDD(5), PDD(10), PDD(20) of 10 x 10 cm, SSD 100 cm.
+
+    Args:
+        deepest: where the fit of the largest dose ends (cm).
+    """
     depth, dose = axis_dose(squares, step, 5.0)
-    near = (depth > 0.7) & (depth < 3.4)
-    fine = np.linspace(0.8, 3.2, 500)
+    near = (depth > 0.7) & (depth < deepest)
+    fine = np.linspace(0.8, deepest - 0.2, 500)
     fit = np.polynomial.Polynomial.fit(depth[near], dose[near], 4)(fine)
     found = [fine[fit.argmax()]]
     for at in (5.0, 10.0, 20.0):
@@ -128,7 +144,7 @@ def compare(case: str, histories: int, batches: int = 10) -> None:
         at = [in_layers(layers, step, half, squares) for squares in own]
         other = in_layers(layers, step, half, theirs)
         real = in_layers(layers, step, half, np.array(stored[case]["squares"]))
-        for place in other:
+        for place in stored[as_water]["noise"]:  # ompMC tells nothing inside gas
             ratio = [one[place] / other[place] for one in at]
             noise = stored[as_water]["noise"][place]
             print(
@@ -138,11 +154,31 @@ def compare(case: str, histories: int, batches: int = 10) -> None:
             )
 
 
+def alone(spectrum: str, histories: int, batches: int = 10) -> None:
+    """Depth dose in water and calibration of a spectrum that ompMC was not given."""
+    _, layers, step = CASES["water"]
+    runs = range(1, batches + 1)
+    own = [kernel(layers, step, histories // batches, seed, spectrum) for seed in runs]
+    deepest = 4.5 if "10mv" in spectrum else 3.4
+    found = np.array([depth_dose(squares, step, deepest) for squares in own])
+    for name, values in zip(
+        ("dmax cm", "PDD(5) %", "PDD(10) %", "PDD(20) %"), found.T, strict=True
+    ):
+        print(f"{spectrum}, {name}: {told(values)}")
+    ratio = found[:, 3] / found[:, 2]
+    print(f"{spectrum}, TPR20,10 by 1.2661 PDD20/PDD10 - 0.0595: {told(1.2661 * ratio - 0.0595)}")
+    print("Spectrum.mev_per_gram", told([mev_per_gram(squares, step) for squares in own]))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--histories", type=float, default=1e7)
+    parser.add_argument("--spectrum", default=THEIRS, help="of the case water, without ompMC")
     arguments = parser.parse_args()
     started = time.time()
-    compare(arguments.case, int(arguments.histories))
+    if arguments.spectrum == THEIRS:
+        compare(arguments.case, int(arguments.histories))
+    else:
+        alone(arguments.spectrum, int(arguments.histories))
     print(f"{time.time() - started:.0f} s")

@@ -1,5 +1,7 @@
 """Monte Carlo in water against what is known of a 6 MV beam; figures for Testing/VALIDATION.md.
 
+Depth doses and the calibration of spectra are measured by montecarlo_slabs.py.
+
 Each case prints its figure and that figure's noise (one standard deviation, from batches).
 """
 
@@ -10,13 +12,10 @@ import time
 
 import numpy as np
 from SyntheticCTEvalLib.montecarlo import calculation
-from SyntheticCTEvalLib.montecarlo.spectrum import SPECTRA
 from SyntheticCTEvalLib.montecarlo.tables import scattering_tables, water_tables
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint, TreatmentPlan
 from SyntheticCTLib.basics.progress import terminal_progress
 from SyntheticCTLib.volumes.grids import grid_of
-
-ENERGY_MV = 6.0
 
 
 def open_field(half_mm: float, isocentre_mm=(0.0, 0.0, 0.0), gantry_deg: float = 0.0):
@@ -25,8 +24,7 @@ def open_field(half_mm: float, isocentre_mm=(0.0, 0.0, 0.0), gantry_deg: float =
         ControlPoint(w, gantry_deg, jaws_x_mm=(-half_mm, half_mm), jaws_y_mm=(-half_mm, half_mm))
         for w in (0.0, 1.0)
     )
-    beam = Beam(1, "open", isocentre_mm, points, 100.0, energy_mv=ENERGY_MV)
-    return TreatmentPlan((beam,))
+    return TreatmentPlan((Beam(1, "open", isocentre_mm, points, 100.0),))
 
 
 def water(size, spacing_mm):
@@ -60,42 +58,6 @@ def axis_dose(dose, half_voxels):
     r2 = (z[near_z, None] ** 2 + x[near_x] ** 2).ravel()
     model = np.stack([np.ones_like(r2), r2], axis=1)
     return np.linalg.lstsq(model, part.transpose(0, 2, 1).reshape(len(r2), -1), rcond=None)[0][0]
-
-
-def calibrate(histories: float) -> None:
-    """Energy per mass at 10 cm depth of one photon a mm2: SSD 90 cm, field 10 x 10 cm."""
-    grid, volume = water((60, 45, 60), (5.0, 5.0, 5.0))
-    plan = open_field(50.0, (0.0, 100.0, 0.0))
-    gray = batches(plan, grid, volume, histories)
-    depth = (np.arange(45) + 0.5) * 0.5
-    near = (depth > 6.5) & (depth < 13.5)
-    at_10 = [
-        np.polynomial.Polynomial.fit(depth[near], axis_dose(dose, 6)[near], 2)(10.0)
-        for dose in gray
-    ]
-    for_now = SPECTRA[ENERGY_MV].mev_per_gram
-    print("Spectrum.mev_per_gram", told(np.array(at_10) * for_now), "Gy of 100 MU", told(at_10))
-
-
-def depth_dose(histories: float) -> None:
-    """PDD(10) and dmax: SSD 100 cm, field 10 x 10 cm."""
-    grid, volume = water((60, 140, 60), (5.0, 2.0, 5.0))
-    gray = batches(open_field(50.0), grid, volume, histories)
-    depth = (np.arange(140) + 0.5) * 0.2
-    pdd, where = [], []
-    for dose in gray:
-        curve = axis_dose(dose, 6)
-        near = (depth > 0.8) & (depth < (3.2 if ENERGY_MV < 10 else 4.5))
-        fit = np.polynomial.Polynomial.fit(depth[near], curve[near], 4)
-        fine = np.linspace(*depth[near][[0, -1]], 500)
-        top = fit(fine).max()
-        where.append(fine[fit(fine).argmax()])
-        around = (depth > 8) & (depth < 12)
-        ten = np.polynomial.Polynomial.fit(depth[around], curve[around], 2)(10.0)
-        pdd.append(100 * ten / top)
-    print("PDD(10) %", told(pdd), " dmax cm", told(where))
-    curve = axis_dose(gray.mean(axis=0), 6)
-    print("depth dose %", np.round(100 * curve[:30] / curve.max(), 1).tolist())
 
 
 def reference(histories: float) -> None:
@@ -242,8 +204,6 @@ def geometry(histories: float) -> None:
 
 
 CASES = {
-    "calibrate": calibrate,
-    "depth_dose": depth_dose,
     "reference": reference,
     "output_factors": output_factors,
     "arc": arc,
@@ -254,9 +214,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--histories", type=float, default=2e7)
-    parser.add_argument("--energy", type=float, default=6.0, choices=tuple(SPECTRA))
     arguments = parser.parse_args()
-    ENERGY_MV = arguments.energy
     started = time.time()
     CASES[arguments.case](arguments.histories)
     print(f"{time.time() - started:.0f} s")

@@ -223,6 +223,7 @@ def _recalculated(
             masks,
             effort=Effort(settings.dose_noise_percent, settings.dose_minutes),
             curve=settings.density_curve or ELECTRON_DENSITY,
+            leaf_transmission=settings.leaf_transmission_percent / 100,
             **how,
         )
     elif plan is not None:

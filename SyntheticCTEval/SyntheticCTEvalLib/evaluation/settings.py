@@ -52,6 +52,7 @@ class EvaluationSettings:
             neither a plan nor dose; without levels, none.
         dose_noise_percent, dose_minutes: at which Monte Carlo stops, whichever comes first (see
             montecarlo.batches).
+        leaf_transmission_percent: of the photons, that closed leaves let through in Monte Carlo.
         density_curve: CT number in HU and density relative to water that Monte Carlo takes; the
             program's own (dose.electron_density) when empty.
         overrides: structures and the CT numbers in HU that dose is calculated with in them
@@ -80,6 +81,7 @@ class EvaluationSettings:
     dose_noise_percent: float = 0.25
     dose_minutes: float = 15.0
     planning: PlanRequest = field(default_factory=PlanRequest)
+    leaf_transmission_percent: float = 0.0
     density_curve: tuple[tuple[float, float], ...] = ()
     overrides: tuple[tuple[str, float], ...] = ()
     dvh_points: str = ""
@@ -117,6 +119,16 @@ class EvaluationSettings:
                     f"Monte Carlo is to stop at {value:g}: give a noise in percent and a time in "
                     "minutes above 0."
                 )
+        if not 0 <= self.leaf_transmission_percent <= 10:
+            raise SyntheticCTError(
+                f"Closed leaves are to let {self.leaf_transmission_percent:g} % through: give 0 to "
+                "10 %, such as 1.5."
+            )
+        if self.leaf_transmission_percent and self.dose_engine != MONTE_CARLO:
+            raise SyntheticCTError(
+                "What closed leaves let through is calculated by Monte Carlo alone: give "
+                f"--dose-engine {MONTE_CARLO}, or no leaf transmission."
+            )
         if self.density_curve and self.dose_engine != MONTE_CARLO:
             raise SyntheticCTError(
                 f"A density curve is taken by Monte Carlo alone: give --dose-engine {MONTE_CARLO}, "

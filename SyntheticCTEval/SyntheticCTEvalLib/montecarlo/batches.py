@@ -59,7 +59,7 @@ class Batches:
 
     def mean(self, volume: int) -> np.ndarray:
         """Dose (k, j, i) in a volume, Gy."""
-        return self.doses[:, volume].mean(axis=0, dtype=np.float64).astype(np.float32)
+        return above_zero(self.doses[:, volume].mean(axis=0, dtype=np.float64))
 
     def uncertainty(self, volume: int) -> np.ndarray:
         """One standard deviation of :meth:`mean` (k, j, i), Gy, from the spread of batches."""
@@ -124,6 +124,14 @@ def run_batches(
         bool(noise <= effort.noise_percent),
         len(done) * effort.candidates,
     )
+
+
+def above_zero(dose: np.ndarray) -> np.ndarray:
+    """Return a mean dose without what is below zero, float32.
+
+    Beside a field's edge the smoothed rest (montecarlo.smoothing) can be a little below it.
+    """
+    return np.maximum(dose, 0).astype(np.float32)
 
 
 def fingerprint_of(*parts: object) -> str:

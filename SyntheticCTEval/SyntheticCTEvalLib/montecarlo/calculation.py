@@ -59,7 +59,9 @@ class Calculation:
         grid: sitk.Image,
         tables,  # montecarlo.transport.Tables
         seed: int = 1,
+        leaf_transmission: float = 0.0,
     ) -> None:
+        """``leaf_transmission`` as of plan.source.plan_source."""
         from .transport import Medium
 
         spacing = np.array(grid.GetSpacing())
@@ -77,7 +79,7 @@ class Calculation:
             for volume in volumes
         ]
         self._volumes = volumes
-        self.source = plan_source(plan, photons_per_mu)
+        self.source = plan_source(plan, photons_per_mu, leaf_transmission)
         self._tables, self._seed = tables, seed
         self._voxel_cm3 = float(np.prod(spacing / 10))
 

@@ -17,7 +17,7 @@ from SyntheticCTEvalLib.gamma.engines import compute_gamma
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.prescription import prescription_of
 
-from .batches import Effort
+from .batches import Effort, above_zero
 from .doses import MonteCarloDoses, montecarlo_doses
 from .pass_rate_noise import PASS_RATE_NOISE_DEFINITIONS, PassRateNoise, pass_rate_noise
 
@@ -38,6 +38,7 @@ def doses_by_montecarlo(
     *,
     spacing_mm: float = 3.0,
     curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
+    leaf_transmission: float = 0.0,
     effort: Effort | None = None,
     progress: Progress = SILENT,
 ) -> Doses:
@@ -59,8 +60,17 @@ def doses_by_montecarlo(
             "the CT, or another dose engine."
         )
     prescription = prescription_of(plan, prescription_gy)
-    how = {"spacing_mm": spacing_mm, "curve": curve, "effort": effort, "progress": progress}
-    found = montecarlo_doses(plan, ct, body, candidates, **how)
+    found = montecarlo_doses(
+        plan,
+        ct,
+        body,
+        candidates,
+        spacing_mm=spacing_mm,
+        curve=curve,
+        leaf_transmission=leaf_transmission,
+        effort=effort,
+        progress=progress,
+    )
     told = {
         name: noise_of_rates(found, number, criteria_at(prescription), masks[name], progress)
         for number, name in enumerate(found.evaluated, start=1)
@@ -104,7 +114,8 @@ def noise_of_rates(
     progress.report(step, 0)
 
     def rates_of(reference: np.ndarray, evaluated: np.ndarray) -> list[float]:
-        images = (image_like(values, doses.reference) for values in (reference, evaluated))
+        pair = (above_zero(reference), above_zero(evaluated))
+        images = (image_like(values, doses.reference) for values in pair)
         gamma = compute_gamma(*images, criteria, mask)
         return [gamma.pass_rates[cutoff] for cutoff in criteria.cutoffs_percent]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import ndimage
 
-SMOOTHING_MM = 4.0
+SMOOTHING_MM = 6.0
 """Standard deviation of the Gaussian (Testing/VALIDATION.md)."""
 
 

@@ -1,8 +1,9 @@
 """Source photons of a plan: where they start and where they go.
 
 Photons leave a point at the source and cross the isocentre's plane evenly inside the opening of
-jaws and leaves (flat fields), whose edge is blurred by a Gaussian there. What jaws and leaves let
-through, scatter of the head and contaminating electrons are left out. Between control points
+jaws and leaves (flat fields), whose edge is blurred by a Gaussian there. Closed leaves let through
+what is asked for, as one share everywhere between the jaws; what jaws let through, scatter of the
+head and contaminating electrons are left out. Between control points
 everything moves linearly with the meterset, and photons are drawn all along the way.
 """
 
@@ -46,8 +47,9 @@ class Rays(NamedTuple):
 class PlanSource:
     """A plan as boxes in the isocentre's plane that photons are drawn from.
 
-    A box is one pair of leaves between two control points: all that it opens on the way. A photon
-    is drawn in it evenly over place and meterset, and kept where the opening is at that moment.
+    A box is one pair of leaves between two control points: all that it opens on the way, or all
+    that lies between the jaws where leaves let something through. A photon is drawn in it evenly
+    over place and meterset, and kept where the opening is at that moment, or is not.
 
     Attributes:
         boxes: (boxes, 4) across from, to; along from, to; mm.
@@ -55,6 +57,7 @@ class PlanSource:
             point, mm.
         jaws: (intervals, 2, 4) across from, to; along from, to at both control points, mm.
         interval: (boxes,) which two control points a box lies between.
+        closed: (boxes,) whether photons are those that closed leaves let through.
         cumulative: (boxes,) running sum of what is drawn from, of the whole course: photons, or
             MU mm2 (see :func:`plan_source`).
         energy_mv: (intervals,) nominal.
@@ -70,6 +73,7 @@ class PlanSource:
     pairs: np.ndarray
     jaws: np.ndarray
     interval: np.ndarray
+    closed: np.ndarray
     cumulative: np.ndarray
     energy_mv: np.ndarray
     gantry: np.ndarray
@@ -102,6 +106,7 @@ class PlanSource:
         leaves = _between(self.pairs[box, 0], self.pairs[box, 1], t)
         jaws = _between(self.jaws[interval, 0], self.jaws[interval, 1], t)
         open_here = (along >= leaves[:, 0]) & (along <= leaves[:, 1])
+        open_here ^= self.closed[box]
         open_here &= (along >= jaws[:, 2]) & (along <= jaws[:, 3])
         open_here &= (across >= jaws[:, 0]) & (across <= jaws[:, 1])
         shares = rng.random((2, candidates))
@@ -132,30 +137,39 @@ class PlanSource:
 
 
 def plan_source(
-    plan: TreatmentPlan, photons_per_mu: Callable[[float], float] = lambda energy_mv: 1.0
+    plan: TreatmentPlan,
+    photons_per_mu: Callable[[float], float] = lambda energy_mv: 1.0,
+    leaf_transmission: float = 0.0,
 ) -> PlanSource:
     """Return the source of a plan's photons.
 
     Args:
         photons_per_mu: by nominal energy in MV, photons a MU and mm2 at the isocentre's plane;
             by default beams of all energies count by their MU.
+        leaf_transmission: share of the photons that closed leaves let through.
 
     Raises:
         SyntheticCTError: no field is open.
     """
     intervals: list[tuple] = []
-    boxes, pairs, owner, weights = [], [], [], []
+    boxes, pairs, owner, closed, weights = [], [], [], [], []
     for beam in plan.beams:
         for before, after in pairwise(beam.control_points):
             units = (after.meterset_weight - before.meterset_weight) * beam.meterset_mu
             if units <= 0:
                 continue
             jaws, strips, leaves = _openings(beam, before, after)
-            area = (strips[:, 1] - strips[:, 0]) * (strips[:, 3] - strips[:, 2])
-            boxes.append(strips)
-            pairs.append(leaves)
-            owner.append(np.full(len(strips), len(intervals)))
-            weights.append(area * units * beam.fractions * photons_per_mu(beam.energy_mv))
+            photons = units * beam.fractions * photons_per_mu(beam.energy_mv)
+            behind = strips.copy()  # what leaves may be over
+            behind[:, 2:] = jaws[:, 2].min(), jaws[:, 3].max()
+            shares = ((strips, 1.0, False), (behind, leaf_transmission, True))
+            for ends, share, is_closed in shares if beam.mlc is not None else shares[:1]:
+                area = (ends[:, 1] - ends[:, 0]) * (ends[:, 3] - ends[:, 2])
+                boxes.append(ends)
+                pairs.append(leaves)
+                owner.append(np.full(len(ends), len(intervals)))
+                closed.append(np.full(len(ends), is_closed))
+                weights.append(share * area * photons)
             own = _geometry(beam, before, after, plan.patient_position)
             intervals.append((jaws, beam.energy_mv, *own))
     weight = np.concatenate(weights) if weights else np.zeros(0)
@@ -170,6 +184,7 @@ def plan_source(
         pairs=np.concatenate(pairs)[some],
         jaws=jaws,
         interval=np.concatenate(owner)[some],
+        closed=np.concatenate(closed)[some],
         cumulative=np.cumsum(weight[some]),
         energy_mv=energy,
         gantry=gantry,

@@ -36,6 +36,8 @@ ACCEPTANCE = "acceptance.toml"
 DOCUMENTS = (REPORT, METRICS, "metrics.csv", "dvh.csv", ACCEPTANCE)
 """Files that are not volumes; dvh.csv is there with dose and structures only, acceptance.toml
 where limits were given."""
+_BINARY = (PDF, PLAN)
+"""Documents that are no text."""
 
 DEFINITIONS = {
     "acceptance": LIMITS_DEFINITION,
@@ -211,20 +213,21 @@ def _compared(differences: list[sitk.Image]) -> sitk.Image:
 
 
 def documents_in(folder: Path) -> dict[str, str]:
-    """Return the text of the documents in ``folder`` by file name, of report.pdf in base 64.
+    """Return the text of the documents in ``folder`` by file name, of binary ones in base 64.
 
     Without acceptance.toml, which metrics.json holds, too.
     """
-    paths = [folder / name for name in DOCUMENTS if name != ACCEPTANCE]
+    paths = [folder / name for name in (*DOCUMENTS, TABLE) if name != ACCEPTANCE]
     texts = {path.name: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
-    if (folder / PDF).is_file():
-        texts[PDF] = base64.b64encode((folder / PDF).read_bytes()).decode("ascii")
+    for name in _BINARY:
+        if (folder / name).is_file():
+            texts[name] = base64.b64encode((folder / name).read_bytes()).decode("ascii")
     return texts
 
 
 def write_document_text(text: str, path: Path) -> None:
     """Write what :func:`documents_in` returned of a document as the file that it was."""
-    if path.name == PDF:
+    if path.name in _BINARY:
         path.write_bytes(base64.b64decode(text))
     else:
         path.write_text(text, encoding="utf-8")

@@ -57,7 +57,14 @@ def test_monte_carlo_needs_a_plan_and_a_prescription(quick):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"dose_engine": "magic"}, {"dose_noise_percent": 0.0}, {"dose_minutes": float("nan")}]
+    "wrong",
+    [
+        {"dose_engine": "magic"},
+        {"dose_noise_percent": 0.0},
+        {"dose_minutes": float("nan")},
+        {"leaf_transmission_percent": 1.5},  # of the pencil beam
+        {"dose_engine": "montecarlo", "leaf_transmission_percent": 11.0},
+    ],
 )
 def test_settings_without_meaning_are_refused(wrong):
     with pytest.raises(SyntheticCTError):
@@ -67,9 +74,11 @@ def test_settings_without_meaning_are_refused(wrong):
 def test_the_curve_that_is_given_is_taken_and_told(quick):
     ct, _ = cylinder()
     curve = ((-1000.0, 0.001), (0.0, 0.5), (100.0, 0.6))
-    settings = dataclasses.replace(SETTINGS, density_curve=curve)
+    settings = dataclasses.replace(SETTINGS, density_curve=curve, leaf_transmission_percent=1.5)
     plan = square_field(30.0, mu=400.0)
     light, plain = (evaluate(ct, {"same": ct}, plan=plan, settings=s) for s in (settings, SETTINGS))
     assert "0 HU 0.5, 100 HU 0.6;" in light.definitions["dose"]
+    assert "closed leaves let 1.5 % through" in light.definitions["dose"]
+    assert "closed leaves let 0 % through" in plain.definitions["dose"]
     entry = [sitk.GetArrayFromImage(e.dose_ct)[:, -4:].sum() for e in (light, plain)]
     assert entry[0] > 1.2 * entry[1]  # what leaves half the water

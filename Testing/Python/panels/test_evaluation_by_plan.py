@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import itertools
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,13 +14,18 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
 from dicom_files import edit, write_series  # noqa: E402
-from evaluation_case import NAME, add_case  # noqa: E402
+from evaluation_case import NAME, add_case, water  # noqa: E402
 from montecarlo_cases import gaussian_scattering, square_field  # noqa: E402
 from SyntheticCTEvalLib.evaluation import one_patient  # noqa: E402
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings  # noqa: E402
 from SyntheticCTEvalLib.montecarlo import doses  # noqa: E402
 from SyntheticCTEvalLib.montecarlo.batches import Effort  # noqa: E402
+from SyntheticCTEvalLib.plan.beams import TargetLevel  # noqa: E402
+from SyntheticCTEvalLib.plan.reading import read_plan  # noqa: E402
 from SyntheticCTEvalLib.plan.writing import write_plan  # noqa: E402
+from SyntheticCTEvalLib.planning import treatment  # noqa: E402
+from SyntheticCTEvalLib.planning.request import PlanRequest  # noqa: E402
+from SyntheticCTEvalLib.report import pdf  # noqa: E402
 from SyntheticCTEvalMRML import evaluation_job  # noqa: E402
 from SyntheticCTLib.basics.errors import SyntheticCTError  # noqa: E402
 from SyntheticCTMRML.child_process import CommandLine  # noqa: E402
@@ -50,6 +57,7 @@ def quick(monkeypatch):
         one_patient, "Effort", lambda noise, minutes: Effort(noise, 1e-9, candidates=20_000)
     )
     monkeypatch.setattr(evaluation_job, "CommandLine", Here)
+    monkeypatch.setattr(pdf, "missing", lambda: "no PDF here")
 
 
 @pytest.fixture
@@ -106,7 +114,7 @@ def test_monte_carlo_shows_noise_while_it_runs_and_beside_the_pass_rates(harness
     harness.click(panel.ui.evaluateButton)
     harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=120)
     assert panel.jobPanel.error == ""
-    given = dict(zip(Here.given, Here.given[1:], strict=False))
+    given = dict(itertools.pairwise(Here.given))
     assert given["--plan"] == str(panel.plan) and given["--dose-engine"] == "montecarlo"
     assert (given["--dose-noise"], given["--dose-minutes"]) == ("0.05", "2.0")
     told = [text for text in steps if text.startswith("Monte Carlo: noise ")]
@@ -128,17 +136,38 @@ def test_monte_carlo_shows_noise_while_it_runs_and_beside_the_pass_rates(harness
     assert any("stopped at a noise" in note for note in panel.logic.warnings(nodes.metrics))
 
 
-def test_the_pencil_beam_of_the_plan_has_no_noise(harness, panel):
-    pytest.importorskip("torch")
-    panel.ui.planPath.currentPath = str(panel.plan)
-    harness.click(panel.ui.evaluateButton)
-    harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=120)
+def test_a_plan_is_made_for_targets_and_exported_and_the_pencil_beam_has_no_noise(
+    harness, panel, quick, monkeypatch, tmp_path
+):
+    field = dataclasses.replace(
+        square_field(20.0, mu=800.0), prescription=(TargetLevel("PTV", 20.0),)
+    )
+    made = SimpleNamespace(plan=field, dose=water(0) * 0 + 20, iterations=1, seconds=1.0)
+    monkeypatch.setattr(treatment, "make_plan", lambda *given, **more: made)
+    ui = panel.ui
+    ui.planLevelsLineEdit.text = "PTV=20"
+    assert not ui.evaluateButton.enabled and "structures" in ui.evaluateButton.toolTip
+    ui.structuresSelector.setCurrentNode(panel.case.structures)
+    assert ui.evaluateButton.enabled
+    assert panel.inputs.arguments()["settings"].planning == PlanRequest((("PTV", 20.0),))
+    ui.planPath.currentPath = str(panel.plan)  # goes before
+    assert not ui.planLevelsLineEdit.enabled
+    assert panel.inputs.arguments()["settings"].planning == PlanRequest()
+    ui.planPath.currentPath = ""
+    harness.click(ui.evaluateButton)
+    harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=200)
     assert panel.jobPanel.error == ""
     summary = panel.logic.summary(panel.parameters.evaluation)
-    assert "Gamma pass rate" in summary and "bias" not in summary
+    assert "Gamma pass rate" in summary and "&nbsp; noise" not in summary
     definitions = panel.logic.evaluationNodes(panel.parameters.evaluation).definitions.GetTable()
     rows = range(definitions.GetNumberOfRows())
     assert any("as it is delivered" in definitions.GetValue(row, 1).ToString() for row in rows)
+    written = panel.logic.exportResults(
+        panel.parameters.evaluation, str(tmp_path / "out"), scene=False, report=False
+    )
+    assert {"plan.dcm", "plan.json"} <= {path.name for path in written}
+    plan = read_plan(tmp_path / "out" / "plan.dcm")
+    assert plan.prescription_gy == 20 and plan.beams[0].name == "square"
 
 
 def test_a_script_gives_a_plan_and_is_told_what_is_missing(harness, panel, tmp_path):
@@ -155,6 +184,22 @@ def test_a_script_gives_a_plan_and_is_told_what_is_missing(harness, panel, tmp_p
             candidateDoses={NAME: panel.case.plan_sct},
             planPath=str(panel.plan),
         )
+    made = PlanRequest((("PTV", 45.0),), fractions=20, arcs=3)
+    settings = EvaluationSettings(registration="none", planning=made)
+    inputs = evaluation_job.EvaluationInputs(ct=given[0], candidates=given[1])
+    with pytest.raises(SyntheticCTError, match="made for structures"):
+        inputs.check(settings)
+    inputs.structures = panel.case.structures
+    inputs.check(settings)
+    told = [str(one) for one in evaluation_job._arguments(tmp_path, inputs, settings)]
+    told = dict(itertools.pairwise(told))
+    assert (told["--target"], told["--fractions"], told["--arcs"]) == ("PTV=45.0", "20", "3")
+    inputs.plan = str(panel.plan)
+    with pytest.raises(SyntheticCTError, match="leave one of them"):
+        inputs.check(settings)
+    inputs.plan, own = "", dataclasses.replace(made, objectives=())
+    with pytest.raises(SyntheticCTError, match="objectives of your own"):
+        inputs.check(dataclasses.replace(settings, planning=own))
 
 
 def test_a_plan_of_another_patient_is_told_of(harness, panel):

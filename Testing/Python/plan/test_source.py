@@ -124,3 +124,33 @@ def test_every_beam_has_the_photons_of_its_energy(sharp):
     photons = [photons_per_mu(energy) for energy in (6.0, 10.0)]
     assert first.mean() == pytest.approx(photons[0] / sum(photons), abs=0.01)
     assert source.output == pytest.approx(100 * 400 * sum(photons))
+
+
+def test_closed_leaves_let_their_share_through_between_the_jaws(sharp):
+    """A gap that moves: what is open and what is closed, counted in each photon's moment."""
+    beam = turning_beam()
+    still = [dataclasses.replace(p, gantry_deg=0.0, gantry_direction="NONE") for p in
+             beam.control_points]  # fmt: skip
+    beam = dataclasses.replace(beam, control_points=tuple(still))
+    plan = TreatmentPlan((beam,))
+    plain, leaky = plan_source(plan), plan_source(plan, leaf_transmission=0.02)
+    count = 200_000
+    _, _, positions, directions = leaky.rays(1, 0, count)
+    whole = len(positions) / count * leaky.output
+    opened = len(plain.rays(1, 0, count).positions) / count * plain.output
+    # Leaves open an area, and 2 % of the rest of the jaws' (in the MLC's reach) comes through.
+    jaws = 85.0 * 70.0 * 200 * 3
+    assert whole == pytest.approx(opened + 0.02 * (jaws - opened), rel=0.01)
+    axes = beam_axes(beam, still[0])
+    xb, yb = crossing(positions, directions, axes, beam.isocentre_mm)
+    assert xb.min() > -25.001 and xb.max() < 60.001 and yb.min() > -30.001 and yb.max() < 40.001
+    outside = xb > 30.0  # where no leaf opens
+    expected = 0.02 * 30 * 70 / (85 * 70) * jaws / whole
+    assert outside.mean() == pytest.approx(expected, rel=0.15)
+
+
+def test_a_field_without_leaves_has_no_leaf_that_leaks(sharp):
+    assert (
+        plan_source(square_field(), leaf_transmission=0.02).output
+        == plan_source(square_field()).output
+    )
