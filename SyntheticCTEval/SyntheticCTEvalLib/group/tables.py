@@ -27,6 +27,10 @@ MISSING = {
     3: "no patient has an MR to hold the candidates against",
 }
 NOT_AVAILABLE = "n/a"
+NOISE_OF_MEANS = (
+    "Noise and bias are of each patient's pass rate, and their means are over patients: the noise "
+    "of a mean pass rate is smaller than the mean noise, by about the root of the patients."
+)
 _DIGITS = {"HU": 2}
 """Of tables, by unit, where the study prints more digits than a patient's report."""
 
@@ -110,6 +114,8 @@ def make_table(
         for noise in values.noise_keys(key):
             table.rows += [_row(values, noise, candidate, None) for candidate in values.candidates]
             table.keys = list(dict.fromkeys([*table.keys, noise[0]]))
+    if number == 2 and any(values.noise_keys(key) for key in keys):
+        table.notes.append(NOISE_OF_MEANS)
     if uneven:
         table.notes.append(
             f"{', '.join(uneven)}: the means are not over the same patients (see n), so no best is "

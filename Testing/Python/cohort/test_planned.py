@@ -147,6 +147,7 @@ def test_noise_and_bias_of_pass_rates_stand_in_table_2_and_are_compared_with_not
     for file in ("table2.html", "table2.tex", "report.html"):
         text = (study / file).read_text(encoding="utf-8")
         assert "Noise of the gamma pass rate" in text and "Bias of the gamma pass rate" in text
+        assert "the noise of a mean pass rate is smaller" in " ".join(text.split())
     for file in ("table2.html", "report.html"):
         assert found["definitions"]["gpr_noise"] in (study / file).read_text(encoding="utf-8")
     assert set(found["patients"]["p1"]["plan"]["targets"]) == {"PTV45", "PTV55"}
