@@ -12,7 +12,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.basics.stepwise import finished
 from SyntheticCTLib.volumes.checks import check_volume
-from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.grids import copied, grid_of, image_like
 from SyntheticCTLib.volumes.marks import (
     MODEL_NAME_KEY,
     OUTSIDE_KEY,
@@ -212,7 +212,7 @@ def _moved(image: sitk.Image, to_world_ras: np.ndarray, labels: bool) -> sitk.Im
     axes = linear @ np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
     spacing = np.linalg.norm(axes, axis=0)
     direction = axes / spacing
-    moved = sitk.Image(image)
+    moved = copied(image)
     moved.SetOrigin((linear @ image.GetOrigin() + offset).tolist())
     moved.SetSpacing(spacing.tolist())
     moved.SetDirection(direction.ravel().tolist())

@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.volumes.grids import grid_of, same_grid
+from SyntheticCTLib.volumes.grids import copied, grid_of, same_grid
 from SyntheticCTLib.volumes.resampling import floored, resample
 
 LARGEST = 512
@@ -83,7 +83,7 @@ def _turned(image: sitk.Image, prone: bool) -> sitk.Image | None:
     )
     if not same_grid(turned, ideal, _NOISE_MM):
         return None
-    result = sitk.Image(turned)
+    result = copied(turned)
     result.CopyInformation(ideal)
     return result
 

@@ -20,7 +20,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.basics.stages import work_folder
-from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.grids import copied, image_like
 from SyntheticCTLib.volumes.writing import write_volume
 
 from .bspline import FIXED, MOVING, REGION, Bending, Bent
@@ -144,7 +144,7 @@ def _shifted(image: sitk.Image, shift: np.ndarray | None) -> sitk.Image:
     """``image`` where it lies before ``shift`` (mm) is applied to points of the fixed one."""
     if shift is None:
         return image
-    moved = sitk.Image(image)
+    moved = copied(image)
     moved.SetOrigin((np.array(image.GetOrigin()) - shift).tolist())
     return moved
 

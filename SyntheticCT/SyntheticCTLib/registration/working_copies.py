@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.normalization.foreground import foreground_mask
-from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.grids import copied, grid_of, image_like
 from SyntheticCTLib.volumes.resampling import floored, mask_on, resample
 
 AIR_HU = -400.0
@@ -35,7 +35,7 @@ class Frame:
 
     def own(self, image: sitk.Image) -> sitk.Image:
         """Return ``image`` with its geometry told in this frame; its voxels are the same."""
-        moved = sitk.Image(image)
+        moved = copied(image)
         moved.SetOrigin((self.axes.T @ (np.array(image.GetOrigin()) - self.centre)).tolist())
         direction = self.axes.T @ np.reshape(image.GetDirection(), (3, 3))
         moved.SetDirection(direction.ravel().tolist())

@@ -8,7 +8,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
-from .grids import with_values
+from .grids import copied, with_values
 from .resampling import HU_AIR
 
 SPACINGS_MM = (0.05, 20.0)
@@ -100,7 +100,7 @@ def check_volume(image: sitk.Image, what: str, mask_nan: bool | None = None) -> 
         )
     cosines = np.array(image.GetDirection())
     if ((cosines != 0) & (np.abs(cosines) < 1e-100)).any():
-        image = sitk.Image(image)
+        image = copied(image)
         image.SetDirection(np.where(np.abs(cosines) < 1e-100, 0.0, cosines).tolist())
     return image
 

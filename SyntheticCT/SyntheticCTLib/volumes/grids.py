@@ -21,6 +21,19 @@ def image_like(array: np.ndarray, reference: sitk.Image) -> sitk.Image:
     return image
 
 
+def copied(image: sitk.Image) -> sitk.Image:
+    """Return a copy that can be changed and has the metadata.
+
+    ``sitk.Image(image)`` shares its voxels until it is changed, and loses all metadata then
+    (SimpleITK 2.5), the mark of a synthetic CT with it.
+    """
+    copy = sitk.Image(image)
+    copy.MakeUnique()
+    for key in image.GetMetaDataKeys():
+        copy.SetMetaData(key, image.GetMetaData(key))
+    return copy
+
+
 def with_values(image: sitk.Image, array: np.ndarray) -> sitk.Image:
     """Return ``array`` with the grid and all the metadata of ``image``, whose shape it has."""
     changed = sitk.GetImageFromArray(array, isVector=False)

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
-from .grids import image_like
+from .grids import copied, image_like
 from .reading import read_image_file
 from .writing import write_volume
 
@@ -46,7 +46,7 @@ def write_segmentation(
             f"The segmentation {Path(path).name} has no name for label {nameless[0]}: "
             "name every label."
         )
-    image = sitk.Image(labels)
+    image = copied(labels)
     image.SetMetaData("Segmentation_MasterRepresentation", "Binary labelmap")
     image.SetMetaData("Segmentation_ContainedRepresentationNames", "Binary labelmap|")
     image.SetMetaData("Segmentation_ReferenceImageExtentOffset", "0 0 0")

@@ -12,6 +12,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTLib.basics.stages import users_path
 
+from .grids import copied
 from .marks import SOURCE_KEYS, SYNTHETIC_NOTE, mark_source
 from .nifti import not_finite_at, read_nifti_header
 
@@ -29,11 +30,11 @@ def write_volume(image: sitk.Image, path: str | os.PathLike, *, compress: bool =
     require_format(path)
     nifti = ".nii" in path.suffixes
     if nifti and image.HasMetaDataKey("SyntheticCT"):
-        image = sitk.Image(image)
+        image = copied(image)
         image.SetMetaData("ITK_FileNotes", SYNTHETIC_NOTE)  # the one text that the format has
     if any(image.HasMetaDataKey(name) for name in SOURCE_KEYS):
         # A file that is kept does not tell UIDs, which lead to a patient.
-        image = mark_source(sitk.Image(image), image)
+        image = mark_source(copied(image), image)
         for name in SOURCE_KEYS:
             image.EraseMetaData(name)
     with staged_file(path) as stage:

@@ -29,8 +29,8 @@ from .spectrum import SPECTRA, require_spectra
 from .tables import scattering_tables, water_tables
 
 MATERIALS_TOLD = (
-    "against real materials, by ompMC: inside 3 cm of cortical bone 4.5 % above the dose to bone, "
-    "behind it 1.2 % too high for 2 cm and within 0.5 % further on; in lung, behind lung and "
+    "against real materials, by ompMC: inside 3 cm of cortical bone 4.3 % above the dose to bone, "
+    "behind it 1.1 % too high for 2 cm and within 0.5 % further on; in lung, behind lung and "
     "behind gas within 1 %"
 )
 """How far water scaled by density is from real materials (Testing/VALIDATION.md)."""

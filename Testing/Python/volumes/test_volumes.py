@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.dicom.frame_of_reference import STUDY
 from SyntheticCTLib.volumes.checks import check_volume
-from SyntheticCTLib.volumes.grids import image_like
-from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE, label_synthetic
+from SyntheticCTLib.volumes.grids import copied, image_like
+from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE, is_synthetic, label_synthetic
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 
@@ -159,3 +160,21 @@ def test_cosines_too_small_for_itk_do_not_lose_the_volume(image):
     checked = check_volume(image, "MR")
     place = checked.TransformIndexToPhysicalPoint((2, 3, 4))
     assert checked.TransformPhysicalPointToContinuousIndex(place) == pytest.approx((2, 3, 4))
+
+
+def test_a_copy_that_is_changed_keeps_its_metadata_and_leaves_the_first_alone(tmp_path):
+    image = label_synthetic(sitk.Image(3, 3, 3, sitk.sitkInt16), "abc")
+    image.SetMetaData(STUDY, "1.2.3")
+    copy = copied(image)
+    copy.SetOrigin((5.0, 0.0, 0.0))
+    copy[0, 0, 0] = 7
+    assert is_synthetic(copy) and copy.GetMetaData(STUDY) == "1.2.3"
+    assert image.GetOrigin() == (0, 0, 0) and image[0, 0, 0] == 0
+    write_volume(image, tmp_path / "sct.nrrd")
+    written = sitk.ReadImage(tmp_path / "sct.nrrd")
+    assert is_synthetic(written) and written.GetMetaData("SyntheticCTModel") == "abc"
+    assert not written.HasMetaDataKey(STUDY) and image.HasMetaDataKey(STUDY)
+    tilted = copied(image)
+    tilted.SetDirection((1.0, 1e-200, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+    tilted[1, 1, 1] = 1
+    assert is_synthetic(check_volume(tilted, "CT"))
