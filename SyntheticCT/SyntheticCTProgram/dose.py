@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
+from SyntheticCTLib.basics.inputs import without_folders
+from SyntheticCTLib.basics.outputs import (
+    refuse_overwrite,
+    require_writable_folder,
+    staged_folder,
+)
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 from SyntheticCTLib.dicom.frame_of_reference import frames_differ
 from SyntheticCTLib.export.objects import written_here
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 RESULT = "dose.json"
 _BATCHES = "batches"
+_VOLUMES = ("dose", "uncertainty")
 _CUTOFFS = (10.0, 60.0)
 
 
@@ -48,7 +53,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.delivery.doses import notes_of_plan
     from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
     from SyntheticCTEvalLib.dose.overrides import overridden
-    from SyntheticCTEvalLib.montecarlo.batches import Effort
+    from SyntheticCTEvalLib.montecarlo.batches import Effort, remove_batches
     from SyntheticCTEvalLib.montecarlo.dose_files import dose_owner, write_dose_files
     from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
     from SyntheticCTEvalLib.plan.reading import read_plan
@@ -60,7 +65,10 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     given += [path for path in (options.density_curve, options.structures) if path]
     if options.override and not options.structures:
         raise SyntheticCTError("--override changes structures: give --structures as well.")
-    folder = require_writable_folder(options.output)
+    folder = Path(options.output)
+    for path in _written(folder, candidates):
+        refuse_overwrite(path, given)
+    require_writable_folder(folder)
     shown, progress = progress, NotedProgress(progress)
     plan = read_plan(options.plan, progress)
     prescription = options.prescription or plan.prescription_gy
@@ -100,6 +108,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         doses.notes.append(f"{replaced}.")
     doses.notes.extend(notes_of_plan(plan, body, doses.reference, prescription))
     result = _result(doses, masks, prescription, progress)
+    result["notes"] = [without_folders(note, given) for note in result["notes"]]
     with staged_folder(folder, given, _earlier(folder)) as stage:
         for name, image in _images(doses).items():
             write_volume(image, stage / name)
@@ -107,7 +116,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             write_dose_files(doses, volumes, owner, stage, progress)
         (stage / RESULT).write_text(json.dumps(result, indent=1, ensure_ascii=False), "utf-8")
     if not options.keep_batches:
-        shutil.rmtree(folder / _BATCHES, ignore_errors=True)
+        remove_batches(folder / _BATCHES)
     shown.tell("dose", _text(result), **result)
     return {"dose": folder / "dose_CT.nrrd", "result": folder / RESULT}
 
@@ -197,6 +206,13 @@ def _text(result: dict[str, Any]) -> str:
                 f"{found['noise']:.2f} (its bias by noise: {found['bias']:+.2f})"
             )
     return "\n".join(lines)
+
+
+def _written(folder: Path, candidates: Iterable[str]) -> list[Path]:
+    """What a run may write, and what of an earlier one would go."""
+    names = [f"{what}_{name}.nrrd" for name in ("CT", *candidates) for what in _VOLUMES]
+    names += [f"dose_{name}.dcm" for name in ("CT", *candidates)]
+    return [*(folder / name for name in (*names, RESULT, _BATCHES)), *_earlier(folder)]
 
 
 def _earlier(folder: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.inputs import without_folders
 from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import NotedProgress, Progress
 
@@ -100,7 +101,9 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     evaluation.notes[:0] = options.note
     if options.no_end_caps:
         evaluation.notes.append(NO_END_CAPS)
-    evaluation.notes = list(dict.fromkeys([*progress.warnings, *evaluation.notes]))
+    notes = dict.fromkeys([*progress.warnings, *evaluation.notes])
+    hidden = [] if options.identified else inputs
+    evaluation.notes = [without_folders(note, hidden) for note in notes]
     with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         write_evaluation(evaluation, stage, scene=scene, paper=options.paper, progress=progress)
     return {"report": Path(options.output) / "report.html"}

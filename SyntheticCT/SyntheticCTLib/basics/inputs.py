@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -19,3 +20,16 @@ def folder_and_series(path: str | os.PathLike) -> tuple[Path, str]:
             if Path(whole[:end]).exists():
                 return Path(whole[:end]), whole[end + 1 :].strip()
     return path, ""
+
+
+def without_folders(sentence: str, inputs: Iterable[str | os.PathLike]) -> str:
+    """Return a sentence in which the folders that hold ``inputs`` are left out of every path.
+
+    They may be named after a patient, and results are shown to others.
+    """
+    places = [folder_and_series(path)[0] for path in inputs]
+    ways = (Path, Path.absolute, Path.resolve)
+    folders = {str(way(place).parent) for place in places for way in ways} - {".", os.sep}
+    for folder in sorted(folders, key=len, reverse=True):
+        sentence = sentence.replace(folder + os.sep, "")
+    return sentence

@@ -13,6 +13,9 @@ POSITION = "ScanPosition"
 """Image metadata: how the patient lay (DICOM's Patient Position, such as "HFS"), of a volume read
 from DICOM. Its name has no "patient" in it: such keys of files are not taken over."""
 
+DERIVATION = "DerivationDescription"
+"""Image metadata: how the pixels came to be, of a volume read from DICOM that tells it."""
+
 
 def frame_of(image: sitk.Image) -> str:
     """Return the UID of the frame of reference of an image; "" where it is not known."""

@@ -14,7 +14,7 @@ import numpy as np
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .contrast import CONTRAST_TAGS, contrast_of, image_type
-from .frame_of_reference import FRAME
+from .frame_of_reference import DERIVATION, FRAME
 from .scaling import SCALING_TAGS, scaling_of
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _TAGS = [
     "GantryDetectorTilt",
     "PatientPosition",
     "LossyImageCompression",
+    DERIVATION,
     "Manufacturer",
     *SCALING_TAGS,
     *CONTRAST_TAGS,
@@ -76,6 +77,7 @@ class DicomSlice:
     lossy: bool = False  # compressed so that values changed
     philips: bool = False
     lies: str = ""  # how the patient lay: Patient Position
+    derivation: str = ""  # how the pixels came to be
 
 
 def read_header(
@@ -215,6 +217,7 @@ def slice_of(header: pydicom.Dataset, path: Path, what: str) -> DicomSlice:
         lossy=is_lossy(header),
         philips="philips" in str(header.get("Manufacturer") or "").casefold(),
         lies=str(header.get("PatientPosition") or "").strip(),
+        derivation=str(header.get(DERIVATION) or "").strip(),
     )
 
 

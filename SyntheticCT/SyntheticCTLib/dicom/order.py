@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
-from .frame_of_reference import FRAME, POSITION, SERIES, STUDY
+from .frame_of_reference import DERIVATION, FRAME, POSITION, SERIES, STUDY
 from .headers import DicomSlice
 
 SPACING_TOLERANCE = 0.02
@@ -112,6 +112,7 @@ def placed(image: sitk.Image, first: DicomSlice, step: np.ndarray) -> sitk.Image
     # Slices are ordered along this normal, so that the third direction completes a right hand.
     normal = np.cross(along_row, along_column)
     told = {FRAME: first.frame, STUDY: first.study, SERIES: first.series, POSITION: first.lies}
+    told[DERIVATION] = first.derivation
     for name, text in told.items():
         if text:
             image.SetMetaData(name, text)

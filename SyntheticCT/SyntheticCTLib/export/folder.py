@@ -16,6 +16,7 @@ from SyntheticCTLib.volumes.grids import told_grid
 from SyntheticCTLib.volumes.marks import (
     MODEL_NAME_KEY,
     OUTSIDE_KEY,
+    OUTSIDE_SAID,
     PHANTOM_KEY,
     SYNTHETIC_NOTE,
     VERSION_KEY,
@@ -171,5 +172,5 @@ def _derivation(ct: sitk.Image, resampled: str) -> str:
     if mark(PHANTOM_KEY):
         made += "Of a digital phantom. "
     outside = mark(OUTSIDE_KEY)
-    outside = f" Outside the model's domain: {outside}" if outside else ""
+    outside = f" {OUTSIDE_SAID}{outside}" if outside else ""
     return f"{made}{resampled}Exported by {PROGRAM} {__version__}.{outside}"

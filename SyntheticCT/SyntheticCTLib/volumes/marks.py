@@ -7,7 +7,7 @@ import hashlib
 import SimpleITK as sitk
 
 from SyntheticCTLib import __version__
-from SyntheticCTLib.dicom.frame_of_reference import SERIES, STUDY
+from SyntheticCTLib.dicom.frame_of_reference import DERIVATION, SERIES, STUDY
 
 SYNTHETIC_NOTE = "Synthetic CT computed from MR; for research use, not a medical device"
 """Label that every synthetic CT carries, in files, scenes and reports."""
@@ -26,6 +26,9 @@ made of, as :func:`frame_mark`; by the element whose UID it is."""
 
 OUTSIDE_KEY = "SyntheticCTOutsideDomain"
 """Metadata key of a synthetic CT: why its MR lies outside the domain of the model, sentences."""
+
+OUTSIDE_SAID = "Outside the model's domain: "
+"""What stands before these reasons in the derivation of the series that is exported."""
 
 PHANTOM_KEY = "SyntheticCTPhantom"
 """Metadata key, with the seed, by which the digital phantom's images are known."""
@@ -83,11 +86,24 @@ def keep_marks(image: sitk.Image, source: sitk.Image, *, moved: bool = False) ->
 
 
 def is_synthetic(image: sitk.Image) -> bool:
-    """Whether an image is marked as a synthetic CT; NIfTI files keep the mark in their notes."""
-    keys = ("ITK_FileNotes", "descrip")
-    return image.HasMetaDataKey("SyntheticCT") or any(
-        image.HasMetaDataKey(key) and SYNTHETIC_NOTE in image.GetMetaData(key) for key in keys
-    )
+    """Whether an image is marked as a synthetic CT."""
+    return image.HasMetaDataKey("SyntheticCT")
+
+
+def marked_as_said(image: sitk.Image) -> sitk.Image:
+    """Return an image that was read, marked as a synthetic CT where a text of its file says so.
+
+    NIfTI keeps the mark in its notes, and the DICOM that is exported in its derivation, which is
+    taken away.
+    """
+    texts = ("ITK_FileNotes", "descrip", DERIVATION)
+    said = {key: image.GetMetaData(key) for key in texts if image.HasMetaDataKey(key)}
+    image.EraseMetaData(DERIVATION)
+    if not is_synthetic(image) and any(SYNTHETIC_NOTE in text for text in said.values()):
+        image.SetMetaData("SyntheticCT", SYNTHETIC_NOTE)
+        if reasons := said.get(DERIVATION, "").partition(OUTSIDE_SAID)[2]:
+            image.SetMetaData(OUTSIDE_KEY, reasons)
+    return image
 
 
 def label_synthetic(

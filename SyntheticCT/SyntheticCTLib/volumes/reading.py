@@ -17,6 +17,7 @@ from SyntheticCTLib.dicom.choice import ROLES, role_of
 from SyntheticCTLib.dicom.headers import read_header
 
 from .checks import check_volume, filled, not_finite
+from .marks import marked_as_said
 from .nifti import is_nifti, read_nifti
 from .plausible import check_patient
 from .text_headers import check_text_header, require_whole
@@ -62,7 +63,7 @@ def read_volume(
         image = read_dicom_folder(path, what, series, progress)
     else:
         image = read_image_file(path, what, progress, series)
-    image = check_volume(image, f"{what} {path}", mask_nan)
+    image = check_volume(marked_as_said(image), f"{what} {path}", mask_nan)
     if role_of(what) in ROLES:
         check_patient(filled(image)[0], f"{what} {path}", what, progress)
     return image

@@ -10,6 +10,7 @@ from typing import Any
 import SimpleITK as sitk
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.inputs import without_folders
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress, Progress
 from SyntheticCTLib.bundle.folder import read_card
 from SyntheticCTLib.volumes.sameness import voxel_hash
@@ -149,7 +150,8 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
     if entry.structures and not end_caps_of(entry, settings):
         notes.append(NO_END_CAPS)
-    evaluation.notes = list(dict.fromkeys(notes))
+    read = entry.inputs().values()
+    evaluation.notes = [without_folders(note, read) for note in dict.fromkeys(notes)]
     images = {"CT": ct, "MR": mr} | {f"candidate {n}": image for n, image in candidates.items()}
     tell_origin(
         evaluation,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.inputs import without_folders
 from SyntheticCTLib.basics.outputs import refuse_overwrite, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.processors import processors
 from SyntheticCTLib.basics.progress import SILENT, Progress
@@ -387,4 +388,6 @@ def _collect(
             f"Results of patients that are not in the manifest are left in the folders "
             f"{', '.join(gone)} and not counted."
         )
+    read = {entry.patient: entry.inputs().values() for entry in entries}
+    failed = {name: without_folders(reason, read[name]) for name, reason in failed.items()}
     return Cohort(patients=records, failed=failed, notes=notes, baseline=baseline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,7 +12,7 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
 
-from SyntheticCTEvalLib.dose.electron_density import density_inside
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY, density_inside
 from SyntheticCTEvalLib.dose.pencil_beam import field_dose, gray_per_mu, pencil_beam_engine
 from SyntheticCTEvalLib.dose.plan import SOURCE_AXIS_MM, SOURCE_BLUR_MM
 from SyntheticCTEvalLib.dose.recalculation import (
@@ -37,6 +38,7 @@ def recalculate_plan(
     grid: sitk.Image,
     progress: Progress = SILENT,
     gantry_step_deg: float = GANTRY_STEP_DEG,
+    curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
 ) -> sitk.Image:
     """Return the dose of the whole course in Gy (float32) on exactly the grid of ``grid``.
 
@@ -49,6 +51,7 @@ def recalculate_plan(
         body: mask of the body in ``ct``, on any grid; outside is air and gets no dose.
         grid: image whose grid the dose takes.
         gantry_step_deg: a turning gantry is followed in steps of at most this.
+        curve: CT number to density relative to water.
 
     Raises:
         SyntheticCTError: the body is empty, or the beams miss it.
@@ -60,7 +63,8 @@ def recalculate_plan(
     for (isocentre, source_axis, couch), directions in angles.items():
         axes = table_axes(couch, plan.patient_position)
         reach = max(segment.reach_mm() for _, segment in groups[isocentre, source_axis, couch])
-        field = _Field(ct, body, grid, isocentre, source_axis, axes, reach + _BLUR_REACH_MM)
+        far = reach + _BLUR_REACH_MM
+        field = _Field(ct, body, grid, isocentre, source_axis, axes, far, curve)
         dose = np.zeros(field.density.shape, dtype=np.float32)
         for gantry, segments in directions.items():
             dose += field.dose(gantry, segments)
@@ -150,10 +154,10 @@ def describe_plan(plan: TreatmentPlan, grid: sitk.Image | None = None) -> str:
         f"{len(beam.control_points)} control points"
         for beam in plan.beams
     )
-    called = f"plan {plan.label}" + (f" ({plan.uid})" if plan.uid else "")
     return (
-        f"{told_engine(grid)}; {called} as it is delivered, every part between two control points "
-        f"with its share of the meterset, jaws and leaves moving through it and the gantry in "
+        f"{told_engine(grid)}; plan {plan.label} as it is delivered, every part between two "
+        "control points with its share of the meterset, jaws and leaves moving through it and the "
+        f"gantry in "
         f"steps of at most {GANTRY_STEP_DEG:g} degrees, parts of arcs within {_TOGETHER_DEG:g} "
         f"degrees together ({beams}); leaves and jaws let nothing "
         "through and have straight ends; 100 MU give 1 Gy in water at 10 cm depth, 10 x 10 cm, "
@@ -173,6 +177,7 @@ class _Field:
         source_axis_mm: float,
         axes: np.ndarray,
         reach_mm: float,
+        curve: Sequence[tuple[float, float]],
     ) -> None:
         import torch
 
@@ -184,7 +189,7 @@ class _Field:
             axes=axes,
             source_axis_mm=source_axis_mm,
         )
-        self.density = torch.from_numpy(density_inside(ct, body, self.grid))
+        self.density = torch.from_numpy(density_inside(ct, body, self.grid, curve))
         self._pixels = 2 * math.ceil(reach_mm)
         spacing = self.grid.GetSpacing()[0]
         from_first = (np.array(isocentre_mm) - np.array(self.grid.GetOrigin())) @ axes

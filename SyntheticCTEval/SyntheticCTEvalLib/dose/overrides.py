@@ -9,7 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.grids import with_values
 from SyntheticCTLib.volumes.resampling import resample
 
 from .electron_density import ELECTRON_DENSITY
@@ -29,7 +29,8 @@ def overridden(
 ) -> tuple[sitk.Image, dict[str, tuple[sitk.Image, sitk.Image]], str]:
     """Return the true CT and the candidates with the CT numbers that were asked for, and a line.
 
-    Bodies stay those of the volumes as they came; what is outside them stays air.
+    Bodies stay those of the volumes as they came; what is outside them stays air. Volumes keep
+    their metadata: a plan is held against the CT's frame of reference and patient position.
 
     Args:
         asked: name of a structure and HU, in the order in which they are laid in.
@@ -121,4 +122,4 @@ def _replaced(volume: sitk.Image, masks: Sequence[tuple[sitk.Image, float]]) -> 
     for mask, hu in masks:
         own = resample(mask, volume, fill=0, nearest=True)
         numbers[sitk.GetArrayViewFromImage(own) != 0] = hu
-    return image_like(numbers, volume)
+    return with_values(volume, numbers)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     "numpy", "scipy", "SimpleITK", "pydicom", "torch", "plastimatch", "scikit-image", "numba",
-    "pymedphys", "pydosert",
+    "pymedphys", "pydosert", "pyradmc",
 )  # fmt: skip
 """Packages that make the numbers."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable
@@ -124,6 +125,14 @@ def run_batches(
         bool(noise <= effort.noise_percent),
         len(done) * effort.candidates,
     )
+
+
+def remove_batches(folder: Path) -> None:
+    """Remove the batches that :func:`run_batches` has kept, and their folder where it is empty."""
+    for file in folder.glob("batch_*.npz"):
+        file.unlink()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def above_zero(dose: np.ndarray) -> np.ndarray:

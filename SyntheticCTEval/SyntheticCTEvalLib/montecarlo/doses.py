@@ -96,7 +96,7 @@ def montecarlo_doses(
     patients = {"the true CT": (ct, body), **candidates}
     volumes = [volume_on(grid, volume, own, curve) for volume, own in patients.values()]
     smoothing = Smoothing(
-        _by_pencil_beam(plan, patients, grid, progress),
+        _by_pencil_beam(plan, patients, grid, curve, progress),
         [volume.inside for volume in volumes],
         grid.GetSpacing(),
     )
@@ -136,12 +136,13 @@ def _by_pencil_beam(
     plan: TreatmentPlan,
     patients: Mapping[str, tuple[sitk.Image, sitk.Image]],
     grid: sitk.Image,
+    curve: Sequence[tuple[float, float]],
     progress: Progress,
 ) -> np.ndarray:
     """Doses (volumes, k, j, i) in Gy."""
     doses = dose_on_each(
         patients,
-        lambda volume, own: recalculate_plan(volume, plan, own, grid, progress),
+        lambda volume, own: recalculate_plan(volume, plan, own, grid, progress, curve=curve),
         progress,
     )
     return np.stack([sitk.GetArrayFromImage(dose) for dose in doses.values()])

@@ -48,15 +48,19 @@ class Smoothing:
         result = np.empty(doses.shape, dtype=np.float32)
         for number, own in enumerate(self.inside):
             both = own & self.inside[0]
-            result[number] = self.pencil_beam[number]
             if number == 0:
-                result[0] += self._smoothed(rest[0], own)
-                first = result[0] - self.pencil_beam[0]
+                result[0] = self.pencil_beam[0] + self._smoothed(rest[0], own)
                 continue
-            difference = self._smoothed(rest[number] - rest[0], both)
+            # A difference of 0 is added to the first dose, so that the same volume has the same.
+            difference = self.pencil_beam[number] - self.pencil_beam[0]
+            difference += self._smoothed(rest[number] - rest[0], both)
             alone = own & ~both
             beyond = self._smoothed(rest[number], own) if alone.any() else 0
-            result[number] += np.where(both, first + difference, np.where(alone, beyond, 0))
+            result[number] = np.where(
+                both,
+                result[0] + difference,
+                np.where(alone, self.pencil_beam[number] + beyond, 0),
+            )
         return result
 
     def _smoothed(self, values: np.ndarray, where: np.ndarray) -> np.ndarray:

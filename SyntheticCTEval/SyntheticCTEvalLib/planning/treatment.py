@@ -18,12 +18,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.contour import body_contour
-from SyntheticCTLib.dicom.frame_of_reference import (
-    FRAME,
-    POSITION,
-    frame_of,
-    position_of,
-)
+from SyntheticCTLib.dicom.frame_of_reference import frame_of, position_of
 from SyntheticCTLib.dicom.headers import is_of, read_header
 from SyntheticCTLib.export.objects import new_uid
 from SyntheticCTLib.export.source import SourceSeries, read_source
@@ -137,9 +132,6 @@ def planned_treatment(
     if not found:
         body = body_contour(ct, "CT")
         planned_on, _, _ = overridden(overrides, structures, ct, body, {})
-        for key in (FRAME, POSITION):
-            if ct.HasMetaDataKey(key):
-                planned_on.SetMetaData(key, ct.GetMetaData(key))
         found = _made((planned_on, body), structures, request, drawn_on, mark, progress)
     for note in doubts_of(found.table):
         progress.warn(note)

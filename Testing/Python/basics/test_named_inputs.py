@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
-from SyntheticCTLib.basics.inputs import folder_and_series
+from SyntheticCTLib.basics.inputs import folder_and_series, without_folders
 from SyntheticCTLib.basics.outputs import refuse_overwrite
 
 
@@ -28,3 +28,17 @@ def test_another_series_is_another_input(tmp_path):
 def test_an_output_never_lies_in_the_folder_of_a_series(tmp_path):
     with pytest.raises(SyntheticCTError, match="lies inside the input"):
         refuse_overwrite(tmp_path / "sct.nrrd", [f"{tmp_path}#4"])
+
+
+def test_a_sentence_names_no_folder_that_holds_an_input(tmp_path, monkeypatch):
+    scans = tmp_path / "Doe^John" / "scans"
+    scans.mkdir(parents=True)
+    told = f"The slice {scans}/IM1 is lossy, and {scans.parent}/reg.dcm lies beside it."
+    for given in (scans, f"{scans}#4"):
+        assert without_folders(told, [given, "ct.nrrd"]) == (
+            "The slice scans/IM1 is lossy, and reg.dcm lies beside it."
+        )
+    assert without_folders(told, []) == told
+    monkeypatch.chdir(tmp_path)
+    told = "The plan Doe^John/plan.dcm is one of two: A/B."
+    assert without_folders(told, ["Doe^John/plan.dcm"]) == "The plan plan.dcm is one of two: A/B."

@@ -223,7 +223,7 @@ class Told(Progress):
 def test_the_dose_lies_on_the_grid_and_tells_its_way_and_what_it_does_not_follow():
     ct, body = cylinder()
     small = cubic_grid(20, 20, 12)
-    plan = TreatmentPlan((arc(0, 16, "CW"),), label="ARC")
+    plan = TreatmentPlan((arc(0, 16, "CW"),), label="ARC", uid="1.2.3.99")
     progress = Told()
     dose = recalculate_plan(ct, plan, body, small, progress)
     assert dose.GetSize() == small.GetSize()
@@ -233,9 +233,20 @@ def test_the_dose_lies_on_the_grid_and_tells_its_way_and_what_it_does_not_follow
     line = describe_plan(plan, ct)
     for part in ("plan ARC", "3 control points", "at most 4 degrees", "100.0 MU x 1", "4 x 4 x 4"):
         assert part in line
+    assert plan.uid not in line  # it leads to a patient
     assert delivery_notes(plan) == []
     other = dataclasses.replace(plan.beams[0], energy_mv=10.0, flattened=False)
     assert len(delivery_notes(TreatmentPlan((other,)))) == 2
+
+
+def test_densities_are_those_of_the_curve():
+    ct, body = cylinder()
+    plan, curve = TreatmentPlan((static(),)), ((-1000.0, 0.001), (0.0, 1.3))
+    dense = image_like(np.where(array(body) != 0, 556.57, -1000).astype(np.float32), ct)
+    expected = array(recalculate_plan(dense, plan, body, ct))  # 1.3 by the program's own
+    found = array(recalculate_plan(ct, plan, body, ct, curve=curve))
+    np.testing.assert_allclose(found, expected, atol=2e-3 * expected.max())
+    assert abs(found - array(recalculate_plan(ct, plan, body, ct))).max() > 0.02 * expected.max()
 
 
 def test_a_plan_beside_the_patient_is_refused():

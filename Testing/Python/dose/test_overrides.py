@@ -7,7 +7,8 @@ from montecarlo_cases import cylinder
 from SyntheticCTEvalLib.dose.overrides import overridden
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress
-from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.dicom.frame_of_reference import FRAME, POSITION
+from SyntheticCTLib.volumes.grids import copied, grid_of, image_like
 from SyntheticCTLib.volumes.resampling import resample
 
 CT, BODY = cylinder(hu=40)
@@ -50,6 +51,16 @@ def test_true_ct_and_candidates_get_the_numbers_and_nothing_else_changes():
     assert "in the true CT and all candidates alike" in line
     assert "Gas 0 HU, Bone=L 800.5 HU, the later one where two overlap" in line
     np.testing.assert_array_equal(values(CT)[values(BODY) != 0], 40)  # what came is unchanged
+
+
+def test_what_a_plan_is_held_against_stays_with_the_volumes():
+    told = {FRAME: "1.2.3", POSITION: "FFS", "SyntheticCT": "yes"}
+    given = copied(CT)
+    for key, value in told.items():
+        given.SetMetaData(key, value)
+    ct, laid, _ = overridden((("Gas", 0.0),), STRUCTURES, given, BODY, {"a": (given, BODY)})
+    for found in (ct, laid["a"][0]):
+        assert {key: found.GetMetaData(key) for key in found.GetMetaDataKeys()} == told
 
 
 def test_without_overrides_the_volumes_are_those_that_came():

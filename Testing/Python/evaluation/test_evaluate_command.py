@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import sys
 
 import numpy as np
@@ -148,7 +149,9 @@ def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path
         inputs, "read_structures", lambda *_files, **options: asked.update(options) or {}
     )
     ct = str(write_volume(phantom.ct, tmp_path / "ct.nrrd"))
-    arguments = ["evaluate", "--ct", ct, "--candidate", f"self={ct}"]
+    other = write_volume(phantom.ct, tmp_path / "Doe" / "a.mha", compress=False)
+    other.write_bytes(re.sub(rb"\nOffset = .*\n", b"\n", other.read_bytes()))  # a warning
+    arguments = ["evaluate", "--ct", ct, "--candidate", f"self={other}"]
     (tmp_path / "s.dcm").write_bytes(b"stands in")
     arguments += ["--structures", str(tmp_path / "s.dcm")]
     arguments += ["--no-end-caps", "--no-registration", "--no-dose", "--no-scene"]
@@ -156,6 +159,8 @@ def test_structures_end_at_their_last_contours_where_asked_for(phantom, tmp_path
     assert asked["end_caps"] is False
     notes = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["notes"]
     assert any("end at their last contours" in note for note in notes)
+    assert any("self a.mha does not say where it lies" in note for note in notes)
+    assert not any("Doe" in note for note in notes)  # a folder may be named after a patient
 
 
 def test_hashes_are_those_of_the_files_that_were_read(phantom, tmp_path, monkeypatch):

@@ -18,10 +18,11 @@ from structure_files import rtplan, rtstruct, square
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib import __version__
+from SyntheticCTLib.basics.progress import SILENT, NotedProgress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.dicom.headers import read_header
 from SyntheticCTLib.volumes.grids import grid_of, same_grid
-from SyntheticCTLib.volumes.marks import OUTSIDE_KEY, keep_marks, label_synthetic
+from SyntheticCTLib.volumes.marks import OUTSIDE_KEY, is_synthetic, keep_marks, label_synthetic
 from SyntheticCTLib.volumes.reading import read_volume
 from SyntheticCTLib.volumes.writing import write_volume
 from SyntheticCTProgram.program import main
@@ -590,3 +591,14 @@ def test_a_ct_of_an_mr_outside_the_domain_says_so_where_a_planner_looks_first(pl
     assert first.SeriesDescription == "SYNTHETIC CT, OUTSIDE MODEL'S DOMAIN (research use)"
     assert "Outside the model's domain: The field of view" in first.DerivationDescription
     assert not judged(place / "out" / "CT_0001.dcm")
+    back = read_volume(place / "out", "candidate")
+    assert back.GetMetaData(OUTSIDE_KEY) == sct.GetMetaData(OUTSIDE_KEY)
+
+
+def test_what_was_exported_is_known_as_synthetic_where_it_is_read(place):
+    assert export() == 0
+    progress = NotedProgress(SILENT)
+    back = read_volume(place / "out", "CT", progress)
+    assert is_synthetic(back) and not back.HasMetaDataKey("DerivationDescription")
+    assert any("marked as a synthetic CT" in warning for warning in progress.warnings)
+    assert not is_synthetic(read_volume(place / "mr", "MR"))

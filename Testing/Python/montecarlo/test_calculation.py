@@ -100,6 +100,22 @@ def test_doses_lie_in_the_patient_and_name_what_they_are(monkeypatch, tmp_path):
     assert len(list(tmp_path.iterdir())) == 6 and not found.notes
 
 
+def test_the_pencil_beam_under_it_is_by_the_same_curve(monkeypatch):
+    monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
+    asked, own = [], doses.recalculate_plan
+
+    def recalculated(*given, **more):
+        asked.append(more["curve"])
+        return own(*given, **more)
+
+    monkeypatch.setattr(doses, "recalculate_plan", recalculated)
+    curve = ((-1000.0, 0.001), (0.0, 1.3))
+    effort = Effort(noise_percent=90.0, candidates=2000)
+    how = {"spacing_mm": 20.0, "effort": effort, "curve": curve}
+    montecarlo_doses(square_field(25.0), *cylinder(), {}, **how)
+    assert asked == [curve]
+
+
 def test_a_ct_that_ends_inside_a_field_is_refused():
     ct, body = cylinder(length=8)  # 64 mm
     with pytest.raises(SyntheticCTError, match="ends inside a field"):

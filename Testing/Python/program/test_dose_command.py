@@ -131,3 +131,19 @@ def test_evaluate_wants_a_plan_for_monte_carlo_and_not_two_doses(more, told, tmp
     given = ("evaluate", "--ct", "ct.nrrd", "--candidate", "a=a.nrrd", "--output", str(tmp_path))
     assert main([*given, *more]) == 2
     assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_is_not_the_runs_own_stays_and_inputs_are_looked_after_first(case, capsys):
+    mine = case / "out" / "batches" / "mine.txt"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("kept")
+    assert run(case, "--candidate", f"a={case / 'ct.nrrd'}") == 0
+    assert [path.name for path in mine.parent.iterdir()] == ["mine.txt"]
+    capsys.readouterr()
+    result = json.loads((case / "out" / "dose.json").read_text())
+    assert str(case) not in json.dumps(result)  # folders may be named after a patient
+    (case / "ct.nrrd").rename(case / "out" / "dose_b.nrrd")
+    (case / "ct.nrrd").symlink_to(case / "out" / "dose_b.nrrd")
+    assert run(case, "--candidate", f"b={case / 'denser.nrrd'}") == 2
+    told = capsys.readouterr().err
+    assert "would overwrite the input" in " ".join(told.split()) and "Monte Carlo" not in told

@@ -9,8 +9,14 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.dicom.frame_of_reference import STUDY
 from SyntheticCTLib.volumes.checks import check_volume
 from SyntheticCTLib.volumes.grids import copied, image_like
-from SyntheticCTLib.volumes.marks import SYNTHETIC_NOTE, is_synthetic, label_synthetic
+from SyntheticCTLib.volumes.marks import (
+    SYNTHETIC_NOTE,
+    is_synthetic,
+    keep_marks,
+    label_synthetic,
+)
 from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTLib.volumes.resampling import resample
 from SyntheticCTLib.volumes.writing import write_volume
 
 
@@ -84,6 +90,16 @@ def test_a_synthetic_ct_says_so_in_its_file(image, tmp_path):
     assert back.GetMetaData("SyntheticCTModel") == "abc"
     write_volume(image, tmp_path / "a.nii.gz")
     assert "research use" in sitk.ReadImage(str(tmp_path / "a.nii.gz")).GetMetaData("descrip")
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".nii", ".nii.gz", ".mha"])
+def test_the_mark_is_that_of_the_volume_whatever_file_it_came_from(image, tmp_path, suffix):
+    write_volume(label_synthetic(image), tmp_path / f"a{suffix}")
+    back = read_volume(tmp_path / f"a{suffix}")
+    assert is_synthetic(back)
+    moved = keep_marks(resample(back, back[1:, :, :], fill=0), back)
+    write_volume(moved, tmp_path / f"b{suffix}")
+    assert is_synthetic(read_volume(tmp_path / f"b{suffix}"))
 
 
 def test_what_names_the_patient_is_not_read(image, tmp_path):
