@@ -22,7 +22,7 @@ from .geometry import beam_axes, gantry_turn_deg
 
 EDGE_BLUR_MM = 2.5
 """Standard deviation of the Gaussian at the isocentre's plane that stands for the focal spot and
-for the leaves' rounded ends: 80 % to 20 % in water at 10 cm depth is then 5.9 mm."""
+for the leaves' rounded ends: 80 % to 20 % in water at 10 cm depth is then about 6 mm."""
 _FAR_MM = 200.0
 """Where the opening ends along the leaves when no jaws limit it: half of 40 cm."""
 
