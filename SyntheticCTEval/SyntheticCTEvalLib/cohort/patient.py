@@ -150,8 +150,7 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     notes = [*entry.notes, *evaluation.notes, *progress.warnings]
     if entry.structures and not end_caps_of(entry, settings):
         notes.append(NO_END_CAPS)
-    read = entry.inputs().values()
-    evaluation.notes = [without_folders(note, read) for note in dict.fromkeys(notes)]
+    evaluation.notes = _told(notes, entry)
     images = {"CT": ct, "MR": mr} | {f"candidate {n}": image for n, image in candidates.items()}
     tell_origin(
         evaluation,
@@ -180,6 +179,12 @@ def evaluate_patient(task: PatientTask, progress: Progress = SILENT) -> None:
     scans = {"CT": ct} | ({"MR": mr} if mr is not None else {})
     scans |= {f"candidate {name}": candidates[name] for name in entry.candidates}
     write_card(task.folder, made_of, {what: voxel_hash(scans[what]) for what in scans})
+
+
+def _told(notes: list[str], entry: PatientEntry) -> list[str]:
+    """Return notes, each once and without the folders that inputs lie in."""
+    inputs = entry.inputs().values()
+    return [without_folders(note, inputs) for note in dict.fromkeys(notes)]
 
 
 def _compare_with_mr(

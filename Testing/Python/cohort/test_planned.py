@@ -17,6 +17,7 @@ from montecarlo_cases import gaussian_scattering
 from schemas import COHORT, PATIENT, hold
 from SyntheticCTEvalLib.cohort import parallel
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.evaluation import one_patient
 from SyntheticCTEvalLib.montecarlo import doses
 from SyntheticCTEvalLib.montecarlo.batches import Effort
@@ -79,7 +80,7 @@ def case(tmp_path_factory):
         patch.setattr(doses, "scattering_tables", gaussian_scattering)
         patch.setattr(pdf, "missing", lambda: "no PDF here")
         # The pencil beam that Monte Carlo's difference is held against: few angles as well.
-        patch.setattr(recalculate_plan, "__defaults__", (SILENT, 30.0))
+        patch.setattr(recalculate_plan, "__defaults__", (SILENT, 30.0, ELECTRON_DENSITY))
         patch.setattr(
             one_patient, "Effort", functools.partial(Effort, candidates=20_000, batches=6)
         )
