@@ -50,7 +50,7 @@ def overridden(
     if not asked:
         return ct, dict(candidates), ""
     masks = [(mask, hu) for (_, hu), mask in zip(asked, _masks(asked, structures, ct), strict=True)]
-    inside = sitk.GetArrayViewFromImage(resample(body, ct, fill=0, nearest=True)) != 0
+    inside = sitk.GetArrayFromImage(resample(body, ct, fill=0, nearest=True)) != 0
     for (name, _), (mask, _) in zip(asked, masks, strict=True):
         outside = (sitk.GetArrayViewFromImage(mask) != 0) & ~inside
         outside_cm3 = np.count_nonzero(outside) * math.prod(ct.GetSpacing()) / 1000
@@ -102,7 +102,7 @@ def require_overrides(
                 f"The structure {name}, whose CT number is to be replaced, has no voxel on the "
                 "CT: give another one, or leave the override out."
             )
-        inside = sitk.GetArrayViewFromImage(resample(body, ct, fill=0, nearest=True)) != 0
+        inside = sitk.GetArrayFromImage(resample(body, ct, fill=0, nearest=True)) != 0
         if not (own & inside).any():
             raise SyntheticCTError(
                 f"The structure {name}, whose CT number is to be replaced, lies outside the body, "
