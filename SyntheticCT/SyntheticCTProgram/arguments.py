@@ -277,16 +277,35 @@ def add_densities(sub: argparse.ArgumentParser) -> None:
         help="CT number of a structure (of --structures) in every volume that dose is calculated "
         "in; may be given several times",
     )
+    sub.add_argument(
+        "--couch",
+        action="append",
+        default=[],
+        type=_override,
+        metavar="NAME=HU",
+        help="structure (of --structures) that is laid in outside the body in every volume that "
+        "dose is calculated in, where all is air otherwise; may be given several times",
+    )
+
+
+def require_structures(options: argparse.Namespace) -> None:
+    """Refuse overrides and a couch without the structures that they name."""
+    if (options.override or options.couch) and not options.structures:
+        raise SyntheticCTError("--override and --couch name structures: give --structures as well.")
 
 
 def densities(options: argparse.Namespace) -> dict[str, Any]:
     """Return the curve (empty for the program's own) and the overrides that are asked for."""
+    from SyntheticCTEvalLib.dose.overrides import Override
     from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
 
     path = options.density_curve
     return {
         "density_curve": read_density_curve(path) if path else (),
-        "overrides": tuple(unique(options.override, "--override").items()),
+        "overrides": (
+            *(Override(*one) for one in unique(options.override, "--override").items()),
+            *(Override(*one, couch=True) for one in unique(options.couch, "--couch").items()),
+        ),
     }
 
 

@@ -32,6 +32,7 @@ from .arguments import (
     densities,
     named_file,
     number,
+    require_structures,
     seed_number,
     unique,
 )
@@ -63,8 +64,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     candidates = unique(options.candidate, "--candidate")
     given = [options.ct, options.plan, *candidates.values()]
     given += [path for path in (options.density_curve, options.structures) if path]
-    if options.override and not options.structures:
-        raise SyntheticCTError("--override changes structures: give --structures as well.")
+    require_structures(options)
     folder = Path(options.output)
     for path in _written(folder, candidates):
         refuse_overwrite(path, given)
@@ -87,14 +87,12 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     body = body_contour(ct, "CT")
     laid, masks = _laid(ct, body, volumes, progress)
     structures = read_structures(options.structures, ct, progress) if options.structures else {}
-    ct, laid, replaced = overridden(
+    laid = overridden(
         asked["overrides"], structures, ct, body, laid, curve=curve, progress=progress
     )
     doses = montecarlo_doses(
         plan,
-        ct,
-        body,
-        laid,
+        *laid[:3],
         spacing_mm=options.spacing,
         effort=Effort(options.noise, options.minutes, options.photons),
         seed=options.seed,
@@ -103,9 +101,9 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         leaf_transmission=options.leaf_transmission / 100,
         progress=progress,
     )
-    if replaced:
-        doses = replace(doses, definition=f"{doses.definition}; {replaced}")
-        doses.notes.append(f"{replaced}.")
+    if laid.told:
+        doses = replace(doses, definition=f"{doses.definition}; {laid.told}")
+        doses.notes.append(f"{laid.told}.")
     doses.notes.extend(notes_of_plan(plan, body, doses.reference, prescription))
     result = _result(doses, masks, prescription, progress)
     result["notes"] = [without_folders(note, given) for note in result["notes"]]
@@ -270,7 +268,9 @@ def add_dose(command: Callable) -> None:
         help="that are drawn in the fields a batch, of which at least six are run; default 1000000",
     )
     sub.add_argument("--spacing", type=above_zero, default=3.0, metavar="MM", help="default 3")
-    sub.add_argument("--structures", metavar="FILE", help="for --override: RTSTRUCT or masks")
+    sub.add_argument(
+        "--structures", metavar="FILE", help="for --override and --couch: RTSTRUCT or masks"
+    )
     add_densities(sub)
     sub.add_argument("--seed", type=seed_number, default=1)
     sub.add_argument(

@@ -20,6 +20,7 @@ from .arguments import (
     evaluation_settings,
     model_folder,
     named_file,
+    require_structures,
     unique,
 )
 from .planning import add_planning, plan_request
@@ -214,13 +215,12 @@ def _require_whole(
             "--dose-engine montecarlo calculates the dose of a plan: give --plan as well, or "
             "--target NAME=GY for a plan that is made."
         )
-    if options.override and (options.dose_ct or options.no_dose):
+    if (options.override or options.couch) and (options.dose_ct or options.no_dose):
         raise SyntheticCTError(
-            "--override changes volumes that dose is calculated in: leave it out where doses are "
-            "given, or none is asked for."
+            "--override and --couch change volumes that dose is calculated in: leave it out where "
+            "doses are given, or none is asked for."
         )
-    if options.override and not options.structures:
-        raise SyntheticCTError("--override changes structures: give --structures as well.")
+    require_structures(options)
     if options.model and not options.mr:
         raise SyntheticCTError("--model shows the histogram of an MR: give --mr as well.")
     if options.registration_by == BY_MR and not options.mr:

@@ -48,7 +48,8 @@ def recalculate_plan(
 
     Args:
         ct: CT numbers in HU on any grid, flipped and oblique ones included.
-        body: mask of the body in ``ct``, on any grid; outside is air and gets no dose.
+        body: mask of the body in ``ct``, on any grid; outside is air and gets no dose (a couch as
+            in :func:`~SyntheticCTEvalLib.dose.recalculation.recalculate_dose`).
         grid: image whose grid the dose takes.
         gantry_step_deg: a turning gantry is followed in steps of at most this.
         curve: CT number to density relative to water.

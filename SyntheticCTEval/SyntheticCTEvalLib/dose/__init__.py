@@ -5,5 +5,5 @@ Offers: doses (imported, or recalculated: a dose engine is called there), readin
     plan prescribes), pencil_beam (the engine), recalculation (one plan on every volume), plan (the
     seven fields), electron_density, overrides (CT numbers of structures replaced).
 Inside: rtdose.
-May use: basics, dicom, volumes, plan.
+May use: basics, dicom, volumes, body, plan.
 """

@@ -71,7 +71,7 @@ def density_inside(
     grid: sitk.Image,
     curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
 ) -> np.ndarray:
-    """Relative electron density (float32, k j i) on ``grid``, air outside the body.
+    """Relative electron density (float32, k j i) on ``grid``, air outside the body and its couch.
 
     Fine voxels are averaged down to the grid's spacing, so that noise and thin walls count with
     their volume and not by where a grid point happens to fall.

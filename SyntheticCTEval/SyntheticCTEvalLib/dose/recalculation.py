@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.body.labels import patient_on
 from SyntheticCTLib.volumes.grids import grid_of, image_like
 from SyntheticCTLib.volumes.resampling import resample
 
@@ -75,7 +76,7 @@ def plan_for_target(
             not fit into a field.
     """
     grid = grid if grid is not None else dose_grid(body)
-    inside = sitk.GetArrayFromImage(resample(body, grid, fill=0, nearest=True)) != 0
+    inside = patient_on(body, grid)
     if target is None:
         centre = mask_points(image_like(inside.astype(np.uint8), grid)).mean(axis=0)
         target = _sphere(grid, centre)
@@ -130,14 +131,15 @@ def recalculate_dose(
 ) -> sitk.Image:
     """Return the dose of ``plan`` on ``ct`` in Gy (float32) on exactly the grid of ``grid``.
 
-    Everything outside ``body`` (couch, clothes, noise) counts as air and receives no dose. Give
+    Everything outside ``body`` (clothes, noise) counts as air and receives no dose. Give
     the body of the volume that is calculated, not the true CT's: a candidate with another
     outline attenuates the beam differently, and that belongs to its dose error. Dose further
     than 100 mm from a field's edge is not modelled and is 0.
 
     Args:
         ct: CT numbers in HU on any grid, flipped and oblique ones included.
-        body: mask of the body in ``ct``, on any grid.
+        body: mask of the body in ``ct``, on any grid; beams pass what is labelled
+            body.labels.COUCH, and it receives no dose.
         grid: image whose grid the dose takes.
 
     Raises:
@@ -163,7 +165,7 @@ def inside_body(total: np.ndarray, body: sitk.Image, grid: sitk.Image) -> sitk.I
         SyntheticCTError: there is none.
     """
     np.maximum(total, 0, out=total)  # the kernel's transforms round to a little below 0
-    total[sitk.GetArrayFromImage(resample(body, grid, fill=0, nearest=True)) == 0] = 0
+    total[~patient_on(body, grid)] = 0
     if not total.any():
         raise SyntheticCTError(
             "The plan gives no dose: its fields miss the body, so plan and volume do not belong "

@@ -210,14 +210,12 @@ def _recalculated(
     structures, target = given
     volumes = {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()}
     how = {"curve": settings.density_curve or ELECTRON_DENSITY, "progress": progress}
-    ct, volumes, replaced = overridden(settings.overrides, structures, ct, body, volumes, **how)
+    laid = overridden(settings.overrides, structures, ct, body, volumes, **how)
     how = {"spacing_mm": settings.dose_spacing_mm, "progress": progress}
     if settings.dose_engine == MONTE_CARLO:
         doses = doses_by_montecarlo(
             plan,
-            ct,
-            body,
-            volumes,
+            *laid[:3],
             settings.prescription_gy,
             lambda gray: settings.gamma_criteria(gray)[0],
             masks,
@@ -228,19 +226,17 @@ def _recalculated(
         )
     elif plan is not None:
         require_ct_around_fields(plan, body, progress)
-        doses = doses_of_plan(plan, ct, body, volumes, settings.prescription_gy, **how)
+        doses = doses_of_plan(plan, *laid[:3], settings.prescription_gy, **how)
     else:
         doses = recalculated_doses(
-            ct,
-            body,
-            volumes,
+            *laid[:3],
             structures[target] if target else None,
             settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
             **how,
         )
-    if replaced:
-        told = {"definition": f"{doses.definition}; {replaced}"}
-        doses = replace(doses, **told, notes=[*doses.notes, f"{replaced}."])
+    if laid.told:
+        told = {"definition": f"{doses.definition}; {laid.told}"}
+        doses = replace(doses, **told, notes=[*doses.notes, f"{laid.told}."])
     if plan is not None:
         doses.notes.extend(notes_of_plan(plan, body, doses.reference, doses.prescription_gy))
     inside = sitk.GetArrayViewFromImage(body) > 0

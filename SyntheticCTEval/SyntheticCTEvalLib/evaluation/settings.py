@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
+from SyntheticCTEvalLib.dose.overrides import Override
 from SyntheticCTEvalLib.dose.plausibility import IMPLAUSIBLE_GY
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
@@ -55,8 +56,8 @@ class EvaluationSettings:
         leaf_transmission_percent: of the photons, that closed leaves let through in Monte Carlo.
         density_curve: CT number in HU and density relative to water that Monte Carlo takes; the
             program's own (dose.electron_density) when empty.
-        overrides: structures and the CT numbers in HU that dose is calculated with in them
-            (dose.overrides).
+        overrides: structures and the CT numbers in HU that dose is calculated with in them, or
+            outside the bodies as a couch (dose.overrides).
         dvh_points: points of dose-volume histograms by structure (structures.dvh_points); those
             of common practice where nothing is said.
         mask_nan: leave voxels of CT and candidates that are no numbers out of the image figures.
@@ -83,7 +84,7 @@ class EvaluationSettings:
     planning: PlanRequest = field(default_factory=PlanRequest)
     leaf_transmission_percent: float = 0.0
     density_curve: tuple[tuple[float, float], ...] = ()
-    overrides: tuple[tuple[str, float], ...] = ()
+    overrides: tuple[Override, ...] = ()
     dvh_points: str = ""
     mask_nan: bool = False
 
@@ -174,7 +175,7 @@ class EvaluationSettings:
         notes = [NO_POINTS] if self.dvh_points and not histograms else []
         if self.overrides and not recalculated:
             notes.append(
-                "CT numbers of structures were to be replaced where dose is calculated: no dose "
+                "CT numbers of structures were to be laid in where dose is calculated: no dose "
                 "was calculated, so that is without effect."
             )
         return notes

@@ -8,5 +8,5 @@ Offers: doses (on the true CT and on candidates), recalculation (the same for an
     calculation (a batch in all volumes), dose_files (as RTDOSE).
 Inside: smoothing (beyond the pencil beam), spectrum (energies of a plan's photons),
     pass_rate_noise, tables (water's data), physics and transport (compiled).
-May use: basics, dicom, volumes, export, plan, dose, delivery, gamma.
+May use: basics, dicom, volumes, body, export, plan, dose, delivery, gamma.
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.processors import processors
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.body.labels import patient_on
 
 from SyntheticCTEvalLib.dose.electron_density import AIR, ELECTRON_DENSITY, density_inside
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
@@ -25,8 +25,8 @@ class Volume:
     """A patient as dose is calculated in.
 
     Attributes:
-        density: (k, j, i) relative to water, air outside the body, float32.
-        inside: (k, j, i) bool, the body.
+        density: (k, j, i) relative to water, air outside the body and its couch, float32.
+        inside: (k, j, i) bool, the body without a couch.
     """
 
     density: np.ndarray
@@ -39,10 +39,10 @@ def volume_on(
     body: sitk.Image,
     curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
 ) -> Volume:
-    """Return the densities of a CT-like image (HU) inside its body, on an axis-aligned grid."""
+    """Return the densities of a CT-like image (HU) inside its body (body.labels.COUCH), on an
+    axis-aligned grid."""
     density = np.maximum(density_inside(ct, body, grid, curve), AIR).astype(np.float32)
-    inside = sitk.GetArrayFromImage(resample(body, grid, fill=0, nearest=True)) != 0
-    return Volume(density, inside)
+    return Volume(density, patient_on(body, grid))
 
 
 class Calculation:

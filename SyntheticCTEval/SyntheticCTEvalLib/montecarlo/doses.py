@@ -78,7 +78,8 @@ def montecarlo_doses(
     """Calculate the dose of a plan on the true CT and on every candidate, by the same histories.
 
     Args:
-        body: mask of the body in ``ct``; outside is air without dose.
+        body: mask of the body in ``ct``; outside is air without dose (a couch as in
+            dose.recalculation.recalculate_dose).
         candidates: volume in HU and its own body by name, in the CT's frame, on any grids.
         curve: CT number to density relative to water.
         leaf_transmission: share of the photons that closed leaves let through.

@@ -4,5 +4,5 @@ Offers: beams (what a plan is), geometry (where a beam comes from, in the patien
     reading (read_plan), writing (write_plan), deliverable (what a plan must fulfil), prescription,
     source (where a plan's photons start and go), field_ends (whether a CT ends inside a field).
 Inside: beam_items (one beam of a file).
-May use: basics, dicom, export.
+May use: basics, dicom, body, export.
 """

@@ -6,6 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.body.labels import patient_on
 
 from .beams import TreatmentPlan
 from .source import plan_source
@@ -35,7 +36,7 @@ def require_ct_around_fields(
     size = body.GetSize()
     axes = np.array(body.GetDirection()).reshape(3, 3)
     origin = np.array(body.GetOrigin())
-    inside = sitk.GetArrayViewFromImage(body) != 0
+    inside = patient_on(body, body)
     start = (positions - origin) @ axes / np.array(body.GetSpacing())  # continuous indices
     along = directions @ axes / np.array(body.GetSpacing())
     shares = {True: 0.0, False: 0.0}

@@ -12,6 +12,8 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
+from SyntheticCTLib.body.labels import patient_on
+from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
@@ -98,7 +100,7 @@ def make_plan(
 
     Args:
         ct: CT in HU.
-        body: mask of the body in ``ct``.
+        body: mask of the body in ``ct`` (a couch as in dose.recalculation.recalculate_dose).
         structures: masks of targets and organs by name, any grid.
         levels: dose in Gy of the whole course by name of the target.
         objectives: of organs by name (objectives.read_objectives).
@@ -193,7 +195,7 @@ def _case(
     effort: Effort,
 ) -> _Case:
     grid = dose_grid(body, effort.spacing_mm)
-    inside = _on(body, grid)
+    inside = patient_on(body, grid)
     masks = {name: _target(structures[name], name, grid, inside) for name in levels}
     _require_rising(masks, levels)
     points = mask_points(grid == 0)[np.any(list(masks.values()), axis=0).ravel()]
@@ -221,7 +223,8 @@ def _scale(
     allows."""
     wanted = []
     for name, mask in targets.items():
-        inside = sitk.Cast(mask != 0, sitk.sitkUInt8) * resample(body, mask, fill=0, nearest=True)
+        own = patient_on(body, mask) & (sitk.GetArrayViewFromImage(mask) != 0)
+        inside = image_like(own.astype(np.uint8), mask)
         covered = dose_volume_histogram(dose, inside).dose_at(95)
         wanted.append(SHARE_OF_LEVEL * levels[name] / covered if covered > 0 else math.inf)
     largest = float(sitk.GetArrayViewFromImage(dose).max())

@@ -26,7 +26,8 @@ from SyntheticCTLib.volumes.checks import filled
 from SyntheticCTLib.volumes.hounsfield import require_hu
 
 from SyntheticCTEvalLib.delivery.dose import describe_plan
-from SyntheticCTEvalLib.dose.overrides import overridden
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
+from SyntheticCTEvalLib.dose.overrides import Override, overridden
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.reading import ASSUMED_POSITION, read_plan
 from SyntheticCTEvalLib.plan.writing import write_plan
@@ -107,7 +108,8 @@ def planned_treatment(
     request: PlanRequest,
     drawn_on: DrawnOn = DrawnOn(),
     *,
-    overrides: Sequence[tuple[str, float]] = (),
+    overrides: Sequence[Override] = (),
+    curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
     earlier: Path | None = None,
     progress: Progress = SILENT,
 ) -> PlannedTreatment:
@@ -119,6 +121,7 @@ def planned_treatment(
         drawn_on: what stands in the plan's file besides.
         overrides: structures and the CT numbers in HU that dose is calculated with in them
             (dose.overrides).
+        curve: what they must have a place on; the plan itself is made by the program's own.
         earlier: folder of an earlier result, whose plan is taken where it was made of the same.
 
     Raises:
@@ -130,9 +133,8 @@ def planned_treatment(
     mark = _made_of(ct, structures, request, drawn_on, overrides)
     found = earlier and read_planned(earlier, mark)
     if not found:
-        body = body_contour(ct, "CT")
-        planned_on, _, _ = overridden(overrides, structures, ct, body, {})
-        found = _made((planned_on, body), structures, request, drawn_on, mark, progress)
+        laid = overridden(overrides, structures, ct, body_contour(ct, "CT"), {}, curve=curve)
+        found = _made((laid.ct, laid.body), structures, request, drawn_on, mark, progress)
     for note in doubts_of(found.table):
         progress.warn(note)
     return found
@@ -211,7 +213,7 @@ def _made_of(
     structures: Mapping[str, sitk.Image],
     request: PlanRequest,
     drawn_on: DrawnOn,
-    overrides: Sequence[tuple[str, float]],
+    overrides: Sequence[Override],
 ) -> str:
     """Hash of all that a plan depends on."""
     digest = hashlib.sha256()

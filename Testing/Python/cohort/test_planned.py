@@ -18,6 +18,7 @@ from schemas import COHORT, PATIENT, hold
 from SyntheticCTEvalLib.cohort import parallel
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
 from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
+from SyntheticCTEvalLib.dose.overrides import Override
 from SyntheticCTEvalLib.evaluation import one_patient
 from SyntheticCTEvalLib.montecarlo import doses
 from SyntheticCTEvalLib.montecarlo.batches import Effort
@@ -213,7 +214,7 @@ def test_a_plan_is_made_with_the_numbers_and_the_position_that_dose_is_calculate
     bladder = sitk.GetArrayViewFromImage(structures["Bladder"]) != 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(treatment, "make_plan", stand_in)
-        for overrides in ((), (("Bladder", 3000.0),)):
+        for overrides in ((), (Override("Bladder", 3000.0),)):
             with pytest.raises(SyntheticCTError, match="asked for"):
                 planned_treatment(
                     ct, structures, PlanRequest(parse_levels(LEVELS)), overrides=overrides

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from montecarlo_cases import cylinder
-from SyntheticCTEvalLib.dose.overrides import overridden
+from montecarlo_cases import cylinder, square_field
+from SyntheticCTEvalLib.delivery.dose import recalculate_plan
+from SyntheticCTEvalLib.dose.overrides import Override, overridden
+from SyntheticCTEvalLib.montecarlo.calculation import volume_on
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, POSITION
@@ -39,15 +41,15 @@ def values(image):
 
 def test_true_ct_and_candidates_get_the_numbers_and_nothing_else_changes():
     other = CT + 7
-    asked = (("Gas", 0.0), ("Bone=L", 800.5))
-    ct, laid, line = overridden(asked, STRUCTURES, CT, BODY, {"a": (other, BODY)})
+    asked = (Override("Gas", 0.0), Override("Bone=L", 800.5))
+    ct, own, laid, line = overridden(asked, STRUCTURES, CT, BODY, {"a": (other, BODY)})
     gas = values(STRUCTURES["Gas"]) != 0
     bone = values(resample(STRUCTURES["Bone=L"], CT, fill=0, nearest=True)) != 0
     assert (gas & bone).any() and (gas & ~bone).any()
     for found, before in ((ct, CT), (laid["a"][0], other)):
         expected = np.where(bone, 800.5, np.where(gas, 0, values(before)))
         np.testing.assert_array_equal(values(found), expected)
-    assert laid["a"][1] is BODY
+    assert laid["a"][1] is BODY and own is BODY
     assert "in the true CT and all candidates alike" in line
     assert "Gas 0 HU, Bone=L 800.5 HU, the later one where two overlap" in line
     np.testing.assert_array_equal(values(CT)[values(BODY) != 0], 40)  # what came is unchanged
@@ -58,14 +60,16 @@ def test_what_a_plan_is_held_against_stays_with_the_volumes():
     given = copied(CT)
     for key, value in told.items():
         given.SetMetaData(key, value)
-    ct, laid, _ = overridden((("Gas", 0.0),), STRUCTURES, given, BODY, {"a": (given, BODY)})
-    for found in (ct, laid["a"][0]):
-        assert {key: found.GetMetaData(key) for key in found.GetMetaDataKeys()} == told
+    asked = (Override("Gas", 0.0), Override("Couch", -300.0, couch=True))
+    found = overridden(asked, STRUCTURES, given, BODY, {"a": (given, BODY)})
+    for one in (found.ct, found.candidates["a"][0]):
+        assert {key: one.GetMetaData(key) for key in one.GetMetaDataKeys()} == told
 
 
 def test_without_overrides_the_volumes_are_those_that_came():
-    ct, laid, line = overridden((), {}, CT, BODY, {"a": (CT, BODY)})
-    assert ct is CT and laid == {"a": (CT, BODY)} and line == ""
+    found = overridden((), {}, CT, BODY, {"a": (CT, BODY)})
+    assert found.ct is CT and found.body is BODY
+    assert found.candidates == {"a": (CT, BODY)} and found.told == ""
 
 
 @pytest.mark.parametrize(
@@ -73,19 +77,64 @@ def test_without_overrides_the_volumes_are_those_that_came():
     [
         ("gas", 0.0, r"none of that name: give one of these \(Gas, Bone=L"),
         ("Nothing", 0.0, "has no voxel on the CT"),
-        ("Couch", 0.0, "lies outside the body"),
+        ("Couch", 0.0, "lies outside the body.*or give it as the couch"),
         ("Gas", 4000.0, "is 4000 HU, and the density curve goes from -1000 to 3071 HU"),
         ("Gas", float("nan"), "give a number in between"),
     ],
 )
 def test_what_cannot_be_replaced_is_refused(name, hu, told):
     with pytest.raises(SyntheticCTError, match=told):
-        overridden(((name, hu),), STRUCTURES, CT, BODY, {})
+        overridden((Override(name, hu),), STRUCTURES, CT, BODY, {})
 
 
 def test_what_lies_outside_the_body_is_told():
     progress = NotedProgress(SILENT)
-    overridden((("Skin", 0.0),), STRUCTURES, CT, BODY, {}, progress=progress)
+    overridden((Override("Skin", 0.0),), STRUCTURES, CT, BODY, {}, progress=progress)
     (warning,) = progress.warnings
     skin, body = values(STRUCTURES["Skin"]) != 0, values(BODY) != 0
     assert warning.startswith(f"{(skin & ~body).sum() * 0.512:.2g} cm3 of Skin")
+
+
+COUCH = Override("Couch", 0.0, couch=True)
+IN_COUCH = values(STRUCTURES["Couch"]) != 0
+
+
+def test_a_couch_lies_outside_every_body_and_is_the_same_in_all_volumes():
+    wide = image_like(values(BODY) | (IN_COUCH & (np.arange(32) < 8)).astype(np.uint8), CT)
+    ct, body, laid, told = overridden((COUCH,), STRUCTURES, CT, BODY, {"wide": (CT, wide)})
+    for found, own, before in ((ct, body, BODY), (*laid["wide"], wide)):
+        outside = IN_COUCH & (values(before) == 0)
+        np.testing.assert_array_equal(values(found), np.where(outside, 0, values(CT)))
+        np.testing.assert_array_equal(values(own), np.where(outside, 2, values(before)))
+    assert told.startswith(
+        "Couch added for the dose in the true CT and all candidates alike, outside"
+    )
+    assert told.endswith(": Couch 0 HU")
+    volume = volume_on(CT, ct, body)
+    assert (volume.density[IN_COUCH] == 1).all() and not volume.inside[IN_COUCH].any()
+
+
+@pytest.mark.parametrize(("gantry", "least", "most"), [(180.0, 0.92, 0.95), (0.0, 0.995, 1.005)])
+def test_a_couch_of_water_takes_what_water_takes_from_the_beams_that_pass_it(gantry, least, most):
+    """Two voxels, 16 mm: with an effective coefficient of 0.045 per cm, 0.93 is left."""
+    plan = square_field(30.0, gantry)
+    thick = image_like((IN_COUCH | np.roll(IN_COUCH, -1, axis=1)).astype(np.uint8), CT)
+    ct, body, _, _ = overridden((COUCH,), {"Couch": thick}, CT, BODY, {})
+    air, water = (
+        values(recalculate_plan(*each, CT)) for each in ((CT, plan, BODY), (ct, plan, body))
+    )
+    assert least < water[15, 16, 16] / air[15, 16, 16] < most
+    assert not water[values(BODY) == 0].any()
+
+
+def test_a_couch_inside_the_body_is_refused_and_one_that_reaches_into_it_is_told():
+    with pytest.raises(SyntheticCTError, match="Gas, given as the couch, lies inside the body"):
+        overridden((Override("Gas", 0.0, couch=True),), STRUCTURES, CT, BODY, {})
+    progress = NotedProgress(SILENT)
+    asked = (Override("Skin", 0.0, couch=True), COUCH)
+    overridden(asked, STRUCTURES, CT, BODY, {}, progress=progress)
+    (warning,) = progress.warnings
+    skin = values(STRUCTURES["Skin"]) != 0
+    assert warning.startswith(
+        f"{(skin & (values(BODY) != 0)).sum() * 0.512:.2g} cm3 of the couch Skin"
+    )

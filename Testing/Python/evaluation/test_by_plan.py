@@ -7,11 +7,13 @@ import pytest
 import SimpleITK as sitk
 from montecarlo_cases import cylinder, square_field
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
+from SyntheticCTEvalLib.dose.overrides import Override
 from SyntheticCTEvalLib.evaluation import one_patient
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.dicom.frame_of_reference import FRAME
+from SyntheticCTLib.volumes.resampling import resample
 
 SETTINGS = EvaluationSettings(registration="none", dose_spacing_mm=10.0, cutoffs_percent=(20.0,))
 
@@ -58,7 +60,7 @@ def test_overrides_go_into_the_dose_of_every_volume_and_are_told(plan):
     ball = box_in(ct)
     gas = sitk.Cast(ct - 900 * sitk.Cast(ball, sitk.sitkInt16), sitk.sitkInt16)
     given = {"structures": {"Gas": ball}, "plan": plan}
-    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),), prescription_gy=2.0)
+    settings = dataclasses.replace(SETTINGS, overrides=(Override("Gas", 0.0),), prescription_gy=2.0)
     found = evaluate(gas, {"filled": ct}, settings=settings, **given)
     assert found.candidates["filled"].metrics["gpr"] == {"20": 100}
     assert found.candidates["filled"].metrics["mae_body"] > 0  # the image is judged as it came
@@ -72,6 +74,27 @@ def test_overrides_go_into_the_dose_of_every_volume_and_are_told(plan):
     assert line not in plain.definitions["dose"]
 
 
+def test_a_couch_goes_into_the_dose_of_every_volume_and_is_told():
+    ct, _ = cylinder(hu=0)
+    couch = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
+    couch.CopyInformation(ct)
+    couch[2:30, 29:31, :] = 1
+    found, doses = {}, {}
+    for there in (False, True):
+        couches = (Override("Table", 0.0, couch=True),) if there else ()
+        settings = dataclasses.replace(SETTINGS, overrides=couches)
+        given = {"structures": {"Table": couch}, "plan": square_field(30.0, 180.0, mu=400.0)}
+        found[there] = evaluate(ct, {"same": ct}, settings=settings, **given)
+        on_ct = resample(found[there].dose_ct, ct, fill=0)
+        doses[there] = sitk.GetArrayFromImage(on_ct)
+    assert 0.9 < doses[True][15, 16, 16] / doses[False][15, 16, 16] < 0.96
+    assert not doses[True][:, 29:].any()
+    assert found[True].candidates["same"].metrics["gpr"] == {"20": 100}
+    line = "Couch added for the dose in the true CT and all candidates alike"
+    assert line in found[True].definitions["dose"] and line not in found[False].definitions["dose"]
+    assert any(note.startswith(line) for note in found[True].notes)
+
+
 def box_in(ct):
     mask = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
     mask.CopyInformation(ct)
@@ -81,7 +104,7 @@ def box_in(ct):
 
 def test_overrides_without_a_dose_that_is_calculated_are_told():
     ct, _ = cylinder()
-    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),), dose=False)
+    settings = dataclasses.replace(SETTINGS, overrides=(Override("Gas", 0.0),), dose=False)
     found = evaluate(ct, {"same": ct}, structures={"Gas": box_in(ct)}, settings=settings)
     assert any("no dose was calculated" in note for note in found.notes)
 
@@ -94,6 +117,6 @@ def test_a_density_curve_is_refused_where_it_would_not_be_taken():
 def test_an_override_that_cannot_be_is_refused_before_anything_is_registered(monkeypatch):
     ct, _ = cylinder()
     monkeypatch.setattr(one_patient, "laid_on_ct", None)
-    settings = dataclasses.replace(SETTINGS, overrides=(("Gas", 0.0),))
+    settings = dataclasses.replace(SETTINGS, overrides=(Override("Gas", 0.0),))
     with pytest.raises(SyntheticCTError, match=r"none of that name: give one of these \(none\)"):
         evaluate(ct, {"same": ct}, settings=settings)

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from montecarlo_cases import cylinder, gaussian_scattering, square_field
 from SyntheticCTEvalLib.montecarlo import doses
 from SyntheticCTEvalLib.plan.writing import write_plan
+from SyntheticCTLib.volumes.resampling import resample
 from SyntheticCTProgram.program import main
 
 
@@ -108,6 +109,28 @@ def test_an_override_is_a_name_and_a_number(case, text):
     with pytest.raises(SystemExit) as ended:
         run(case, "--override", text)
     assert ended.value.code == 2
+
+
+def test_a_couch_takes_from_the_beams_that_pass_it(case, capsys):
+    ct = sitk.ReadImage(str(case / "ct.nrrd"))
+    slab = sitk.Image(ct.GetSize(), sitk.sitkUInt8)
+    slab.CopyInformation(ct)
+    slab[2:30, 1:3, :] = 1  # in front of the patient, where the beam comes from
+    sitk.WriteImage(slab, str(case / "slab.nrrd"))
+    assert run(case, "--couch", "slab=0") == 2
+    assert "give --structures as well" in " ".join(capsys.readouterr().err.split())
+    given = ("--structures", str(case / "slab.nrrd"))
+    assert run(case, *given, "--couch", "slab=0") == 2
+    (name,) = re.findall(r"one of these \((.*?)\)", " ".join(capsys.readouterr().err.split()))
+    doses = []
+    for more in ((), (*given, "--couch", f"{name}=0")):
+        assert run(case, *more) == 0
+        dose = sitk.ReadImage(str(case / "out" / "dose_CT.nrrd"))
+        doses.append(sitk.GetArrayFromImage(resample(dose, ct, fill=0)))
+    air, slab = doses
+    assert slab[:, 16:].sum() < 0.97 * air[:, 16:].sum()
+    result = json.loads((case / "out" / "dose.json").read_text())
+    assert "Couch added for the dose in the CT, outside" in result["definitions"]["dose"]
 
 
 def test_overrides_need_structures(case, capsys):
