@@ -129,7 +129,7 @@ def montecarlo_doses(
         evaluated_uncertainty=dict(zip(candidates, further, strict=True)),
         batches=batches,
         definition=describe(plan, grid, batches, curve, leaf_transmission, seed),
-        notes=_notes(plan, batches, effort) + beyond,
+        notes=_notes(plan, batches, effort, leaf_transmission) + beyond,
     )
 
 
@@ -181,12 +181,19 @@ def describe(
     )
 
 
-def _notes(plan: TreatmentPlan, batches: Batches, effort: Effort) -> list[str]:
+def _notes(
+    plan: TreatmentPlan, batches: Batches, effort: Effort, leaf_transmission: float
+) -> list[str]:
     notes = []
     if not batches.reached:
         notes.append(
             f"Monte Carlo stopped at a noise of {batches.noise_percent:.2f} %, above the "
             f"{effort.noise_percent:g} % that was asked for: give it more time."
+        )
+    if leaf_transmission and all(beam.mlc is None for beam in plan.beams):
+        notes.append(
+            "The plan has no multileaf collimator, so that what closed leaves let through is "
+            "without effect."
         )
     if not all(beam.flattened for beam in plan.beams):
         notes.append(

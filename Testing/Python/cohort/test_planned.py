@@ -219,7 +219,18 @@ def test_a_plan_is_made_with_the_numbers_and_the_position_that_dose_is_calculate
                 planned_treatment(
                     ct, structures, PlanRequest(parse_levels(LEVELS)), overrides=overrides
                 )
-    (before, position), (after, _) = seen
+        longer = (*ELECTRON_DENSITY, (20000.0, 9.0))
+        for curve, told in ((longer, "asked for"), (ELECTRON_DENSITY, "goes from -1000 to 3071")):
+            with pytest.raises(SyntheticCTError, match=told):
+                planned_treatment(
+                    ct,
+                    structures,
+                    PlanRequest(parse_levels(LEVELS)),
+                    overrides=(Override("Bladder", 8000.0),),
+                    curve=curve,
+                )
+    (before, position), (after, _), (metal, _) = seen
+    assert (metal == 8000).all()
     assert position == "FFS" and before.max() < 3000 and (after == 3000).all()
 
 

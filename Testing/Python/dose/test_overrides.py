@@ -18,11 +18,13 @@ CT, BODY = cylinder(hu=40)
 
 def box(low, high, grid=CT):
     """A mask of what lies from ``low`` to ``high`` (mm along x, y, z)."""
-    mask = np.zeros(grid.GetSize()[::-1], np.uint8)
-    for index in np.ndindex(*mask.shape):
-        at = np.array(grid.TransformIndexToPhysicalPoint(index[::-1]))
-        mask[index] = ((at > low) & (at < high)).all()
-    return image_like(mask, grid)
+    inside = np.ones(grid.GetSize()[::-1], bool)
+    for axis, (first, last) in enumerate(zip(low, high, strict=True)):
+        at = grid.GetOrigin()[axis] + np.arange(grid.GetSize()[axis]) * grid.GetSpacing()[axis]
+        shape = [1, 1, 1]
+        shape[2 - axis] = -1
+        inside &= ((at > first) & (at < last)).reshape(shape)
+    return image_like(inside.astype(np.uint8), grid)
 
 
 COARSE = grid_of((12, 12, 12), (24.0,) * 3, (-132.0,) * 3)

@@ -80,5 +80,7 @@ def test_the_curve_that_is_given_is_taken_and_told(quick):
     assert "0 HU 0.5, 100 HU 0.6;" in light.definitions["dose"]
     assert "closed leaves let 1.5 % through" in light.definitions["dose"]
     assert "closed leaves let 0 % through" in plain.definitions["dose"]
+    for each in (light, plain):
+        assert any("no multileaf" in note for note in each.notes) == (each is light)
     entry = [sitk.GetArrayFromImage(e.dose_ct)[:, -4:].sum() for e in (light, plain)]
     assert entry[0] > 1.2 * entry[1]  # what leaves half the water

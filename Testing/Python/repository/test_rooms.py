@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -85,7 +86,9 @@ def imports(file: Path) -> Iterator[Import]:
             yield from (Import(file, module, alias.name, inner) for alias in node.names)
 
 
-ALL = [found for file in files() for found in imports(file)]
+@functools.cache
+def every_import() -> list[Import]:
+    return [found for file in files() for found in imports(file)]
 
 
 def test_the_order_names_every_room_once():
@@ -102,7 +105,7 @@ def test_no_room_imports_one_that_stands_after_it():
     place = {room: number for number, room in enumerate(ORDER)}
     wrong = [
         f"{dotted(found.file)} imports {found.module}.{found.name}"
-        for found in ALL
+        for found in every_import()
         if (there := room_of(found.module) and room_of(f"{found.module}.{found.name}"))
         and place[there] > place[room_of(dotted(found.file))]
     ]
@@ -112,7 +115,7 @@ def test_no_room_imports_one_that_stands_after_it():
 def test_the_core_knows_neither_slicer_nor_qt():
     wrong = [
         f"{dotted(found.file)} imports {found.module}"
-        for found in ALL
+        for found in every_import()
         if dotted(found.file).startswith(LIBRARIES) and found.module.partition(".")[0] in SLICER
     ]
     assert not wrong
@@ -125,7 +128,7 @@ WITHOUT_WINDOW = {"ctkDICOMIndexer"}
 def test_no_computing_layer_knows_widgets():
     wrong = [
         dotted(found.file)
-        for found in ALL
+        for found in every_import()
         if "MRML" in dotted(found.file)
         and found.module.partition(".")[0] == "ctk"
         and found.name not in WITHOUT_WINDOW
@@ -135,7 +138,7 @@ def test_no_computing_layer_knows_widgets():
 
 def test_a_room_gives_others_only_what_its_docstring_names():
     wrong = set()
-    for found in ALL:
+    for found in every_import():
         here, there = room_of(dotted(found.file)), room_of(found.module)
         if here == there or there.count(".") != 1 or not there.startswith(LIBRARIES):
             continue
@@ -152,7 +155,7 @@ def test_a_room_gives_others_only_what_its_docstring_names():
 def test_nothing_private_crosses_the_border_of_a_room():
     wrong = [
         f"{dotted(found.file)} takes {found.name} of {found.module}"
-        for found in ALL
+        for found in every_import()
         if room_of(found.module)
         and room_of(found.module) != room_of(dotted(found.file))
         and any(
@@ -181,7 +184,7 @@ WHERE_USED = ("gan.py", "compiled.py", "physics.py", "transport.py", "__main__.p
 def test_heavy_packages_are_imported_where_they_are_used(library):
     wrong = {
         f"{dotted(found.file)}: {found.module}"
-        for found in ALL
+        for found in every_import()
         if dotted(found.file).startswith(library)
         and not found.in_function
         and found.file.name not in WHERE_USED
