@@ -25,6 +25,8 @@ NOISE_DEFINITIONS = {f"gpr_{name}": line for name, line in PASS_RATE_NOISE_DEFIN
 
 _NOISE_SHARE = 0.4
 """Share of the dose criterion above which noise decides (Testing/VALIDATION.md)."""
+_WORTH_TELLING_POINTS = 0.3
+"""Noise of a pass rate, above which it is warned of."""
 
 
 def doses_by_montecarlo(
@@ -104,13 +106,14 @@ def noise_of_rates(
         number: of the candidate among the batches' volumes, from 1.
         mask: voxels that count; None for all.
     """
+    name = list(doses.evaluated)[number - 1]
     if doses.batches.noise_percent > _NOISE_SHARE * criteria.dose_percent:
         progress.warn(
             f"The noise of the dose difference is {doses.batches.noise_percent:.2f} %, too much "
             f"for gamma's {criteria.dose_percent:g} %: noise decides which voxels pass, and "
             "neither the pass rate nor its bias can be believed; give Monte Carlo more time."
         )
-    step = f"Noise of the pass rate of {list(doses.evaluated)[number - 1]}"
+    step = f"Noise of the pass rate of {name}"
     progress.report(step, 0)
 
     def rates_of(reference: np.ndarray, evaluated: np.ndarray) -> list[float]:
@@ -122,4 +125,12 @@ def noise_of_rates(
     batches = doses.batches.doses
     found = pass_rate_noise(batches[:, 0], batches[:, number], rates_of)
     progress.report(step, 1)
-    return {f"{cutoff:g}": one for cutoff, one in zip(criteria.cutoffs_percent, found, strict=True)}
+    rates = {f"{cut:g}": one for cut, one in zip(criteria.cutoffs_percent, found, strict=True)}
+    noisy = {cut: one.noise for cut, one in rates.items() if one.noise > _WORTH_TELLING_POINTS}
+    if noisy:
+        told = ", ".join(f"{noise:.2f} above {cut} %" for cut, noise in noisy.items())
+        progress.warn(
+            f"The pass rate of {name} has a noise of more than {_WORTH_TELLING_POINTS:g} points "
+            f"({told}): ask Monte Carlo for less noise of the dose, and give it the time."
+        )
+    return rates

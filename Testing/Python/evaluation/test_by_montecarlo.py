@@ -41,6 +41,8 @@ def test_pass_rates_carry_their_noise_and_bias(quick):
     assert found.definitions["dose"].startswith("Monte Carlo")
     assert any("stopped at a noise" in note for note in found.notes)
     assert any("too much for gamma's 1 %" in note for note in found.notes)
+    (noisy,) = [note for note in found.warnings if note.startswith("The pass rate of")]
+    assert f"of denser has a noise of more than 0.3 points ({other['gpr_noise']['20']:.2f}" in noisy
     assert any("Monte Carlo on every image" in line for line in bounds_of(found))
     assert describe(("gpr_noise", "20")).label.endswith("dose above 20 %")
     values = sitk.GetArrayFromImage(found.dose_ct)
