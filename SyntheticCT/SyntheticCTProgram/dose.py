@@ -171,8 +171,11 @@ def _result(
     criteria = GammaCriteria(normalization_gy=prescription, cutoffs_percent=_CUTOFFS)
     rates = {
         name: {
-            cutoff: asdict(found)
-            for cutoff, found in noise_of_rates(doses, n, criteria, masks[name], progress).items()
+            path[-1]: asdict(found)
+            for path, found in noise_of_rates(
+                doses, n, [criteria], masks[name], progress=progress
+            ).items()
+            if path[0] == "gpr"
         }
         for n, name in enumerate(doses.evaluated, start=1)
     }
@@ -180,7 +183,7 @@ def _result(
     definitions = {"dose": doses.definition}
     if rates:
         high = sitk.GetArrayViewFromImage(doses.reference) >= min(_CUTOFFS) / 100 * prescription
-        definitions |= NOISE_DEFINITIONS
+        definitions |= {key: NOISE_DEFINITIONS[key] for key in ("gpr_noise", "gpr_bias")}
         definitions["gpr"] = definition_of(criteria, "exact", int(high.sum()), masked=masked)
     for note in doses.notes:
         progress.warn(note)

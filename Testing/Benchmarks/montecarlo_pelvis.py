@@ -147,13 +147,12 @@ def main() -> None:
         pair = (above_zero(reference), above_zero(evaluated))
         images = (image_like(array, doses.reference) for array in pair)
         found = compute_gamma(*images, criteria)
-        return [found.pass_rates[cutoff] for cutoff in criteria.cutoffs_percent]
+        return found.pass_rates
 
     for number, name in enumerate(candidates, start=1):
         every = doses.batches.doses
-        for cutoff, found in zip(
-            (10, 60), pass_rate_noise(every[:, 0], every[:, number], rates_of), strict=True
-        ):
+        noise = pass_rate_noise(every[:, 0], every[:, number], rates_of)
+        for (cutoff,), found in noise.items():
             print(
                 f"{name}: 1 %/1 mm above {cutoff} %: {found.rate:.2f} +- {found.noise:.2f}, "
                 f"bias {found.bias:+.2f}"
@@ -161,7 +160,7 @@ def main() -> None:
         tenth = options.batches // 10
         if tenth:
             parts = [every[n * tenth : (n + 1) * tenth].mean(axis=0) for n in range(PARTS)]
-            rates = np.array([rates_of(part[0], part[number]) for part in parts])
+            rates = np.array([[*rates_of(part[0], part[number]).values()] for part in parts])
             for cutoff, found in zip((10, 60), rates.T, strict=True):
                 print(
                     f"    by a tenth of the histories, above {cutoff} %: {found.mean():.2f}, "

@@ -29,7 +29,14 @@ from typing import Any
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.evaluation.limits import Acceptance, Limit
-from SyntheticCTEvalLib.evaluation.quantities import HIGHER, LOWER, QUANTITIES, ZERO, describe
+from SyntheticCTEvalLib.evaluation.quantities import (
+    HIGHER,
+    LOWER,
+    OF_NOISE,
+    QUANTITIES,
+    ZERO,
+    describe,
+)
 from SyntheticCTEvalLib.gamma.criteria import Criterion
 from SyntheticCTEvalLib.image.similarity import TISSUES
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
@@ -139,6 +146,11 @@ def _figure(where: str, name: str) -> str:
         raise SyntheticCTError(
             f"{where}: gpr is of whatever criterion is the first of a run: write gpr_criteria, "
             "with criterion."
+        )
+    if name in OF_NOISE:
+        raise SyntheticCTError(
+            f"{where}: {name} is what noise does to a pass rate, and no figure of a candidate: "
+            "hold the pass rate against limits, and ask for less noise by --dose-noise."
         )
     if name in QUANTITIES or name in _OF_EVERY_STRUCTURE:
         return name

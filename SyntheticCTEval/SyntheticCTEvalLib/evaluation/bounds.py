@@ -14,11 +14,12 @@ from SyntheticCTEvalLib.structures.target import is_target_name
 
 from .limits import TARGET, Acceptance, Limit, Verdict
 from .names import shown_names
+from .quantities import OF_NOISE
 from .results import Evaluation
 
 BOUNDS = "What these figures do not show"
 _MODEL_KEY = "SyntheticCTModel"
-_OF_DOSE = ("gpr", "gpr_noise", "gpr_bias", "gpr_criteria", "gpr_structures", "dvh")
+_OF_DOSE = ("gpr", *OF_NOISE, "gpr_criteria", "gpr_structures", "dvh")
 
 
 def bounds_of(evaluation: Evaluation) -> list[str]:

@@ -134,7 +134,8 @@ class Verdict:
         value: the figure; None where there is none.
         state: PASS, ACTION (beyond tolerance, within the action level), FAIL (beyond the last
             level given) or MISSING (there is no value).
-        reason: why there is none, in words that follow "not evaluated: ".
+        reason: why there is none, in words that follow "not evaluated: ", or why the verdict is
+            not sure.
     """
 
     limit: Limit

@@ -101,11 +101,12 @@ def evaluate(
     coverage = coverage_of(ct, body, placed, region, progress, known)
     bent = bending_figures(placement, body, progress)
     results = {n: _image(ct, body, n, p, coverage, bent[n], progress) for n, p in placed.items()}
+    common = _mask(coverage.common, ct) if coverage.differs else None
     given, gamma, dvhs, notes = None, {}, {}, []
     if settings.dose:
         if dose_ct is None:
             masks = {name: _mask(voxels, ct) for name, voxels in coverage.each.items()}
-            at = structures, target
+            at = structures, target, common
             given = _recalculated(ct, body, results, placed, at, plan, masks, settings, progress)
         else:
             masks = dict.fromkeys(candidates, region)
@@ -116,7 +117,6 @@ def evaluate(
     origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
-    common = _mask(coverage.common, ct) if coverage.differs else None
     return Evaluation(
         ct=ct,
         body=body,
@@ -201,13 +201,13 @@ def _recalculated(
     body: sitk.Image,
     results: Mapping[str, CandidateResult],
     placed: Mapping[str, Placed],
-    given: tuple[Mapping[str, sitk.Image], str | None],
+    given: tuple[Mapping[str, sitk.Image], str | None, sitk.Image | None],
     plan: TreatmentPlan | None,
     masks: Mapping[str, sitk.Image | None],
     settings: EvaluationSettings,
     progress: Progress,
 ) -> Doses:
-    structures, target = given
+    structures, target, common = given
     volumes = {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()}
     how = {"curve": settings.density_curve or ELECTRON_DENSITY, "progress": progress}
     laid = overridden(settings.overrides, structures, ct, body, volumes, **how)
@@ -217,8 +217,10 @@ def _recalculated(
             plan,
             *laid[:3],
             settings.prescription_gy,
-            lambda gray: settings.gamma_criteria(gray)[0],
+            settings.gamma_criteria,
             masks,
+            structures=structures,
+            common=common,
             effort=Effort(settings.dose_noise_percent, settings.dose_minutes),
             curve=settings.density_curve or ELECTRON_DENSITY,
             leaf_transmission=settings.leaf_transmission_percent / 100,
@@ -319,10 +321,12 @@ def _with_dose(
     if compared is None:
         return result
     metrics = result.metrics | compared.rates(doses.reference, structures)
-    metrics |= doses.noise.get(result.name, {})
+    noise = dict(doses.noise.get(result.name, {}))
+    noise_of_common = noise.pop("common", {})
+    metrics |= noise
     if common is not None:
         rates = compared.rates_inside(doses.reference, common)
-        metrics["common"] = metrics["common"] | rates
+        metrics["common"] = metrics["common"] | rates | noise_of_common
     if dvhs:
         metrics["dvh"] = {
             structure: dvh_metrics(

@@ -50,7 +50,19 @@ QUANTITIES: dict[str, Quantity] = {
     "gpr_noise": Quantity("Noise of the gamma pass rate", "% points", 2, LOWER),
     "gpr_bias": Quantity("Bias of the gamma pass rate by noise", "% points", 2, ZERO),
     "gpr_criteria": Quantity("Gamma pass rate, each criterion", "%", 2, HIGHER),
+    "gpr_criteria_noise": Quantity(
+        "Noise of the gamma pass rate, each criterion", "% points", 2, LOWER
+    ),
+    "gpr_criteria_bias": Quantity(
+        "Bias of the gamma pass rate by noise, each criterion", "% points", 2, ZERO
+    ),
     "gpr_structures": Quantity("Gamma pass rate, each structure", "%", 2, HIGHER),
+    "gpr_structures_noise": Quantity(
+        "Noise of the gamma pass rate, each structure", "% points", 2, LOWER
+    ),
+    "gpr_structures_bias": Quantity(
+        "Bias of the gamma pass rate by noise, each structure", "% points", 2, ZERO
+    ),
     "ssim_mr": Quantity("SSIM against the MR, unregistered", "", 4, HIGHER),
     "dsc_body_mr": Quantity("Dice of the body contour against the MR, unregistered", "", 4, HIGHER),
     "background_hu": Quantity("Around the patient, where air is -1000", "HU", 0),
@@ -80,7 +92,14 @@ _TISSUE_NAMES = {
 }
 
 
-_OF_STRUCTURES = ("dvh", "gpr_structures")
+OF_NOISE = {
+    f"{rates}_{what}": f"gpr_{what}"
+    for rates in ("gpr", "gpr_criteria", "gpr_structures")
+    for what in ("noise", "bias")
+}
+"""Keys of what noise does to pass rates, and the one of :data:`QUANTITIES` that names it."""
+OF_STRUCTURES = ("dvh", "gpr_structures", "gpr_structures_noise", "gpr_structures_bias")
+"""Keys whose second part is a structure."""
 
 
 def describe(key: tuple[str, ...]) -> Quantity:
@@ -103,13 +122,18 @@ def describe(key: tuple[str, ...]) -> Quantity:
         label = f"{label} {_TISSUE_NAMES.get(part, part)}"
     elif name in ("gpr", "gpr_noise", "gpr_bias"):
         label = f"{label}, dose above {part} %"
-    elif name == "gpr_criteria" and rest:
-        label = f"{QUANTITIES['gpr'].label} {spaced(part)}, dose above {rest[0]} %"
-    elif name == "gpr_structures" and rest:
-        label = f"{QUANTITIES['gpr'].label} {spaced(rest[0])} in {part}"
+    elif name.startswith("gpr_criteria") and rest:
+        label = f"{_rate(name)} {spaced(part)}, dose above {rest[0]} %"
+    elif name.startswith("gpr_structures") and rest:
+        label = f"{_rate(name)} {spaced(rest[0])} in {part}"
     elif part:
         label = f"{label}, {part}"
     return Quantity(label, found.unit, found.digits, found.better)
+
+
+def _rate(name: str) -> str:
+    """What a pass rate, its noise or its bias is called."""
+    return QUANTITIES[OF_NOISE.get(name, "gpr")].label
 
 
 def quantities_of(entries: Iterable[dict[str, Any]]) -> dict[tuple[str, ...], Quantity]:
@@ -123,8 +147,9 @@ def quantities_of(entries: Iterable[dict[str, Any]]) -> dict[tuple[str, ...], Qu
     first = next((next(iter(e["gpr_criteria"])) for e in entries if e.get("gpr_criteria")), "")
     found: dict[tuple[str, ...], Quantity] = {}
     for key in sorted(dict.fromkeys(key for own in numbers for key in own), key=position):
-        again = key[:2] == ("gpr_criteria", first) or "gpr_criteria" in key[1:]
-        if key[0] in _OF_STRUCTURES or again or not any(is_number(own.get(key)) for own in numbers):
+        again = key[0].startswith("gpr_criteria") and key[1] == first
+        again = again or any(part.startswith("gpr_criteria") for part in key[1:])
+        if key[0] in OF_STRUCTURES or again or not any(is_number(own.get(key)) for own in numbers):
             continue
         named = ("gpr_criteria", first, *key[1:])
         found[key] = describe(named if key[0] == "gpr" and first else key)

@@ -31,20 +31,16 @@ GPR_DEFINITIONS = {
 
 
 @dataclass(frozen=True)
-class DoseComparison:
-    """One dose against the dose on the true CT.
+class Gammas:
+    """Gamma of one dose against the dose on the true CT.
 
     Attributes:
         gamma: gamma and pass rates by the first criterion.
         passes: what passes by every criterion, the first as well, by the criterion's name.
-        difference: in Gy, see dose.difference.subtract_doses.
-        hot_spots: where gamma is above 1, the worst place first.
     """
 
     gamma: GammaResult
     passes: dict[str, GammaPasses]
-    difference: sitk.Image
-    hot_spots: list[HotSpot]
 
     def rates(
         self, reference: sitk.Image, structures: Mapping[str, sitk.Image] | None = None
@@ -86,6 +82,19 @@ class DoseComparison:
         }
 
 
+@dataclass(frozen=True)
+class DoseComparison(Gammas):
+    """One dose against the dose on the true CT.
+
+    Attributes:
+        difference: in Gy, see dose.difference.subtract_doses.
+        hot_spots: where gamma is above 1, the worst place first.
+    """
+
+    difference: sitk.Image
+    hot_spots: list[HotSpot]
+
+
 def compare_doses(
     reference: sitk.Image,
     doses: Mapping[str, sitk.Image],
@@ -105,20 +114,37 @@ def compare_doses(
     """
     compared = {}
     for name, dose in doses.items():
-        step = f"Gamma of {name}"
-        progress.report(step, 0)
-        told, mask = _Named(progress, name), masks[name]
-        gamma = compute_gamma(reference, dose, criteria[0], mask, engine=engine, progress=told)
-        passes = {criteria[0].criterion.name: _passes_of(gamma)}
-        for number, further in enumerate(criteria[1:], 1):
-            progress.report(step, number / len(criteria))
-            called = further.criterion.name
-            told = _Named(progress, f"{name}, {spaced(called)}")
-            passes[called] = further_passes(reference, dose, gamma, further, mask, told)
-        progress.report(step, 1)
+        how = {"engine": engine, "name": name, "progress": progress}
+        found = gammas_of(reference, dose, criteria, masks[name], **how)
         difference = subtract_doses(dose, reference)
-        compared[name] = DoseComparison(gamma, passes, difference, find_hot_spots(gamma.gamma))
+        spots = find_hot_spots(found.gamma.gamma)
+        compared[name] = DoseComparison(found.gamma, found.passes, difference, spots)
     return compared
+
+
+def gammas_of(
+    reference: sitk.Image,
+    dose: sitk.Image,
+    criteria: Sequence[GammaCriteria],
+    mask: sitk.Image | None = None,
+    *,
+    engine: str = "exact",
+    name: str = "",
+    progress: Progress = SILENT,
+) -> Gammas:
+    """Return gamma of a dose by every criterion; as :func:`compare_doses`."""
+    step = f"Gamma of {name}"
+    progress.report(step, 0)
+    told = _Named(progress, name)
+    gamma = compute_gamma(reference, dose, criteria[0], mask, engine=engine, progress=told)
+    passes = {criteria[0].criterion.name: _passes_of(gamma)}
+    for number, further in enumerate(criteria[1:], 1):
+        progress.report(step, number / len(criteria))
+        called = further.criterion.name
+        told = _Named(progress, f"{name}, {spaced(called)}")
+        passes[called] = further_passes(reference, dose, gamma, further, mask, told)
+    progress.report(step, 1)
+    return Gammas(gamma, passes)
 
 
 def gamma_definitions(compared: Mapping[str, DoseComparison]) -> dict[str, str]:

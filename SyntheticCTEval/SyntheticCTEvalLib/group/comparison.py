@@ -18,6 +18,7 @@ from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTEvalLib.evaluation.quantities import (
     HIGHER,
     LOWER,
+    OF_NOISE,
     ZERO,
     Quantity,
     describe,
@@ -26,11 +27,11 @@ from SyntheticCTEvalLib.evaluation.quantities import (
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 from .paired_comparison import FEWEST_PAIRS, PairedComparison, compare_paired, holm
-from .values import NOISE, TABLES, CohortValues, Key, key_text
+from .values import TABLES, CohortValues, Key, key_text
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 SIGNIFICANT = 0.05
-_NOT_COMPARED = ("background_hu", "coverage_body_percent", *NOISE)
+_NOT_COMPARED = ("background_hu", "coverage_body_percent", *OF_NOISE)
 
 DEFINITIONS = {
     "statistics": (

@@ -17,8 +17,7 @@ Key = tuple[str, ...]
 """Path into a candidate's entry of metrics.json; the second part is "" where there is none."""
 
 _RATES = ("gpr", "gpr_criteria")
-NOISE = ("gpr_noise", "gpr_bias")
-"""What Monte Carlo's noise does to pass rates: stands by them, and is compared with nothing."""
+_OF_CUTOFF = (*_RATES, *(f"{rates}_{what}" for rates in _RATES for what in ("noise", "bias")))
 
 TABLES: dict[int, tuple[str, ...]] = {
     1: ("ssim", "mae_image", "mae_body"),
@@ -149,14 +148,14 @@ class CohortValues:
 
     def noise_keys(self, key: Key) -> list[Key]:
         """Return what is told of the noise of a pass rate, where any patient has it."""
-        told = [(name, *key[1:]) for name in NOISE] if key[0] == "gpr" else []
+        told = [(f"{key[0]}_{what}", *key[1:]) for what in ("noise", "bias")]
         return [key for key in told if key in self.keys]
 
     def label(self, key: Key) -> str:
         """Return the name of a figure, the dose of a gamma cutoff with it where it is known."""
         named = ("gpr_criteria", self.criterion, *key[1:])
         label = describe(named if key[0] == "gpr" and self.criterion else key).label
-        if key[0] in (*_RATES, *NOISE) and self.prescription_gy:
+        if key[0] in _OF_CUTOFF and self.prescription_gy:
             label += f" ({_cutoff(key) / 100 * self.prescription_gy:g} Gy)"
         return label
 
@@ -175,7 +174,7 @@ def _shown_points(cohort: Cohort) -> dict[str, list[str]]:
 
 
 def _cutoff(key: Key) -> float:
-    return float(key[-1]) if key[0] in (*_RATES, *NOISE) else 0.0
+    return float(key[-1]) if key[0] in _OF_CUTOFF else 0.0
 
 
 def _scalars(metrics: dict[str, Any], criterion: str) -> dict[Key, float]:
@@ -186,7 +185,8 @@ def _scalars(metrics: dict[str, Any], criterion: str) -> dict[Key, float]:
     compared |= metrics.get("common", {})
     twice = ("gpr_criteria", criterion) if criterion else ("gpr",)
     for key, value in flat(compared).items():
-        if key[: len(twice)] == twice and metrics.get("gpr_criteria"):
+        rates = key[0].removesuffix("_noise").removesuffix("_bias")
+        if (rates, *key[1 : len(twice)]) == twice and metrics.get("gpr_criteria"):
             continue
         # None is how metrics.json has a figure that does not exist.
         if value is None or is_finite(value) or isinstance(value, float):

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.volumes.resampling import mask_on
 
 from SyntheticCTEvalLib.dose.doses import Doses
 from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
-from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
-from SyntheticCTEvalLib.gamma.engines import compute_gamma
+from SyntheticCTEvalLib.gamma.comparison import gammas_of
+from SyntheticCTEvalLib.gamma.criteria import GammaCriteria, spaced
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.prescription import prescription_of
 
 from .batches import Effort, above_zero
 from .doses import MonteCarloDoses, montecarlo_doses
-from .pass_rate_noise import PASS_RATE_NOISE_DEFINITIONS, PassRateNoise, pass_rate_noise
+from .pass_rate_noise import (
+    PASS_RATE_NOISE_DEFINITIONS,
+    RATES,
+    PassRateNoise,
+    beside_rates,
+    pass_rate_noise,
+)
 
-NOISE_DEFINITIONS = {f"gpr_{name}": line for name, line in PASS_RATE_NOISE_DEFINITIONS.items()}
+NOISE_DEFINITIONS = {f"gpr_{name}": line for name, line in PASS_RATE_NOISE_DEFINITIONS.items()} | {
+    f"{rates}_{name}": f"As gpr_{name}, of {rates}."
+    for rates in RATES[1:]
+    for name in PASS_RATE_NOISE_DEFINITIONS
+}
 
 _NOISE_SHARE = 0.4
 """Share of the dose criterion above which noise decides (Testing/VALIDATION.md)."""
@@ -35,9 +47,11 @@ def doses_by_montecarlo(
     body: sitk.Image,
     candidates: Mapping[str, tuple[sitk.Image, sitk.Image]],
     prescription_gy: float | None,
-    criteria_at: Callable[[float], GammaCriteria],
+    criteria_at: Callable[[float], Sequence[GammaCriteria]],
     masks: Mapping[str, sitk.Image | None],
     *,
+    structures: Mapping[str, sitk.Image] | None = None,
+    common: sitk.Image | None = None,
     spacing_mm: float = 3.0,
     curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
     leaf_transmission: float = 0.0,
@@ -51,6 +65,7 @@ def doses_by_montecarlo(
         prescription_gy: the plan's highest level when None.
         criteria_at: of the pass rates, at a prescription.
         masks: voxels that count, by candidate; None for all.
+        structures, common: see :func:`noise_of_rates`.
 
     Raises:
         SyntheticCTError: no plan, or one that does not say what is prescribed where nothing else
@@ -73,8 +88,11 @@ def doses_by_montecarlo(
         effort=effort,
         progress=progress,
     )
+    criteria = criteria_at(prescription)
     told = {
-        name: noise_of_rates(found, number, criteria_at(prescription), masks[name], progress)
+        name: noise_of_rates(
+            found, number, criteria, masks[name], structures, common, progress=progress
+        )
         for number, name in enumerate(found.evaluated, start=1)
     }
     return Doses(
@@ -83,54 +101,74 @@ def doses_by_montecarlo(
         prescription,
         found.definition,
         list(found.notes),
-        {
-            name: {
-                "gpr_noise": {cutoff: one.noise for cutoff, one in rates.items()},
-                "gpr_bias": {cutoff: one.bias for cutoff, one in rates.items()},
-            }
-            for name, rates in told.items()
-        },
+        {name: beside_rates(rates) for name, rates in told.items()},
     )
 
 
 def noise_of_rates(
     doses: MonteCarloDoses,
     number: int,
-    criteria: GammaCriteria,
+    criteria: Sequence[GammaCriteria],
     mask: sitk.Image | None = None,
+    structures: Mapping[str, sitk.Image] | None = None,
+    common: sitk.Image | None = None,
+    *,
     progress: Progress = SILENT,
-) -> dict[str, PassRateNoise]:
-    """Return pass rates with their noise and bias, by cutoff as metrics.json writes it.
+) -> dict[tuple[str, ...], PassRateNoise]:
+    """Return pass rates with their noise and bias, by their path in metrics.json.
+
+    Gamma is the exact one, whatever engine the pass rates themselves are by.
 
     Args:
         number: of the candidate among the batches' volumes, from 1.
+        criteria: one or more, as of gamma.comparison.compare_doses.
         mask: voxels that count; None for all.
+        structures: masks by name, that have pass rates of their own.
+        common: what all candidates cover, where that is not what each covers.
     """
     name = list(doses.evaluated)[number - 1]
-    if doses.batches.noise_percent > _NOISE_SHARE * criteria.dose_percent:
+    if doses.batches.noise_percent > _NOISE_SHARE * criteria[0].dose_percent:
         progress.warn(
             f"The noise of the dose difference is {doses.batches.noise_percent:.2f} %, too much "
-            f"for gamma's {criteria.dose_percent:g} %: noise decides which voxels pass, and "
+            f"for gamma's {criteria[0].dose_percent:g} %: noise decides which voxels pass, and "
             "neither the pass rate nor its bias can be believed; give Monte Carlo more time."
         )
     step = f"Noise of the pass rate of {name}"
     progress.report(step, 0)
+    inside = {own: _on_doses(each, doses) for own, each in (structures or {}).items()}
+    shared = None if common is None else _on_doses(common, doses)
 
-    def rates_of(reference: np.ndarray, evaluated: np.ndarray) -> list[float]:
+    def rates_of(reference: np.ndarray, evaluated: np.ndarray) -> dict[str, Any]:
         pair = (above_zero(reference), above_zero(evaluated))
-        images = (image_like(values, doses.reference) for values in pair)
-        gamma = compute_gamma(*images, criteria, mask)
-        return [gamma.pass_rates[cutoff] for cutoff in criteria.cutoffs_percent]
+        first, second = (image_like(values, doses.reference) for values in pair)
+        gammas = gammas_of(first, second, criteria, mask)
+        rates = gammas.rates(first, inside)
+        return rates if shared is None else rates | {"common": gammas.rates_inside(first, shared)}
 
     batches = doses.batches.doses
     found = pass_rate_noise(batches[:, 0], batches[:, number], rates_of)
     progress.report(step, 1)
-    rates = {f"{cut:g}": one for cut, one in zip(criteria.cutoffs_percent, found, strict=True)}
-    noisy = {cut: one.noise for cut, one in rates.items() if one.noise > _WORTH_TELLING_POINTS}
-    if noisy:
-        told = ", ".join(f"{noise:.2f} above {cut} %" for cut, noise in noisy.items())
+    _tell_noise(name, found, progress)
+    return found
+
+
+def _on_doses(mask: sitk.Image, doses: MonteCarloDoses) -> sitk.Image:
+    return image_like(mask_on(mask, doses.reference).astype(np.uint8), doses.reference)
+
+
+def _tell_noise(
+    name: str, found: Mapping[tuple[str, ...], PassRateNoise], progress: Progress
+) -> None:
+    noisy = {p: one.noise for p, one in found.items() if one.noise > _WORTH_TELLING_POINTS}
+    told = [
+        f"{noise:.2f} by {spaced(path[1])} above {path[2]} %"
+        for path, noise in noisy.items()
+        if path[0] == "gpr_criteria"
+    ]
+    told += dict.fromkeys(f"inside {path[1]}" for path in noisy if path[0] == "gpr_structures")
+    if told:
         progress.warn(
             f"The pass rate of {name} has a noise of more than {_WORTH_TELLING_POINTS:g} points "
-            f"({told}): ask Monte Carlo for less noise of the dose, and give it the time."
+            f"({', '.join(told)}): ask Monte Carlo for less noise of the dose, and give it the "
+            "time."
         )
-    return rates

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ from SyntheticCTEvalLib.evaluation.quantities import (
     is_finite,
     printed,
     quantities_of,
+    signed,
 )
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.pictures.charts import shown_colours
@@ -74,6 +75,20 @@ def figure_row(key: tuple[str, ...], described: Quantity, values: list[Any]) -> 
     row.cells = [cell.replace("-", MINUS) for cell in cells]
     row.best = [bool(comparable and score == min(scores)) for score in scores]
     return row
+
+
+def noise_words(entry: Mapping[str, Any], rates: str, *path: str) -> str:
+    """Return the noise of the pass rate at ``rates`` and ``path`` of a candidate's entry, and its
+    bias by noise; "" where doses have no noise."""
+    found = []
+    for what in ("noise", "bias"):
+        value = entry.get(f"{rates}_{what}", {})
+        for part in path:
+            value = value.get(part) or {}
+        found.append(value)
+    if not all(map(is_finite, found)):
+        return ""
+    return f"noise ±{found[0]:.2f}, bias {signed(found[1], 2)}"
 
 
 def figures_table(evaluation: Evaluation, caption: str, rows: list[Row]) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 
 from SyntheticCTLib.basics.outputs import staged_file
 
-from SyntheticCTEvalLib.evaluation.quantities import describe, finite, flat
+from SyntheticCTEvalLib.evaluation.quantities import OF_STRUCTURES, describe, finite, flat
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
@@ -72,6 +72,6 @@ def definition_key(key: tuple[str, ...]) -> str:
 
 
 def _structure_and_figure(key: tuple[str, ...]) -> tuple[str, str]:
-    if key[0] in ("dvh", "gpr_structures"):
+    if key[0] in OF_STRUCTURES:
         return key[1], ".".join((key[0], *key[2:]))
     return "", ".".join(part for part in key if part)

@@ -32,7 +32,7 @@ from SyntheticCTEvalLib.pictures.places import (
 
 from . import dvh_section
 from .blocks import Block, Cell, Column, Section, Table, Text, facts_table
-from .figures_table import figures_table, summary_rows
+from .figures_table import figures_table, noise_words, summary_rows
 
 REGISTRATION_FIGURES = (
     "coverage_body_percent", "mae_body_rigid", "dsc_body_rigid", "displacement_mean_mm",
@@ -164,7 +164,9 @@ def structures_table(evaluation: Evaluation) -> Table | None:
                 continue
             if first:
                 groups.add(len(rows))
-            cells = [Cell(printed(value, 2)) for value in values]
+            entry = evaluation.candidates[name].metrics
+            noise = [noise_words(entry, "gpr_structures", structure, c) for c in criteria]
+            cells = [Cell(printed(v, 2), small=n) for v, n in zip(values, noise, strict=True)]
             rows.append(
                 [Cell(structure if first else ""), Cell(shown[name], colour=colours[name]), *cells]
             )

@@ -39,7 +39,7 @@ from .blocks import (
     Text,
     candidate_columns,
 )
-from .figures_table import figure_row
+from .figures_table import figure_row, noise_words
 
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")
 IMAGE_FIGURES = (("mae_body", ""), ("mae_body_rigid", ""), ("ssim", ""), ("dsc_body", ""))
@@ -124,7 +124,8 @@ def _gamma_rows(evaluation: Evaluation) -> Iterator[tuple[str, list[list[Cell]]]
             small = f"{float(cutoff) / 100 * whole:.4g} Gy"
             key = ("gpr_criteria", name, cutoff)
             row = figure_row(key, describe(key), values)
-            rows.append(_marked(Cell(label, small=small, link="gpr"), row.cells, row.best))
+            noise = [noise_words(entry, *key) for entry in entries]
+            rows.append(_marked(Cell(label, small=small, link="gpr"), row.cells, row.best, noise))
         yield f"Dose: gamma pass rate in % ({of})", rows
 
 
@@ -160,8 +161,12 @@ def _image_rows(evaluation: Evaluation) -> list[list[Cell]]:
     return rows
 
 
-def _marked(label: Cell, cells: list[str], best: list[bool]) -> list[Cell]:
-    return [label, *(Cell(c, best=b) for c, b in zip(cells, best, strict=True))]
+def _marked(
+    label: Cell, cells: list[str], best: list[bool], smalls: Sequence[str] | None = None
+) -> list[Cell]:
+    smalls = smalls or [""] * len(cells)
+    each = zip(cells, best, smalls, strict=True)
+    return [label, *(Cell(c, best=b, small=small) for c, b, small in each)]
 
 
 def verdict_blocks(evaluation: Evaluation) -> list[Block]:

@@ -56,6 +56,28 @@ def test_levels_belong_to_what_is_within_them(better, tolerance, action, states)
 
 
 @pytest.mark.parametrize(
+    ("rate", "noise", "bias", "state", "doubtful"),
+    [
+        (95.5, 0.2, 0.0, PASS, False),
+        (95.5, 0.3, 0.0, PASS, True),
+        (94.9, 0.01, -0.2, ACTION, True),  # without noise it would be 95.1
+        (94.9, 0.01, 0.2, ACTION, False),
+        (99.95, 0.1, 0.0, PASS, False),
+        (95.5, None, None, PASS, False),
+    ],
+)
+def test_a_verdict_that_noise_may_have_decided_says_so(rate, noise, bias, state, doubtful):
+    limit = Limit("gpr_criteria", HIGHER, 95, 90, criterion="1%/1mm", cutoff_percent=10.0)
+    metrics = {"gpr": {"10": rate}, "gpr_criteria": {"1%/1mm": {"10": rate}}}
+    if noise is not None:
+        metrics["gpr_criteria_noise"] = {"1%/1mm": {"10": noise}}
+        metrics["gpr_criteria_bias"] = {"1%/1mm": {"10": bias}}
+    (verdict,) = held(limit, metrics)
+    assert verdict.state == state
+    assert verdict.reason.startswith("noise may decide") == doubtful
+
+
+@pytest.mark.parametrize(
     ("tolerance", "action", "value", "words"),
     [
         (40, 60, 30, "within tolerance"),

@@ -11,9 +11,12 @@ from SyntheticCTEvalLib.evaluation.bounds import bounds_of
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate
 from SyntheticCTEvalLib.evaluation.quantities import describe
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+from SyntheticCTEvalLib.gamma.criteria import parse_criteria
 from SyntheticCTEvalLib.montecarlo import doses
 from SyntheticCTEvalLib.montecarlo.batches import Effort
+from SyntheticCTEvalLib.report.page import write_report
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.volumes.grids import image_like
 
 SETTINGS = EvaluationSettings(
     registration="none", dose_engine="montecarlo", dose_spacing_mm=10.0, cutoffs_percent=(20.0,)
@@ -47,6 +50,32 @@ def test_pass_rates_carry_their_noise_and_bias(quick):
     assert describe(("gpr_noise", "20")).label.endswith("dose above 20 %")
     values = sitk.GetArrayFromImage(found.dose_ct)
     np.testing.assert_array_equal(values, sitk.GetArrayFromImage(found.candidates["same"].dose))
+
+
+def test_every_pass_rate_has_its_noise_beside_it_in_numbers_and_report(quick, tmp_path):
+    """By each criterion, inside each structure, and where all candidates cover."""
+    ct, body = cylinder()
+    denser = sitk.Cast(ct + 30 * sitk.Cast(body, sitk.sitkInt16), sitk.sitkInt16)
+    structures = {"Half": image_like(sitk.GetArrayFromImage(body) * (np.arange(32) < 16), ct)}
+    settings = dataclasses.replace(SETTINGS, criteria=parse_criteria("1/1,3/3"))
+    given = {"plan": square_field(30.0, mu=400.0), "structures": structures}
+    found = evaluate(ct, {"denser": denser, "cut": denser[:, :, 8:]}, settings=settings, **given)
+    for entry in (found.candidates[name].metrics for name in ("denser", "cut")):
+        for rates in (entry, entry["common"]):
+            for what in ("noise", "bias"):
+                own = rates[f"gpr_criteria_{what}"]
+                assert own.keys() == rates["gpr_criteria"].keys() == {"1%/1mm", "3%/3mm"}
+                assert own["1%/1mm"] == rates[f"gpr_{what}"]
+            assert own["1%/1mm"].keys() == rates["gpr"].keys() == {"20"}
+        assert entry["gpr_structures_noise"]["Half"]["1%/1mm"] > 0
+    page = write_report(found, tmp_path / "report.html").read_text(encoding="utf-8")
+    whole, half = (
+        found.candidates["denser"].metrics[k] for k in ("gpr_noise", "gpr_structures_noise")
+    )
+    for noise in (whole["20"], half["Half"]["1%/1mm"], half["Half"]["3%/3mm"]):
+        assert f"noise ±{noise:.2f}, bias" in page
+    assert page.count("noise ±") == 8  # two candidates, two criteria: whole, and in the structure
+    assert found.definitions["gpr_structures_noise"] == "As gpr_noise, of gpr_structures."
 
 
 def test_monte_carlo_needs_a_plan_and_a_prescription(quick):

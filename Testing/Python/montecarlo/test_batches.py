@@ -5,11 +5,17 @@ import pytest
 from scipy import stats
 from SyntheticCTEvalLib.montecarlo.batches import Effort, fingerprint_of, run_batches
 from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
-from SyntheticCTEvalLib.montecarlo.pass_rate_noise import pass_rate_noise
+from SyntheticCTEvalLib.montecarlo.pass_rate_noise import (
+    RATES,
+    PassRateNoise,
+    beside_rates,
+    pass_rate_noise,
+)
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
 
 SHAPE = (4, 5, 6)
+PATH = ("gpr", "10")
 
 
 def noisy(number, candidates):
@@ -89,14 +95,14 @@ def test_noise_of_a_pass_rate_is_that_of_repeated_runs_and_its_bias_is_found():
     truth = stats.norm.ppf((np.arange(3000) + 0.5) / 3000, scale=0.7)  # percent; 1 % passes
 
     def rate_of(reference, evaluated):
-        return [100 * float((np.abs(evaluated - reference) <= 1).mean())]
+        return {"gpr": {"10": 100 * float((np.abs(evaluated - reference) <= 1).mean())}}
 
     def run(seed):
         rng = np.random.default_rng(seed)
         reference = rng.normal(0, 5, (20, len(truth)))
         return reference, reference + truth + rng.normal(0, 0.7, reference.shape)
 
-    found = [pass_rate_noise(*run(seed), rate_of)[0] for seed in range(60)]
+    found = [pass_rate_noise(*run(seed), rate_of)[PATH] for seed in range(60)]
     rates = np.array([one.rate for one in found])
     bias = rates.mean() - 100 * (np.abs(truth) <= 1).mean()
     assert np.mean([one.noise for one in found]) == pytest.approx(rates.std(ddof=1), rel=0.35)
@@ -105,8 +111,32 @@ def test_noise_of_a_pass_rate_is_that_of_repeated_runs_and_its_bias_is_found():
 
 def test_the_same_dose_passes_without_noise_or_bias():
     dose = np.random.default_rng(1).normal(1, 0.1, (6, *SHAPE))
-    (found,) = pass_rate_noise(dose, dose, lambda a, b: [100 * float((a == b).mean())])
-    assert (found.rate, found.noise, found.bias) == (100, 0, 0)
+    found = pass_rate_noise(dose, dose, lambda a, b: {"gpr": {"10": 100 * float((a == b).mean())}})
+    assert found == {PATH: PassRateNoise(100, 0, 0)}
+
+
+def test_noise_and_bias_lie_in_a_tree_as_the_pass_rates_do():
+    """What has no pass rate in one half has no noise; the others are not touched."""
+    rng = np.random.default_rng(2)
+    doses = rng.normal(1, 0.2, (6, 40)).astype(np.float32)
+    empty = iter([False, False, True] + [False] * 99)
+
+    def rates_of(reference, evaluated):
+        low = 100 * float((evaluated < 1).mean())
+        nowhere = float("nan") if next(empty) else 50.0
+        criteria = {"1%/1mm": {"10": low}, "2%/2mm": {"10": 100.0}}
+        rates = {"gpr": {"10": low}, "gpr_criteria": criteria}
+        return rates | {"gpr_structures": {"PTV": {"1%/1mm": nowhere}}, "common": dict(rates)}
+
+    told = beside_rates(pass_rate_noise(doses, doses, rates_of))
+    assert told.keys() == {
+        *(f"{rates}_{what}" for rates in RATES for what in ("noise", "bias")),
+        "common",
+    }
+    assert told["gpr_noise"]["10"] == told["gpr_criteria_noise"]["1%/1mm"]["10"] > 0
+    assert told["gpr_criteria_bias"]["2%/2mm"] == {"10": 0}
+    assert np.isnan(told["gpr_structures_noise"]["PTV"]["1%/1mm"])
+    assert told["common"]["gpr_criteria_noise"] == told["gpr_criteria_noise"]
 
 
 def test_a_density_curve_is_read(tmp_path):
