@@ -84,11 +84,11 @@ def noise_words(entry: Mapping[str, Any], rates: str, *path: str) -> str:
     for what in ("noise", "bias"):
         value = entry.get(f"{rates}_{what}", {})
         for part in path:
-            value = value.get(part) or {}
+            value = value.get(part, {}) if isinstance(value, Mapping) else None
         found.append(value)
     if not all(map(is_finite, found)):
         return ""
-    return f"noise ±{found[0]:.2f}, bias {signed(found[1], 2)}"
+    return f"±{found[0]:.2f}, bias {signed(found[1], 2)}"
 
 
 def figures_table(evaluation: Evaluation, caption: str, rows: list[Row]) -> Table:

@@ -173,11 +173,13 @@ def structures_table(evaluation: Evaluation) -> Table | None:
             first = False
     if not rows:
         return None
+    entries = [candidate.metrics for candidate in evaluation.candidates.values()]
+    by_noise = " ± noise" if any("gpr_noise" in entry for entry in entries) else ""
     columns = [Column(Cell("Structure"), width=1.6), Column(Cell("Dose on"), width=1.3)]
     columns += [Column(Cell(spaced(criterion)), number=True) for criterion in criteria]
     caption = (
-        "Gamma pass rates in % inside each structure, above the lowest cutoff; structures without "
-        "a row hold no voxel that was evaluated."
+        f"Gamma pass rates in %{by_noise} inside each structure, above the lowest cutoff; "
+        "structures without a row hold no voxel that was evaluated."
     )
     return Table(caption, columns, rows, "dense", groups - {0})
 

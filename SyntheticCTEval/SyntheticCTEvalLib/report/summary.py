@@ -126,7 +126,8 @@ def _gamma_rows(evaluation: Evaluation) -> Iterator[tuple[str, list[list[Cell]]]
             row = figure_row(key, describe(key), values)
             noise = [noise_words(entry, *key) for entry in entries]
             rows.append(_marked(Cell(label, small=small, link="gpr"), row.cells, row.best, noise))
-        yield f"Dose: gamma pass rate in % ({of})", rows
+        by_noise = " ± noise" if any("gpr_noise" in entry for entry in entries) else ""
+        yield f"Dose: gamma pass rate in %{by_noise} ({of})", rows
 
 
 def _target_rows(evaluation: Evaluation) -> tuple[str, list[list[Cell]]]:

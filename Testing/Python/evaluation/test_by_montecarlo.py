@@ -73,8 +73,11 @@ def test_every_pass_rate_has_its_noise_beside_it_in_numbers_and_report(quick, tm
         found.candidates["denser"].metrics[k] for k in ("gpr_noise", "gpr_structures_noise")
     )
     for noise in (whole["20"], half["Half"]["1%/1mm"], half["Half"]["3%/3mm"]):
-        assert f"noise ±{noise:.2f}, bias" in page
-    assert page.count("noise ±") == 8  # two candidates, two criteria: whole, and in the structure
+        assert f"±{noise:.2f}, bias" in page
+    same = evaluate(ct, {"same": ct}, settings=settings, **given)
+    page_of_same = write_report(same, tmp_path / "same.html").read_text(encoding="utf-8")
+    assert page_of_same.count("±0.00, bias 0.00") == 4
+    assert page.count(", bias ") == 8  # two candidates, two criteria: whole, and in the structure
     assert found.definitions["gpr_structures_noise"] == "As gpr_noise, of gpr_structures."
 
 
