@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,13 +11,18 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.labels import COUCH, patient_on
-from SyntheticCTLib.volumes.grids import image_like, with_values
-from SyntheticCTLib.volumes.resampling import resample
+from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid, with_values
+from SyntheticCTLib.volumes.resampling import mask_on
 
-from .electron_density import ELECTRON_DENSITY
+from .electron_density import AIR, ELECTRON_DENSITY, electron_density
 
 _WORTH_TELLING_CM3 = 0.1
 _OVERLAP_WORTH_TELLING = 0.05
+_FARTHEST_MM = 300.0
+"""How far a couch may reach beyond a CT's edges."""
+_PARTS = 8
+"""Of a voxel's edge, at most, where it is looked up how much of the voxel a couch fills."""
+_EDGE = 1e-6
 
 
 class Override(NamedTuple):
@@ -27,7 +32,7 @@ class Override(NamedTuple):
         name: of the structure.
         hu: its CT number.
         couch: it is laid in outside the bodies, where all is air otherwise, and not inside: the
-            treatment couch, or what immobilises.
+            treatment couch, or what immobilises. Voxels that it fills in part count in part.
     """
 
     name: str
@@ -63,8 +68,10 @@ def overridden(
     """Return the true CT and the candidates with the CT numbers that were asked for, and a line.
 
     The patient's outlines stay those of the volumes as they came; what is outside them is air but
-    for a couch, which is the same in all volumes. Volumes keep their metadata: a plan is held
-    against the CT's frame of reference and patient position.
+    for a couch, which is the same in all volumes: never inside the true CT's body, so that it takes
+    the place of no tissue that a candidate lacks. Volumes are widened within their slices where
+    their couch needs it, and keep their metadata: a plan is held against the CT's frame of
+    reference and patient position.
 
     Args:
         asked: in the order in which they are laid in.
@@ -80,12 +87,12 @@ def overridden(
     require_overrides(asked, structures, ct, body, curve)
     if not asked:
         return Laid(ct, body, dict(candidates))
-    masks = [(one, mask) for one, mask in zip(asked, _masks(asked, structures, ct), strict=True)]
-    _tell_what_is_not_laid(masks, ct, body, progress)
-    laid = {name: _laid(volume, own, masks) for name, (volume, own) in candidates.items()}
+    _tell_what_is_not_laid(asked, structures, ct, body, candidates, progress)
+    how = (asked, structures, body, curve)
+    laid = {name: _laid(volume, own, *how) for name, (volume, own) in candidates.items()}
     where = "in the true CT and all candidates alike" if candidates else "in the CT"
     lines = [_line(asked, False, where), _line(asked, True, where)]
-    return Laid(*_laid(ct, body, masks), laid, "; ".join(filter(None, lines)))
+    return Laid(*_laid(ct, body, *how), laid, "; ".join(filter(None, lines)))
 
 
 def require_overrides(
@@ -99,63 +106,126 @@ def require_overrides(
 
     Raises:
         SyntheticCTError: a structure that is not there, is empty or lies outside the body (a couch:
-            inside it), or a number beyond the curve.
+            inside it, or far from the CT), or a number beyond the curve.
     """
-    for name, hu, _ in asked:
+    for name, hu, couch in asked:
+        what = "couch" if couch else "override"
         if name not in structures:
             known = ", ".join(structures) or "none"
             raise SyntheticCTError(
-                f"The override names the structure {name}, and there is none of that name: give "
+                f"The {what} names the structure {name}, and there is none of that name: give "
                 f"one of these ({known}), or other structures."
             )
         if not curve[0][0] <= hu <= curve[-1][0]:
             raise SyntheticCTError(
-                f"The override of {name} is {hu:g} HU, and the density curve goes from "
+                f"The {what} {name} is to have {hu:g} HU, and the density curve goes from "
                 f"{curve[0][0]:g} to {curve[-1][0]:g} HU: give a number in between."
             )
-    if not asked:
-        return
-    inside = patient_on(body, ct)
-    for (name, _, couch), mask in zip(asked, _masks(asked, structures, ct), strict=True):
-        own = sitk.GetArrayViewFromImage(mask) != 0
+    for one in asked:
+        mask = structures[one.name]
+        room = _widened(ct, [mask]) if one.couch else ct
+        own, inside = _share(mask, room, one) > 0, patient_on(body, room)
+        if one.couch and own.any() and not (own & ~inside).any():
+            raise SyntheticCTError(
+                f"The structure {one.name}, given as the couch, lies inside the body, and a couch "
+                "is laid in outside: give another one, or replace its CT number as an override."
+            )
         if not own.any():
             raise SyntheticCTError(
-                f"The structure {name}, whose CT number is to be replaced, has no voxel on the "
-                "CT: give another one, or leave the override out."
+                f"The structure {one.name}, whose CT number is asked for, has no voxel on the "
+                f"slices of the CT: give another one, or leave the {_what(one)} out."
             )
-        if couch and not (own & ~inside).any():
+        if not one.couch and not (own & inside).any():
             raise SyntheticCTError(
-                f"The structure {name}, given as the couch, lies inside the body, and a couch is "
-                "laid in outside: give another one, or replace its CT number as an override."
+                f"The structure {one.name}, whose CT number is to be replaced, lies outside the "
+                "body, where all is air: leave the override out, or give it as the couch."
             )
-        if not couch and not (own & inside).any():
-            raise SyntheticCTError(
-                f"The structure {name}, whose CT number is to be replaced, lies outside the body, "
-                "where all is air: leave the override out, or give it as the couch."
-            )
+
+
+def without_dose(
+    asked: Sequence[Override], structures: Mapping[str, sitk.Image], body: sitk.Image
+) -> list[str]:
+    """Return the names of the structures that no dose is calculated in: couches, and what lies
+    outside the body."""
+    couches = {one.name for one in asked if one.couch}
+    return [
+        name
+        for name, mask in structures.items()
+        if name in couches or not (mask_on(mask, body) & patient_on(body, body)).any()
+    ]
+
+
+def _what(one: Override) -> str:
+    return "couch" if one.couch else "override"
+
+
+def _share(mask: sitk.Image, grid: sitk.Image, one: Override) -> np.ndarray:
+    """The part (0 to 1, k j i) of every voxel that the structure fills; 0 or 1 but for a couch."""
+    if not one.couch or same_grid(mask, grid):
+        return mask_on(mask, grid).astype(np.float32)
+    share = np.zeros(grid.GetSize()[::-1], np.float32)
+    reach = _reach(mask, grid)
+    if reach is None:
+        return share
+    size = np.array(grid.GetSize())
+    low = np.clip(np.floor(reach[0] + 0.5), 0, size).astype(int)
+    high = np.clip(np.floor(reach[1] + 0.5) + 1, 0, size).astype(int)
+    if (high <= low).any():
+        return share
+    parts = np.minimum(np.ceil(1.5 * np.array(grid.GetSpacing()) / min(mask.GetSpacing())), _PARTS)
+    parts = parts.astype(int)
+    spacing = np.array(grid.GetSpacing()) / parts
+    for k in range(low[2], high[2]):
+        first = np.array([*low[:2], k]) - 0.5 + 0.5 / parts
+        origin = grid.TransformContinuousIndexToPhysicalPoint(first.tolist())
+        fine = np.array([*(high - low)[:2], 1]) * parts
+        within = grid_of(fine.tolist(), spacing.tolist(), origin, grid.GetDirection())
+        filled = mask_on(mask, within).reshape(parts[2], -1, parts[1], high[0] - low[0], parts[0])
+        share[k, low[1] : high[1], low[0] : high[0]] = filled.mean(axis=(0, 2, 4))
+    return share
+
+
+def _reach(mask: sitk.Image, grid: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
+    """The ends of what a mask holds, as continuous indices of a grid; None where it is empty."""
+    labels = sitk.LabelShapeStatisticsImageFilter()
+    labels.Execute(sitk.Cast(mask != 0, sitk.sitkUInt8))
+    if not labels.HasLabel(1):
+        return None
+    box = labels.GetBoundingBox(1)
+    corners = [
+        [box[a] - 0.5 + box[a + 3] * (corner >> a & 1) for a in range(3)] for corner in range(8)
+    ]
+    to_point = mask.TransformContinuousIndexToPhysicalPoint
+    to_index = grid.TransformPhysicalPointToContinuousIndex
+    places = [to_index(to_point(corner)) for corner in corners]
+    return np.min(places, axis=0), np.max(places, axis=0)
 
 
 def _tell_what_is_not_laid(
-    masks: Iterable[tuple[Override, sitk.Image]],
+    asked: Sequence[Override],
+    structures: Mapping[str, sitk.Image],
     ct: sitk.Image,
     body: sitk.Image,
+    candidates: Mapping[str, tuple[sitk.Image, sitk.Image]],
     progress: Progress,
 ) -> None:
     inside, voxel_cm3 = patient_on(body, ct), math.prod(ct.GetSpacing()) / 1000
-    for one, mask in masks:
-        own = sitk.GetArrayViewFromImage(mask) != 0
-        left = own & (inside if one.couch else ~inside)
-        left_cm3 = np.count_nonzero(left) * voxel_cm3
-        if one.couch and left.sum() > _OVERLAP_WORTH_TELLING * own.sum():
+    bodies = {"the true CT": inside}
+    bodies |= {name: patient_on(own, ct) for name, (_, own) in candidates.items()}
+    for one in asked:
+        own = _share(structures[one.name], ct, one)
+        if not one.couch and (left := own[~inside].sum() * voxel_cm3) > _WORTH_TELLING_CM3:
             progress.warn(
-                f"{left_cm3:.2g} cm3 of the couch {one.name} lie inside the body of the CT, which "
-                "keeps its own CT numbers there: check that the couch lies where the patient does."
-            )
-        if not one.couch and left_cm3 > _WORTH_TELLING_CM3:
-            progress.warn(
-                f"{left_cm3:.2g} cm3 of {one.name}, whose CT number is replaced, lie outside the "
+                f"{left:.2g} cm3 of {one.name}, whose CT number is replaced, lie outside the "
                 "body of the CT and stay air."
             )
+        for whose, there in bodies.items() if one.couch else ():
+            if (left := own[there].sum()) > _OVERLAP_WORTH_TELLING * own.sum():
+                progress.warn(
+                    f"{left * voxel_cm3:.2g} cm3 of the couch {one.name} lie inside the body of "
+                    f"{whose}, which keeps its own CT numbers there: check that the couch lies "
+                    "where the patient does."
+                )
 
 
 def _line(asked: Sequence[Override], couch: bool, where: str) -> str:
@@ -165,8 +235,8 @@ def _line(asked: Sequence[Override], couch: bool, where: str) -> str:
     last = ", the later one where two overlap" if len(names) > 1 else ""
     if couch:
         how = (
-            f"Couch added for the dose {where}, outside each volume's body and without a dose of "
-            "its own"
+            f"Couch added for the dose {where}, outside each volume's body and the true CT's, and "
+            "without a dose of its own"
         )
     else:
         how = (
@@ -176,27 +246,61 @@ def _line(asked: Sequence[Override], couch: bool, where: str) -> str:
     return f"{how}: {', '.join(names)}{last}"
 
 
-def _masks(
-    asked: Sequence[Override], structures: Mapping[str, sitk.Image], ct: sitk.Image
-) -> list[sitk.Image]:
-    """The structures on the CT's grid."""
-    return [resample(structures[one.name], ct, fill=0, nearest=True) for one in asked]
-
-
 def _laid(
-    volume: sitk.Image, body: sitk.Image, masks: Sequence[tuple[Override, sitk.Image]]
+    volume: sitk.Image,
+    own_body: sitk.Image,
+    asked: Sequence[Override],
+    structures: Mapping[str, sitk.Image],
+    ct_body: sitk.Image,
+    curve: Sequence[tuple[float, float]],
 ) -> tuple[sitk.Image, sitk.Image]:
     """A volume with the CT numbers, and its body's mask with the couch."""
+    couches = [one for one in asked if one.couch]
+    volume = _widened(volume, [structures[one.name] for one in couches])
     numbers = sitk.GetArrayFromImage(volume).astype(np.float32)
-    inside = patient_on(body, volume)
-    couch = np.zeros_like(inside)
-    for one, mask in masks:
-        on_volume = resample(mask, volume, fill=0, nearest=True)
-        own = sitk.GetArrayViewFromImage(on_volume) != 0
-        if one.couch:
-            own = own & ~inside
-            couch |= own
-        numbers[own] = one.hu
+    for one in asked:
+        if not one.couch:
+            numbers[_share(structures[one.name], volume, one) > 0] = one.hu
+    if not couches:
+        return with_values(volume, numbers), own_body
+    inside = patient_on(own_body, volume)
+    free = ~inside & ~patient_on(ct_body, volume)
+    density = np.full(numbers.shape, AIR, np.float32)
+    filled = np.zeros(numbers.shape, bool)
+    for one in couches:
+        share = _share(structures[one.name], volume, one) * free
+        density += share * (electron_density(np.float32(one.hu), curve) - density)
+        filled |= share > 0
     labels = inside.astype(np.uint8)
-    labels[couch] = COUCH
-    return with_values(volume, numbers), image_like(labels, volume) if couch.any() else body
+    labels[filled] = COUCH
+    known, densities = zip(*curve, strict=True)
+    numbers[filled] = np.interp(density[filled], densities, known)
+    return with_values(volume, numbers), image_like(labels, volume)
+
+
+def _widened(volume: sitk.Image, masks: Sequence[sitk.Image]) -> sitk.Image:
+    """A volume with air added within its slices, as far as the masks reach.
+
+    Raises:
+        SyntheticCTError: a mask that reaches far beyond the volume.
+    """
+    size = np.array(volume.GetSize())
+    before, after = np.zeros(3, int), np.zeros(3, int)
+    for mask in masks:
+        if (reach := _reach(mask, volume)) is None:
+            continue
+        before = np.maximum(before, np.ceil(-0.5 - reach[0] - _EDGE).astype(int))
+        after = np.maximum(after, np.ceil(reach[1] - size + 0.5 - _EDGE).astype(int))
+    before[2] = after[2] = 0  # beyond its slices the patient is missing, too
+    if not (before.any() or after.any()):
+        return volume
+    farthest = (np.maximum(before, after) * np.array(volume.GetSpacing())).max()
+    if farthest > _FARTHEST_MM:
+        raise SyntheticCTError(
+            f"The couch reaches {farthest / 10:.0f} cm beyond the edge of the CT: check that "
+            "structures and CT belong together."
+        )
+    wide = sitk.ConstantPad(volume, before.tolist(), after.tolist(), -1000)
+    for key in volume.GetMetaDataKeys():
+        wide.SetMetaData(key, volume.GetMetaData(key))
+    return wide

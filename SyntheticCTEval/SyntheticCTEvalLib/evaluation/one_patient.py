@@ -19,7 +19,7 @@ from SyntheticCTEvalLib.delivery.doses import doses_of_plan, notes_of_plan
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
-from SyntheticCTEvalLib.dose.overrides import overridden
+from SyntheticCTEvalLib.dose.overrides import overridden, without_dose
 from SyntheticCTEvalLib.gamma.comparison import (
     DoseComparison,
     compare_doses,
@@ -28,7 +28,6 @@ from SyntheticCTEvalLib.gamma.comparison import (
 from SyntheticCTEvalLib.gamma.hot_spots import HOT_SPOTS_DEFINITION
 from SyntheticCTEvalLib.image.background import background_hu, background_warning, filled_warning
 from SyntheticCTEvalLib.image.difference import marked_difference
-from SyntheticCTEvalLib.image.mirrored import mirror_warning
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS, rigid_figures
 from SyntheticCTEvalLib.image.similarity import DEFINITIONS, compare_images
 from SyntheticCTEvalLib.montecarlo.batches import Effort
@@ -40,7 +39,7 @@ from SyntheticCTEvalLib.placement.coverage import (
     completed,
     coverage_of,
 )
-from SyntheticCTEvalLib.placement.place import Placed, as_it_came
+from SyntheticCTEvalLib.placement.place import Placed
 from SyntheticCTEvalLib.placement.ways import place_definition
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.field_ends import require_ct_around_fields
@@ -54,7 +53,7 @@ from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 from SyntheticCTEvalLib.structures.target import describe_target
 
 from .checked import checked_inputs
-from .placing import laid_on_ct, registration_of
+from .placing import laid_on_ct, mirrored, registration_of
 from .results import CandidateResult, Evaluation, Moved
 from .settings import DEFAULT_PRESCRIPTION_GY, MONTE_CARLO, EvaluationSettings
 
@@ -102,18 +101,20 @@ def evaluate(
     bent = bending_figures(placement, body, progress)
     results = {n: _image(ct, body, n, p, coverage, bent[n], progress) for n, p in placed.items()}
     common = _mask(coverage.common, ct) if coverage.differs else None
-    given, gamma, dvhs, notes = None, {}, {}, []
+    given, gamma, dvhs, dosed, notes = None, {}, {}, {}, []
     if settings.dose:
+        dosed = structures
         if dose_ct is None:
+            dosed = _dosed(structures, body, settings, progress)
             masks = {name: _mask(voxels, ct) for name, voxels in coverage.each.items()}
-            at = structures, target, common
+            at = structures, dosed, target, common
             given = _recalculated(ct, body, results, placed, at, plan, masks, settings, progress)
         else:
             masks = dict.fromkeys(candidates, region)
             at = (target, structures[target]) if target else None
             given = _imported(ct, body, dose_ct, doses or {}, placed, at, settings)
         gamma = _gamma(given, masks, settings, progress)
-        dvhs, notes = _histograms(given, structures, settings.dvh_points, target, progress)
+        dvhs, notes = _histograms(given, dosed, settings.dvh_points, target, progress)
     origins, told = _origins(settings, given, structures, imported=dose_ct is not None)
     for note in [*(given.notes if given else []), *notes, *told]:
         progress.warn(note)
@@ -121,8 +122,7 @@ def evaluate(
         ct=ct,
         body=body,
         candidates={
-            n: _with_dose(r, given, gamma.get(n), structures, dvhs, common)
-            for n, r in results.items()
+            n: _with_dose(r, given, gamma.get(n), dosed, dvhs, common) for n, r in results.items()
         },
         dose_ct=given.reference if given else None,
         mr=mr,
@@ -154,7 +154,7 @@ def _image(
     told = [
         background_warning(name, ct, placed.raw, body, given),
         filled_warning(name, ct, placed.volume, body, given),
-        _mirrored(name, ct, body, placed),
+        mirrored(name, ct, body, placed),
     ]
     for sentence in filter(None, told):
         progress.warn(sentence)
@@ -182,32 +182,18 @@ def _image(
     )
 
 
-def _mirrored(name: str, ct: sitk.Image, body: sitk.Image, placed: Placed) -> str:
-    """Return a sentence where left and right of a candidate seem to be exchanged, else "".
-
-    A registration turns a mirror image until it fits better, and worse mirrored back: so the
-    candidate is looked at as it came as well.
-    """
-    stiff = placed.volume if placed.stiff is None else placed.stiff
-    told = mirror_warning(name, ct, stiff, body, _mask(placed.covered, ct))
-    if told or placed.registration is None:
-        return told
-    volume, covered = as_it_came(ct, placed.original)
-    return mirror_warning(name, ct, volume, body, _mask(covered, ct))
-
-
 def _recalculated(
     ct: sitk.Image,
     body: sitk.Image,
     results: Mapping[str, CandidateResult],
     placed: Mapping[str, Placed],
-    given: tuple[Mapping[str, sitk.Image], str | None, sitk.Image | None],
+    given: tuple[Mapping[str, sitk.Image], Mapping[str, sitk.Image], str | None, sitk.Image | None],
     plan: TreatmentPlan | None,
     masks: Mapping[str, sitk.Image | None],
     settings: EvaluationSettings,
     progress: Progress,
 ) -> Doses:
-    structures, target, common = given
+    structures, dosed, target, common = given
     volumes = {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()}
     how = {"curve": settings.density_curve or ELECTRON_DENSITY, "progress": progress}
     laid = overridden(settings.overrides, structures, ct, body, volumes, **how)
@@ -219,7 +205,7 @@ def _recalculated(
             settings.prescription_gy,
             settings.gamma_criteria,
             masks,
-            structures=structures,
+            structures=dosed,
             common=common,
             effort=Effort(settings.dose_noise_percent, settings.dose_minutes),
             curve=settings.density_curve or ELECTRON_DENSITY,
@@ -249,6 +235,22 @@ def _recalculated(
         if not candidate.covered[inside].all()
     )
     return doses
+
+
+def _dosed(
+    structures: Mapping[str, sitk.Image],
+    body: sitk.Image,
+    settings: EvaluationSettings,
+    progress: Progress,
+) -> dict[str, sitk.Image]:
+    """Return the structures that a calculated dose is told of; the others are warned of."""
+    without = without_dose(settings.overrides, structures, body)
+    if without:
+        progress.warn(
+            f"No dose is calculated outside the body, where {', '.join(without)} lie: they have "
+            "no dose-volume figures."
+        )
+    return {name: mask for name, mask in structures.items() if name not in without}
 
 
 def _imported(

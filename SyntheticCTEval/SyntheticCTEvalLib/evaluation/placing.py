@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.volumes.grids import image_like
 
-from SyntheticCTEvalLib.placement.place import Placement, place_by_mr, place_candidates
+from SyntheticCTEvalLib.image.mirrored import mirror_warning
+from SyntheticCTEvalLib.placement.place import (
+    Placed,
+    Placement,
+    as_it_came,
+    place_by_mr,
+    place_candidates,
+)
 from SyntheticCTEvalLib.placement.ways import BY_MR, MR, told_way
 
 from .results import Moved
@@ -60,3 +69,17 @@ def registration_of(
         told["mr"] = bent[MR]
         fields |= {"mr_registered": mr.volume, "mr_moved": Moved(mr.original, mr.registration)}
     return fields
+
+
+def mirrored(name: str, ct: sitk.Image, body: sitk.Image, placed: Placed) -> str:
+    """Return a sentence where left and right of a candidate seem to be exchanged, else "".
+
+    A registration turns a mirror image until it fits better, and worse mirrored back: so the
+    candidate is looked at as it came as well.
+    """
+    stiff = placed.volume if placed.stiff is None else placed.stiff
+    told = mirror_warning(name, ct, stiff, body, image_like(placed.covered.astype(np.uint8), ct))
+    if told or placed.registration is None:
+        return told
+    volume, covered = as_it_came(ct, placed.original)
+    return mirror_warning(name, ct, volume, body, image_like(covered.astype(np.uint8), ct))

@@ -5,7 +5,8 @@ import pytest
 import SimpleITK as sitk
 from montecarlo_cases import cylinder, square_field
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
-from SyntheticCTEvalLib.dose.overrides import Override, overridden
+from SyntheticCTEvalLib.dose.electron_density import electron_density
+from SyntheticCTEvalLib.dose.overrides import Override, overridden, without_dose
 from SyntheticCTEvalLib.montecarlo.calculation import volume_on
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress
@@ -78,9 +79,13 @@ def test_without_overrides_the_volumes_are_those_that_came():
     ("name", "hu", "told"),
     [
         ("gas", 0.0, r"none of that name: give one of these \(Gas, Bone=L"),
-        ("Nothing", 0.0, "has no voxel on the CT"),
+        ("Nothing", 0.0, "has no voxel on the slices of the CT"),
         ("Couch", 0.0, "lies outside the body.*or give it as the couch"),
-        ("Gas", 4000.0, "is 4000 HU, and the density curve goes from -1000 to 3071 HU"),
+        (
+            "Gas",
+            4000.0,
+            "override Gas is to have 4000 HU, and the density curve goes from -1000 to 3071",
+        ),
         ("Gas", float("nan"), "give a number in between"),
     ],
 )
@@ -127,6 +132,60 @@ def test_a_couch_of_water_takes_what_water_takes_from_the_beams_that_pass_it(gan
     )
     assert least < water[15, 16, 16] / air[15, 16, 16] < most
     assert not water[values(BODY) == 0].any()
+
+
+def test_a_couch_takes_the_place_of_no_tissue_that_a_candidate_lacks():
+    """The couch's contour overlaps the back; the candidate lacks the two layers that lie there."""
+    thin = image_like(values(BODY) * (np.arange(32) < 26)[:, None].astype(np.uint8), CT)
+    wide = {"Couch": box((-120, 80, -100), (120, 120, 100))}
+    _, body, laid, _ = overridden((COUCH,), wide, CT, BODY, {"thin": (CT, thin)})
+    lacking = (values(BODY) != 0) & (values(thin) == 0)
+    assert lacking[15, 26, 16] and not values(laid["thin"][1])[lacking].any()
+    couch = values(body) == 2
+    np.testing.assert_array_equal(values(laid["thin"][1]) == 2, couch)
+    assert couch.any() and not couch[values(BODY) != 0].any()
+
+
+def test_a_couch_that_reaches_beyond_the_edge_of_the_ct_is_whole():
+    """The CT ends at 128 mm; the couch is 96 mm thick, and reaches to 200 mm."""
+    fine = grid_of((24, 40, 40), (10.0, 4.0, 10.0), (-115.0, 45.0, -195.0))
+    thick = {"Couch": box((-120, 104, -200), (120, 200, 200), fine)}
+    given = copied(CT)
+    given.SetMetaData(FRAME, "1.2.3")
+    ct, body, laid, _ = overridden((COUCH,), thick, given, BODY, {"a": (CT, BODY)})
+    assert laid["a"][0].GetSize() == ct.GetSize() == body.GetSize() == (32, 41, 30)
+    assert ct.GetOrigin() == CT.GetOrigin() and ct.GetMetaData(FRAME) == "1.2.3"
+    middle = (values(body) == 2)[15, :, 16]
+    np.testing.assert_array_equal(np.flatnonzero(middle), np.arange(29, 41))  # 104 to 200 mm
+    np.testing.assert_array_equal(values(body)[:, :32], np.where(
+        values(body)[:, :32] == 2, 2, values(BODY)
+    ))  # fmt: skip
+    far = {
+        "Couch": box(
+            (-120, 504, -200),
+            (120, 600, 200),
+            grid_of((6, 20, 10), (40.0,) * 3, (-120.0, 0.0, -120.0)),
+        )
+    }
+    with pytest.raises(SyntheticCTError, match="beyond the edge of the CT"):
+        overridden((COUCH,), far, CT, BODY, {})
+
+
+@pytest.mark.parametrize("hu", [0.0, 1000.0])
+def test_a_thin_part_of_a_couch_counts_by_its_thickness(hu):
+    """3 mm on voxels of 8 mm: the density that beams pass is that of 3 mm."""
+    fine = grid_of((200, 50, 200), (1.0, 0.5, 1.0), (-100.0, 100.0, -100.0))
+    shell = {"Couch": box((-90, 110.1, -90), (90, 113.1, 90), fine)}
+    ct, body, _, _ = overridden((Override("Couch", hu, couch=True),), shell, CT, BODY, {})
+    volume = volume_on(ct, ct, body)
+    passed = (volume.density[15, 29:, 16] - 0.001).sum() * 8
+    assert passed == pytest.approx(3 * electron_density(np.float32(hu)), rel=0.02)
+
+
+def test_no_dose_is_told_of_couches_and_of_what_lies_outside_the_body():
+    found = without_dose((Override("Skin", 0.0, couch=True),), STRUCTURES, BODY)
+    assert found == ["Couch", "Skin", "Nothing"]
+    assert without_dose((), STRUCTURES, BODY) == ["Couch", "Nothing"]
 
 
 def test_a_couch_inside_the_body_is_refused_and_one_that_reaches_into_it_is_told():

@@ -90,6 +90,8 @@ def test_a_couch_goes_into_the_dose_of_every_volume_and_is_told():
     assert 0.9 < doses[True][15, 16, 16] / doses[False][15, 16, 16] < 0.96
     assert not doses[True][:, 29:].any()
     assert found[True].candidates["same"].metrics["gpr"] == {"20": 100}
+    assert not found[True].dvh_ct and "dvh" not in found[True].candidates["same"].metrics
+    assert any("body, where Table lie" in note for note in found[True].warnings)
     line = "Couch added for the dose in the true CT and all candidates alike"
     assert line in found[True].definitions["dose"] and line not in found[False].definitions["dose"]
     assert any(note.startswith(line) for note in found[True].notes)
