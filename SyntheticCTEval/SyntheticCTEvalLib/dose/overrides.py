@@ -172,7 +172,7 @@ def _share(mask: sitk.Image, grid: sitk.Image, one: Override) -> np.ndarray:
     high = np.clip(np.floor(reach[1] + 0.5) + 1, 0, size).astype(int)
     if (high <= low).any():
         return share
-    parts = np.minimum(np.ceil(1.5 * np.array(grid.GetSpacing()) / min(mask.GetSpacing())), _PARTS)
+    parts = np.minimum(2 * np.ceil(np.array(grid.GetSpacing()) / min(mask.GetSpacing())), _PARTS)
     parts = parts.astype(int)
     spacing = np.array(grid.GetSpacing()) / parts
     for k in range(low[2], high[2]):
