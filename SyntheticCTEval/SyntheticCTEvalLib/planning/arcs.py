@@ -10,7 +10,7 @@ import numpy as np
 from SyntheticCTEvalLib.plan.beams import Beam, ControlPoint
 from SyntheticCTEvalLib.plan.geometry import beam_axes
 
-from .linac import LINAC, Linac
+from .linac import LEAF_DECIMALS, LINAC, Linac
 
 FIRST_DEG, LAST_DEG = 181.0, 179.0
 SEGMENTS = 90
@@ -30,7 +30,8 @@ class Arc:
         gantry_deg: (n + 1,) of the control points, in the order of delivery.
         direction: "CW" or "CC".
         collimator_deg: throughout.
-        windows_mm: (n + 1, pairs, 2) between which the leaves may open.
+        windows_mm: (n + 1, pairs, 2) between which the leaves may open; the least gap where a pair
+            between the jaws has no target behind it, 0 wide and still for pairs beyond the jaws.
     """
 
     gantry_deg: np.ndarray
@@ -70,7 +71,8 @@ def arcs_around(
                 for gantry in ordered
             ]
         )
-        arcs.append(Arc(ordered, "CW" if number % 2 == 0 else "CC", collimator, windows))
+        direction = "CW" if number % 2 == 0 else "CC"
+        arcs.append(Arc(ordered, direction, collimator, _with_gaps(windows, linac)))
     return arcs
 
 
@@ -98,17 +100,40 @@ def _window(
     patient_position: str,
     linac: Linac,
 ) -> np.ndarray:
-    """Between which positions (pairs, 2) each pair may open; closed beside the targets."""
+    """Between which positions (pairs, 2) each pair may open; NaN beside the targets."""
     xb, yb, zb = seen(points, isocentre_mm, gantry_deg, collimator_deg, patient_position).T
     scale = 1000.0 / (1000.0 - zb)
-    along, across = xb * scale, yb * scale
-    window = np.full((linac.mlc.pairs, 2), (along.min() + along.max()) / 2)
     boundaries = linac.mlc.boundaries_mm
+    # What lies beyond the leaves counts as behind the outermost, so that it is not overlooked.
+    along, across = xb * scale, np.clip(yb * scale, boundaries[0], boundaries[-1])
+    window = np.full((linac.mlc.pairs, 2), np.nan)
     for pair, (low, high) in enumerate(pairwise(boundaries)):
         met = (across > low - MARGIN_MM) & (across < high + MARGIN_MM)
         if met.any():
             window[pair] = along[met].min() - MARGIN_MM, along[met].max() + MARGIN_MM
     return window
+
+
+def _with_gaps(windows: np.ndarray, linac: Linac) -> np.ndarray:
+    """Windows (points, pairs, 2) with those filled in that are NaN.
+
+    Opposing leaves must not touch where they move, and between the jaws nothing else covers them:
+    there a pair keeps the least gap, on its way between where it opens before and after (or in the
+    middle of all windows, where it never opens). Pairs beyond the jaws stand still, closed.
+    """
+    opened = ~np.isnan(windows[..., 0])
+    used = np.flatnonzero(opened.any(axis=0))
+    points = np.arange(len(windows))
+    half = linac.planned_gap_mm / 2
+    result = np.full(windows.shape, (np.nanmin(windows) + np.nanmax(windows)) / 2)
+    for pair in range(used[0], used[-1] + 1):
+        own = opened[:, pair]
+        if own.any():
+            middles = windows[own, pair].mean(axis=-1)
+            result[:, pair] = np.interp(points, points[own], middles)[:, np.newaxis]
+        result[:, pair] += (-half, half)
+        result[own, pair] = windows[own, pair]
+    return result
 
 
 def beam_of(
@@ -126,11 +151,14 @@ def beam_of(
         leaves_mm: (n + 1, pairs, 2).
         units: (n,) MU of a fraction between the control points.
     """
-    leaves = np.round(leaves_mm, 2)
+    leaves = np.round(leaves_mm, LEAF_DECIMALS)
     opened = np.ptp(arc.windows_mm, axis=-1).max(axis=0) > 0
     boundaries = np.array(linac.mlc.boundaries_mm, dtype=float)
     low, high = (leaves[:, opened, 0].min(), leaves[:, opened, 1].max())
-    jaws_x = (float(np.floor(low - _JAW_MARGIN_MM)), float(np.ceil(high + _JAW_MARGIN_MM)))
+    jaws_x = (
+        max(float(np.floor(low - _JAW_MARGIN_MM)), -linac.field_mm),
+        min(float(np.ceil(high + _JAW_MARGIN_MM)), linac.field_mm),
+    )
     jaws_y = (float(boundaries[:-1][opened].min()), float(boundaries[1:][opened].max()))
     weights = np.concatenate([[0], np.cumsum(units)]) / units.sum()
     weights[-1] = 1.0

@@ -14,6 +14,10 @@ MILLENNIUM_120 = MultiLeafCollimator(
     "X", (*range(-200, -100, 10), *range(-100, 100, 5), *range(100, 201, 10))
 )
 
+LEAF_DECIMALS = 2
+"""Of the leaves of a plan in mm; limits are kept after they are rounded to these."""
+_ROUNDING_MM = 10.0**-LEAF_DECIMALS
+
 
 @dataclass(frozen=True)
 class Linac:
@@ -23,7 +27,7 @@ class Linac:
         leaf_speed_mm_s: of a leaf, at the isocentre.
         gantry_speed_deg_s: at most; slower is possible.
         dose_rate_mu_min: at most; lower is possible.
-        least_gap_mm: between opposing leaves that move in the field.
+        least_gap_mm: between opposing leaves that move, or lie between the jaws.
         field_mm: how far jaws and leaves open from the axis.
         mlc: 60 pairs: 40 of 5 mm in the middle, 10 of 10 mm on either side.
     """
@@ -35,6 +39,11 @@ class Linac:
     least_gap_mm: float = 0.5
     field_mm: float = 200.0
     mlc: MultiLeafCollimator = MILLENNIUM_120
+
+    @property
+    def planned_gap_mm(self) -> float:
+        """What is left between opposing leaves, so that rounding leaves the least gap."""
+        return self.least_gap_mm + _ROUNDING_MM
 
     def leaf_way_mm(self, turn_deg: float) -> float:
         """How far a leaf can travel while the gantry turns at full speed."""
@@ -69,16 +78,20 @@ def within_reach(
 
     Args:
         leaves: wished positions along an arc, mm.
-        windows: (points, pairs, 2) between which a pair may open.
-        way_mm: how far a leaf may travel between two control points; kept before all else.
+        windows: (points, pairs, 2) between which a pair may open; a pair whose windows are 0 wide
+            everywhere stays closed.
+        way_mm: how far a leaf may travel between two control points; kept before the windows.
     """
-    result = np.clip(leaves, windows[..., :1], windows[..., 1:])
-    middle = result.mean(axis=-1, keepdims=True)
-    gap = np.minimum(linac.least_gap_mm, windows[..., 1:] - windows[..., :1]) / 2
-    result[..., :1] = np.minimum(result[..., :1], middle - gap)
-    result[..., 1:] = np.maximum(result[..., 1:], middle + gap)
+    low, high = windows[..., :1], windows[..., 1:]
+    result = np.clip(leaves, low, high)
+    opens = (high > low).any(axis=0)
+    half = np.where(opens, linac.planned_gap_mm, 0.0) / 2
+    middle = np.clip(result.mean(axis=-1, keepdims=True), low + half, high - half)
+    result[..., :1] = np.minimum(result[..., :1], middle - half)
+    result[..., 1:] = np.maximum(result[..., 1:], middle + half)
+    way = max(way_mm - _ROUNDING_MM, 0.0)
     for point in range(1, len(result)):
         before = result[point - 1]
-        # The same clamp for both banks keeps their order.
-        result[point] = np.clip(result[point], before - way_mm, before + way_mm)
+        # The same clamp for both banks keeps their order, and the gap that both points have.
+        result[point] = np.clip(result[point], before - way, before + way)
     return result

@@ -13,7 +13,6 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.labels import patient_on
-from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
@@ -30,7 +29,8 @@ from .influence import Depths, Influence, influence_of, parts_of
 from .linac import LINAC
 from .objectives import Objective
 from .optimiser import Optimiser, Shapes, first_shapes
-from .request import PlanRequest
+from .request import PlanRequest, highest_first
+from .table import part_in_body
 
 SHARE_OF_LEVEL = 0.97
 """D95 of the target that is covered least, of its level, that the MU are set for."""
@@ -95,8 +95,9 @@ def make_plan(
     Leaves and MU are optimised together from arcs that are open around the targets: gradients
     of a dose by pydosert's kernels at sample points, corrected by the pencil beam's dose on the
     CT after every round. Leaf speed, gap and gantry speed of :data:`linac.LINAC` are kept. MU are
-    set so that D95 of the target that is covered least is 97 % of its level, as far as the largest
-    dose stays under 110 % of the highest level.
+    set so that D95 of the target that is covered least (of its part in the body) is 97 % of its
+    level, as far as the largest dose stays under 110 % of the highest level; the plan's description
+    says which of both.
 
     Args:
         ct: CT in HU.
@@ -113,7 +114,8 @@ def make_plan(
             the field; levels that are no dose; a body that is empty; a CT that ends inside a field.
     """
     started = time.monotonic()
-    PlanRequest(tuple(levels.items()), fractions, arcs).require_targets(structures)
+    request = PlanRequest(tuple(levels.items()), fractions, arcs)
+    request.require_targets(structures)
     case = _case(
         ct, body, structures, levels, objectives, fractions, arcs, patient_position, effort
     )
@@ -141,16 +143,11 @@ def make_plan(
         dose = recalculate_plan(ct, plan, body, case.grid, progress, effort.gantry_step_deg)
         values = sitk.GetArrayFromImage(dose).ravel()[case.goals.voxels]
         correction = values - optimiser.dose(shapes)
-    scale = _scale(dose, body, {name: structures[name] for name in levels}, levels)
+    targets = {name: part_in_body(structures[name], body) for name in levels}
+    scale, reached = _scale(dose, targets, levels)
     plan = case.plan_of([Shapes(own.leaves, own.units * scale) for own in shapes])
-    told_levels = ", ".join(f"{level.name} {level.dose_gy:g} Gy" for level in plan.prescription)
-    plan = dataclasses.replace(
-        plan,
-        description=(
-            f"{arcs} arcs for {told_levels} in {fractions} fractions, leaves and MU optimised in "
-            f"{done} iterations; MU for D95 of at least {100 * SHARE_OF_LEVEL:g} % of every level"
-        ),
-    )
+    told_effort = f"leaves and MU optimised in {done} iterations"
+    plan = dataclasses.replace(plan, description=f"{request.told}, {told_effort}; {reached}")
     return Planned(plan, _scaled(dose, scale), time.monotonic() - started, done)
 
 
@@ -178,8 +175,8 @@ class _Case:
             )
             for number, (arc, own) in enumerate(zip(self.arcs, shapes, strict=True), start=1)
         )
-        highest_first = sorted(self.levels.items(), key=lambda item: -item[1])
-        levels = tuple(TargetLevel(name, float(dose)) for name, dose in highest_first)
+        falling = highest_first(self.levels.items())
+        levels = tuple(TargetLevel(name, float(dose)) for name, dose in falling)
         return TreatmentPlan(beams, levels, self.patient_position, label="SYNTHETICCT ARCS")
 
 
@@ -214,21 +211,26 @@ def _case(
 
 
 def _scale(
-    dose: sitk.Image,
-    body: sitk.Image,
-    targets: Mapping[str, sitk.Image],
-    levels: Mapping[str, float],
-) -> float:
-    """What MU are multiplied by for the targets' D95 in the body; no further than the largest dose
-    allows."""
-    wanted = []
-    for name, mask in targets.items():
-        own = patient_on(body, mask) & (sitk.GetArrayViewFromImage(mask) != 0)
-        inside = image_like(own.astype(np.uint8), mask)
-        covered = dose_volume_histogram(dose, inside).dose_at(95)
-        wanted.append(SHARE_OF_LEVEL * levels[name] / covered if covered > 0 else math.inf)
+    dose: sitk.Image, targets: Mapping[str, sitk.Image], levels: Mapping[str, float]
+) -> tuple[float, str]:
+    """What MU are multiplied by for the targets' D95, no further than the largest dose allows; and
+    which of both they are set for, in words."""
+    shares = {
+        name: dose_volume_histogram(dose, mask).dose_at(95) / levels[name]
+        for name, mask in targets.items()
+    }
+    least = min(shares, key=lambda name: shares[name])
+    wanted = SHARE_OF_LEVEL / shares[least] if shares[least] > 0 else math.inf
     largest = float(sitk.GetArrayViewFromImage(dose).max())
-    return min(max(wanted), HOTTEST_SHARE * max(levels.values()) / largest)
+    allowed = HOTTEST_SHARE * max(levels.values()) / largest
+    aim = f"{100 * SHARE_OF_LEVEL:g} %"
+    if wanted <= allowed:
+        return wanted, f"MU for D95 of at least {aim} of every level"
+    got = math.floor(1000 * allowed * shares[least]) / 10
+    return allowed, (
+        f"MU limited by the largest dose, {100 * HOTTEST_SHARE:g} % of the highest level: D95 of "
+        f"{least}, which is covered least, is {got:g} % of its level instead of {aim}"
+    )
 
 
 def _scaled(dose: sitk.Image, scale: float) -> sitk.Image:
@@ -264,11 +266,10 @@ def _target(mask: sitk.Image, name: str, grid: sitk.Image, inside: np.ndarray) -
 
 def _require_field(arc: Arc, names: list[str]) -> None:
     opened = np.ptp(arc.windows_mm, axis=-1) > 0
-    boundaries = np.array(LINAC.mlc.boundaries_mm)
     used = opened.any(axis=0)
     reach = max(
         float(np.abs(arc.windows_mm[opened]).max()),
-        float(np.abs(boundaries[:-1][used]).max()) if used[0] or used[-1] else 0.0,
+        LINAC.field_mm if used[0] or used[-1] else 0.0,
     )
     if reach >= LINAC.field_mm:
         raise SyntheticCTError(

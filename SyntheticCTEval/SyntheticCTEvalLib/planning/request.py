@@ -39,9 +39,10 @@ class PlanRequest:
     @property
     def told(self) -> str:
         """The request in words: "2 arcs for PTV55 55 Gy, PTV45 45 Gy in 25 fractions"."""
-        falling = sorted(self.levels, key=lambda level: -level[1])
-        levels = ", ".join(f"{name} {dose:g} Gy" for name, dose in falling)
-        return f"{self.arcs} arcs for {levels} in {self.fractions} fractions"
+        levels = ", ".join(f"{name} {dose:g} Gy" for name, dose in highest_first(self.levels))
+        arcs = "1 arc" if self.arcs == 1 else f"{self.arcs} arcs"
+        fractions = "1 fraction" if self.fractions == 1 else f"{self.fractions} fractions"
+        return f"{arcs} for {levels} in {fractions}"
 
     def require_targets(self, structures: Iterable[str]) -> None:
         """Refuse what no plan can be made for.
@@ -57,6 +58,11 @@ class PlanRequest:
             )
         if not 1 <= self.arcs <= 3:
             raise SyntheticCTError(f"{self.arcs} arcs are not planned: give 1 to 3.")
+
+
+def highest_first(levels: Iterable[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Return targets and doses in the order in which plan, table and text name them."""
+    return sorted(levels, key=lambda level: -level[1])
 
 
 def require_levels(levels: Mapping[str, float], structures: Iterable[str]) -> None:

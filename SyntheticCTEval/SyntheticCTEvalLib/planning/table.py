@@ -6,19 +6,27 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.body.labels import patient_on
+from SyntheticCTLib.volumes.grids import image_like
 
-from SyntheticCTEvalLib.structures.dvh import dose_volume_histogram
+from SyntheticCTEvalLib.structures.dvh import Dvh, dose_volume_histogram
 
 from .objectives import Objective, of_structure
+from .request import highest_first
 
 ENOUGH_PERCENT, HOTTEST_PERCENT = 95.0, 110.0
+MUCH_OUTSIDE_PERCENT = 1.0
+"""Of a target outside the body: contours and masks differ by less at a body's surface."""
 PLAN_DEFINITIONS = {
     "targets": (
-        "Of the whole course: D95 (dose that 95 % of the target get at least), D98, D50, D2 and "
-        "Dmean in Gy, V95% the percent of the target that get 95 % of its level; covered where D95 "
-        f"is at least {ENOUGH_PERCENT:g} % of the level."
+        "Highest level first, of a target's part in the body and of the whole course: D95 (dose "
+        "that 95 % of it get at least), D98, D50, D2 and Dmean in Gy, V95% the percent of it that "
+        f"get 95 % of its level; covered where D95 is at least {ENOUGH_PERCENT:g} % of the level. "
+        "outside_body_percent and outside_body_cm3: what of the target lies outside the body, "
+        "where there is no dose."
     ),
     "organs": (
         "D2 and Dmean in Gy, and the points that objectives limit, with the limit and whether it "
@@ -33,6 +41,7 @@ PLAN_DEFINITIONS = {
 
 def table_of(
     dose: sitk.Image,
+    body: sitk.Image,
     structures: Mapping[str, sitk.Image],
     levels: Mapping[str, float],
     objectives: tuple[Objective, ...],
@@ -41,29 +50,28 @@ def table_of(
 
     Args:
         dose: of the whole course in Gy.
+        body: mask of the body, any grid (a couch as in dose.recalculation.recalculate_dose).
         structures: masks by name, any grid; those that are empty are left out.
         levels: Gy by name of the target.
     """
     highest = max(levels.values())
     targets: dict[str, Any] = {}
     organs: dict[str, Any] = {}
-    for name, mask in structures.items():
-        try:
-            dvh = dose_volume_histogram(dose, mask)
-        except SyntheticCTError:
+    for name, level in highest_first(levels.items()):
+        inside = part_in_body(structures[name], body)
+        dvh = _histogram(dose, inside)
+        if dvh is None:
             continue
-        if math.isnan(dvh.mean_gy):
-            continue
-        level = levels.get(name, highest)
         values = dvh.figures(level)
-        own = {key: values[key] for key in ("D2", "Dmean")}
-        if name in levels:
-            own = {"level_gy": level}
-            own |= {key: values[key] for key in ("D95", "D98", "D50", "D2", "Dmean", "V95%")}
-            own["covered"] = values["D95"] >= ENOUGH_PERCENT / 100 * level
-            targets[name] = own
+        own = {"level_gy": level}
+        own |= {key: values[key] for key in ("D95", "D98", "D50", "D2", "Dmean", "V95%")}
+        own["covered"] = values["D95"] >= ENOUGH_PERCENT / 100 * level
+        targets[name] = own | _outside(structures[name], inside)
+    for name, mask in structures.items():
+        dvh = None if name in levels else _histogram(dose, mask)
+        if dvh is None:
             continue
-        own["objectives"] = []
+        own = {"D2": dvh.dose_at(2), "Dmean": dvh.mean_gy, "objectives": []}
         for objective in of_structure(objectives, name):
             value = objective.point.value(dvh, highest)
             own["objectives"].append(
@@ -80,13 +88,45 @@ def table_of(
     }
 
 
+def part_in_body(mask: sitk.Image, body: sitk.Image) -> sitk.Image:
+    """Return what of a mask lies in the body (uint8), on the mask's own grid."""
+    own = patient_on(body, mask) & (sitk.GetArrayViewFromImage(mask) != 0)
+    return image_like(own.astype(np.uint8), mask)
+
+
+def _histogram(dose: sitk.Image, mask: sitk.Image) -> Dvh | None:
+    """None of a structure that is empty or lies outside the dose's grid."""
+    try:
+        dvh = dose_volume_histogram(dose, mask)
+    except SyntheticCTError:
+        return None
+    return None if math.isnan(dvh.mean_gy) else dvh
+
+
+def _outside(mask: sitk.Image, inside: sitk.Image) -> dict[str, float]:
+    voxels = int(np.count_nonzero(sitk.GetArrayViewFromImage(mask)))
+    left_out = voxels - int(np.count_nonzero(sitk.GetArrayViewFromImage(inside)))
+    return {
+        "outside_body_percent": 100 * left_out / voxels,
+        "outside_body_cm3": left_out * math.prod(mask.GetSpacing()) / 1000,
+    }
+
+
 def doubts_of(table: Mapping[str, Any]) -> list[str]:
-    """Return sentences on targets that are not covered and on a dose that is too high."""
+    """Return sentences on targets that are not covered or reach out of the body, and on a dose that
+    is too high."""
     notes = [
         f"The target {name} is not covered: D95 is {own['D95']:.1f} Gy, less than "
         f"{ENOUGH_PERCENT:g} % of {own['level_gy']:g} Gy."
         for name, own in table["targets"].items()
         if not own["covered"]
+    ]
+    notes += [
+        f"{own['outside_body_percent']:.0f} % of the target {name} ({own['outside_body_cm3']:.1f} "
+        "cm3) lies outside the body and is not counted in its coverage: check the structure, or "
+        "crop it to the body."
+        for name, own in table["targets"].items()
+        if own["outside_body_percent"] >= MUCH_OUTSIDE_PERCENT
     ]
     if table["Dmax_percent"] >= HOTTEST_PERCENT:
         notes.append(

@@ -36,7 +36,7 @@ from .linac import seconds_of
 from .objectives import SHIPPED, read_objectives
 from .planner import Effort, make_plan
 from .request import PlanRequest
-from .table import doubts_of, table_of
+from .table import PLAN_DEFINITIONS, doubts_of, table_of
 
 PLAN, TABLE = "plan.dcm", "plan.json"
 
@@ -191,7 +191,7 @@ def _made(
         write_plan(plan, file, source)
         back = read_plan(file)  # what cannot be read back is no plan
         dicom = file.read_bytes()
-    table = table_of(planned.dose, structures, levels, objectives)
+    table = table_of(planned.dose, body, structures, levels, objectives)
     table |= {"iterations": planned.iterations, "seconds": round(planned.seconds, 1)}
     table["definitions"] |= {"dose": describe_plan(planned.plan, planned.dose)}
     table["delivery_s"] = round(sum(float(seconds_of(one).sum()) for one in plan.beams))
@@ -221,6 +221,7 @@ def _made_of(
     own = {"objectives": [dataclasses.asdict(one) for one in _objectives(request)]}
     told = {
         "program": __version__,
+        "table": PLAN_DEFINITIONS,  # an earlier plan with a table of other figures is made anew
         "request": dataclasses.asdict(request) | own,
         "header": source.handed_on().to_json_dict() if source else None,
         "position": [position_of(ct), source.position if source else ""],

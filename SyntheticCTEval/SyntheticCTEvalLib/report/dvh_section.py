@@ -185,6 +185,7 @@ def plan_table(evaluation: Evaluation) -> Table | None:
     caption = (
         f"Plan that was made on the true CT: {made['plan']}. Largest dose "
         f"{made['Dmax_gy']:.1f} Gy, {made['Dmax_percent']:.0f} % of the highest level; "
-        f"{made['MU']:.0f} MU a fraction. By the pencil beam, on the grid that was planned on."
+        f"{made['MU']:.0f} MU a fraction. By the pencil beam, on the grid that was planned on; of "
+        "targets, the part in the body."
     )
     return Table(caption, columns, rows)

@@ -269,7 +269,7 @@ def test_an_option_plans_for_all_patients_and_a_dry_run_says_so(case, capsys):
     targets = ("--target", "PTV55=50", "--target", "PTV45=40", "--fractions", "20", "--arcs", "1")
     assert run(case, *targets, "--dry-run", output="none") == 0
     said = " ".join("".join(capsys.readouterr()).split())
-    assert "made on the true CT: 1 arcs for PTV55 50 Gy, PTV45 40 Gy in 20 fractions" in said
+    assert "made on the true CT: 1 arc for PTV55 50 Gy, PTV45 40 Gy in 20 fractions" in said
     assert "50 Gy. The highest level that the plan prescribes." in said
 
 
