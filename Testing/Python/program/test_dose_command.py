@@ -148,6 +148,11 @@ def test_overrides_need_structures(case, capsys):
         (("--plan", "plan.dcm", "--dose-ct", "dose.dcm", "--dose", "a=a.dcm"), "give one of"),
         (("--dose-engine", "montecarlo"), "give --plan as well"),
         (("--plan", "plan.dcm", "--dose-engine", "montecarlo", "--dose-noise", "0"), "stop at 0"),
+        (("--dose-noise", "0.25"), "--dose-noise says when Monte Carlo stops"),
+        (("--plan", "plan.dcm", "--dose-minutes", "5"), "--dose-minutes says when Monte Carlo"),
+        (("--fractions", "25"), "--fractions says how a plan is made, and none is: give --target"),
+        (("--plan", "plan.dcm", "--arcs", "2"), "--arcs says how a plan is made"),
+        (("--target", "PTV", "--objectives", "no.toml"), "--objectives says how a plan is made"),
     ],
 )
 def test_evaluate_wants_a_plan_for_monte_carlo_and_not_two_doses(more, told, tmp_path, capsys):
