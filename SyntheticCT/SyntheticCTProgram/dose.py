@@ -199,12 +199,15 @@ def _result(
 
 
 def _text(result: dict[str, Any]) -> str:
+    from SyntheticCTEvalLib.evaluation.quantities import MINUS, signed
+
     lines = [f"Noise {result['noise_percent']:.2f} % ({result['batches']} batches)"]
     for name, rates in result["pass_rates"].items():
         for cutoff, found in rates.items():
+            bias = signed(found["bias"]).replace(MINUS, "-")
             lines.append(
                 f"{name}: gamma pass rate 1 %/1 mm above {cutoff} %: {found['rate']:.2f} % +- "
-                f"{found['noise']:.2f} (its bias by noise: {found['bias']:+.2f})"
+                f"{found['noise']:.2f} (its bias by noise: {bias})"
             )
     return "\n".join(lines)
 

@@ -120,7 +120,10 @@ def test_the_plan_is_made_kept_and_told(case, study):
     sha256 = hashlib.sha256((patient / "plan.dcm").read_bytes()).hexdigest()
     kept = metrics["origin"]["inputs"]["plan made on the CT"]
     assert kept == {"file": "plan.dcm", "sha256": sha256} and table["plan_sha256"] == sha256
-    assert "Plan that was made on the true CT" in (patient / "report.html").read_text()
+    page = (patient / "report.html").read_text(encoding="utf-8")
+    # Of PTV45, 95 % of its own 45 Gy and of the prescription of 55 Gy are two figures.
+    for text in ("Plan that was made on the true CT", "V95% of level in %", "V95% of 55 Gy"):
+        assert text in page
     # It was made on this CT: nothing is to be checked.
     assert not any("frame of reference: check" in note for note in metrics["notes"])
 
