@@ -273,7 +273,13 @@ def add_dose(command: Callable) -> None:
         default=1_000_000,
         help="that are drawn in the fields a batch, of which at least six are run; default 1000000",
     )
-    sub.add_argument("--spacing", type=above_zero, default=3.0, metavar="MM", help="default 3")
+    sub.add_argument(
+        "--spacing",
+        type=lambda text: number(text, "a number of mm from 0.5 to 20", 0.5, 20),
+        default=3.0,
+        metavar="MM",
+        help="of the dose grid, 0.5 to 20; default 3",
+    )
     sub.add_argument(
         "--structures", metavar="FILE", help="for --override and --couch: RTSTRUCT or masks"
     )
