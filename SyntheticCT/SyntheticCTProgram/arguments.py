@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.bundle.folder import bundle_folder
 
+from .given import given_with_effect
+
 if TYPE_CHECKING:
     from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
     from SyntheticCTEvalLib.gamma.criteria import Criterion
@@ -200,16 +202,11 @@ def _add_gamma(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--dose-noise",
         type=float,
-        default=0.25,
         metavar="PERCENT",
-        help="Monte Carlo stops at this noise of the dose difference (%(default)s) ...",
+        help="Monte Carlo stops at this noise of the dose difference (0.25) ...",
     )
     sub.add_argument(
-        "--dose-minutes",
-        type=float,
-        default=15.0,
-        metavar="MIN",
-        help="... or after this time (%(default)s)",
+        "--dose-minutes", type=float, metavar="MIN", help="... or after this time (15)"
     )
     sub.add_argument(
         "--criteria",
@@ -329,8 +326,17 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
     Raises:
         SyntheticCTError: options that contradict each other, or a value without meaning.
     """
-    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+    from SyntheticCTEvalLib.evaluation.settings import MONTE_CARLO, EvaluationSettings
 
+    effort = given_with_effect(
+        options,
+        "dose_noise",
+        "dose_minutes",
+        done=options.dose_engine == MONTE_CARLO,
+        otherwise=f"says when Monte Carlo stops: give --dose-engine {MONTE_CARLO} as well",
+    )
+    if "dose_noise" in effort:
+        effort["dose_noise_percent"] = effort.pop("dose_noise")
     return EvaluationSettings(
         registration=_registration(options),
         registration_by=options.registration_by,
@@ -341,8 +347,7 @@ def evaluation_settings(options: argparse.Namespace, **own: Any) -> EvaluationSe
         gamma_cap=options.gamma_cap,
         gamma_engine=options.gamma_engine,
         dose_engine=options.dose_engine,
-        dose_noise_percent=options.dose_noise,
-        dose_minutes=options.dose_minutes,
+        **effort,
         leaf_transmission_percent=options.leaf_transmission,
         **densities(options),
         dvh_points=options.dvh_points,

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from SyntheticCTLib.basics.errors import IncompleteError
+from SyntheticCTLib.basics.manifest import read_manifest
 from SyntheticCTLib.basics.progress import Progress
 
 from .arguments import add_evaluation, evaluation_settings, model_folder, whole_count
-from .planning import add_planning, plan_request
+from .given import given
+from .planning import HOW, add_planning, plan_request
 
 
 def add_cohort(command: Callable) -> None:
@@ -81,9 +83,11 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalMRML.scene import scene_writer
 
     output = Path(options.output)
+    made = bool(given(options, *HOW)) and not options.no_dose and _levels_given(options.manifest)
+    planning = plan_request(options, options.target, elsewhere=made)
     settings = CohortSettings(
         model=Path(options.model) if options.model else None,
-        evaluation=evaluation_settings(options, planning=plan_request(options, options.target)),
+        evaluation=evaluation_settings(options, planning=planning),
         acceptance=read_acceptance(options.acceptance) if options.acceptance else None,
         paper=options.paper,
         end_caps=not options.no_end_caps,
@@ -114,3 +118,8 @@ def cohort(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
             "says why; correct their inputs and run the same command again."
         )
     return {"report": report}
+
+
+def _levels_given(manifest: str) -> bool:
+    """Whether a plan is made for any patient by the manifest's column levels."""
+    return any(row["levels"] for row in read_manifest(manifest, (), ("levels",)))

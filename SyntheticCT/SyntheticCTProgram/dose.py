@@ -199,12 +199,15 @@ def _result(
 
 
 def _text(result: dict[str, Any]) -> str:
+    from SyntheticCTEvalLib.evaluation.quantities import MINUS, signed
+
     lines = [f"Noise {result['noise_percent']:.2f} % ({result['batches']} batches)"]
     for name, rates in result["pass_rates"].items():
         for cutoff, found in rates.items():
+            bias = signed(found["bias"]).replace(MINUS, "-")
             lines.append(
                 f"{name}: gamma pass rate 1 %/1 mm above {cutoff} %: {found['rate']:.2f} % +- "
-                f"{found['noise']:.2f} (its bias by noise: {found['bias']:+.2f})"
+                f"{found['noise']:.2f} (its bias by noise: {bias})"
             )
     return "\n".join(lines)
 
@@ -270,7 +273,13 @@ def add_dose(command: Callable) -> None:
         default=1_000_000,
         help="that are drawn in the fields a batch, of which at least six are run; default 1000000",
     )
-    sub.add_argument("--spacing", type=above_zero, default=3.0, metavar="MM", help="default 3")
+    sub.add_argument(
+        "--spacing",
+        type=lambda text: number(text, "a number of mm from 0.5 to 20", 0.5, 20),
+        default=3.0,
+        metavar="MM",
+        help="of the dose grid, 0.5 to 20; default 3",
+    )
     sub.add_argument(
         "--structures", metavar="FILE", help="for --override and --couch: RTSTRUCT or masks"
     )

@@ -202,10 +202,6 @@ def _require_whole(
     if plans and (options.plan or options.dose_ct):
         given = "--plan is one" if options.plan else "--dose-ct is a dose"
         raise SyntheticCTError(f"--target NAME=GY makes a plan, and {given}: give one of them.")
-    if plans and options.no_dose:
-        raise SyntheticCTError(
-            "--target NAME=GY makes a plan, and --no-dose wants none: leave one."
-        )
     if plans and not options.structures:
         raise SyntheticCTError(
             "--target NAME=GY makes a plan for structures: give --structures as well."

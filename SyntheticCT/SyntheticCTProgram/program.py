@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.errors import IncompleteError, SyntheticCTError
+from SyntheticCTLib.basics.outputs import nothing_left
 from SyntheticCTLib.basics.progress import JsonProgress, Progress, terminal_progress
-from SyntheticCTLib.basics.stages import discard_stages, full_disk_told, tidy
+from SyntheticCTLib.basics.stages import full_disk_told, tidy
 
 from .cohort import add_cohort
 from .demo import add_demo
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0: the result is complete and written; 1: a fault of the program, or a cohort without some
     of its patients; 2: bad input or usage; 130: interrupted. After anything but 0 nothing
-    half-written is left.
+    half-written is left, and no empty folder that was not there.
     """
     options = build_parser().parse_args(arguments)
     if threading.current_thread() is threading.main_thread():
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress: Progress = JsonProgress() if options.progress == "json" else terminal_progress()
     try:
         tidy()
-        with full_disk_told("A file"):
+        with nothing_left(), full_disk_told("A file"):
             outputs = options.run(options, progress)
     except IncompleteError as error:
         return _failed(options, progress, str(error), FAILED)
@@ -77,7 +78,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence = "Nobody reads the progress any more: the work was stopped."
         return _failed(options, progress, sentence, FAILED)
     except KeyboardInterrupt:
-        discard_stages()
         return _failed(options, progress, "Interrupted; nothing half-written is left.", INTERRUPTED)
     except Exception as error:
         sentence = f"The program failed ({type(error).__name__}: {error}): run again with --debug."

@@ -323,8 +323,9 @@ def _arguments(
         arguments += ["--arcs", str(settings.planning.arcs)]
     if inputs.plan or settings.planning.levels:
         arguments += ["--dose-engine", settings.dose_engine]
-        arguments += ["--dose-noise", repr(float(settings.dose_noise_percent))]
-        arguments += ["--dose-minutes", repr(float(settings.dose_minutes))]
+        if settings.dose_engine == MONTE_CARLO:
+            arguments += ["--dose-noise", repr(float(settings.dose_noise_percent))]
+            arguments += ["--dose-minutes", repr(float(settings.dose_minutes))]
     if inputs.structures is not None:
         arguments += ["--structures", folder / "structures"]
     if settings.target is not None:

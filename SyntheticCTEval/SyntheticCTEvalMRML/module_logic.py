@@ -165,7 +165,8 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         arguments += ["--registration", registration, "--registration-by", registrationBy]
         arguments += [] if dose else ["--no-dose"]
         arguments += ["--dose-engine", doseEngine]
-        arguments += ["--dose-noise", repr(doseNoise), "--dose-minutes", repr(doseMinutes)]
+        if doseEngine == "montecarlo":
+            arguments += ["--dose-noise", repr(doseNoise), "--dose-minutes", repr(doseMinutes)]
         job = Job([CommandLine(arguments)], listener)
         require(*[purpose for purpose, needed in purposes.items() if needed])
         return job.start()

@@ -7,7 +7,7 @@ import math
 import re
 from typing import Any
 
-from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES
+from SyntheticCTEvalLib.evaluation.quantities import QUANTITIES, signed
 from SyntheticCTMRML.translation import tr as _
 
 from .evaluation_nodes import EvaluationNodes
@@ -69,8 +69,8 @@ def _noise(column: Any, labels: list[str], row: int) -> str:
     found = column.GetValue(noise), column.GetValue(bias)
     if any(map(math.isnan, found)):
         return ""
-    return "<br/>&nbsp; " + _("noise {noise:.2f}, bias {bias:+.2f}").format(
-        noise=found[0], bias=found[1]
+    return "<br/>&nbsp; " + _("noise {noise:.2f}, bias {bias}").format(
+        noise=found[0], bias=signed(found[1])
     )
 
 

@@ -13,7 +13,10 @@ from pathlib import Path
 from .errors import SyntheticCTError
 from .inputs import folder_and_series
 from .interrupts import interrupts_wait
-from .stages import IN_USE, full_disk_told, stage_in, users_path
+from .stages import IN_USE, discard_stages, full_disk_told, stage_in, users_path
+
+_MADE: set[Path] = set()
+"""Folders that were not there before, since :func:`nothing_left` began."""
 
 
 def refuse_overwrite(output: str | os.PathLike, inputs: Iterable[str | os.PathLike]) -> None:
@@ -57,14 +60,34 @@ def _unwritable(folder: Path, reason: str | None) -> SyntheticCTError:
     )
 
 
+@contextlib.contextmanager
+def nothing_left() -> Iterator[None]:
+    """Remove the folders made inside that are still empty where what runs inside fails."""
+    _MADE.clear()
+    try:
+        yield
+    except BaseException as error:
+        with interrupts_wait():
+            if isinstance(error, KeyboardInterrupt):
+                discard_stages()
+            for folder in sorted(_MADE, key=lambda path: len(path.parts), reverse=True):
+                with contextlib.suppress(OSError):  # not empty, or gone
+                    folder.rmdir()
+        raise
+    finally:
+        _MADE.clear()
+
+
 def require_writable_folder(folder: str | os.PathLike) -> Path:
-    """Create ``folder`` where it is missing and return it.
+    """Create ``folder`` where it is missing and return it; see :func:`nothing_left`.
 
     Raises:
         SyntheticCTError: the folder cannot be made or written to.
     """
     path = Path(folder)
+    place = path.absolute()
     try:
+        _MADE.update(one for one in (place, *place.parents) if not one.exists())
         path.mkdir(parents=True, exist_ok=True)
         with interrupts_wait(), tempfile.NamedTemporaryFile(dir=path):
             pass

@@ -66,7 +66,7 @@ def read_table(path: Path, what: str, first_column: str) -> Rows:
     rows = [(number, cells) for number, cells in rows if any(cells)]
     if not rows:
         raise SyntheticCTError(
-            f"The {what} {path} is empty: give a header line and one line a patient."
+            f"The {what} {path} is empty: give a header line and the lines that belong below it."
         )
     return rows
 

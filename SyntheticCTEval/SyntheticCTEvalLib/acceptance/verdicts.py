@@ -17,7 +17,14 @@ from SyntheticCTEvalLib.evaluation.limits import (
     Limit,
     Verdict,
 )
-from SyntheticCTEvalLib.evaluation.quantities import HIGHER, LOWER, describe, finite, is_finite
+from SyntheticCTEvalLib.evaluation.quantities import (
+    HIGHER,
+    LOWER,
+    describe,
+    finite,
+    is_finite,
+    signed,
+)
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.gamma.criteria import Criterion
@@ -162,7 +169,7 @@ def _doubt(limit: Limit, metrics: Mapping[str, Any], path: tuple[str, ...], valu
         return ""
     return (
         f"noise may decide, as two standard deviations (2 x {noise:.2f}) around the pass rate "
-        f"without its bias ({bias:+.2f}) reach over a limit"
+        f"without its bias ({signed(bias)}) reach over a limit"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import TISSUES
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
+from SyntheticCTEvalLib.structures.dvh_points import told_point
 
 MINUS = "\N{MINUS SIGN}"
 LOWER, HIGHER, ZERO = "lower is better", "higher is better", "nearer to 0 is better"
@@ -206,7 +207,10 @@ def printed(value: Any, digits: int) -> str:
     """Return ``value`` as tables print it, "n/a" where it does not exist."""
     if isinstance(value, float) and value == math.inf:
         return "∞"
-    return f"{value:.{digits}f}" if is_finite(value) else "n/a"
+    if not is_finite(value):
+        return "n/a"
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
 
 
 def signed(value: Any, digits: int = 2) -> str:
@@ -220,11 +224,13 @@ def signed(value: Any, digits: int = 2) -> str:
 
 def _describe_dvh(structure: str, figure: str) -> Quantity:
     name = figure.removesuffix(DIFFERENCE_GY).removesuffix(DIFFERENCE)
-    label = f"{structure}, {name}"
+    told = told_point(name)
+    label = f"{structure}, {told}"
     unit = "%" if name.startswith(("V", "outside")) else "Gy"
     unit = "cm³" if name.endswith("_cm3") else unit
     if figure == name:
         return Quantity(label, unit, 2)
     if figure.endswith(DIFFERENCE):
         unit = {"%": "% points", "Gy": "% of prescription"}.get(unit, unit)
-    return Quantity(f"{label} difference", unit, 2, ZERO)
+    comma = "" if told == name else ","  # or the difference would seem to be the prescription's
+    return Quantity(f"{label}{comma} difference", unit, 2, ZERO)

@@ -16,6 +16,7 @@ from SyntheticCTEvalLib.acceptance.verdicts import fitting, state_of
 from SyntheticCTEvalLib.evaluation.limits import FAIL, MISSING, PASS, TARGET, Acceptance, Limit
 from SyntheticCTEvalLib.evaluation.quantities import ZERO, describe, finite, signed
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
+from SyntheticCTEvalLib.structures.dvh_points import told_point
 
 from .comparison import printed_p
 from .tolerance import CONFIDENCE, Spread, spread_of
@@ -127,7 +128,7 @@ def agreement_of(values: CohortValues, acceptance: Acceptance | None = None) -> 
     for key, of_target in rows:
         quantity = describe(key)
         figure = key[2].removesuffix(DIFFERENCE)
-        label = f"{values.target_name}, {figure}" if of_target else f"{key[1]}, {figure}"
+        label = f"{values.target_name if of_target else key[1]}, {told_point(figure)}"
         for candidate in values.candidates:
             differences = (
                 values.of_target(candidate, key[2]) if of_target else values.of(candidate, key)

@@ -163,7 +163,7 @@ def describe(
     spectra = ", ".join(sorted({SPECTRA[beam.energy_mv].name for beam in plan.beams}))
     return (
         f"Monte Carlo by the physics of pyRadMC {importlib.metadata.version(_PACKAGE)} on a grid "
-        f"of {steps} mm; {len(plan.beams)} beams of the plan, {plan.total_mu:.0f} MU in all; "
+        f"of {steps} mm; {_told_beams(plan)} of the plan, {plan.total_mu:.0f} MU in all; "
         f"spectrum {spectra} (Ali and Rogers 2012), flat fields whose edges are blurred by a "
         f"Gaussian of {EDGE_BLUR_MM:g} mm at the isocentre; closed leaves let "
         f"{100 * leaf_transmission:g} % through and jaws nothing, and scatter of the head and "
@@ -179,6 +179,12 @@ def describe(
         "the pencil beam's; noise "
         f"{batches.noise_percent:.2f} %: {NOISE_DEFINITION}"
     )
+
+
+def _told_beams(plan: TreatmentPlan) -> str:
+    """How many beams there are: one that several fraction groups deliver is one."""
+    count = len({beam.number for beam in plan.beams})
+    return f"{count} beam{'s' if count > 1 else ''}"
 
 
 def _notes(

@@ -41,6 +41,8 @@ _PHOTOELECTRIC = (
 """MeV and cm2/g of water, NIST XCOM (Berger and Hubbell, NBSIR 87-3597); lines between logarithms,
 the last one continued. pyRadMC's power law is 10 % too high at 0.05 MeV."""
 _PARTS = 12
+_MADE: dict[Path, GSGridTables] = {}
+"""By the folder that they are kept in, for what runs in the same process later."""
 
 
 def cache_folder() -> Path:
@@ -86,18 +88,30 @@ def photoelectric(energy_mev: float) -> float:
 def scattering_tables(progress: Progress = SILENT) -> GSGridTables:
     """Return the Goudsmit-Saunderson deflections of electrons in water.
 
-    They take minutes at the first use, which is told. They are kept in :func:`cache_folder`, each
-    part as it is made, written whole or not at all; what is damaged is made anew (pyRadMC sees to
-    that).
+    They take minutes at the first use, which alone is told. They are kept in :func:`cache_folder`,
+    each part as it is made, written whole or not at all; what is damaged is made anew (pyRadMC sees
+    to that).
     """
+    folder = cache_folder()
+    if folder not in _MADE:
+        _MADE[folder] = _made_or_kept(folder, progress)
+    return _MADE[folder]
+
+
+def _made_or_kept(folder: Path, progress: Progress) -> GSGridTables:
     from pyradmc.data.goudsmit_saunderson import build_gs_grid, gs_window_from_tables
 
     lowest, highest, angle = gs_window_from_tables(_cross_sections(), [0])
     step = "Scattering tables (once on this machine)"
+    kept = False
     for part in range(1, _PARTS + 1):  # what is there is taken, the window only grows
         upper = lowest + (highest - lowest) * part / _PARTS
-        grid = build_gs_grid(lowest, upper, angle, cache_dir=cache_folder())
-        progress.report(step, part / _PARTS)
+        grid = build_gs_grid(lowest, upper, angle, cache_dir=folder)
+        if part == 1:  # what was kept comes whole, however little of it was asked for
+            last = grid.ix0 + len(grid.values) - 1
+            kept = last > math.floor(highest * grid.bins_per_log)
+        if not kept:
+            progress.report(step, part / _PARTS)
     return grid
 
 

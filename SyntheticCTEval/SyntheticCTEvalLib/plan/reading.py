@@ -183,7 +183,7 @@ def _beams(
     beams, named = [], set()
     for group in header.get("FractionGroupSequence") or ():
         number = int(number_of(group, "FractionGroupNumber") or 1)
-        fractions = int(number_of(group, "NumberOfFractionsPlanned") or 0)
+        fractions = number_of(group, "NumberOfFractionsPlanned")
         references = group.get("ReferencedBeamSequence") or ()
         told = number_of(group, "NumberOfBeams")
         if told is not None and int(told) != len(references):
@@ -213,7 +213,12 @@ def _beams(
                     f"The {what} does not tell the meterset (MU) of beam {int(key)}: calculate the "
                     "dose in the planning system, then export the plan again."
                 )
-            beams.append(beam_of(item, meterset, fractions, number, what, progress))
+            if fractions is None:
+                raise SyntheticCTError(
+                    f"The {what} does not say in how many fractions its fraction group {number} is "
+                    "delivered: enter that in the planning system, then export the plan again."
+                )
+            beams.append(beam_of(item, meterset, int(fractions), number, what, progress))
     forgotten = sorted(
         key
         for key, item in items.items()

@@ -56,8 +56,14 @@ def read_objectives(path: str | os.PathLike = SHIPPED) -> tuple[Objective, ...]:
     path = Path(path)
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SyntheticCTError(f"The objectives {path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise SyntheticCTError(
+            f"The objectives {path} cannot be read ({error.strerror}): give a TOML file."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SyntheticCTError(
+            f"The objectives {path} are no text in UTF-8: save them as such."
+        ) from error
     except tomllib.TOMLDecodeError as error:
         raise SyntheticCTError(f"The objectives {path} are no TOML: {error}.") from error
     items = found.get("objective")

@@ -14,6 +14,7 @@ from SyntheticCTEvalLib.pictures.charts import LINE_STYLES, candidate_colours
 from SyntheticCTEvalLib.pictures.normalisation import normalised
 from SyntheticCTEvalLib.pictures.planes import Picture, figure_png, new_figure, short
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY, Dvh
+from SyntheticCTEvalLib.structures.dvh_points import told_point
 from SyntheticCTEvalLib.structures.target import find_target
 
 from .blocks import Cell, Column, Table
@@ -115,14 +116,15 @@ def _table(
         points: by structure, its figures on the true CT and the points that are shown.
     """
     called = shown_names(evaluation)
+    prescription = f"{evaluation.prescription_gy:.4g} Gy"
     rows: list[list[Cell]] = []
     heads = {}
     for structure, (own, shown) in points.items():
         found = [evaluation.candidates[name].metrics["dvh"][structure] for name in colours]
         heads[len(rows)] = f"{structure}, {own['volume_cm3']:.1f} cm³"
-        rows += [_row(structure, point, own, found) for point in shown]
+        rows += [_row(structure, point, prescription, own, found) for point in shown]
     columns = [
-        Column(Cell("Point"), width=1.3),
+        Column(Cell("Point"), width=1.6),
         Column(Cell("Unit"), width=0.6),
         Column(Cell("True CT"), number=True),
     ]
@@ -138,12 +140,16 @@ def _table(
 
 
 def _row(
-    structure: str, point: str, own: Mapping[str, float], found: Sequence[Mapping[str, float]]
+    structure: str,
+    point: str,
+    prescription: str,
+    own: Mapping[str, float],
+    found: Sequence[Mapping[str, float]],
 ) -> list[Cell]:
     unit = describe(("dvh", structure, point)).unit
     is_dose = unit == "Gy"
     digits = 2 if is_dose else 1
-    cells = [Cell(point), Cell(unit), Cell(printed(own[point], digits))]
+    cells = [Cell(told_point(point, prescription)), Cell(unit), Cell(printed(own[point], digits))]
     for figures in found:
         difference = figures[point + (DIFFERENCE_GY if is_dose else DIFFERENCE)]
         percent = signed(figures[point + DIFFERENCE]) if is_dose else ""
@@ -179,7 +185,8 @@ def plan_table(evaluation: Evaluation) -> Table | None:
         ]
         for name, own in made["targets"].items()
     ]
-    titles = ("Level in Gy", *(f"{p} in {'%' if p[0] == 'V' else 'Gy'}" for p in points))
+    titles = ["Level in Gy", *(f"{point} in Gy" for point in points[:-1])]
+    titles.append(f"{told_point(points[-1], 'level')} in %")
     columns = [Column(Cell("Target"), width=1.5)]
     columns += [Column(Cell(title), number=True) for title in titles]
     caption = (

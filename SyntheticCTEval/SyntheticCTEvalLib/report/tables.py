@@ -21,6 +21,7 @@ from SyntheticCTEvalLib.evaluation.quantities import (
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.gamma.hot_spots import HotSpot
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY, Dvh
+from SyntheticCTEvalLib.structures.dvh_points import told_point
 
 DIGITS = 4
 DOSE = "Dose (Gy)"
@@ -66,11 +67,12 @@ def dose_volume_columns(evaluation: Evaluation) -> dict[str, list]:
     rows = [(structure, point) for structure, points in shown.items() for point in points]
     if not rows:
         return {}
+    prescription = f"{evaluation.prescription_gy:.4g} Gy"
     units = [describe(("dvh", structure, point)).unit for structure, point in rows]
     columns: dict[str, list] = {
         "Structure": [structure for structure, _ in rows],
         "Volume (cm3)": [round(own[structure]["volume_cm3"], 2) for structure, _ in rows],
-        "Point": [point for _, point in rows],
+        "Point": [told_point(point, prescription) for _, point in rows],
         "Unit": units,
         "CT": [round(own[structure][point], DIGITS) for structure, point in rows],
     }

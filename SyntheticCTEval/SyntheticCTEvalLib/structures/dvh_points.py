@@ -62,6 +62,7 @@ _DOSE = re.compile(rf"D{_NUMBER}(%|{_CM3})?(?:\[Gy\])?", _FLAGS)
 _VOLUME = re.compile(
     rf"V{_NUMBER}(%|Gy|cGy)?(?:_?({_CM3})|\[({_CM3}|%)\])?", _FLAGS
 )  # with the brackets of AAPM TG-263
+_OF_PRESCRIPTION = re.compile(rf"V{_NUMBER}%")
 _NAMED = re.compile(r"D?(mean|median|min|max)(?:\[Gy\])?", _FLAGS)
 _OF_NAME = {"mean": "Dmean", "min": "Dmin", "max": "Dmax"}
 _HOW = (
@@ -274,6 +275,16 @@ class DvhPoints:
                 if point.unit == "cm3" and 0 < _inside(dvh) < point.at
             ]
         return list(dict.fromkeys(notes))
+
+
+def told_point(name: str, prescription: str = "prescription") -> str:
+    """Return a point's name with what the percent of its dose are of; other names as they are.
+
+    Args:
+        name: as metrics.json has it: "V95%" becomes "V95% of prescription".
+        prescription: how that is told, such as "55 Gy".
+    """
+    return f"{name} of {prescription}" if _OF_PRESCRIPTION.match(name) else name
 
 
 def checked_points(text: str) -> str:

@@ -67,7 +67,7 @@ def korsholm_sheet(statements: Sequence[Statement]) -> Sheet:
         {"candidate": statement.candidate, "point": point, "n": found["n"], "mean": found["mean"]}
         | {"tolerance_low": found["tolerance"][0], "tolerance_high": found["tolerance"][1]}
         | {"confidence": found["confidence"], "patients_beyond": found["beyond"]}
-        | {"shown": "yes" if found["shown"] else "no", "statement": statement.sentence}
+        | {"shown": "yes" if found["shown"] else "no", "statement_on_candidate": statement.sentence}
         for statement in statements
         for point, found in statement.points.items()
     ]

@@ -12,6 +12,7 @@ from random import random
 import pytest
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import (
+    nothing_left,
     refuse_overwrite,
     require_writable_folder,
     staged_file,
@@ -48,6 +49,22 @@ def test_output_inside_or_around_an_input_folder_is_refused(tmp_path):
 def test_folder_is_made_with_its_parents(tmp_path):
     assert require_writable_folder(tmp_path / "a" / "b").is_dir()
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_what_fails_leaves_no_empty_folder_that_was_not_there(tmp_path):
+    (tmp_path / "there").mkdir()
+    with pytest.raises(SyntheticCTError), nothing_left():
+        require_writable_folder(tmp_path / "a" / "b")
+        require_writable_folder(tmp_path / "there" / "c")
+        (require_writable_folder(tmp_path / "full") / "batch").write_text("kept")
+        require_writable_folder(tmp_path / "there")
+        raise SyntheticCTError("Refused.")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["batch", "full", "there"]
+    with nothing_left():
+        require_writable_folder(tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt), nothing_left(), staged_folder(tmp_path / "new"):
+        raise KeyboardInterrupt
+    assert (tmp_path / "a").is_dir() and not (tmp_path / "new").exists()
 
 
 def test_folder_below_a_file_is_not_writable(tmp_path):

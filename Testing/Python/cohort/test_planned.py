@@ -120,7 +120,10 @@ def test_the_plan_is_made_kept_and_told(case, study):
     sha256 = hashlib.sha256((patient / "plan.dcm").read_bytes()).hexdigest()
     kept = metrics["origin"]["inputs"]["plan made on the CT"]
     assert kept == {"file": "plan.dcm", "sha256": sha256} and table["plan_sha256"] == sha256
-    assert "Plan that was made on the true CT" in (patient / "report.html").read_text()
+    page = (patient / "report.html").read_text(encoding="utf-8")
+    # Of PTV45, 95 % of its own 45 Gy and of the prescription of 55 Gy are two figures.
+    for text in ("Plan that was made on the true CT", "V95% of level in %", "V95% of 55 Gy"):
+        assert text in page
     # It was made on this CT: nothing is to be checked.
     assert not any("frame of reference: check" in note for note in metrics["notes"])
 
@@ -251,6 +254,10 @@ def refuse(*_, **__):
         ({"levels": ""}, MONTE_CARLO, "column levels"),
         ({"levels": ""}, ("--target", "CTV=45"), "no structure CTV"),
         ({"levels": ""}, ("--target", "PTV45"), "names no target and its dose"),
+        ({"levels": ""}, ("--fractions", "20"), "--fractions says how a plan is made"),
+        ({}, ("--no-dose", "--arcs", "1"), "--arcs says how a plan is made"),
+        ({}, ("--no-dose", "--target", "PTV45=45"), "--no-dose wants none"),
+        ({}, ("--dose-minutes", "5"), "--dose-minutes says when Monte Carlo stops"),
     ],
 )
 def test_what_cannot_be_planned_is_refused_before_the_work(case, capsys, row, options, told):
@@ -271,6 +278,12 @@ def test_an_option_plans_for_all_patients_and_a_dry_run_says_so(case, capsys):
     said = " ".join("".join(capsys.readouterr()).split())
     assert "made on the true CT: 1 arc for PTV55 50 Gy, PTV45 40 Gy in 20 fractions" in said
     assert "50 Gy. The highest level that the plan prescribes." in said
+
+
+def test_how_a_plan_is_made_counts_for_levels_of_the_manifest_too(case, capsys):
+    write_manifest(case.folder)
+    assert run(case, "--fractions", "20", "--dry-run", output="none") == 0
+    assert "in 20 fractions" in " ".join("".join(capsys.readouterr()).split())
 
 
 def evaluated(case, *more):

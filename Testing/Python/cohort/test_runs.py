@@ -272,7 +272,7 @@ def test_the_command_exits_with_2_where_nobody_could_be_evaluated(manifest, eval
     assert error == (
         "synthetic-ct: None of the 3 patients could be evaluated; a: ValueError: no luck"
     )
-    assert list((out / "patients").iterdir()) == []
+    assert not out.exists()
 
 
 def test_patients_are_evaluated_on_a_cluster_that_is_there(manifest, evaluated):
@@ -385,7 +385,7 @@ def test_cancelling_ends_all_processes_and_leaves_nothing(tmp_path):
     assert len(children) >= 3
     _, alive = psutil.wait_procs(children, timeout=5)
     assert alive == []
-    assert list((tmp_path / "out" / "patients").iterdir()) == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_patients_that_share_a_scan_are_named(manifest, evaluated, monkeypatch):

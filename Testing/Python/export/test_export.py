@@ -457,7 +457,7 @@ def test_only_what_is_synthetic_and_of_this_mr_is_exported(place, capsys):
     assert export(sct="near.nrrd", output="near") == 0
     assert "another grid than the MR" in " ".join(capsys.readouterr().err.split())
     assert "no DICOM" in refused(capsys, like="sct.nrrd", output="far")
-    assert not [*(place / "far").iterdir()]
+    assert not (place / "far").exists()
 
 
 def test_the_mr_of_another_frame_is_refused_though_all_else_is_alike(place, capsys):

@@ -4,6 +4,9 @@ Small-angle scattering takes the place of the tables that take minutes to make: 
 does not depend on it.
 """
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,8 +15,10 @@ from SyntheticCTEvalLib.montecarlo import calculation, doses
 from SyntheticCTEvalLib.montecarlo.batches import Effort
 from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
 from SyntheticCTEvalLib.montecarlo.spectrum import SPECTRA
-from SyntheticCTEvalLib.montecarlo.tables import water_tables
+from SyntheticCTEvalLib.montecarlo.tables import scattering_tables, water_tables
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.grids import grid_of
 
 
@@ -80,8 +85,9 @@ def test_doses_lie_in_the_patient_and_name_what_they_are(monkeypatch, tmp_path):
     monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
     ct, body = cylinder()
     effort = Effort(noise_percent=50.0, candidates=20_000)
+    (beam,) = square_field(25.0, gantry_deg=90.0).beams
     found = montecarlo_doses(
-        square_field(25.0, gantry_deg=90.0),
+        TreatmentPlan((beam, replace(beam, fraction_group=2, fractions=4))),
         ct,
         body,
         {"sCT": (ct, body)},
@@ -97,6 +103,7 @@ def test_doses_lie_in_the_patient_and_name_what_they_are(monkeypatch, tmp_path):
     assert dose[:, 0, :].max() == 0  # air
     assert values(found.reference_uncertainty).max() > 0
     assert "pyRadMC 0.2.1" in found.definition and "6 batches" in found.definition
+    assert "; 1 beam of the plan, 500 MU in all;" in found.definition  # in two fraction groups
     assert len(list(tmp_path.iterdir())) == 6 and not found.notes
 
 
@@ -137,3 +144,32 @@ def test_fields_that_miss_the_body_are_refused(monkeypatch):
     plan = square_field(5.0, isocentre_mm=(125.0, 0.0, 0.0))
     with pytest.raises(SyntheticCTError, match="miss the body"):
         montecarlo_doses(plan, ct, body, {}, effort=Effort(batches=6, candidates=1000))
+
+
+@pytest.mark.parametrize("kept", [0, 5, 22])
+def test_the_scattering_tables_are_told_only_where_they_are_made(monkeypatch, tmp_path, kept):
+    """As pyRadMC does: what is kept of the window (0 to 10, two bins each) comes whole."""
+    from pyradmc.data import goudsmit_saunderson
+
+    there = {"columns": kept, "asked": 0}
+
+    def built(lowest, highest, angle, *, cache_dir):
+        assert (lowest, angle, cache_dir) == (0.0, 1.0, tmp_path)
+        there["columns"] = max(there["columns"], int(2 * highest) + 2)
+        there["asked"] += 1
+        return SimpleNamespace(ix0=0, values=np.zeros(there["columns"]), bins_per_log=2.0)
+
+    monkeypatch.setenv("SYNTHETIC_CT_CACHE", str(tmp_path))
+    monkeypatch.setattr(goudsmit_saunderson, "build_gs_grid", built)
+    monkeypatch.setattr(goudsmit_saunderson, "gs_window_from_tables", lambda *_: (0.0, 10.0, 1.0))
+    told = []
+
+    class Kept(Progress):
+        def report(self, step, fraction, **details):
+            told.append((step, fraction))
+
+    assert len(scattering_tables(Kept()).values) == 22
+    assert [fraction for _, fraction in told][-1:] == ([] if kept == 22 else [1.0])
+    count, asked = len(told), there["asked"]
+    scattering_tables(Kept())
+    assert (len(told), there["asked"]) == (count, asked)  # in the same process: at once

@@ -17,6 +17,7 @@ from dicom_files import edit, write_series  # noqa: E402
 from evaluation_case import NAME, add_case, water  # noqa: E402
 from montecarlo_cases import gaussian_scattering, square_field  # noqa: E402
 from SyntheticCTEvalLib.evaluation import one_patient  # noqa: E402
+from SyntheticCTEvalLib.evaluation.quantities import signed  # noqa: E402
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings  # noqa: E402
 from SyntheticCTEvalLib.montecarlo import doses  # noqa: E402
 from SyntheticCTEvalLib.montecarlo.batches import Effort  # noqa: E402
@@ -130,7 +131,7 @@ def test_monte_carlo_shows_noise_while_it_runs_and_beside_the_pass_rates(harness
     assert noise > 0
     summary = panel.logic.summary(panel.parameters.evaluation)
     rate = figures["Gamma pass rate 1 %/1 mm, dose above 10 % (%)"]
-    assert f"<b>{rate:.2f}</b><br/>&nbsp; noise {noise:.2f}, bias {bias:+.2f}</td>" in summary
+    assert f"<b>{rate:.2f}</b><br/>&nbsp; noise {noise:.2f}, bias {signed(bias)}</td>" in summary
     assert summary.count("&nbsp; noise") == 2  # of the first criterion, a cutoff
     assert "Gamma pass rate 2 %/2 mm, dose above 10 %" in summary
     assert any("stopped at a noise" in note for note in panel.logic.warnings(nodes.metrics))

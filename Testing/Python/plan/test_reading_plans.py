@@ -172,6 +172,10 @@ REFUSED = [
     (_plan(FractionGroupSequence=[group(beam1="")]), "does not tell the meterset"),
     (_plan(FractionGroupSequence=[group(beam7=100)]), "not in the plan"),
     (_plan(FractionGroupSequence=[group(fractions=0, beam1=100)]), "0 fractions"),
+    (
+        _plan(FractionGroupSequence=[group(fractions="", beam1=100)]),
+        "does not say in how many fractions",
+    ),
     (_plan(FractionGroupSequence=[]), "how often"),
     (_plan(BeamSequence=[]), "has no beams"),
     (_plan(BeamSequence=[beam(1), beam(1)]), "two of one number"),

@@ -172,4 +172,18 @@ def test_evaluate_tells_what_does_not_fit(mr, tmp_path, capsys):
         capsys, *given, "--no-registration", "--registration", "rigid"
     )
     assert "give --mr" in failure(capsys, *given, "--registration-by", "mr")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_names_what_stands_for_options_that_are_told_from_given_ones(capsys):
+    from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
+
+    asked = EvaluationSettings()
+    for command in ("evaluate", "cohort"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        told = " ".join(capsys.readouterr().out.split())
+        assert f"noise of the dose difference ({asked.dose_noise_percent:g})" in told
+        assert f"or after this time ({asked.dose_minutes:g})" in told
+        assert f"FRACTIONS of a plan that is made ({asked.planning.fractions})" in told
+        assert f"{{1,2,3}} of a plan that is made ({asked.planning.arcs})" in told

@@ -79,9 +79,16 @@ def test_bad_input_is_one_sentence(case, capsys):
     (case / "falls.csv").write_text("HU,density\n-1000,0.001\n0,1\n100,0.9\n")
     assert run(case, "--density-curve", str(case / "falls.csv")) == 2
     assert "falls from 1 to 0.9 at 100 HU" in capsys.readouterr().err
+    (case / "empty.csv").write_text("")
+    assert run(case, "--density-curve", str(case / "empty.csv")) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "is empty: give a header line" in told and "patient" not in told
+    with pytest.raises(SystemExit):
+        run(case, "--spacing", "500")
+    assert "'500' is not a number of mm from 0.5 to 20" in capsys.readouterr().err
     assert run(case, plan="ct.nrrd") == 2
     assert "no DICOM RTPLAN" in capsys.readouterr().err
-    assert not (case / "out" / "dose.json").exists()
+    assert not (case / "out").exists()
 
 
 def test_overrides_of_structures_are_laid_into_the_ct(case, capsys):
@@ -148,6 +155,11 @@ def test_overrides_need_structures(case, capsys):
         (("--plan", "plan.dcm", "--dose-ct", "dose.dcm", "--dose", "a=a.dcm"), "give one of"),
         (("--dose-engine", "montecarlo"), "give --plan as well"),
         (("--plan", "plan.dcm", "--dose-engine", "montecarlo", "--dose-noise", "0"), "stop at 0"),
+        (("--dose-noise", "0.25"), "--dose-noise says when Monte Carlo stops"),
+        (("--plan", "plan.dcm", "--dose-minutes", "5"), "--dose-minutes says when Monte Carlo"),
+        (("--fractions", "25"), "--fractions says how a plan is made, and none is: give --target"),
+        (("--plan", "plan.dcm", "--arcs", "2"), "--arcs says how a plan is made"),
+        (("--target", "PTV", "--objectives", "no.toml"), "--objectives says how a plan is made"),
     ],
 )
 def test_evaluate_wants_a_plan_for_monte_carlo_and_not_two_doses(more, told, tmp_path, capsys):

@@ -113,6 +113,9 @@ def test_a_place_that_is_no_plan_and_objectives_that_are_none_are_refused(case, 
     (case / "own.toml").write_text("[[objective]]")
     assert run(case, "PTV45=45", more=("--objectives", str(case / "own.toml"))) == 2
     assert "names, point and most" in " ".join(capsys.readouterr().err.split())
+    assert run(case, "PTV45=45", more=("--objectives", str(case / "none.toml"))) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "cannot be read (No such file or directory): give a TOML file." in told
 
 
 def test_an_interrupt_leaves_nothing_half_and_keeps_the_earlier_plan(case, monkeypatch, capsys):

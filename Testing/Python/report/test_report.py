@@ -13,7 +13,7 @@ import pytest
 from evaluations import made_evaluation
 from pages import HOSTILE, Page
 from PIL import Image
-from SyntheticCTEvalLib.evaluation.quantities import describe
+from SyntheticCTEvalLib.evaluation.quantities import describe, printed
 from SyntheticCTEvalLib.image.rigid_alone import RIGID_DEFINITIONS
 from SyntheticCTEvalLib.placement.bending import BENDING_DEFINITIONS
 from SyntheticCTEvalLib.report.blocks import Table, Text
@@ -90,6 +90,14 @@ def test_every_image_figure_has_a_name_a_definition_and_a_better_side():
     assert all(row.label != row.key.replace("_", " ") for row in rows)
     assert [row.key for row in rows if not row.better] == ["background_hu"]
     assert {row.key for row in rows} <= set(dict(definitions_of(evaluation)))
+
+
+def test_no_zero_is_negative_and_percents_of_a_dose_say_of_which():
+    assert [printed(value, 2) for value in (-0.004, -0.005001, 0.0)] == ["0.00", "-0.01", "0.00"]
+    label = describe(("dvh", "PTV", "V95%")).label
+    assert label == "PTV, V95% of prescription"
+    assert describe(("dvh", "PTV", "V95%_difference")).label == f"{label}, difference"
+    assert describe(("dvh", "PTV", "D95_difference")).label == "PTV, D95 difference"
 
 
 def test_best_value_is_marked_as_printed():

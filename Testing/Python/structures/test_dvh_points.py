@@ -192,7 +192,10 @@ def test_points_are_in_metrics_and_tables_the_same():
     dose, volume, _ = ([cell.text for cell in row] for row in table.rows[max(table.heads) :])
     assert dose[:2] == ["D1cm3", "Gy"] and dose[4:6] == ["+0.90", "+2.00"] and dose[7] == "0.00"
     assert volume[:2] == ["V40Gy", "%"] and volume[5] == ""
+    # What percents of a dose are of is told: the plan's own table has them of each level.
+    assert "V95% of 45 Gy" in [row[0].text for row in table.rows]
     columns = dose_volume_columns(found)
+    assert "V95% of 45 Gy" in columns["Point"] and "V95%" not in columns["Point"]
     row = [*zip(columns["Structure"], columns["Point"], strict=True)].index(("Bladder", "D1cm3"))
     assert columns["Unit"][row] == "Gy"
     assert columns["sCT - CT"][row] == pytest.approx(0.9, abs=0.001)

@@ -65,6 +65,9 @@ def test_csv_files_hold_numbers_in_full(written):
     assert {row["beyond"] for row in limits if row["candidate"] == "A"} == {"1"}
     points = list(csv.DictReader((folder / "korsholm2014.csv").open(encoding="utf-8")))
     assert {(row["candidate"], row["shown"]) for row in points} == {("A", "no"), ("B_1", "yes")}
+    # A row is of a point, and the sentence of all three: its column says so.
+    told = {(row["candidate"], row["statement_on_candidate"].split(".")[0]) for row in points}
+    assert told == {("A", "A: not shown"), ("B_1", "B_1: shown")}
 
 
 def test_the_page_tells_criterion_registration_limits_and_origin(written):
