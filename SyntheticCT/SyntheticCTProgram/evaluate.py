@@ -193,6 +193,13 @@ def _require_whole(
         raise SyntheticCTError(
             "--dose-ct needs the dose on a candidate as well: give --dose NAME=DOSE."
         )
+    if options.no_dose and (
+        options.plan or options.dose_ct or options.dose_engine != "pencil-beam"
+    ):
+        raise SyntheticCTError(
+            "--no-dose leaves dose out, and a dose, a plan or a dose engine is given: leave one of "
+            "both out."
+        )
     if options.plan and options.dose_ct:
         raise SyntheticCTError(
             "--plan is the plan whose dose is calculated, and --dose-ct is a dose: give one of "

@@ -153,6 +153,7 @@ def test_overrides_need_structures(case, capsys):
         (("--override", "a=0", "--override", "a=1", "--structures", "s.nrrd"), "names a twice"),
         (("--density-curve", "no.csv"), "no.csv"),
         (("--plan", "plan.dcm", "--dose-ct", "dose.dcm", "--dose", "a=a.dcm"), "give one of"),
+        (("--plan", "plan.dcm", "--no-dose"), "leave one of both out"),
         (("--dose-engine", "montecarlo"), "give --plan as well"),
         (("--plan", "plan.dcm", "--dose-engine", "montecarlo", "--dose-noise", "0"), "stop at 0"),
         (("--dose-noise", "0.25"), "--dose-noise says when Monte Carlo stops"),
