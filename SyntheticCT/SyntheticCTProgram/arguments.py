@@ -203,7 +203,7 @@ def _add_gamma(sub: argparse.ArgumentParser) -> None:
         "--dose-noise",
         type=float,
         metavar="PERCENT",
-        help="Monte Carlo stops at this noise of the dose difference (0.25) ...",
+        help="Monte Carlo stops at this noise of the dose difference (0.15) ...",
     )
     sub.add_argument(
         "--dose-minutes", type=float, metavar="MIN", help="... or after this time (15)"

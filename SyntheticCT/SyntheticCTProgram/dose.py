@@ -259,10 +259,10 @@ def add_dose(command: Callable) -> None:
     sub.add_argument(
         "--noise",
         type=above_zero,
-        default=0.25,
+        default=0.15,
         metavar="PERCENT",
         help="stop at this noise where the dose is high (of the difference, where there are "
-        "candidates); default 0.25",
+        "candidates); default 0.15",
     )
     sub.add_argument(
         "--minutes", type=above_zero, default=15.0, help="stop after this time; default 15"

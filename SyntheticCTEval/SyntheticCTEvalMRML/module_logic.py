@@ -129,7 +129,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         registrationBy: str = "candidate",
         dose: bool = True,
         doseEngine: str = "pencil-beam",
-        doseNoise: float = 0.25,
+        doseNoise: float = 0.15,
         doseMinutes: float = 15.0,
         listener: Any = None,
     ) -> Any:

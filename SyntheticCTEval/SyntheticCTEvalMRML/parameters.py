@@ -182,7 +182,7 @@ class SyntheticCTEvalParameterNode:
     plan: str
     planLevels: str
     doseEngine: DoseEngine
-    doseNoise: Annotated[float, WithinRange(0.05, 20), Default(0.25)]
+    doseNoise: Annotated[float, WithinRange(0.05, 20), Default(0.15)]
     doseMinutes: Annotated[float, WithinRange(0.5, 1440), Default(15.0)]
     referenceDose: vtkMRMLScalarVolumeNode
     doseUnit: DoseUnit

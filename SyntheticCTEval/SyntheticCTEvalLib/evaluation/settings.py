@@ -79,7 +79,7 @@ class EvaluationSettings:
     gamma_cap: float = 2.0
     gamma_engine: str = "exact"
     dose_engine: str = PENCIL_BEAM
-    dose_noise_percent: float = 0.25
+    dose_noise_percent: float = 0.15
     dose_minutes: float = 15.0
     planning: PlanRequest = field(default_factory=PlanRequest)
     leaf_transmission_percent: float = 0.0

@@ -35,7 +35,7 @@ class Effort:
         batches: at most.
     """
 
-    noise_percent: float = 0.25
+    noise_percent: float = 0.15
     minutes: float | None = 15.0
     candidates: int = 1_000_000
     batches: int = 1000

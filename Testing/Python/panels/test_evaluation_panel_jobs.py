@@ -326,7 +326,7 @@ def test_the_cohorts_engine_and_its_effort_reach_the_child(harness, panel, tmp_p
     harness.click(panel.ui.cohortButton)
     harness.process_events(until=lambda: not panel.cohortPanel.busy)
     told = dict(zip(given[0], given[0][1:], strict=False))
-    assert (told["--dose-engine"], told["--dose-noise"]) == ("montecarlo", "0.25")
+    assert (told["--dose-engine"], told["--dose-noise"]) == ("montecarlo", "0.15")
     assert told["--dose-minutes"] == "7.0" and "--no-dose" not in given[0]
 
 
