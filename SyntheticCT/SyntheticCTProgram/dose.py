@@ -166,9 +166,15 @@ def _result(
     """What is printed: noise, pass rates with theirs, definitions and notes."""
     from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
     from SyntheticCTEvalLib.gamma.engines import definition_of
-    from SyntheticCTEvalLib.montecarlo.recalculation import NOISE_DEFINITIONS, noise_of_rates
+    from SyntheticCTEvalLib.montecarlo.recalculation import (
+        NOISE_DEFINITIONS,
+        noise_of_rates,
+        warn_of_noise,
+    )
 
     criteria = GammaCriteria(normalization_gy=prescription, cutoffs_percent=_CUTOFFS)
+    if doses.evaluated:
+        warn_of_noise(doses, criteria, progress)
     rates = {
         name: {
             path[-1]: asdict(found)

@@ -18,11 +18,14 @@ from .electron_density import AIR, ELECTRON_DENSITY, electron_density
 
 _WORTH_TELLING_CM3 = 0.1
 _OVERLAP_WORTH_TELLING = 0.05
+_OUTSIDE_WORTH_TELLING = 0.01
 _FARTHEST_MM = 300.0
 """How far a couch may reach beyond a CT's edges."""
 _PARTS = 8
 """Of a voxel's edge, at most, where it is looked up how much of the voxel a couch fills."""
 _EDGE = 1e-6
+_AIR_BEHIND_MM = 12.0
+"""Around a couch, so that what is sampled at its edges finds air."""
 
 
 class Override(NamedTuple):
@@ -69,7 +72,7 @@ def overridden(
 
     The patient's outlines stay those of the volumes as they came; what is outside them is air but
     for a couch, which is the same in all volumes: never inside the true CT's body, so that it takes
-    the place of no tissue that a candidate lacks. Volumes are widened within their slices where
+    the place of no tissue that a candidate lacks. Volumes are widened beside the patient where
     their couch needs it, and keep their metadata: a plan is held against the CT's frame of
     reference and patient position.
 
@@ -124,7 +127,7 @@ def require_overrides(
     for one in asked:
         mask = structures[one.name]
         room = _widened(ct, [mask]) if one.couch else ct
-        own, inside = _share(mask, room, one) > 0, patient_on(body, room)
+        own, inside = _shares([mask], room, one.couch)[0] > 0, patient_on(body, room)
         if one.couch and own.any() and not (own & ~inside).any():
             raise SyntheticCTError(
                 f"The structure {one.name}, given as the couch, lies inside the body, and a couch "
@@ -132,8 +135,8 @@ def require_overrides(
             )
         if not own.any():
             raise SyntheticCTError(
-                f"The structure {one.name}, whose CT number is asked for, has no voxel on the "
-                f"slices of the CT: give another one, or leave the {_what(one)} out."
+                f"The structure {one.name}, whose CT number is asked for, has no voxel within "
+                f"the length of the CT: give another one, or leave the {_what(one)} out."
             )
         if not one.couch and not (own & inside).any():
             raise SyntheticCTError(
@@ -142,47 +145,80 @@ def require_overrides(
             )
 
 
-def without_dose(
-    asked: Sequence[Override], structures: Mapping[str, sitk.Image], body: sitk.Image
-) -> list[str]:
-    """Return the names of the structures that no dose is calculated in: couches, and what lies
-    outside the body."""
+def dosed_structures(
+    asked: Sequence[Override],
+    structures: Mapping[str, sitk.Image],
+    body: sitk.Image,
+    progress: Progress = SILENT,
+) -> dict[str, sitk.Image]:
+    """Return the parts of the structures that a calculated dose is told of: those in the body.
+
+    Couches, and what lies outside the body, are left out; ``progress`` is warned of these, and of
+    what lies outside in part.
+    """
     couches = {one.name for one in asked if one.couch}
-    return [
-        name
-        for name, mask in structures.items()
-        if name in couches or not (mask_on(mask, body) & patient_on(body, body)).any()
-    ]
+    found, without = {}, []
+    for name, mask in structures.items():
+        own = sitk.GetArrayFromImage(mask) != 0
+        part = own & patient_on(body, mask)
+        if name in couches or not part.any():
+            without.append(name)
+            continue
+        outside = 1 - np.count_nonzero(part) / np.count_nonzero(own)
+        found[name] = with_values(mask, part.astype(np.uint8)) if outside else mask
+        if outside > _OUTSIDE_WORTH_TELLING:
+            progress.warn(
+                f"{100 * outside:.1f} % of {name} lie outside the body, where no dose is "
+                "calculated: its dose-volume figures are of the part inside."
+            )
+    if without:
+        progress.warn(
+            f"No dose is calculated outside the body, where {', '.join(without)} lie: they have "
+            "no dose-volume figures."
+        )
+    return found
 
 
 def _what(one: Override) -> str:
     return "couch" if one.couch else "override"
 
 
-def _share(mask: sitk.Image, grid: sitk.Image, one: Override) -> np.ndarray:
-    """The part (0 to 1, k j i) of every voxel that the structure fills; 0 or 1 but for a couch."""
-    if not one.couch or same_grid(mask, grid):
-        return mask_on(mask, grid).astype(np.float32)
-    share = np.zeros(grid.GetSize()[::-1], np.float32)
-    reach = _reach(mask, grid)
-    if reach is None:
-        return share
+def _shares(
+    masks: Sequence[sitk.Image], grid: sitk.Image, in_part: bool = True
+) -> list[np.ndarray]:
+    """The part (0 to 1, k j i) of every voxel that each structure fills, where no later one does.
+
+    Args:
+        in_part: by parts of voxels; else 0 or 1, by their centres.
+    """
+    shares = [np.zeros(grid.GetSize()[::-1], np.float32) for _ in masks]
+    reaches = [reach for mask in masks if (reach := _reach(mask, grid)) is not None]
+    if not reaches:
+        return shares
     size = np.array(grid.GetSize())
-    low = np.clip(np.floor(reach[0] + 0.5), 0, size).astype(int)
-    high = np.clip(np.floor(reach[1] + 0.5) + 1, 0, size).astype(int)
+    low = np.min([first for first, _ in reaches], axis=0)
+    high = np.max([last for _, last in reaches], axis=0)
+    low = np.clip(np.floor(low + 0.5), 0, size).astype(int)
+    high = np.clip(np.floor(high + 0.5) + 1, 0, size).astype(int)
     if (high <= low).any():
-        return share
-    parts = np.minimum(2 * np.ceil(np.array(grid.GetSpacing()) / min(mask.GetSpacing())), _PARTS)
-    parts = parts.astype(int)
+        return shares
+    parts = np.ones(3, int)
+    if in_part and not all(same_grid(mask, grid) for mask in masks):
+        finest = min(min(mask.GetSpacing()) for mask in masks)
+        parts = np.minimum(2 * np.ceil(np.array(grid.GetSpacing()) / finest), _PARTS).astype(int)
     spacing = np.array(grid.GetSpacing()) / parts
     for k in range(low[2], high[2]):
         first = np.array([*low[:2], k]) - 0.5 + 0.5 / parts
         origin = grid.TransformContinuousIndexToPhysicalPoint(first.tolist())
         fine = np.array([*(high - low)[:2], 1]) * parts
         within = grid_of(fine.tolist(), spacing.tolist(), origin, grid.GetDirection())
-        filled = mask_on(mask, within).reshape(parts[2], -1, parts[1], high[0] - low[0], parts[0])
-        share[k, low[1] : high[1], low[0] : high[0]] = filled.mean(axis=(0, 2, 4))
-    return share
+        free = np.ones(within.GetSize()[::-1], bool)
+        for mask, share in reversed(list(zip(masks, shares, strict=True))):
+            own = mask_on(mask, within) & free
+            free &= ~own
+            split = own.reshape(parts[2], -1, parts[1], high[0] - low[0], parts[0])
+            share[k, low[1] : high[1], low[0] : high[0]] = split.mean(axis=(0, 2, 4))
+    return shares
 
 
 def _reach(mask: sitk.Image, grid: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
@@ -213,7 +249,7 @@ def _tell_what_is_not_laid(
     bodies = {"the true CT": inside}
     bodies |= {name: patient_on(own, ct) for name, (_, own) in candidates.items()}
     for one in asked:
-        own = _share(structures[one.name], ct, one)
+        own = _shares([structures[one.name]], ct, one.couch)[0]
         if not one.couch and (left := own[~inside].sum() * voxel_cm3) > _WORTH_TELLING_CM3:
             progress.warn(
                 f"{left:.2g} cm3 of {one.name}, whose CT number is replaced, lie outside the "
@@ -260,17 +296,17 @@ def _laid(
     numbers = sitk.GetArrayFromImage(volume).astype(np.float32)
     for one in asked:
         if not one.couch:
-            numbers[_share(structures[one.name], volume, one) > 0] = one.hu
+            numbers[mask_on(structures[one.name], volume)] = one.hu
     if not couches:
         return with_values(volume, numbers), own_body
     inside = patient_on(own_body, volume)
     free = ~inside & ~patient_on(ct_body, volume)
     density = np.full(numbers.shape, AIR, np.float32)
     filled = np.zeros(numbers.shape, bool)
-    for one in couches:
-        share = _share(structures[one.name], volume, one) * free
-        density += share * (electron_density(np.float32(one.hu), curve) - density)
-        filled |= share > 0
+    shares = _shares([structures[one.name] for one in couches], volume)
+    for one, share in zip(couches, shares, strict=True):
+        density += share * free * (electron_density(np.float32(one.hu), curve) - AIR)
+        filled |= free & (share > 0)
     labels = inside.astype(np.uint8)
     labels[filled] = COUCH
     known, densities = zip(*curve, strict=True)
@@ -279,19 +315,20 @@ def _laid(
 
 
 def _widened(volume: sitk.Image, masks: Sequence[sitk.Image]) -> sitk.Image:
-    """A volume with air added within its slices, as far as the masks reach.
+    """A volume with air added beside the patient, as far as the masks reach and somewhat further.
 
     Raises:
         SyntheticCTError: a mask that reaches far beyond the volume.
     """
-    size = np.array(volume.GetSize())
+    size, margin = np.array(volume.GetSize()), _AIR_BEHIND_MM / np.array(volume.GetSpacing())
     before, after = np.zeros(3, int), np.zeros(3, int)
     for mask in masks:
         if (reach := _reach(mask, volume)) is None:
             continue
-        before = np.maximum(before, np.ceil(-0.5 - reach[0] - _EDGE).astype(int))
-        after = np.maximum(after, np.ceil(reach[1] - size + 0.5 - _EDGE).astype(int))
-    before[2] = after[2] = 0  # beyond its slices the patient is missing, too
+        before = np.maximum(before, np.ceil(margin - 0.5 - reach[0] - _EDGE).astype(int))
+        after = np.maximum(after, np.ceil(margin + reach[1] - size + 0.5 - _EDGE).astype(int))
+    along = np.abs(np.reshape(volume.GetDirection(), (3, 3))[2]).argmax()
+    before[along] = after[along] = 0  # beyond the patient's length the patient is missing, too
     if not (before.any() or after.any()):
         return volume
     farthest = (np.maximum(before, after) * np.array(volume.GetSpacing())).max()

@@ -19,7 +19,7 @@ from SyntheticCTEvalLib.delivery.doses import doses_of_plan, notes_of_plan
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
 from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
-from SyntheticCTEvalLib.dose.overrides import overridden, without_dose
+from SyntheticCTEvalLib.dose.overrides import dosed_structures, overridden
 from SyntheticCTEvalLib.gamma.comparison import (
     DoseComparison,
     compare_doses,
@@ -105,7 +105,7 @@ def evaluate(
     if settings.dose:
         dosed = structures
         if dose_ct is None:
-            dosed = _dosed(structures, body, settings, progress)
+            dosed = dosed_structures(settings.overrides, structures, body, progress)
             masks = {name: _mask(voxels, ct) for name, voxels in coverage.each.items()}
             at = structures, dosed, target, common
             given = _recalculated(ct, body, results, placed, at, plan, masks, settings, progress)
@@ -235,22 +235,6 @@ def _recalculated(
         if not candidate.covered[inside].all()
     )
     return doses
-
-
-def _dosed(
-    structures: Mapping[str, sitk.Image],
-    body: sitk.Image,
-    settings: EvaluationSettings,
-    progress: Progress,
-) -> dict[str, sitk.Image]:
-    """Return the structures that a calculated dose is told of; the others are warned of."""
-    without = without_dose(settings.overrides, structures, body)
-    if without:
-        progress.warn(
-            f"No dose is calculated outside the body, where {', '.join(without)} lie: they have "
-            "no dose-volume figures."
-        )
-    return {name: mask for name, mask in structures.items() if name not in without}
 
 
 def _imported(

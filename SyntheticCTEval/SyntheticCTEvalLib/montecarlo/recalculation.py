@@ -89,6 +89,7 @@ def doses_by_montecarlo(
         progress=progress,
     )
     criteria = criteria_at(prescription)
+    warn_of_noise(found, criteria[0], progress)
     told = {
         name: noise_of_rates(
             found, number, criteria, masks[name], structures, common, progress=progress
@@ -103,6 +104,16 @@ def doses_by_montecarlo(
         list(found.notes),
         {name: beside_rates(rates) for name, rates in told.items()},
     )
+
+
+def warn_of_noise(doses: MonteCarloDoses, criteria: GammaCriteria, progress: Progress) -> None:
+    """Warn where noise decides what passes by gamma's first criterion."""
+    if doses.batches.noise_percent > _NOISE_SHARE * criteria.dose_percent:
+        progress.warn(
+            f"The noise of the dose difference is up to {doses.batches.noise_percent:.2f} %, too "
+            f"much for gamma's {criteria.dose_percent:g} %: noise decides which voxels pass, and "
+            "neither the pass rate nor its bias can be believed; give Monte Carlo more time."
+        )
 
 
 def noise_of_rates(
@@ -127,12 +138,6 @@ def noise_of_rates(
         common: what all candidates cover, where that is not what each covers.
     """
     name = list(doses.evaluated)[number - 1]
-    if doses.batches.noise_percent > _NOISE_SHARE * criteria[0].dose_percent:
-        progress.warn(
-            f"The noise of the dose difference is {doses.batches.noise_percent:.2f} %, too much "
-            f"for gamma's {criteria[0].dose_percent:g} %: noise decides which voxels pass, and "
-            "neither the pass rate nor its bias can be believed; give Monte Carlo more time."
-        )
     step = f"Noise of the pass rate of {name}"
     progress.report(step, 0)
     inside = {own: _on_doses(each, doses) for own, each in (structures or {}).items()}
@@ -161,9 +166,10 @@ def _tell_noise(
 ) -> None:
     noisy = {p: one.noise for p, one in found.items() if one.noise > _WORTH_TELLING_POINTS}
     told = [
-        f"{noise:.2f} by {spaced(path[1])} above {path[2]} %"
+        f"{noise:.2f} by {spaced(path[-2])} above {path[-1]} %"
+        + (" where all candidates cover" if path[0] == "common" else "")
         for path, noise in noisy.items()
-        if path[0] == "gpr_criteria"
+        if "gpr_criteria" in path[:2]
     ]
     told += dict.fromkeys(f"inside {path[1]}" for path in noisy if path[0] == "gpr_structures")
     if told:

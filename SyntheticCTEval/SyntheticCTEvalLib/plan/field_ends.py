@@ -31,6 +31,7 @@ def require_ct_around_fields(
             the body, or more than a few percent go out through it or pass beyond it, where the body
             goes on.
     """
+    body = sitk.DICOMOrient(body, "LPS")  # slices across the patient, however it is stored
     rays = plan_source(plan).rays(0, 0, 50_000)
     positions, directions = rays.positions, rays.directions
     size = body.GetSize()

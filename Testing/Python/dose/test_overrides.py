@@ -6,7 +6,7 @@ import SimpleITK as sitk
 from montecarlo_cases import cylinder, square_field
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
 from SyntheticCTEvalLib.dose.electron_density import electron_density
-from SyntheticCTEvalLib.dose.overrides import Override, overridden, without_dose
+from SyntheticCTEvalLib.dose.overrides import Override, dosed_structures, overridden
 from SyntheticCTEvalLib.montecarlo.calculation import volume_on
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, NotedProgress
@@ -40,6 +40,11 @@ STRUCTURES = {
 
 def values(image):
     return sitk.GetArrayFromImage(image)
+
+
+def on_ct(image):
+    """Values where the CT is, of an image that was widened around a couch."""
+    return values(resample(image, CT, fill=0, nearest=True))
 
 
 def test_true_ct_and_candidates_get_the_numbers_and_nothing_else_changes():
@@ -79,7 +84,7 @@ def test_without_overrides_the_volumes_are_those_that_came():
     ("name", "hu", "told"),
     [
         ("gas", 0.0, r"none of that name: give one of these \(Gas, Bone=L"),
-        ("Nothing", 0.0, "has no voxel on the slices of the CT"),
+        ("Nothing", 0.0, "has no voxel within the length of the CT"),
         ("Couch", 0.0, "lies outside the body.*or give it as the couch"),
         (
             "Gas",
@@ -111,8 +116,8 @@ def test_a_couch_lies_outside_every_body_and_is_the_same_in_all_volumes():
     ct, body, laid, told = overridden((COUCH,), STRUCTURES, CT, BODY, {"wide": (CT, wide)})
     for found, own, before in ((ct, body, BODY), (*laid["wide"], wide)):
         outside = IN_COUCH & (values(before) == 0)
-        np.testing.assert_array_equal(values(found), np.where(outside, 0, values(CT)))
-        np.testing.assert_array_equal(values(own), np.where(outside, 2, values(before)))
+        np.testing.assert_array_equal(on_ct(found), np.where(outside, 0, values(CT)))
+        np.testing.assert_array_equal(on_ct(own), np.where(outside, 2, values(before)))
     assert told.startswith(
         "Couch added for the dose in the true CT and all candidates alike, outside"
     )
@@ -140,9 +145,9 @@ def test_a_couch_takes_the_place_of_no_tissue_that_a_candidate_lacks():
     wide = {"Couch": box((-120, 80, -100), (120, 120, 100))}
     _, body, laid, _ = overridden((COUCH,), wide, CT, BODY, {"thin": (CT, thin)})
     lacking = (values(BODY) != 0) & (values(thin) == 0)
-    assert lacking[15, 26, 16] and not values(laid["thin"][1])[lacking].any()
-    couch = values(body) == 2
-    np.testing.assert_array_equal(values(laid["thin"][1]) == 2, couch)
+    assert lacking[15, 26, 16] and not on_ct(laid["thin"][1])[lacking].any()
+    couch = on_ct(body) == 2
+    np.testing.assert_array_equal(on_ct(laid["thin"][1]) == 2, couch)
     assert couch.any() and not couch[values(BODY) != 0].any()
 
 
@@ -153,13 +158,11 @@ def test_a_couch_that_reaches_beyond_the_edge_of_the_ct_is_whole():
     given = copied(CT)
     given.SetMetaData(FRAME, "1.2.3")
     ct, body, laid, _ = overridden((COUCH,), thick, given, BODY, {"a": (CT, BODY)})
-    assert laid["a"][0].GetSize() == ct.GetSize() == body.GetSize() == (32, 41, 30)
-    assert ct.GetOrigin() == CT.GetOrigin() and ct.GetMetaData(FRAME) == "1.2.3"
-    middle = (values(body) == 2)[15, :, 16]
+    assert laid["a"][0].GetSize() == ct.GetSize() == body.GetSize() == (34, 43, 30)
+    assert ct.GetOrigin() == (-132, -124, -116) and ct.GetMetaData(FRAME) == "1.2.3"
+    middle = (values(body) == 2)[15, :, 17]
     np.testing.assert_array_equal(np.flatnonzero(middle), np.arange(28, 41))  # 103 to 199 mm
-    np.testing.assert_array_equal(values(body)[:, :32], np.where(
-        values(body)[:, :32] == 2, 2, values(BODY)
-    ))  # fmt: skip
+    np.testing.assert_array_equal(on_ct(body), np.where(on_ct(body) == 2, 2, values(BODY)))
     far = {
         "Couch": box(
             (-120, 504, -200),
@@ -182,10 +185,54 @@ def test_a_thin_part_of_a_couch_counts_by_its_thickness(hu):
     assert passed == pytest.approx(3 * electron_density(np.float32(hu)), rel=0.02)
 
 
-def test_no_dose_is_told_of_couches_and_of_what_lies_outside_the_body():
-    found = without_dose((Override("Skin", 0.0, couch=True),), STRUCTURES, BODY)
-    assert found == ["Couch", "Skin", "Nothing"]
-    assert without_dose((), STRUCTURES, BODY) == ["Couch", "Nothing"]
+def test_dose_is_told_of_the_parts_of_structures_in_the_body():
+    """Whatever the dose's grid is: what lies in air is no part of a dose-volume figure."""
+    progress = NotedProgress(SILENT)
+    found = dosed_structures((), STRUCTURES, BODY, progress)
+    assert list(found) == ["Gas", "Bone=L", "Skin"] and found["Gas"] is STRUCTURES["Gas"]
+    inside = (values(STRUCTURES["Skin"]) != 0) & (values(BODY) != 0)
+    np.testing.assert_array_equal(values(found["Skin"]) != 0, inside)
+    part = 100 * (1 - inside.sum() / values(STRUCTURES["Skin"]).sum())
+    partly, wholly = progress.warnings
+    assert partly.startswith(f"{part:.1f} % of Skin lie outside the body")
+    assert "where Couch, Nothing lie" in wholly
+    couch = (Override("Skin", 0.0, couch=True),)
+    assert list(dosed_structures(couch, STRUCTURES, BODY)) == ["Gas", "Bone=L"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_parts_of_a_couch_that_touch_in_a_voxel_add_up(order):
+    """A shell of 2 and 2 mm around a core of 16 mm is 20 mm, in whatever order it is named."""
+    fine = grid_of((200, 60, 200), (1.0, 0.5, 1.0), (-99.5, 100.25, -99.5))
+    ends = (("Top", 105, 107), ("Core", 107, 123), ("End", 123, 125))
+    parts = {name: box((-90, low, -90), (90, high, 90), fine) for name, low, high in ends}
+    names = [ends[number][0] for number in order]
+    couches = tuple(Override(name, 0.0, couch=True) for name in names)
+    volume = volume_on(*[overridden(couches, parts, CT, BODY, {})[n] for n in (0, 0, 1)])
+    assert volume.density.shape == (30, 34, 32)  # with air behind it
+    passed = (volume.density[15, 29:, 16] - 0.001).sum() * 8
+    assert passed == pytest.approx(20, rel=0.01)
+
+
+def test_the_later_part_of_a_couch_counts_where_two_overlap():
+    fine = grid_of((200, 60, 200), (1.0, 0.5, 1.0), (-99.5, 100.25, -99.5))
+    parts = {"All": box((-90, 105, -90), (90, 125, 90), fine)}
+    parts["Core"] = box((-90, 107, -90), (90, 123, 90), fine)
+    couches = (Override("All", 0.0, couch=True), Override("Core", -1000.0, couch=True))
+    for asked, expected in ((couches, 4), (couches[::-1], 20)):
+        ct, body, _, _ = overridden(asked, parts, CT, BODY, {})
+        passed = (volume_on(ct, ct, body).density[15, 29:, 16] - 0.001).sum() * 8
+        assert passed == pytest.approx(expected, rel=0.01)
+
+
+def test_a_ct_that_is_stored_in_another_order_gets_the_same_couch():
+    fine = grid_of((24, 40, 40), (10.0, 4.0, 10.0), (-115.0, 45.0, -195.0))
+    thick = {"Couch": box((-120, 104, -200), (120, 200, 200), fine)}
+    ct, body, _, _ = overridden((COUCH,), thick, CT, BODY, {})
+    turned = [sitk.PermuteAxes(image, (0, 2, 1)) for image in (CT, BODY)]
+    coronal, own, _, _ = overridden((COUCH,), thick, *turned, {})
+    assert coronal.GetSize() == tuple(np.array(ct.GetSize())[[0, 2, 1]])
+    np.testing.assert_array_equal(values(sitk.PermuteAxes(own, (0, 2, 1))), values(body))
 
 
 def test_a_couch_inside_the_body_is_refused_and_one_that_reaches_into_it_is_told():

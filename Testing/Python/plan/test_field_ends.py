@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import SimpleITK as sitk
 from montecarlo_cases import cylinder, square_field
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.field_ends import require_ct_around_fields
@@ -26,10 +27,13 @@ def test_tissue_missing_before_a_field_is_refused_and_a_grazed_end_told():
         require_ct_around_fields(TreatmentPlan((beam,)), body)
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 0, 1)])
 @pytest.mark.parametrize("gantry", [0.0, 90.0])
-def test_a_field_that_lies_partly_beyond_the_ct_is_refused(gantry):
-    """Of 80 mm, 25 pass beside the last slice, where the patient goes on."""
+def test_a_field_that_lies_partly_beyond_the_ct_is_refused(gantry, order):
+    """Of 80 mm, 25 pass beside the last slice, where the patient goes on; coronal or sagittal
+    storage is no other patient."""
     _, body = cylinder(length=14)  # 112 mm
+    body = sitk.PermuteAxes(body, order)
     plan = square_field(40.0, gantry_deg=gantry, isocentre_mm=(0.0, 0.0, 41.0))
     with pytest.raises(SyntheticCTError, match="ends inside a field"):
         require_ct_around_fields(plan, body)
