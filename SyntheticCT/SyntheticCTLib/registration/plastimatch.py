@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import re
 import shutil
@@ -21,7 +22,8 @@ _BAD_OUTPUT = re.compile(
 )
 _STAGE = "Doing registration stage"
 _EVALUATION = re.compile(r"^\[ *\d+, *(\d+)\] SCORE|^M\w+ +\[ *(\d+), *\d+,")
-_SCORE = re.compile(r"^\[ *\d+, *\d+\] SCORE +(-?[\d.eE+-]+)|^M\w+ +\[[^\]]*\] +(-?[\d.eE+-]+)")
+_NUMBER = r"(-?(?:nan|inf)|[\d.eE+-]+)"
+_SCORE = re.compile(rf"^\[ *\d+, *\d+\] SCORE +{_NUMBER}|^M\w+ +\[[^\]]*\] +{_NUMBER}")
 
 
 def find_plastimatch() -> Path:
@@ -71,26 +73,53 @@ def run_register(
 
     Raises:
         SyntheticCTError: the program is absent, ended with an error, told of one while ending
-            well (it does), or did not write its results; with its last lines.
+            well (it does), or did not write its results; with its last lines. Or its metric was
+            twice no number.
     """
     program = find_plastimatch()
     (folder / "register.txt").write_text(text, encoding="utf-8")
-    stage, score, complaint = -1, None, None
-
-    def on_line(line: str) -> str | None:
-        nonlocal stage, score, complaint
-        if _BAD_OUTPUT.search(line):
-            complaint = complaint or line.strip()
-        if line.startswith(_STAGE):
-            stage += 1
-        if found := _SCORE.match(line):
-            score = float(found[1] or found[2])
-        if tell and (found := _EVALUATION.match(line)):
-            tell(max(stage, 0), int(found[1] or found[2]))
-        return complaint
-
     command = [program, "register", "register.txt"]
-    return run_program(command, folder, expected, "plastimatch", on_line), score
+    for last in (False, True):
+        output = _Output(tell)
+        try:
+            lines = run_program(command, folder, expected, "plastimatch", output)
+        except SyntheticCTError:
+            if last or not output.lost:
+                raise
+        else:
+            if not output.lost:
+                return lines, output.score
+    raise SyntheticCTError(
+        "The registration failed, plastimatch twice found no number for how alike the images are: "
+        "check that the two images show the same part of one patient."
+    )
+
+
+class _Output:
+    """What plastimatch prints, line by line.
+
+    Attributes:
+        score: last value of the metric.
+        lost: a value was no number. This happens to the same images, for which it finds numbers in
+            another run.
+    """
+
+    def __init__(self, tell: Callable[[int, int], None] | None) -> None:
+        self._tell, self._stage, self._complaint = tell, -1, None
+        self.score: float | None = None
+        self.lost = False
+
+    def __call__(self, line: str) -> str | None:
+        if _BAD_OUTPUT.search(line):
+            self._complaint = self._complaint or line.strip()
+        if line.startswith(_STAGE):
+            self._stage += 1
+        if found := _SCORE.match(line):
+            self.score = float(found[1] or found[2])
+            self.lost = self.lost or not math.isfinite(self.score)
+        if self._tell and (found := _EVALUATION.match(line)):
+            self._tell(max(self._stage, 0), int(found[1] or found[2]))
+        return self._complaint
 
 
 def read_bspline(path: Path) -> sitk.BSplineTransform:

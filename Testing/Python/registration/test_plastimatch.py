@@ -104,6 +104,29 @@ def test_a_program_that_ends_well_without_results_is_a_failure(
         run_register("", tmp_path, ["out.txt"])
 
 
+@pytest.mark.parametrize("value", ["-nan", "nan", "inf"])
+@pytest.mark.skipif(sys.platform == "win32", reason="stands in for the program with a shell script")
+def test_a_metric_that_is_no_number_is_looked_for_once_more(value, tmp_path, monkeypatch):
+    """Plastimatch loses it now and then, of images that it registers in the next run."""
+    program = tmp_path / "plastimatch"
+    monkeypatch.setattr(plastimatch, "find_plastimatch", lambda: program)
+    lost = f"[ 0,  0] SCORE  {value} NV 164122 GM {value} GN {value} [     0.209 s ]"
+    found = "[ 0,  0] SCORE  -1.25e-1 NV 164122 GM 1 GN 1 [     0.209 s ]"
+    for second, told in ((found, None), (lost, "twice found no number")):
+        (tmp_path / "runs").write_text("")
+        program.write_text(
+            "#!/bin/sh\nfirst=$(cat runs)\necho again >> runs\ntouch out.txt\n"
+            f'if [ -z "$first" ]; then echo "{lost}"; else echo "{second}"; fi\n'
+        )
+        program.chmod(0o755)
+        if told:
+            with pytest.raises(SyntheticCTError, match=told):
+                run_register("", tmp_path, ["out.txt"])
+        else:
+            assert run_register("", tmp_path, ["out.txt"]) == ([found], -0.125)
+        assert len((tmp_path / "runs").read_text().split()) == 2
+
+
 def test_a_transform_that_is_incomplete_or_not_finite_is_refused(tmp_path):
     header = (
         "MGH_GPUIT_BSP <experimental>\nimg_origin = 0 0 0\nimg_spacing = 1 1 1\n"
