@@ -84,3 +84,21 @@ def same_grid(first: sitk.Image, second: sitk.Image, tolerance_mm: float | None 
     if tolerance_mm is None:
         tolerance_mm = max(SAME_PLACE_MM, HEADER_PRECISION * float(np.abs(places).max()))
     return bool(np.abs(places - others).max() <= tolerance_mm)
+
+
+def corners_of(mask: sitk.Image) -> np.ndarray | None:
+    """Return the corners (8, 3; mm, LPS) of the box around the voxels that are not 0; None without
+    any."""
+    labels = sitk.LabelShapeStatisticsImageFilter()
+    labels.Execute(sitk.Cast(mask != 0, sitk.sitkUInt8))
+    if not labels.HasLabel(1):
+        return None
+    box = labels.GetBoundingBox(1)
+    return np.array(
+        [
+            mask.TransformContinuousIndexToPhysicalPoint(
+                [box[a] - 0.5 + box[a + 3] * (corner >> a & 1) for a in range(3)]
+            )
+            for corner in range(8)
+        ]
+    )

@@ -10,15 +10,26 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.body.labels import COUCH, patient_on
-from SyntheticCTLib.volumes.grids import grid_of, image_like, same_grid, with_values
-from SyntheticCTLib.volumes.resampling import mask_on
+from SyntheticCTLib.body.labels import (
+    COUCH,
+    MUCH_OUTSIDE_PERCENT,
+    left_outside,
+    part_in_body,
+    patient_on,
+)
+from SyntheticCTLib.volumes.grids import (
+    corners_of,
+    grid_of,
+    image_like,
+    same_grid,
+    with_values,
+)
+from SyntheticCTLib.volumes.resampling import mask_on, resample
 
 from .electron_density import AIR, ELECTRON_DENSITY, electron_density
 
 _WORTH_TELLING_CM3 = 0.1
 _OVERLAP_WORTH_TELLING = 0.05
-_OUTSIDE_WORTH_TELLING = 0.01
 _FARTHEST_MM = 300.0
 """How far a couch may reach beyond a CT's edges."""
 _PARTS = 8
@@ -26,6 +37,9 @@ _PARTS = 8
 _EDGE = 1e-6
 _AIR_BEHIND_MM = 12.0
 """Around a couch, so that what is sampled at its edges finds air."""
+
+
+_Grid = tuple[tuple, tuple, tuple, tuple]
 
 
 class Override(NamedTuple):
@@ -91,7 +105,7 @@ def overridden(
     if not asked:
         return Laid(ct, body, dict(candidates))
     _tell_what_is_not_laid(asked, structures, ct, body, candidates, progress)
-    how = (asked, structures, body, curve)
+    how = (asked, structures, body, curve, {})
     laid = {name: _laid(volume, own, *how) for name, (volume, own) in candidates.items()}
     where = "in the true CT and all candidates alike" if candidates else "in the CT"
     lines = [_line(asked, False, where), _line(asked, True, where)]
@@ -111,8 +125,8 @@ def require_overrides(
         SyntheticCTError: a structure that is not there, is empty or lies outside the body (a couch:
             inside it, or far from the CT), or a number beyond the curve.
     """
-    for name, hu, couch in asked:
-        what = "couch" if couch else "override"
+    for one in asked:
+        (name, hu, _), what = one, _what(one)
         if name not in structures:
             known = ", ".join(structures) or "none"
             raise SyntheticCTError(
@@ -159,16 +173,15 @@ def dosed_structures(
     couches = {one.name for one in asked if one.couch}
     found, without = {}, []
     for name, mask in structures.items():
-        own = sitk.GetArrayFromImage(mask) != 0
-        part = own & patient_on(body, mask)
-        if name in couches or not part.any():
+        part = part_in_body(mask, body)
+        if name in couches or not sitk.GetArrayViewFromImage(part).any():
             without.append(name)
             continue
-        outside = 1 - np.count_nonzero(part) / np.count_nonzero(own)
-        found[name] = with_values(mask, part.astype(np.uint8)) if outside else mask
-        if outside > _OUTSIDE_WORTH_TELLING:
+        outside, _ = left_outside(mask, part)
+        found[name] = part if outside else mask
+        if outside > MUCH_OUTSIDE_PERCENT:
             progress.warn(
-                f"{100 * outside:.1f} % of {name} lie outside the body, where no dose is "
+                f"{outside:.1f} % of {name} lie outside the body, where no dose is "
                 "calculated: its dose-volume figures are of the part inside."
             )
     if without:
@@ -207,6 +220,7 @@ def _shares(
         finest = min(min(mask.GetSpacing()) for mask in masks)
         parts = np.minimum(2 * np.ceil(np.array(grid.GetSpacing()) / finest), _PARTS).astype(int)
     spacing = np.array(grid.GetSpacing()) / parts
+    masks = [sitk.Cast(mask != 0, sitk.sitkUInt8) for mask in masks]
     for k in range(low[2], high[2]):
         first = np.array([*low[:2], k]) - 0.5 + 0.5 / parts
         origin = grid.TransformContinuousIndexToPhysicalPoint(first.tolist())
@@ -214,7 +228,8 @@ def _shares(
         within = grid_of(fine.tolist(), spacing.tolist(), origin, grid.GetDirection())
         free = np.ones(within.GetSize()[::-1], bool)
         for mask, share in reversed(list(zip(masks, shares, strict=True))):
-            own = mask_on(mask, within) & free
+            on_part = resample(mask, within, fill=0, nearest=True)
+            own = (sitk.GetArrayViewFromImage(on_part) != 0) & free
             free &= ~own
             split = own.reshape(parts[2], -1, parts[1], high[0] - low[0], parts[0])
             share[k, low[1] : high[1], low[0] : high[0]] = split.mean(axis=(0, 2, 4))
@@ -223,17 +238,10 @@ def _shares(
 
 def _reach(mask: sitk.Image, grid: sitk.Image) -> tuple[np.ndarray, np.ndarray] | None:
     """The ends of what a mask holds, as continuous indices of a grid; None where it is empty."""
-    labels = sitk.LabelShapeStatisticsImageFilter()
-    labels.Execute(sitk.Cast(mask != 0, sitk.sitkUInt8))
-    if not labels.HasLabel(1):
+    corners = corners_of(mask)
+    if corners is None:
         return None
-    box = labels.GetBoundingBox(1)
-    corners = [
-        [box[a] - 0.5 + box[a + 3] * (corner >> a & 1) for a in range(3)] for corner in range(8)
-    ]
-    to_point = mask.TransformContinuousIndexToPhysicalPoint
-    to_index = grid.TransformPhysicalPointToContinuousIndex
-    places = [to_index(to_point(corner)) for corner in corners]
+    places = [grid.TransformPhysicalPointToContinuousIndex(one) for one in corners.tolist()]
     return np.min(places, axis=0), np.max(places, axis=0)
 
 
@@ -289,8 +297,13 @@ def _laid(
     structures: Mapping[str, sitk.Image],
     ct_body: sitk.Image,
     curve: Sequence[tuple[float, float]],
+    couch_on: dict[_Grid, list[np.ndarray]],
 ) -> tuple[sitk.Image, sitk.Image]:
-    """A volume with the CT numbers, and its body's mask with the couch."""
+    """A volume with the CT numbers, and its body's mask with the couch.
+
+    Args:
+        couch_on: what the couches fill by grid, which most volumes share; filled here.
+    """
     couches = [one for one in asked if one.couch]
     volume = _widened(volume, [structures[one.name] for one in couches])
     numbers = sitk.GetArrayFromImage(volume).astype(np.float32)
@@ -303,8 +316,9 @@ def _laid(
     free = ~inside & ~patient_on(ct_body, volume)
     density = np.full(numbers.shape, AIR, np.float32)
     filled = np.zeros(numbers.shape, bool)
-    shares = _shares([structures[one.name] for one in couches], volume)
-    for one, share in zip(couches, shares, strict=True):
+    if _grid(volume) not in couch_on:
+        couch_on[_grid(volume)] = _shares([structures[one.name] for one in couches], volume)
+    for one, share in zip(couches, couch_on[_grid(volume)], strict=True):
         density += share * free * (electron_density(np.float32(one.hu), curve) - AIR)
         filled |= free & (share > 0)
     labels = inside.astype(np.uint8)
@@ -312,6 +326,10 @@ def _laid(
     known, densities = zip(*curve, strict=True)
     numbers[filled] = np.interp(density[filled], densities, known)
     return with_values(volume, numbers), image_like(labels, volume)
+
+
+def _grid(image: sitk.Image) -> _Grid:
+    return image.GetSize(), image.GetOrigin(), image.GetSpacing(), image.GetDirection()
 
 
 def _widened(volume: sitk.Image, masks: Sequence[sitk.Image]) -> sitk.Image:

@@ -10,7 +10,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.labels import patient_on
-from SyntheticCTLib.volumes.grids import grid_of, image_like
+from SyntheticCTLib.volumes.grids import corners_of, grid_of, image_like
 from SyntheticCTLib.volumes.resampling import resample
 
 from .electron_density import ELECTRON_DENSITY, density_inside
@@ -301,18 +301,10 @@ def _opened_rows(fluence: np.ndarray) -> tuple[float, float]:
 def _extent(body: sitk.Image, axes: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Smallest and largest x, y, z (mm, LPS) of a box around the voxels of ``body``, or along the
     columns of ``axes``."""
-    labels = sitk.LabelShapeStatisticsImageFilter()
-    labels.Execute(sitk.Cast(body != 0, sitk.sitkUInt8))
-    if not labels.HasLabel(1):
+    corners = corners_of(body)
+    if corners is None:
         raise SyntheticCTError("The body is empty: give a CT in HU that shows a patient.")
-    box = labels.GetBoundingBox(1)
-    corners = [
-        body.TransformContinuousIndexToPhysicalPoint(
-            [box[a] - 0.5 + box[a + 3] * (corner >> a & 1) for a in range(3)]
-        )
-        for corner in range(8)
-    ]
-    corners = np.array(corners) if axes is None else np.array(corners) @ axes
+    corners = corners if axes is None else corners @ axes
     return corners.min(axis=0), corners.max(axis=0)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
-from SyntheticCTLib.body.labels import patient_on
+from SyntheticCTLib.body.labels import part_in_body, patient_on
 from SyntheticCTLib.volumes.resampling import resample
 
 from SyntheticCTEvalLib.delivery.dose import recalculate_plan
@@ -30,7 +30,6 @@ from .linac import LINAC
 from .objectives import Objective
 from .optimiser import Optimiser, Shapes, first_shapes
 from .request import PlanRequest, highest_first
-from .table import part_in_body
 
 SHARE_OF_LEVEL = 0.97
 """D95 of the target that is covered least, of its level, that the MU are set for."""

@@ -6,11 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.body.labels import patient_on
-from SyntheticCTLib.volumes.grids import image_like
+from SyntheticCTLib.body.labels import MUCH_OUTSIDE_PERCENT, left_outside, part_in_body
 
 from SyntheticCTEvalLib.structures.dvh import Dvh, dose_volume_histogram
 
@@ -18,8 +16,7 @@ from .objectives import Objective, of_structure
 from .request import highest_first
 
 ENOUGH_PERCENT, HOTTEST_PERCENT = 95.0, 110.0
-MUCH_OUTSIDE_PERCENT = 1.0
-"""Of a target outside the body: contours and masks differ by less at a body's surface."""
+_OUTSIDE = ("outside_body_percent", "outside_body_cm3")
 PLAN_DEFINITIONS = {
     "targets": (
         "Highest level first, of a target's part in the body and of the whole course: D95 (dose "
@@ -66,7 +63,8 @@ def table_of(
         own = {"level_gy": level}
         own |= {key: values[key] for key in ("D95", "D98", "D50", "D2", "Dmean", "V95%")}
         own["covered"] = values["D95"] >= ENOUGH_PERCENT / 100 * level
-        targets[name] = own | _outside(structures[name], inside)
+        outside = dict(zip(_OUTSIDE, left_outside(structures[name], inside), strict=True))
+        targets[name] = own | outside
     for name, mask in structures.items():
         dvh = None if name in levels else _histogram(dose, mask)
         if dvh is None:
@@ -88,12 +86,6 @@ def table_of(
     }
 
 
-def part_in_body(mask: sitk.Image, body: sitk.Image) -> sitk.Image:
-    """Return what of a mask lies in the body (uint8), on the mask's own grid."""
-    own = patient_on(body, mask) & (sitk.GetArrayViewFromImage(mask) != 0)
-    return image_like(own.astype(np.uint8), mask)
-
-
 def _histogram(dose: sitk.Image, mask: sitk.Image) -> Dvh | None:
     """None of a structure that is empty or lies outside the dose's grid."""
     try:
@@ -101,15 +93,6 @@ def _histogram(dose: sitk.Image, mask: sitk.Image) -> Dvh | None:
     except SyntheticCTError:
         return None
     return None if math.isnan(dvh.mean_gy) else dvh
-
-
-def _outside(mask: sitk.Image, inside: sitk.Image) -> dict[str, float]:
-    voxels = int(np.count_nonzero(sitk.GetArrayViewFromImage(mask)))
-    left_out = voxels - int(np.count_nonzero(sitk.GetArrayViewFromImage(inside)))
-    return {
-        "outside_body_percent": 100 * left_out / voxels,
-        "outside_body_cm3": left_out * math.prod(mask.GetSpacing()) / 1000,
-    }
 
 
 def doubts_of(table: Mapping[str, Any]) -> list[str]:
