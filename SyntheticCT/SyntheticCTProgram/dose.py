@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -101,9 +101,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         leaf_transmission=options.leaf_transmission / 100,
         progress=progress,
     )
-    if laid.told:
-        doses = replace(doses, definition=f"{doses.definition}; {laid.told}")
-        doses.notes.append(f"{laid.told}.")
+    doses = laid.told_of(doses)
     doses.notes.extend(notes_of_plan(plan, body, doses.reference, prescription))
     result = _result(doses, masks, prescription, progress)
     result["notes"] = [without_folders(note, given) for note in result["notes"]]

@@ -23,6 +23,7 @@ from SyntheticCTEvalLib.evaluation.quantities import (
     describe,
     finite,
     is_finite,
+    noise_of,
     signed,
 )
 from SyntheticCTEvalLib.evaluation.results import Evaluation
@@ -30,7 +31,6 @@ from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.gamma.criteria import Criterion
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
 
-_NOWHERE = object()
 _OF_DOSE = ("gpr_criteria", "gpr_structures", "dvh")
 
 
@@ -138,10 +138,11 @@ def fitting(pattern: str, names: Iterable[str], target: str | None) -> list[str]
 
 
 def _verdict(limit: Limit, metrics: Mapping[str, Any], structure: str) -> Verdict:
-    path = limit.path(structure)
-    value = _at(metrics, path)
-    if value is _NOWHERE:
-        return _missing(limit, metrics, _why_no_group(limit, metrics), structure)
+    path, value = limit.path(structure), metrics
+    for part in path:
+        if not isinstance(value, Mapping) or part not in value:
+            return _missing(limit, metrics, _why_no_group(limit, metrics), structure)
+        value = value[part]
     if not is_finite(value):
         return _missing(limit, metrics, "the figure does not exist or is not finite", structure)
     label = label_of(limit, structure, [metrics])
@@ -149,21 +150,12 @@ def _verdict(limit: Limit, metrics: Mapping[str, Any], structure: str) -> Verdic
     return Verdict(limit, path, label, float(value), state, _doubt(limit, metrics, path, value))
 
 
-def _at(metrics: Mapping[str, Any], path: Iterable[str]) -> Any:
-    """What stands at a path; _NOWHERE where nothing does."""
-    found: Any = metrics
-    for part in path:
-        if not isinstance(found, Mapping) or part not in found:
-            return _NOWHERE
-        found = found[part]
-    return found
-
-
 def _doubt(limit: Limit, metrics: Mapping[str, Any], path: tuple[str, ...], value: float) -> str:
     """Why noise may have decided a verdict on a pass rate; "" where it has not."""
-    noise, bias = (_at(metrics, (f"{path[0]}_{what}", *path[1:])) for what in ("noise", "bias"))
-    if not (is_finite(noise) and is_finite(bias)):
+    found = noise_of(metrics, path)
+    if found is None:
         return ""
+    noise, bias = found
     around = [value, *(value - bias + sign * 2 * noise for sign in (-1, 1))]
     if len({state_of(limit, min(one, 100.0)) for one in around}) == 1:
         return ""

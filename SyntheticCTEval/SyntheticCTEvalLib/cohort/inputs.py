@@ -11,7 +11,6 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.reading import read_mask, read_volume
 
-from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.dose.reading import read_dose
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
@@ -130,7 +129,7 @@ def plan_made(
         settings.planning,
         drawn_on,
         overrides=settings.overrides,
-        curve=settings.density_curve or ELECTRON_DENSITY,
+        curve=settings.curve,
         earlier=earlier,
         progress=progress,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
@@ -40,6 +41,8 @@ _AIR_BEHIND_MM = 12.0
 
 
 _Grid = tuple[tuple, tuple, tuple, tuple]
+_Doses = TypeVar("_Doses")
+"""A dataclass with definition and notes."""
 
 
 class Override(NamedTuple):
@@ -70,6 +73,13 @@ class Laid(NamedTuple):
     body: sitk.Image
     candidates: dict[str, tuple[sitk.Image, sitk.Image]]
     told: str = ""
+
+    def told_of(self, doses: _Doses) -> _Doses:
+        """Return doses on these volumes with the line in their definition and their notes."""
+        if not self.told:
+            return doses
+        definition = f"{doses.definition}; {self.told}"
+        return replace(doses, definition=definition, notes=[*doses.notes, f"{self.told}."])
 
 
 def overridden(

@@ -14,7 +14,6 @@ from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import look_alike_note, outside_domain_note
 
-from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.dose.overrides import require_overrides
 from SyntheticCTEvalLib.structures.target import find_target
 
@@ -63,7 +62,7 @@ def checked_inputs(
     progress.report("Body contour", 0)
     body = body_contour(ct, "CT")
     progress.report("Body contour", 1)
-    curve = settings.density_curve or ELECTRON_DENSITY
+    curve = settings.curve
     require_overrides(settings.overrides, structures, ct, body, curve)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
     return Checked(ct, known, body, found)

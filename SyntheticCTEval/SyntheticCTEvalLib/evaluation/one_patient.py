@@ -17,7 +17,6 @@ from SyntheticCTLib.volumes.grids import image_like
 
 from SyntheticCTEvalLib.delivery.doses import doses_of_plan, notes_of_plan
 from SyntheticCTEvalLib.dose.doses import Doses, imported_doses, recalculated_doses
-from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.dose.moved import MOVED_DEFINITION, moved_dose
 from SyntheticCTEvalLib.dose.overrides import dosed_structures, overridden
 from SyntheticCTEvalLib.gamma.comparison import (
@@ -195,7 +194,7 @@ def _recalculated(
 ) -> Doses:
     structures, dosed, target, common = given
     volumes = {n: (completed(r.volume, ct, placed[n].covered), r.body) for n, r in results.items()}
-    how = {"curve": settings.density_curve or ELECTRON_DENSITY, "progress": progress}
+    how = {"curve": settings.curve, "progress": progress}
     laid = overridden(settings.overrides, structures, ct, body, volumes, **how)
     how = {"spacing_mm": settings.dose_spacing_mm, "progress": progress}
     if settings.dose_engine == MONTE_CARLO:
@@ -208,7 +207,7 @@ def _recalculated(
             structures=dosed,
             common=common,
             effort=Effort(settings.dose_noise_percent, settings.dose_minutes),
-            curve=settings.density_curve or ELECTRON_DENSITY,
+            curve=settings.curve,
             leaf_transmission=settings.leaf_transmission_percent / 100,
             **how,
         )
@@ -222,9 +221,7 @@ def _recalculated(
             settings.prescription_gy or DEFAULT_PRESCRIPTION_GY,
             **how,
         )
-    if laid.told:
-        told = {"definition": f"{doses.definition}; {laid.told}"}
-        doses = replace(doses, **told, notes=[*doses.notes, f"{laid.told}."])
+    doses = laid.told_of(doses)
     if plan is not None:
         doses.notes.extend(notes_of_plan(plan, body, doses.reference, doses.prescription_gy))
     inside = sitk.GetArrayViewFromImage(body) > 0

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from SyntheticCTEvalLib.gamma.criteria import spaced
 from SyntheticCTEvalLib.image.similarity import TISSUES
+from SyntheticCTEvalLib.montecarlo.pass_rate_noise import RATES, noise_keys
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE, DIFFERENCE_GY
 from SyntheticCTEvalLib.structures.dvh_points import told_point
 
@@ -94,12 +95,12 @@ _TISSUE_NAMES = {
 
 
 OF_NOISE = {
-    f"{rates}_{what}": f"gpr_{what}"
-    for rates in ("gpr", "gpr_criteria", "gpr_structures")
-    for what in ("noise", "bias")
+    key: named
+    for rates in RATES
+    for key, named in zip(noise_keys(rates), noise_keys("gpr"), strict=True)
 }
 """Keys of what noise does to pass rates, and the one of :data:`QUANTITIES` that names it."""
-OF_STRUCTURES = ("dvh", "gpr_structures", "gpr_structures_noise", "gpr_structures_bias")
+OF_STRUCTURES = ("dvh", *noise_keys("gpr_structures"), "gpr_structures")
 """Keys whose second part is a structure."""
 
 
@@ -178,6 +179,18 @@ def flat(metrics: dict[str, Any]) -> dict[tuple[str, ...], Any]:
         else:
             values[key, ""] = value
     return values
+
+
+def noise_of(metrics: Mapping[str, Any], path: Sequence[str]) -> tuple[float, float] | None:
+    """Return noise and bias of the pass rate at ``path`` of a candidate's entry of metrics.json;
+    None where its dose has no noise."""
+    found = []
+    for key in noise_keys(path[0]):
+        value: Any = metrics
+        for part in (key, *path[1:]):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        found.append(value)
+    return tuple(found) if all(map(is_finite, found)) else None
 
 
 def finite(value: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
+from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.dose.overrides import Override
 from SyntheticCTEvalLib.dose.plausibility import IMPLAUSIBLE_GY
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
@@ -137,6 +138,11 @@ class EvaluationSettings:
             )
         self.gamma_criteria(dose)
         DvhPoints.parse(self.dvh_points)
+
+    @property
+    def curve(self) -> tuple[tuple[float, float], ...]:
+        """CT number to density: the one given, else the program's own."""
+        return self.density_curve or ELECTRON_DENSITY
 
     @property
     def registered(self) -> bool:

@@ -11,13 +11,14 @@ import numpy as np
 
 from SyntheticCTEvalLib.cohort.records import Cohort
 from SyntheticCTEvalLib.evaluation.quantities import describe, flat, is_finite, position
+from SyntheticCTEvalLib.montecarlo.pass_rate_noise import noise_keys
 from SyntheticCTEvalLib.pictures.charts import colours_of
 
 Key = tuple[str, ...]
 """Path into a candidate's entry of metrics.json; the second part is "" where there is none."""
 
 _RATES = ("gpr", "gpr_criteria")
-_OF_CUTOFF = (*_RATES, *(f"{rates}_{what}" for rates in _RATES for what in ("noise", "bias")))
+_OF_CUTOFF = (*_RATES, *(key for rates in _RATES for key in noise_keys(rates)))
 
 TABLES: dict[int, tuple[str, ...]] = {
     1: ("ssim", "mae_image", "mae_body"),
@@ -148,7 +149,7 @@ class CohortValues:
 
     def noise_keys(self, key: Key) -> list[Key]:
         """Return what is told of the noise of a pass rate, where any patient has it."""
-        told = [(f"{key[0]}_{what}", *key[1:]) for what in ("noise", "bias")]
+        told = [(name, *key[1:]) for name in noise_keys(key[0])]
         return [key for key in told if key in self.keys]
 
     def label(self, key: Key) -> str:

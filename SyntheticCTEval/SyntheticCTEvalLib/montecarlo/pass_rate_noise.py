@@ -79,14 +79,19 @@ def pass_rate_noise(
     return {path: PassRateNoise(float(r), float(n), float(b)) for (path, r), n, b in each}
 
 
+def noise_keys(rates: str) -> tuple[str, str]:
+    """Return the keys of metrics.json that noise and bias of pass rates stand under."""
+    return f"{rates}_noise", f"{rates}_bias"
+
+
 def beside_rates(found: Mapping[tuple[str, ...], PassRateNoise]) -> dict[str, Any]:
     """Return noise and bias as metrics.json holds them: gpr_noise as gpr, and so on."""
     told: dict[str, Any] = {}
     for path, one in found.items():
         at = next(place for place, part in enumerate(path) if part in RATES)
-        for what, value in (("noise", one.noise), ("bias", one.bias)):
+        for key, value in zip(noise_keys(path[at]), (one.noise, one.bias), strict=True):
             node = told
-            for part in (*path[:at], f"{path[at]}_{what}", *path[at + 1 : -1]):
+            for part in (*path[:at], key, *path[at + 1 : -1]):
                 node = node.setdefault(part, {})
             node[path[-1]] = value
     return told

@@ -14,6 +14,7 @@ from SyntheticCTEvalLib.evaluation.quantities import (
     Quantity,
     flat,
     is_finite,
+    noise_of,
     printed,
     quantities_of,
     signed,
@@ -77,18 +78,17 @@ def figure_row(key: tuple[str, ...], described: Quantity, values: list[Any]) -> 
     return row
 
 
-def noise_words(entry: Mapping[str, Any], rates: str, *path: str) -> str:
-    """Return the noise of the pass rate at ``rates`` and ``path`` of a candidate's entry, and its
-    bias by noise; "" where doses have no noise."""
-    found = []
-    for what in ("noise", "bias"):
-        value = entry.get(f"{rates}_{what}", {})
-        for part in path:
-            value = value.get(part, {}) if isinstance(value, Mapping) else None
-        found.append(value)
-    if not all(map(is_finite, found)):
-        return ""
-    return f"±{found[0]:.2f}, bias {signed(found[1], 2)}"
+def noise_words(entry: Mapping[str, Any], *path: str) -> str:
+    """Return the noise of the pass rate at ``path`` of a candidate's entry, and its bias by noise;
+    "" where doses have no noise."""
+    found = noise_of(entry, path)
+    return f"±{found[0]:.2f}, bias {signed(found[1], 2)}" if found else ""
+
+
+def noise_head(evaluation: Evaluation) -> str:
+    """Return what stands behind "pass rate in %" where :func:`noise_words` stand in the cells."""
+    entries = (candidate.metrics for candidate in evaluation.candidates.values())
+    return " ± noise" if any("gpr_noise" in entry for entry in entries) else ""
 
 
 def figures_table(evaluation: Evaluation, caption: str, rows: list[Row]) -> Table:

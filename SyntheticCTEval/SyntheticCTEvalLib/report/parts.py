@@ -32,7 +32,7 @@ from SyntheticCTEvalLib.pictures.places import (
 
 from . import dvh_section
 from .blocks import Block, Cell, Column, Section, Table, Text, facts_table
-from .figures_table import figures_table, noise_words, summary_rows
+from .figures_table import figures_table, noise_head, noise_words, summary_rows
 
 REGISTRATION_FIGURES = (
     "coverage_body_percent", "mae_body_rigid", "dsc_body_rigid", "displacement_mean_mm",
@@ -173,13 +173,11 @@ def structures_table(evaluation: Evaluation) -> Table | None:
             first = False
     if not rows:
         return None
-    entries = [candidate.metrics for candidate in evaluation.candidates.values()]
-    by_noise = " ± noise" if any("gpr_noise" in entry for entry in entries) else ""
     columns = [Column(Cell("Structure"), width=1.6), Column(Cell("Dose on"), width=1.3)]
     columns += [Column(Cell(spaced(criterion)), number=True) for criterion in criteria]
     caption = (
-        f"Gamma pass rates in %{by_noise} inside each structure, above the lowest cutoff; "
-        "structures without a row hold no voxel that was evaluated."
+        f"Gamma pass rates in %{noise_head(evaluation)} inside each structure, above the lowest "
+        "cutoff; structures without a row hold no voxel that was evaluated."
     )
     return Table(caption, columns, rows, "dense", groups - {0})
 

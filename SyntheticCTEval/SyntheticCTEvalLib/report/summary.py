@@ -39,7 +39,7 @@ from .blocks import (
     Text,
     candidate_columns,
 )
-from .figures_table import figure_row, noise_words
+from .figures_table import figure_row, noise_head, noise_words
 
 TARGET_POINTS = ("Dmean", "D98", "D50", "D2")
 IMAGE_FIGURES = (("mae_body", ""), ("mae_body_rigid", ""), ("ssim", ""), ("dsc_body", ""))
@@ -126,8 +126,7 @@ def _gamma_rows(evaluation: Evaluation) -> Iterator[tuple[str, list[list[Cell]]]
             row = figure_row(key, describe(key), values)
             noise = [noise_words(entry, *key) for entry in entries]
             rows.append(_marked(Cell(label, small=small, link="gpr"), row.cells, row.best, noise))
-        by_noise = " ± noise" if any("gpr_noise" in entry for entry in entries) else ""
-        yield f"Dose: gamma pass rate in %{by_noise} ({of})", rows
+        yield f"Dose: gamma pass rate in %{noise_head(evaluation)} ({of})", rows
 
 
 def _target_rows(evaluation: Evaluation) -> tuple[str, list[list[Cell]]]:
