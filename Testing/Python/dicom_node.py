@@ -125,6 +125,8 @@ class NodeProcess:
         return self.start()
 
     def __exit__(self, *error: object) -> None:
+        if any(error):
+            print(self.said())
         if self.process.poll() is None:
             self.kill()
 

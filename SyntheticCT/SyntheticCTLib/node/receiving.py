@@ -33,6 +33,8 @@ _LOSSLESS = (
 _CLASSES = ("1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1")
 """MR Image Storage and Enhanced MR Image Storage; others are refused when associations begin."""
 _TAKEN, _NO_ROOM, _NO_MATCH, _NO_DICOM = 0x0000, 0xA700, 0xA900, 0xC000
+_RELEASED = "affirmative"
+"""Result of the answer to a request for release, and of no other primitive (PS3.8 7.2.2)."""
 _REJECTED, _BY_USER, _CALLER_UNKNOWN = 0x01, 0x01, 0x03
 _SILENT_S = 300
 """So long may an association say nothing before it counts as broken off."""
@@ -86,7 +88,7 @@ class Receiver:
         handlers = [
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
-            (evt.EVT_RELEASED, self._ended, [True]),
+            (evt.EVT_ACSE_SENT, self._answers),
             (evt.EVT_ABORTED, self._ended, [False]),
             (evt.EVT_CONN_CLOSE, self._ended, [False]),
         ]
@@ -139,6 +141,15 @@ class Receiver:
             self._log.write("refused", f"an image of {by.caller}: no room ({error.strerror})")
             return _NO_ROOM
         return _TAKEN
+
+    def _answers(self, event: Event) -> None:
+        """Have it on the disk that an association ended in order before its caller is told so.
+
+        EVT_RELEASED comes after the answer: a node killed between them would let a series that
+        its sender knows to be whole wait for a rest that never comes.
+        """
+        if getattr(event.primitive, "result", None) == _RELEASED:
+            self._ended(event, in_order=True)
 
     def _ended(self, event: Event, in_order: bool) -> None:
         by = self._associations.pop(event.assoc, None)

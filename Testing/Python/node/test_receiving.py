@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import time
 
 import numpy as np
 import pydicom
@@ -19,7 +20,7 @@ from SyntheticCTLib.node.addresses import TlsFiles, caller
 from SyntheticCTLib.node.log import NodeLog, libraries_silent
 from SyntheticCTLib.node.receiving import Listening, Receiver
 from SyntheticCTLib.node.series import RECEIVING, WAITING
-from SyntheticCTLib.node.spool import Spool
+from SyntheticCTLib.node.spool import Spool, load_all
 
 MR, _ = mr_and_sct()
 
@@ -66,6 +67,21 @@ def test_what_storescu_sends_lies_in_the_spool_voxel_for_voxel(tmp_path):
         assert subprocess.run(
             [program("echoscu"), "-aec", NODE, "127.0.0.1", str(port)], check=False
         ).returncode == 0  # fmt: skip
+
+
+def test_a_sender_is_told_of_its_release_after_the_disk_knows_of_it(tmp_path, monkeypatch):
+    """A node killed right after the answer has a whole series at its next start."""
+    ended = Spool.ended
+
+    def late(*given, **named):
+        time.sleep(0.5)
+        ended(*given, **named)
+
+    monkeypatch.setattr(Spool, "ended", late)
+    with receiving(tmp_path) as (spool, port):
+        assert storescu(port, write_series(tmp_path / "a", MR, 1)) == 0
+        assert [one.open for one in load_all(spool.folder)] == [False]
+        assert logged(spool) == ""
 
 
 def test_two_series_interleaved_and_two_at_once_are_kept_apart(tmp_path):
