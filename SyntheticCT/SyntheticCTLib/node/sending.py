@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,14 +57,24 @@ def send(
         acknowledged: called with the name of each that is.
         go_on: asked before each; the rest is left where it says no.
     """
+    from pynetdicom import evt
+    from pynetdicom.pdu import A_ASSOCIATE_RJ
+
+    rejected = threading.Event()
+
+    def received(event: evt.Event) -> None:
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            rejected.set()
+
     association = _entity(to).associate(
         to.peer.host,
         to.peer.port,
         ae_title=to.peer.title,
         tls_args=(to.tls, None) if to.tls else None,
+        evt_handlers=[(evt.EVT_PDU_RECV, received)],
     )
     if not association.is_established:
-        if association.is_rejected:
+        if rejected.is_set():  # is_rejected is not, where the receiver closes at once (race)
             return f"{to.peer} rejects the association: check the AE titles that it knows"
         return f"{to.peer} does not answer"
     try:

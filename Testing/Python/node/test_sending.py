@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import pydicom
 import pytest
@@ -61,6 +62,23 @@ def test_sending_goes_on_where_it_stopped_and_nothing_is_there_twice(files, tmp_
 def test_a_receiver_that_is_away_or_rejects_is_told(files, tmp_path):
     reason, names = sent(files, free_port())
     assert "does not answer" in reason and not names
+    with storescp(tmp_path / "rx", port := free_port(), "--refuse"):
+        reason, names = sent(files, port)
+    assert "rejects the association" in reason and not names
+
+
+def test_a_receiver_that_rejects_and_is_gone_before_that_is_looked_at_has_answered(
+    files, tmp_path, monkeypatch
+):
+    from pynetdicom.acse import ACSE
+
+    send_request = ACSE.send_request
+
+    def slow(entity):
+        send_request(entity)
+        time.sleep(1.0)
+
+    monkeypatch.setattr(ACSE, "send_request", slow)
     with storescp(tmp_path / "rx", port := free_port(), "--refuse"):
         reason, names = sent(files, port)
     assert "rejects the association" in reason and not names
