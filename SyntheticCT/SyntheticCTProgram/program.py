@@ -78,6 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sentence = "Nobody reads the progress any more: the work was stopped."
         return _failed(options, progress, sentence, FAILED)
     except KeyboardInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(
+                signal.SIGINT, signal.SIG_IGN
+            )  # all is tidied; one more would show a trace
         return _failed(options, progress, "Interrupted; nothing half-written is left.", INTERRUPTED)
     except Exception as error:
         sentence = f"The program failed ({type(error).__name__}: {error}): run again with --debug."

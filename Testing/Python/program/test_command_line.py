@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import SimpleITK as sitk
@@ -89,6 +91,25 @@ def test_a_reader_that_goes_away_ends_the_work_with_a_sentence(mr, model, tmp_pa
         error.strip() == "synthetic-ct: Nobody reads the progress any more: the work was stopped."
     )
     assert not (tmp_path / "sct.nrrd").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
+def test_who_presses_ctrl_c_again_and_again_reads_one_sentence(tmp_path):
+    command = [sys.executable, "-m", "SyntheticCTLib", "phantom", "--seed", "1", "--count", "50"]
+    with subprocess.Popen(
+        [*command, "--progress", "json", "--output", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.readline()  # it is at work
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.02)
+        told = process.stderr.read()
+    assert process.returncode == 130
+    assert told == "synthetic-ct: Interrupted; nothing half-written is left.\n"
+    assert not (tmp_path / "out").exists()
 
 
 def test_progress_json_is_one_event_a_line_and_ends_with_done(mr, model, tmp_path, capsys):
