@@ -241,14 +241,6 @@ def _add_gamma(sub: argparse.ArgumentParser) -> None:
     )
 
 
-def _override(text: str) -> tuple[str, float]:
-    name, separator, hu = text.rpartition("=")
-    if not separator or not name.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=HU")
-    what = "NAME=HU with a CT number from -1024 to 100000"
-    return name.strip(), number(hu, f"{what} ({text})", -1024, 100000)
-
-
 def add_densities(sub: argparse.ArgumentParser) -> None:
     """Add what is made of CT numbers and of leaves where dose is calculated."""
     sub.add_argument(
@@ -269,7 +261,6 @@ def add_densities(sub: argparse.ArgumentParser) -> None:
         "--override",
         action="append",
         default=[],
-        type=_override,
         metavar="NAME=HU",
         help="CT number of a structure (of --structures) in every volume that dose is calculated "
         "in; may be given several times",
@@ -278,7 +269,6 @@ def add_densities(sub: argparse.ArgumentParser) -> None:
         "--couch",
         action="append",
         default=[],
-        type=_override,
         metavar="NAME=HU",
         help="structure (of --structures) that is laid in outside the body in every volume that "
         "dose is calculated in, where all is air otherwise; may be given several times",
@@ -293,15 +283,15 @@ def require_structures(options: argparse.Namespace) -> None:
 
 def densities(options: argparse.Namespace) -> dict[str, Any]:
     """Return the curve (empty for the program's own) and the overrides that are asked for."""
-    from SyntheticCTEvalLib.dose.overrides import Override
+    from SyntheticCTEvalLib.dose.overrides import parse_overrides
     from SyntheticCTEvalLib.montecarlo.density_curve import read_density_curve
 
     path = options.density_curve
     return {
         "density_curve": read_density_curve(path) if path else (),
         "overrides": (
-            *(Override(*one) for one in unique(options.override, "--override").items()),
-            *(Override(*one, couch=True) for one in unique(options.couch, "--couch").items()),
+            *parse_overrides(options.override),
+            *parse_overrides(options.couch, couch=True),
         ),
     }
 

@@ -47,11 +47,8 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     candidates = unique(options.candidate, "--candidate")
     doses = unique(options.dose, "--dose")
     _require_whole(options, candidates, doses)
-    planning = plan_request(options, [text for text in options.target if "=" in text])
-    own = {"prescription_gy": options.prescription, "planning": planning}
-    own |= {"target": _target(options) or planning.highest}
+    asked = settings_asked(options)
     limits = read_acceptance(options.acceptance) if options.acceptance else None
-    asked = evaluation_settings(options, **own)
     settings = settings_for(asked, limits)
     scene = None if options.no_scene else scene_writer(progress)
     entry = _entry(options, candidates, doses)
@@ -60,7 +57,7 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     named |= {"density curve": Path(options.density_curve)} if options.density_curve else {}
     named |= {"acceptance": acceptance_file(options.acceptance)} if limits else {}
     inputs = list(named.values())
-    require_place(options.output, candidates, inputs, plans=bool(planning.levels))
+    require_place(options.output, candidates, inputs, plans=bool(asked.planning.levels))
     if options.dry_run:
         return _dry_run(options, entry, asked, limits, progress)
     require_writable_folder(options.output)
@@ -108,6 +105,21 @@ def evaluate(options: argparse.Namespace, progress: Progress) -> dict[str, Path]
     with staged_folder(options.output, inputs, earlier_results(options.output)) as stage:
         write_evaluation(evaluation, stage, scene=scene, paper=options.paper, progress=progress)
     return {"report": Path(options.output) / "report.html"}
+
+
+def settings_asked(options: argparse.Namespace) -> EvaluationSettings:
+    """Return how the options ask for an evaluation.
+
+    Raises:
+        SyntheticCTError: options that contradict each other, or a value without meaning.
+    """
+    planning = plan_request(options, [text for text in options.target if "=" in text])
+    return evaluation_settings(
+        options,
+        prescription_gy=options.prescription,
+        planning=planning,
+        target=_target(options) or planning.highest,
+    )
 
 
 def _entry(

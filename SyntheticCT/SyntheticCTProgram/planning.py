@@ -43,7 +43,7 @@ def plan_request(
             without dose, or how a plan is made where none is.
     """
     from SyntheticCTEvalLib.planning.objectives import read_objectives
-    from SyntheticCTEvalLib.planning.request import PlanRequest, parse_level, unique_levels
+    from SyntheticCTEvalLib.planning.request import PlanRequest, parse_levels
 
     if targets and getattr(options, "no_dose", False):
         raise SyntheticCTError(
@@ -57,7 +57,7 @@ def plan_request(
     )
     if "objectives" in asked:
         asked["objectives"] = read_objectives(asked["objectives"])
-    return PlanRequest(levels=unique_levels(map(parse_level, targets)), **asked, **own)
+    return PlanRequest(levels=parse_levels(targets) if targets else (), **asked, **own)
 
 
 def _whole(text: str) -> int:

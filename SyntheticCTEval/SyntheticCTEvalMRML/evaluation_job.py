@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
-from SyntheticCTEvalLib.dose.units import in_gray
 from SyntheticCTEvalLib.evaluation.names import is_candidate_name
 from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import MONTE_CARLO, EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import reading_steps
+from SyntheticCTEvalLib.montecarlo.density_curve import write_density_curve
 from SyntheticCTEvalLib.planning.request import PlanRequest
 from SyntheticCTEvalLib.report.folder import documents_in
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.stepwise import finished
 from SyntheticCTLib.volumes.mask_folder import write_index, write_mask
 from SyntheticCTMRML.child_process import CommandLine
 from SyntheticCTMRML.dicom_database import marks_of
@@ -24,7 +23,6 @@ from SyntheticCTMRML.handover import writing_steps
 from SyntheticCTMRML.jobs import Job, Stage, Steps
 from SyntheticCTMRML.nodes import checked_steps, image_steps
 from SyntheticCTMRML.roles import (
-    modality_of,
     other_patients,
     patient_id_of,
     patient_of_file,
@@ -35,11 +33,11 @@ from SyntheticCTMRML.segments import segment_masks
 from SyntheticCTMRML.translation import tr as _
 
 from .display import adding_steps
+from .dose_nodes import dose_steps, unit_of
 from .evaluation_nodes import EvaluationNodes
 
-DOSE_ATTRIBUTE = "DicomRtImport.DoseVolume"
-DOSE_UNIT_ATTRIBUTE = "DicomRtImport.DoseUnitName"
 RESULTS = "results"
+_CURVE = "density_curve.csv"
 
 
 @dataclass
@@ -141,6 +139,17 @@ class EvaluationInputs:
                     "the command evaluate for objectives of your own."
                 )
             )
+        if settings.overrides and not recalculated:
+            raise SyntheticCTError(
+                _(
+                    "CT numbers of structures, or a couch, are laid into volumes that dose is "
+                    "calculated in, and none is: leave them out, or have the dose recalculated."
+                )
+            )
+        if settings.overrides and self.structures is None:
+            raise SyntheticCTError(
+                _("Structures whose CT numbers are given are not there: choose their segmentation.")
+            )
         if self.plan and not recalculated:
             raise SyntheticCTError(
                 _(
@@ -191,7 +200,7 @@ class EvaluationInputs:
         if file == "region":
             return (yield from image_steps(node, "region"))
         if file.startswith("dose"):
-            return (yield from _dose_steps(node, self.dose_unit))
+            return (yield from dose_steps(node, self.dose_unit))
         what = {"ct": "CT", "mr": "MR"}.get(file, "candidate")
         image = yield from checked_steps(node, what)
         for key, value in (marks_of(node) if file == "ct" and self.plan else {}).items():
@@ -206,7 +215,7 @@ class EvaluationInputs:
             for name, node in every.items()
             if node is not None
             and node.GetScene() is not None
-            and _unit_of(node, self.dose_unit) in (None, "Gy")
+            and unit_of(node, self.dose_unit) in (None, "Gy")
         }
 
 
@@ -220,52 +229,16 @@ def evaluation_job(
     """
     inputs.check(settings)
     stages: list[Stage] = [
-        Steps(lambda job: _handing_over(job, inputs)),
+        Steps(lambda job: _handing_over(job, inputs, settings)),
         CommandLine(lambda job: _arguments(job.folder, inputs, settings)),
         Steps(lambda job: _adding(job, scene, inputs)),
     ]
     return Job(stages, listener, [*inputs.nodes().values(), inputs.structures])
 
 
-def dose_of(node: Any, unit: str | None) -> sitk.Image:
-    """Return a dose node as a checked image in Gy; what SlicerRT has loaded is in Gy already."""
-    return finished(_dose_steps(node, unit))
-
-
-def _dose_steps(node: Any, unit: str | None) -> Generator[None, None, sitk.Image]:
-    if modality_of(node) == "RTDOSE" and not node.GetAttribute(DOSE_ATTRIBUTE):
-        raise SyntheticCTError(
-            _(
-                "The dose {name} was loaded from RTDOSE without SlicerRT: it holds stored numbers "
-                "and no dose. Read its file by the button Read RT files, or install SlicerRT and "
-                "load it again."
-            ).format(name=node.GetName())
-        )
-    stated = _stated_unit(node) if node.GetAttribute(DOSE_ATTRIBUTE) else ""
-    if stated not in ("", "GY"):
-        raise SyntheticCTError(
-            _(
-                "The dose {name} is in {unit} and not in Gy (DoseUnits of its RTDOSE): export it "
-                "from the planning system as an absolute dose in Gy."
-            ).format(name=node.GetName(), unit=stated)
-        )
-    image = yield from image_steps(node, "dose")
-    return in_gray(image, f"dose {node.GetName()}", _unit_of(node, unit))
-
-
-def _stated_unit(node: Any) -> str:
-    """The unit that SlicerRT has found in a dose's RTDOSE, "" where it is not known."""
-    tree = node.GetScene().GetSubjectHierarchyNode() if node.GetScene() is not None else None
-    item = tree.GetItemByDataNode(node) if tree is not None else 0
-    study = tree.GetItemAncestorAtLevel(item, "Study") if item else 0
-    return (tree.GetItemAttribute(study, DOSE_UNIT_ATTRIBUTE) if study else "").strip().upper()
-
-
-def _unit_of(node: Any, unit: str | None) -> str | None:
-    return "Gy" if node.GetAttribute(DOSE_ATTRIBUTE) else unit
-
-
-def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, None]:
+def _handing_over(
+    job: Job, inputs: EvaluationInputs, settings: EvaluationSettings
+) -> Generator[None, None, None]:
     nodes = inputs.nodes()
     job.names |= {str(job.folder / f"{file}.mha"): node.GetName() for file, node in nodes.items()}
     if inputs.plan:  # a file's name may hold the patient's
@@ -294,6 +267,8 @@ def _handing_over(job: Job, inputs: EvaluationInputs) -> Generator[None, None, N
                 )
             )
         write_index(names, folder)
+    if settings.density_curve:
+        write_density_curve(settings.density_curve, job.folder / _CURVE)
     job.report("Hand volumes over", 1.0)
 
 
@@ -316,25 +291,14 @@ def _arguments(
             arguments += [option, path(file)]
     if inputs.plan:
         arguments += ["--plan", Path(inputs.plan)]
-    for name, dose in settings.planning.levels:
-        arguments += ["--target", f"{name}={float(dose)!r}"]
-    if settings.planning.levels:
-        arguments += ["--fractions", str(settings.planning.fractions)]
-        arguments += ["--arcs", str(settings.planning.arcs)]
-    if inputs.plan or settings.planning.levels:
-        arguments += ["--dose-engine", settings.dose_engine]
-        if settings.dose_engine == MONTE_CARLO:
-            arguments += ["--dose-noise", repr(float(settings.dose_noise_percent))]
-            arguments += ["--dose-minutes", repr(float(settings.dose_minutes))]
+    arguments += _of_calculation(folder, inputs, settings)
     if inputs.structures is not None:
         arguments += ["--structures", folder / "structures"]
     if settings.target is not None:
         arguments += ["--target", settings.target]
     if settings.prescription_gy is not None:
         arguments += ["--prescription", repr(float(settings.prescription_gy))]
-    flags = {
-        "--no-dose": not settings.dose,
-    }
+    flags = {"--no-dose": not settings.dose, "--mask-nan": settings.mask_nan}
     arguments += [flag for flag, asked in flags.items() if asked]
     arguments += ["--registration", settings.registration]
     arguments += ["--registration-by", settings.registration_by]
@@ -352,6 +316,30 @@ def _arguments(
     for warning in inputs.other_patients():
         arguments += ["--note", warning]
     return [*arguments, "--no-scene", "--output", folder / RESULTS]
+
+
+def _of_calculation(
+    folder: Path, inputs: EvaluationInputs, settings: EvaluationSettings
+) -> list[str | Path]:
+    """Of the command line, how dose is calculated."""
+    arguments: list[str | Path] = []
+    for name, dose in settings.planning.levels:
+        arguments += ["--target", f"{name}={float(dose)!r}"]
+    if settings.planning.levels:
+        arguments += ["--fractions", str(settings.planning.fractions)]
+        arguments += ["--arcs", str(settings.planning.arcs)]
+    if inputs.plan or settings.planning.levels:
+        arguments += ["--dose-engine", settings.dose_engine]
+    if settings.dose_engine == MONTE_CARLO:
+        arguments += ["--dose-noise", repr(float(settings.dose_noise_percent))]
+        arguments += ["--dose-minutes", repr(float(settings.dose_minutes))]
+        arguments += ["--leaf-transmission", repr(float(settings.leaf_transmission_percent))]
+    if settings.density_curve:
+        arguments += ["--density-curve", folder / _CURVE]
+    for one in settings.overrides:
+        option = "--couch" if one.couch else "--override"
+        arguments += [option, f"{one.name}={float(one.hu)!r}"]
+    return arguments
 
 
 def _adding(

@@ -20,7 +20,7 @@ def guess_inputs(scene: Any, parameters: Any) -> None:
     if "ct" not in roles:
         return
     from .display import FOLDER
-    from .evaluation_job import DOSE_ATTRIBUTE
+    from .dose_nodes import DOSE_ATTRIBUTE
 
     ct = roles["ct"]
     parameters.ct = roles["ct"]

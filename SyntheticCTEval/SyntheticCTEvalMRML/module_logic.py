@@ -371,7 +371,7 @@ class SyntheticCTEvalLogic(ScriptedLoadableModuleLogic):
         :param engine: "exact" or "pymedphys".
         :return: SyntheticCTEvalLib.gamma.GammaResult with the pass rates.
         """
-        from SyntheticCTEvalMRML.gamma_of_nodes import gamma_of_nodes
+        from SyntheticCTEvalMRML.dose_nodes import gamma_of_nodes
 
         doses = (referenceNode, evaluatedNode)
         return gamma_of_nodes(doses, criteria, outputNode, maskNode, doseUnit, engine, progress)

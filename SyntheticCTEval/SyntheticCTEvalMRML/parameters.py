@@ -163,9 +163,10 @@ class SyntheticCTEvalParameterNode:
     """The panel's settings; see the tooltips in SyntheticCTEval.ui.
 
     candidateNames, candidateVolumes and candidateDoses are the columns of the candidates' table;
-    plan is the path of an RTPLAN file, planLevels what one is made for; evaluation is the metrics
-    table of the evaluation that is shown, spot the hot spot that the slice views are at (0 before
-    the first).
+    plan is the path of an RTPLAN file, planLevels what one is made for; overrides and couch are
+    structures and their CT numbers where dose is recalculated; evaluation is the metrics table of
+    the evaluation that is shown, spot the hot spot that the slice views are at (0 before the
+    first).
     """
 
     ct: vtkMRMLScalarVolumeNode
@@ -184,6 +185,8 @@ class SyntheticCTEvalParameterNode:
     doseEngine: DoseEngine
     doseNoise: Annotated[float, WithinRange(0.05, 20), Default(0.15)]
     doseMinutes: Annotated[float, WithinRange(0.5, 1440), Default(15.0)]
+    overrides: str
+    couch: str
     referenceDose: vtkMRMLScalarVolumeNode
     doseUnit: DoseUnit
     prescription: Annotated[float, WithinRange(0, 500)]

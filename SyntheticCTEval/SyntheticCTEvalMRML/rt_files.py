@@ -24,7 +24,7 @@ from SyntheticCTMRML.roles import PATIENT_ID, patient_id_of, patient_of_file
 from SyntheticCTMRML.segments import add_outlines, make_segment
 from SyntheticCTMRML.translation import tr as _
 
-from .evaluation_job import DOSE_ATTRIBUTE, DOSE_UNIT_ATTRIBUTE
+from .dose_nodes import DOSE_ATTRIBUTE, DOSE_UNIT_ATTRIBUTE
 
 
 @dataclass

@@ -48,6 +48,7 @@ class InputsSection:
         recalculated = parameters.doseSource is DoseSource.RECALCULATED
         ui.planPath.enabled = ui.doseEngineComboBox.enabled = recalculated
         ui.planLevelsLineEdit.enabled = recalculated and not parameters.plan
+        ui.overridesLineEdit.enabled = ui.couchLineEdit.enabled = recalculated
         montecarlo = (recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO) or (
             parameters.cohortEngine is DoseEngine.MONTE_CARLO and not parameters.cohortImagesOnly
         )
@@ -78,6 +79,9 @@ class InputsSection:
         made = recalculated and not parameters.plan and parameters.planLevels.strip(" ;")
         if made and alive(parameters.structures) is None:
             return _("Choose the structures that a plan is made for")
+        laid = recalculated and (parameters.overrides + parameters.couch).strip(" ;")
+        if laid and alive(parameters.structures) is None:
+            return _("Choose the structures whose CT numbers are given")
         planned = parameters.plan or made
         if recalculated and parameters.doseEngine is DoseEngine.MONTE_CARLO and not planned:
             return _("Choose the plan whose dose Monte Carlo calculates, or the pencil beam")
@@ -120,6 +124,7 @@ class InputsSection:
         }
 
     def _settings(self, withDose: bool) -> Any:
+        from SyntheticCTEvalLib.dose.overrides import parse_overrides
         from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
         from SyntheticCTEvalLib.gamma.criteria import Criterion, parse_criteria, parse_percents
         from SyntheticCTEvalLib.planning.request import PlanRequest, parse_levels
@@ -133,6 +138,8 @@ class InputsSection:
         further = parse_criteria(more) if more.strip(" ,;") else ()
         recalculated = parameters.doseSource is DoseSource.RECALCULATED
         wanted = "" if parameters.plan or not recalculated else parameters.planLevels.strip(" ;")
+        overrides = parse_overrides(parameters.overrides)
+        overrides += parse_overrides(parameters.couch, couch=True)
         return EvaluationSettings(
             prescription_gy=parameters.prescription or None,
             registration=parameters.registration.value,
@@ -147,6 +154,7 @@ class InputsSection:
             dose_engine=parameters.doseEngine.value,
             dose_noise_percent=parameters.doseNoise,
             dose_minutes=parameters.doseMinutes,
+            overrides=overrides if recalculated else (),
             dvh_points=parameters.dvhPoints,
         )
 

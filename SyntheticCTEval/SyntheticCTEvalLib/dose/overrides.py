@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.named_numbers import NamedNumbers
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.labels import (
     COUCH,
@@ -29,6 +30,7 @@ from SyntheticCTLib.volumes.resampling import mask_on, resample
 
 from .electron_density import AIR, ELECTRON_DENSITY, electron_density
 
+_NUMBERS = NamedNumbers("structure", "CT number", "HU", ("rectum", 0))
 _WORTH_TELLING_CM3 = 0.1
 _OVERLAP_WORTH_TELLING = 0.05
 _FARTHEST_MM = 300.0
@@ -58,6 +60,15 @@ class Override(NamedTuple):
     name: str
     hu: float
     couch: bool = False
+
+
+def parse_overrides(texts: str | Iterable[str], *, couch: bool = False) -> tuple[Override, ...]:
+    """Return the overrides of "rectum=0; bladder=10", or of one text a structure.
+
+    Raises:
+        SyntheticCTError: one of them names no structure, or no CT number, or one twice.
+    """
+    return tuple(Override(name, hu, couch) for name, hu in _NUMBERS.read(texts))
 
 
 class Laid(NamedTuple):

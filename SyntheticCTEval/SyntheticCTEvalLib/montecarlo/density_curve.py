@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import math
 import os
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +15,14 @@ from SyntheticCTLib.basics.tables import read_table
 COLUMNS = ("hu", "density")
 _HIGHEST = 25.0
 """Above every metal: then the column is of another unit (kg/m3, or numbers of a scanner)."""
+
+
+def write_density_curve(curve: Sequence[tuple[float, float]], path: Path) -> None:
+    """Write a curve as :func:`read_density_curve` reads it back, to the last digit."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(("HU", "density"))
+        table.writerows([repr(float(value)) for value in point] for point in curve)
 
 
 def read_density_curve(path: str | os.PathLike) -> tuple[tuple[float, float], ...]:

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.named_numbers import NamedNumbers
 
 from .objectives import Objective
 
 MOST_GY = 100.0
+_LEVELS = NamedNumbers("target", "dose", "Gy", ("PTV45", 45))
 
 
 @dataclass(frozen=True)
@@ -87,47 +89,12 @@ def require_levels(levels: Mapping[str, float], structures: Iterable[str]) -> No
             )
 
 
-def parse_level(text: str) -> tuple[str, float]:
-    """Return target and dose in Gy of "PTV45=45".
-
-    Raises:
-        SyntheticCTError: it names no target, or no dose.
-    """
-    name, separator, dose = (part.strip() for part in text.rpartition("="))
-    if not separator or not name:
-        raise SyntheticCTError(
-            f"{text!r} names no target and its dose in Gy: write NAME=GY, such as PTV45=45."
-        )
-    try:
-        return name, float(dose)
-    except ValueError:
-        raise SyntheticCTError(
-            f"The dose {dose!r} of the target {name} is no number: write {name}=45."
-        ) from None
-
-
-def unique_levels(pairs: Iterable[tuple[str, float]]) -> tuple[tuple[str, float], ...]:
-    """Return targets and doses, or refuse a target that has two.
-
-    Raises:
-        SyntheticCTError: such a one, by its name.
-    """
-    levels: dict[str, float] = {}
-    for name, dose in pairs:
-        if name in levels:
-            raise SyntheticCTError(
-                f"The target {name} is given twice: give every one its dose once."
-            )
-        levels[name] = dose
-    return tuple(levels.items())
-
-
-def parse_levels(text: str) -> tuple[tuple[str, float], ...]:
-    """Return targets and doses in Gy of "PTV45=45; PTV55=55".
+def parse_levels(texts: str | Iterable[str]) -> tuple[tuple[str, float], ...]:
+    """Return targets and doses in Gy of "PTV45=45; PTV55=55", or of one text a target.
 
     Raises:
         SyntheticCTError: one of them names no target, or no dose that can be, or one twice.
     """
-    levels = unique_levels(parse_level(part) for part in text.split(";") if part.strip())
+    levels = _LEVELS.read(texts)
     require_levels(dict(levels), dict(levels))
     return levels

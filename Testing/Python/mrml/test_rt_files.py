@@ -11,7 +11,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.grids import grid_of
 
 pytest.importorskip("slicer", reason="slicer-core is not installed")
-from SyntheticCTEvalMRML.evaluation_job import dose_of
+from SyntheticCTEvalMRML.dose_nodes import dose_of
 from SyntheticCTMRML.nodes import add_volume, image_from_node
 from SyntheticCTMRML.roles import of_one_patient
 

@@ -10,15 +10,18 @@ from types import SimpleNamespace
 import numpy as np
 import pydicom
 import pytest
+import SimpleITK as sitk
 
 slicer = pytest.importorskip("slicer", reason="slicer-core is not installed")
 pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library is not here")
 from dicom_files import edit, write_series  # noqa: E402
 from evaluation_case import NAME, add_case, water  # noqa: E402
 from montecarlo_cases import gaussian_scattering, square_field  # noqa: E402
+from SyntheticCTEvalLib.dose.overrides import Override  # noqa: E402
 from SyntheticCTEvalLib.evaluation import one_patient  # noqa: E402
 from SyntheticCTEvalLib.evaluation.quantities import signed  # noqa: E402
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings  # noqa: E402
+from SyntheticCTEvalLib.gamma.criteria import Criterion  # noqa: E402
 from SyntheticCTEvalLib.montecarlo import doses  # noqa: E402
 from SyntheticCTEvalLib.montecarlo.batches import Effort  # noqa: E402
 from SyntheticCTEvalLib.plan.beams import TargetLevel  # noqa: E402
@@ -30,8 +33,10 @@ from SyntheticCTEvalLib.report import pdf  # noqa: E402
 from SyntheticCTEvalMRML import evaluation_job  # noqa: E402
 from SyntheticCTLib.basics.errors import SyntheticCTError  # noqa: E402
 from SyntheticCTMRML.child_process import CommandLine  # noqa: E402
+from SyntheticCTMRML.nodes import add_volume  # noqa: E402
 from SyntheticCTMRML.roles import PATIENT_ID  # noqa: E402
-from SyntheticCTProgram.program import main  # noqa: E402
+from SyntheticCTProgram.evaluate import settings_asked  # noqa: E402
+from SyntheticCTProgram.program import build_parser, main  # noqa: E402
 
 
 class Here(CommandLine):
@@ -201,6 +206,93 @@ def test_a_script_gives_a_plan_and_is_told_what_is_missing(harness, panel, tmp_p
     inputs.plan, own = "", dataclasses.replace(made, objectives=())
     with pytest.raises(SyntheticCTError, match="objectives of your own"):
         inputs.check(dataclasses.replace(settings, planning=own))
+
+
+def test_structures_get_their_ct_numbers_and_a_couch_is_laid_in(harness, panel, quick):
+    ui = panel.ui
+    ui.planPath.currentPath = str(panel.plan)
+    ui.overridesLineEdit.text, ui.couchLineEdit.text = "PTV=60", "couch=-300;"
+    assert not ui.evaluateButton.enabled and "structures" in ui.evaluateButton.toolTip
+    ui.structuresSelector.setCurrentNode(panel.case.structures)
+    asked = (Override("PTV", 60.0), Override("couch", -300.0, couch=True))
+    assert panel.inputs.arguments()["settings"].overrides == asked
+    harness.click(ui.evaluateButton)
+    harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=120)
+    assert "The couch names the structure couch, and there is none" in panel.jobPanel.error
+    harness.dialogs.messages.clear()
+    ui.couchLineEdit.text = ""
+    harness.click(ui.evaluateButton)
+    harness.process_events(until=lambda: not panel.jobPanel.busy, timeout_s=120)
+    assert panel.jobPanel.error == ""
+    notes = panel.logic.warnings(panel.parameters.evaluation)
+    assert any("PTV" in note and "60 HU" in note for note in notes), notes
+    ui.overridesLineEdit.text = "PTV"
+    harness.click(ui.evaluateButton)
+    (told,) = harness.dialogs.messages
+    harness.dialogs.messages.clear()
+    assert "names no structure and its CT number in HU" in told
+    ui.doseSourceComboBox.currentIndex = 2  # none
+    assert not ui.overridesLineEdit.enabled and not ui.couchLineEdit.enabled
+
+
+def test_every_setting_of_a_script_reaches_the_evaluation(harness, panel, monkeypatch):
+    """What is not handed over would be left out of the figures without a word."""
+    settings = EvaluationSettings(
+        prescription_gy=20.0,
+        registration="rigid",
+        registration_by="mr",
+        target="PTV",
+        dose_spacing_mm=2.5,
+        criteria=(Criterion(2.0, 1.5, True), Criterion(3.0, 3.0)),
+        cutoffs_percent=(12.5, 50.0),
+        gamma_cap=1.5,
+        gamma_engine="pymedphys",
+        dose_engine="montecarlo",
+        dose_noise_percent=0.31,
+        dose_minutes=7.5,
+        planning=PlanRequest((("PTV", 45.0),), fractions=20, arcs=3),
+        leaf_transmission_percent=1.7,
+        density_curve=((-1000.0, 0.001), (0.1 + 0.2, 1.0), (3000.0, 2.5)),
+        overrides=(Override("PTV", 60.5), Override("couch", -300.0, couch=True)),
+        dvh_points="PTV: D98%",
+        mask_nan=True,
+    )
+    usual = EvaluationSettings()
+    of_itself = {"dose", "prescription_planned"}  # --no-dose stands alone; of a plan that is read
+    for field in dataclasses.fields(settings):
+        same = getattr(settings, field.name) == getattr(usual, field.name)
+        assert same == (field.name in of_itself), field.name
+    told = []
+
+    class Reads(CommandLine):
+        def start(self, job) -> None:
+            options = build_parser().parse_args([*map(str, self._arguments(job))])
+            told.append(settings_asked(options))
+            for name in ("out", "err"):
+                self._file(job, name).touch()
+            self._process = SimpleNamespace(poll=lambda: 3)
+
+    monkeypatch.setattr(evaluation_job, "CommandLine", Reads)
+    case = panel.case
+    with pytest.raises(SyntheticCTError, match="exit code 3"):
+        panel.logic.startEvaluation(
+            case.ct,
+            {NAME: case.sct},
+            structuresNode=case.structures,
+            mrNode=add_volume(harness.scene, sitk.Abs(water()), "MR"),
+            settings=settings,
+        ).wait()
+    assert told == [settings]
+    alone = EvaluationSettings(overrides=settings.overrides)
+    with pytest.raises(SyntheticCTError, match="choose their segmentation"):
+        panel.logic.startEvaluation(case.ct, {NAME: case.sct}, settings=alone)
+    with pytest.raises(SyntheticCTError, match="have the dose recalculated"):
+        panel.logic.startEvaluation(
+            case.ct,
+            {NAME: case.sct},
+            structuresNode=case.structures,
+            settings=dataclasses.replace(alone, dose=False),
+        )
 
 
 def test_a_plan_of_another_patient_is_told_of(harness, panel):

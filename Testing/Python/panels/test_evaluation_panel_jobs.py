@@ -13,7 +13,7 @@ pytest.importorskip("PySide6.QtUiTools", reason="PySide6 or its OpenGL library i
 from evaluation_case import NAME, add_case, dose, fill, water  # noqa: E402
 from SyntheticCTEvalLib.evaluation.one_patient import evaluate  # noqa: E402
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings  # noqa: E402
-from SyntheticCTEvalMRML.evaluation_job import dose_of  # noqa: E402
+from SyntheticCTEvalMRML.dose_nodes import dose_of  # noqa: E402
 from SyntheticCTEvalMRML.scene import write_scene  # noqa: E402
 from SyntheticCTLib.basics.errors import SyntheticCTError  # noqa: E402
 from SyntheticCTMRML.child_process import CommandLine  # noqa: E402

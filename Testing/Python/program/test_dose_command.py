@@ -111,11 +111,20 @@ def test_overrides_of_structures_are_laid_into_the_ct(case, capsys):
     assert any(f"{name} 1500 HU" in note for note in result["notes"])
 
 
-@pytest.mark.parametrize("text", ["Gas", "=0", "Gas=soft", "Gas=nan"])
-def test_an_override_is_a_name_and_a_number(case, text):
-    with pytest.raises(SystemExit) as ended:
-        run(case, "--override", text)
-    assert ended.value.code == 2
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Gas", "'Gas' names no structure and its CT number in HU: write NAME=HU, such as"),
+        ("=0", "names no structure"),
+        ("Gas=soft", "The CT number 'soft' of the structure Gas is no number: write Gas=0"),
+        ("Gas=nan", "'nan' of the structure Gas is no number"),
+        ("Gas=-1e999", "is no number"),
+    ],
+)
+@pytest.mark.parametrize("option", ["--override", "--couch"])
+def test_an_override_is_a_name_and_a_number(case, option, text, told, capsys):
+    assert run(case, option, text, "--structures", str(case / "ct.nrrd")) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_couch_takes_from_the_beams_that_pass_it(case, capsys):
@@ -150,7 +159,10 @@ def test_overrides_need_structures(case, capsys):
     [
         (("--override", "Gas=0"), "give --structures as well"),
         (("--override", "Gas=0", "--structures", "s.nrrd", "--no-dose"), "leave it out"),
-        (("--override", "a=0", "--override", "a=1", "--structures", "s.nrrd"), "names a twice"),
+        (
+            ("--override", "a=0", "--override", "a=1", "--structures", "s.nrrd"),
+            "structure a is given twice",
+        ),
         (("--density-curve", "no.csv"), "no.csv"),
         (("--plan", "plan.dcm", "--dose-ct", "dose.dcm", "--dose", "a=a.dcm"), "give one of"),
         (("--plan", "plan.dcm", "--no-dose"), "leave one of both out"),
