@@ -113,7 +113,9 @@ def settings_asked(options: argparse.Namespace) -> EvaluationSettings:
     Raises:
         SyntheticCTError: options that contradict each other, or a value without meaning.
     """
-    planning = plan_request(options, [text for text in options.target if "=" in text])
+    from SyntheticCTEvalLib.planning.request import split_targets
+
+    planning = plan_request(options, split_targets(options.target)[1])
     return evaluation_settings(
         options,
         prescription_gy=options.prescription,
@@ -153,7 +155,9 @@ def _entry(
 
 def _target(options: argparse.Namespace) -> str | None:
     """Name of the target, where it was given without a dose."""
-    names = [text for text in options.target if "=" not in text]
+    from SyntheticCTEvalLib.planning.request import split_targets
+
+    names, _ = split_targets(options.target)
     if len(names) > 1:
         raise SyntheticCTError(
             f"--target names {' and '.join(names)}: the fields are shaped to one structure."
@@ -192,6 +196,7 @@ def _require_whole(
 ) -> None:
     """Raise SyntheticCTError where options ask for others that are not given."""
     from SyntheticCTEvalLib.placement.ways import BY_MR
+    from SyntheticCTEvalLib.planning.request import split_targets
 
     unknown = [name for name in doses if name not in candidates]
     if unknown:
@@ -217,7 +222,9 @@ def _require_whole(
             "--plan is the plan whose dose is calculated, and --dose-ct is a dose: give one of "
             "them."
         )
-    plans = any("=" in text for text in options.target)
+    names, plans = split_targets(options.target)
+    if names and not options.structures:
+        raise SyntheticCTError(f"--target {names[0]} is a structure: give --structures as well.")
     if plans and (options.plan or options.dose_ct):
         given = "--plan is one" if options.plan else "--dose-ct is a dose"
         raise SyntheticCTError(f"--target NAME=GY makes a plan, and {given}: give one of them.")
@@ -298,7 +305,8 @@ def add_evaluate(command: Callable) -> None:
         default=[],
         metavar="NAME[=GY]",
         help="structure that the seven fields are shaped to; with its dose of the whole course, "
-        "makes a plan of arcs on the true CT instead, and may be given several times",
+        "makes a plan of arcs on the true CT instead, and may be given several times; a name that "
+        "has a = ends in one more",
     )
     add_planning(sub)
     sub.add_argument("--region", metavar="MASK", help="limits every figure to this mask")

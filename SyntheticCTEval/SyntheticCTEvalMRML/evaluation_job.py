@@ -13,7 +13,7 @@ from SyntheticCTEvalLib.evaluation.results import Evaluation
 from SyntheticCTEvalLib.evaluation.settings import MONTE_CARLO, EvaluationSettings
 from SyntheticCTEvalLib.evaluation.stored import reading_steps
 from SyntheticCTEvalLib.montecarlo.density_curve import write_density_curve
-from SyntheticCTEvalLib.planning.request import PlanRequest
+from SyntheticCTEvalLib.planning.request import PlanRequest, named_target
 from SyntheticCTEvalLib.report.folder import documents_in
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.mask_folder import write_index, write_mask
@@ -139,11 +139,13 @@ class EvaluationInputs:
                     "the command evaluate for objectives of your own."
                 )
             )
-        if settings.overrides and not recalculated:
+        of_media = (settings.overrides, settings.density_curve, settings.leaf_transmission_percent)
+        if any(of_media) and not recalculated:
             raise SyntheticCTError(
                 _(
-                    "CT numbers of structures, or a couch, are laid into volumes that dose is "
-                    "calculated in, and none is: leave them out, or have the dose recalculated."
+                    "CT numbers of structures, a couch, a density curve and leaf transmission are "
+                    "of a dose that is calculated, and none is: leave them out, or have the dose "
+                    "recalculated."
                 )
             )
         if settings.overrides and self.structures is None:
@@ -275,7 +277,10 @@ def _handing_over(
 def _arguments(
     folder: Path, inputs: EvaluationInputs, settings: EvaluationSettings
 ) -> list[str | Path]:
-    """The command line that evaluates what has been handed over."""
+    """The command line that evaluates what has been handed over.
+
+    What has a name that people gave stands behind a "=", as names may begin with "-".
+    """
     given = inputs.nodes()
 
     def path(file: str) -> Path:
@@ -283,9 +288,9 @@ def _arguments(
 
     arguments: list[str | Path] = ["evaluate", "--ct", path("ct")]
     for number, name in enumerate(inputs.candidates):
-        arguments += ["--candidate", f"{name}={path(f'candidate{number}')}"]
+        arguments += [f"--candidate={name}={path(f'candidate{number}')}"]
         if f"dose{number}" in given:
-            arguments += ["--dose", f"{name}={path(f'dose{number}')}"]
+            arguments += [f"--dose={name}={path(f'dose{number}')}"]
     for file, option in (("dose_ct", "--dose-ct"), ("region", "--region"), ("mr", "--mr")):
         if file in given:
             arguments += [option, path(file)]
@@ -295,50 +300,53 @@ def _arguments(
     if inputs.structures is not None:
         arguments += ["--structures", folder / "structures"]
     if settings.target is not None:
-        arguments += ["--target", settings.target]
+        arguments += [f"--target={named_target(settings.target)}"]
     if settings.prescription_gy is not None:
         arguments += ["--prescription", repr(float(settings.prescription_gy))]
     flags = {"--no-dose": not settings.dose, "--mask-nan": settings.mask_nan}
     arguments += [flag for flag, asked in flags.items() if asked]
     arguments += ["--registration", settings.registration]
     arguments += ["--registration-by", settings.registration_by]
-    arguments += ["--criteria", ",".join(criterion.name for criterion in settings.criteria)]
-    arguments += ["--cutoffs", ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)]
-    arguments += ["--dose-spacing", repr(float(settings.dose_spacing_mm))]
-    arguments += ["--gamma-cap", repr(float(settings.gamma_cap))]
-    arguments += ["--gamma-engine", settings.gamma_engine]
+    if settings.dose:
+        arguments += ["--criteria", ",".join(one.name for one in settings.criteria)]
+        cutoffs = ",".join(repr(float(cutoff)) for cutoff in settings.cutoffs_percent)
+        arguments += ["--cutoffs", cutoffs, "--gamma-cap", repr(float(settings.gamma_cap))]
+        arguments += ["--gamma-engine", settings.gamma_engine]
     for option, asked in (
         ("--dvh-points", settings.dvh_points),
         ("--acceptance", inputs.limits),
         ("--patient", inputs.patient),
     ):
-        arguments += [option, asked] if asked else []
+        arguments += [f"{option}={asked}"] if asked else []
     for warning in inputs.other_patients():
-        arguments += ["--note", warning]
+        arguments += [f"--note={warning}"]
     return [*arguments, "--no-scene", "--output", folder / RESULTS]
 
 
 def _of_calculation(
     folder: Path, inputs: EvaluationInputs, settings: EvaluationSettings
 ) -> list[str | Path]:
-    """Of the command line, how dose is calculated."""
+    """Of the command line, how dose is calculated; nothing where it is not."""
     arguments: list[str | Path] = []
+    if not settings.dose or inputs.dose_ct is not None:
+        return arguments
+    arguments += ["--dose-spacing", repr(float(settings.dose_spacing_mm))]
     for name, dose in settings.planning.levels:
-        arguments += ["--target", f"{name}={float(dose)!r}"]
+        arguments += [f"--target={name}={float(dose)!r}"]
     if settings.planning.levels:
         arguments += ["--fractions", str(settings.planning.fractions)]
         arguments += ["--arcs", str(settings.planning.arcs)]
     if inputs.plan or settings.planning.levels:
         arguments += ["--dose-engine", settings.dose_engine]
-    if settings.dose_engine == MONTE_CARLO:
-        arguments += ["--dose-noise", repr(float(settings.dose_noise_percent))]
-        arguments += ["--dose-minutes", repr(float(settings.dose_minutes))]
-        arguments += ["--leaf-transmission", repr(float(settings.leaf_transmission_percent))]
+        if settings.dose_engine == MONTE_CARLO:
+            arguments += ["--dose-noise", repr(float(settings.dose_noise_percent))]
+            arguments += ["--dose-minutes", repr(float(settings.dose_minutes))]
+            arguments += ["--leaf-transmission", repr(float(settings.leaf_transmission_percent))]
     if settings.density_curve:
         arguments += ["--density-curve", folder / _CURVE]
     for one in settings.overrides:
         option = "--couch" if one.couch else "--override"
-        arguments += [option, f"{one.name}={float(one.hu)!r}"]
+        arguments += [f"{option}={one.name}={float(one.hu)!r}"]
     return arguments
 
 

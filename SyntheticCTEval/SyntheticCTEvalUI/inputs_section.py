@@ -138,8 +138,6 @@ class InputsSection:
         further = parse_criteria(more) if more.strip(" ,;") else ()
         recalculated = parameters.doseSource is DoseSource.RECALCULATED
         wanted = "" if parameters.plan or not recalculated else parameters.planLevels.strip(" ;")
-        overrides = parse_overrides(parameters.overrides)
-        overrides += parse_overrides(parameters.couch, couch=True)
         return EvaluationSettings(
             prescription_gy=parameters.prescription or None,
             registration=parameters.registration.value,
@@ -154,7 +152,10 @@ class InputsSection:
             dose_engine=parameters.doseEngine.value,
             dose_noise_percent=parameters.doseNoise,
             dose_minutes=parameters.doseMinutes,
-            overrides=overrides if recalculated else (),
+            overrides=(
+                *parse_overrides(parameters.overrides if recalculated else ""),
+                *parse_overrides(parameters.couch if recalculated else "", couch=True),
+            ),
             dvh_points=parameters.dvhPoints,
         )
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from .errors import SyntheticCTError
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""Python's float takes 1_0 and digits of other scripts as well, which people do not mean."""
 
 
 class NamedNumbers(NamedTuple):
@@ -52,10 +56,7 @@ class NamedNumbers(NamedTuple):
                 f"{text!r} names no {self.what} and its {self.quantity} in {self.unit}: write "
                 f"NAME={self.unit.upper()}, such as {known}={usual:g}."
             )
-        try:
-            value = float(number)
-        except ValueError:
-            value = math.nan
+        value = float(number) if _NUMBER.fullmatch(number) else math.inf
         if not math.isfinite(value):
             raise SyntheticCTError(
                 f"The {self.quantity} {number!r} of the {self.what} {name} is no number: write "

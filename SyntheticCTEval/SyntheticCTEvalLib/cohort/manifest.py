@@ -258,13 +258,17 @@ def _missing_columns(columns: list[str], doses: list[str], dose: bool) -> list[s
             + (
                 "every patient's largest dose on the true CT."
                 if "dose_ct" in columns
-                else "45 Gy, the study's prescription."
+                else "45 Gy, the study's prescription, where no plan prescribes another dose."
             )
         )
     if "structures" not in columns:
         notes.append(
             "The manifest has no column structures: there are no dose-volume figures"
-            + ("." if "dose_ct" in columns else ", and the fields aim at the middle of the body.")
+            + (
+                "."
+                if "dose_ct" in columns
+                else ", and fields aim at the middle of the body where there is no plan."
+            )
         )
     return notes
 

@@ -133,6 +133,32 @@ def overridden(
     return Laid(*_laid(ct, body, *how), laid, "; ".join(filter(None, lines)))
 
 
+def require_numbers(
+    asked: Sequence[Override],
+    structures: Iterable[str],
+    curve: Sequence[tuple[float, float]] = ELECTRON_DENSITY,
+) -> None:
+    """Refuse overrides of structures that are not there, or beyond the curve.
+
+    Raises:
+        SyntheticCTError: such a one, by its name.
+    """
+    known = ", ".join(structures)
+    for one in asked:
+        (name, hu, _), what = one, _what(one)
+        if name not in structures:
+            those = f"one of these ({known}), or other structures" if known else "structures"
+            raise SyntheticCTError(
+                f"The {what} names the structure {name}, and there is none of that name: give "
+                f"{those}."
+            )
+        if not curve[0][0] <= hu <= curve[-1][0]:
+            raise SyntheticCTError(
+                f"The {what} {name} is to have {hu:g} HU, and the density curve goes from "
+                f"{curve[0][0]:g} to {curve[-1][0]:g} HU: give a number in between."
+            )
+
+
 def require_overrides(
     asked: Sequence[Override],
     structures: Mapping[str, sitk.Image],
@@ -143,22 +169,10 @@ def require_overrides(
     """Refuse overrides that :func:`overridden` cannot lay in; arguments as there.
 
     Raises:
-        SyntheticCTError: a structure that is not there, is empty or lies outside the body (a couch:
-            inside it, or far from the CT), or a number beyond the curve.
+        SyntheticCTError: see :func:`require_numbers`; a structure that is empty or lies outside the
+            body (a couch: inside it, or far from the CT).
     """
-    for one in asked:
-        (name, hu, _), what = one, _what(one)
-        if name not in structures:
-            known = ", ".join(structures) or "none"
-            raise SyntheticCTError(
-                f"The {what} names the structure {name}, and there is none of that name: give "
-                f"one of these ({known}), or other structures."
-            )
-        if not curve[0][0] <= hu <= curve[-1][0]:
-            raise SyntheticCTError(
-                f"The {what} {name} is to have {hu:g} HU, and the density curve goes from "
-                f"{curve[0][0]:g} to {curve[-1][0]:g} HU: give a number in between."
-            )
+    require_numbers(asked, structures, curve)
     for one in asked:
         mask = structures[one.name]
         room = _widened(ct, [mask]) if one.couch else ct

@@ -27,6 +27,23 @@ NO_END_CAPS = (
 )
 """The note of an evaluation whose structures were read without end caps."""
 
+_OF_CALCULATION = {
+    "dose_engine": "Monte Carlo",
+    "dose_noise_percent": "noise",
+    "dose_minutes": "time",
+    "leaf_transmission_percent": "leaf transmission",
+    "density_curve": "density curve",
+    "overrides": "CT numbers of structures",
+    "dose_spacing_mm": "grid of the dose",
+}
+_OF_DOSE = {
+    "criteria": "gamma criteria",
+    "cutoffs_percent": "cutoffs",
+    "gamma_cap": "largest gamma",
+    "gamma_engine": "gamma engine",
+}
+"""Fields of EvaluationSettings that need such a dose, and what a note calls them."""
+
 
 @dataclass(frozen=True)
 class EvaluationSettings:
@@ -179,11 +196,18 @@ class EvaluationSettings:
             histograms: there are structures and doses.
         """
         notes = [NO_POINTS] if self.dvh_points and not histograms else []
-        if self.overrides and not recalculated:
-            notes.append(
-                "CT numbers of structures were to be laid in where dose is calculated: no dose "
-                "was calculated, so that is without effect."
-            )
+        groups = [(_OF_CALCULATION, "of a dose that is calculated, and none was")]
+        if not self.dose:
+            groups.append((_OF_DOSE, "of dose, which was not evaluated"))
+        usual = EvaluationSettings()
+        for names, why in [] if recalculated else groups:
+            asked = [
+                told for name, told in names.items() if getattr(self, name) != getattr(usual, name)
+            ]
+            if asked:
+                notes.append(
+                    f"What was asked for ({', '.join(asked)}) is {why}: it is without effect."
+                )
         return notes
 
     def prescription_kind(self, imported: bool) -> str:

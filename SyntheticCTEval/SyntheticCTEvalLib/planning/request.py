@@ -89,6 +89,28 @@ def require_levels(levels: Mapping[str, float], structures: Iterable[str]) -> No
             )
 
 
+def split_targets(texts: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return structures that are named, and those that are named with a dose ("PTV45=45").
+
+    A name that has a "=" of its own ends in one more ("PTV=45=", see :func:`named_target`).
+    """
+    names, levels = [], []
+    for text in texts:
+        name, separator, dose = text.rpartition("=")
+        if not separator:
+            names.append(text)
+        elif "=" in name and not dose.strip():
+            names.append(name)
+        else:
+            levels.append(text)
+    return names, levels
+
+
+def named_target(name: str) -> str:
+    """Return how a structure is named where a dose could follow, see :func:`split_targets`."""
+    return f"{name}=" if "=" in name else name
+
+
 def parse_levels(texts: str | Iterable[str]) -> tuple[tuple[str, float], ...]:
     """Return targets and doses in Gy of "PTV45=45; PTV55=55", or of one text a target.
 

@@ -27,7 +27,7 @@ from SyntheticCTLib.volumes.hounsfield import require_hu
 
 from SyntheticCTEvalLib.delivery.dose import describe_plan
 from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
-from SyntheticCTEvalLib.dose.overrides import Override, overridden
+from SyntheticCTEvalLib.dose.overrides import Override, overridden, require_numbers
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.reading import ASSUMED_POSITION, read_plan
 from SyntheticCTEvalLib.plan.writing import write_plan
@@ -121,7 +121,8 @@ def planned_treatment(
         drawn_on: what stands in the plan's file besides.
         overrides: structures and the CT numbers in HU that dose is calculated with in them
             (dose.overrides).
-        curve: what they must have a place on; the plan itself is made by the program's own.
+        curve: what they must have a place on; the plan itself is made by the program's own, where
+            numbers beyond its ends count as those.
         earlier: folder of an earlier result, whose plan is taken where it was made of the same.
 
     Raises:
@@ -133,7 +134,10 @@ def planned_treatment(
     mark = _made_of(ct, structures, request, drawn_on, overrides)
     found = earlier and read_planned(earlier, mark)
     if not found:
-        laid = overridden(overrides, structures, ct, body_contour(ct, "CT"), {}, curve=curve)
+        require_numbers(overrides, structures, curve)
+        low, high = ELECTRON_DENSITY[0][0], ELECTRON_DENSITY[-1][0]  # by which it is planned
+        own = [one._replace(hu=min(max(one.hu, low), high)) for one in overrides]
+        laid = overridden(own, structures, ct, body_contour(ct, "CT"), {})
         found = _made((laid.ct, laid.body), structures, request, drawn_on, mark, progress)
     for note in doubts_of(found.table):
         progress.warn(note)

@@ -32,6 +32,7 @@ from SyntheticCTEvalLib.report.folder import earlier_results
 from SyntheticCTEvalLib.structures.reading import read_structures
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT
+from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.dicom.frame_of_reference import POSITION
 from SyntheticCTLib.volumes.grids import image_like
 from SyntheticCTLib.volumes.mask_folder import write_masks
@@ -233,8 +234,46 @@ def test_a_plan_is_made_with_the_numbers_and_the_position_that_dose_is_calculate
                     curve=curve,
                 )
     (before, position), (after, _), (metal, _) = seen
-    assert (metal == 8000).all()
+    assert (metal == 3071).all()  # where the curve that plans are made by ends
     assert position == "FFS" and before.max() < 3000 and (after == 3000).all()
+
+
+def test_a_couch_is_planned_with_by_the_curve_that_plans_are_made_by(case):
+    """A curve of one's own is Monte Carlo's; voxels that a couch fills in part showed it."""
+    structures = {"couch": thin_slab_behind(case.ct)}
+    request = PlanRequest((("couch", 45.0),))
+    own = (*((hu, 0.2 * density) for hu, density in ELECTRON_DENSITY[:-1]), (3071.0, 2.5))
+    seen = []
+
+    def stand_in(ct, *_, **__):
+        seen.append(sitk.GetArrayFromImage(ct))
+        raise SyntheticCTError("A plan was asked for.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(treatment, "make_plan", stand_in)
+        for curve in (ELECTRON_DENSITY, own):
+            with pytest.raises(SyntheticCTError, match="asked for"):
+                planned_treatment(
+                    case.ct,
+                    structures,
+                    request,
+                    overrides=(Override("couch", -100.0, couch=True),),
+                    curve=curve,
+                )
+    before, after = seen
+    assert ((before > -900) & (before < -200)).any() and np.array_equal(before, after)
+
+
+def thin_slab_behind(ct):
+    """A mask of a third of a voxel's thickness, behind the patient."""
+    size, (x, y, z) = ct.GetSize(), ct.GetSpacing()
+    mask = sitk.Image(size[0], 3 * size[1], size[2], sitk.sitkUInt8)
+    mask.SetSpacing((x, y / 3, z))
+    mask.SetOrigin(ct.TransformContinuousIndexToPhysicalPoint((0.0, -1 / 3, 0.0)))
+    behind = np.argwhere(sitk.GetArrayFromImage(body_contour(ct, "CT")).any(axis=(0, 2))).max()
+    row = 3 * (int(behind) + 3)
+    mask[size[0] // 4 : size[0] // 2, row : row + 1, :] = 1
+    return mask
 
 
 def refuse(*_, **__):

@@ -199,7 +199,7 @@ def test_a_script_gives_a_plan_and_is_told_what_is_missing(harness, panel, tmp_p
     inputs.check(settings)
     told = [str(one) for one in evaluation_job._arguments(tmp_path, inputs, settings)]
     told = dict(itertools.pairwise(told))
-    assert (told["--target"], told["--fractions"], told["--arcs"]) == ("PTV=45.0", "20", "3")
+    assert (told["--fractions"], told["--arcs"]) == ("20", "3")
     inputs.plan = str(panel.plan)
     with pytest.raises(SyntheticCTError, match="leave one of them"):
         inputs.check(settings)
@@ -241,7 +241,7 @@ def test_every_setting_of_a_script_reaches_the_evaluation(harness, panel, monkey
         prescription_gy=20.0,
         registration="rigid",
         registration_by="mr",
-        target="PTV",
+        target="-PTV=45",
         dose_spacing_mm=2.5,
         criteria=(Criterion(2.0, 1.5, True), Criterion(3.0, 3.0)),
         cutoffs_percent=(12.5, 50.0),
@@ -250,10 +250,10 @@ def test_every_setting_of_a_script_reaches_the_evaluation(harness, panel, monkey
         dose_engine="montecarlo",
         dose_noise_percent=0.31,
         dose_minutes=7.5,
-        planning=PlanRequest((("PTV", 45.0),), fractions=20, arcs=3),
+        planning=PlanRequest((("PTV", 45.0), ("-PTV=5", 50.0)), fractions=20, arcs=3),
         leaf_transmission_percent=1.7,
         density_curve=((-1000.0, 0.001), (0.1 + 0.2, 1.0), (3000.0, 2.5)),
-        overrides=(Override("PTV", 60.5), Override("couch", -300.0, couch=True)),
+        overrides=(Override("PTV", 60.5), Override("-couch", -300.0, couch=True)),
         dvh_points="PTV: D98%",
         mask_nan=True,
     )
@@ -262,17 +262,7 @@ def test_every_setting_of_a_script_reaches_the_evaluation(harness, panel, monkey
     for field in dataclasses.fields(settings):
         same = getattr(settings, field.name) == getattr(usual, field.name)
         assert same == (field.name in of_itself), field.name
-    told = []
-
-    class Reads(CommandLine):
-        def start(self, job) -> None:
-            options = build_parser().parse_args([*map(str, self._arguments(job))])
-            told.append(settings_asked(options))
-            for name in ("out", "err"):
-                self._file(job, name).touch()
-            self._process = SimpleNamespace(poll=lambda: 3)
-
-    monkeypatch.setattr(evaluation_job, "CommandLine", Reads)
+    told = read_back(monkeypatch)
     case = panel.case
     with pytest.raises(SyntheticCTError, match="exit code 3"):
         panel.logic.startEvaluation(
@@ -293,6 +283,46 @@ def test_every_setting_of_a_script_reaches_the_evaluation(harness, panel, monkey
             structuresNode=case.structures,
             settings=dataclasses.replace(alone, dose=False),
         )
+
+
+def read_back(monkeypatch) -> list[EvaluationSettings]:
+    """Let evaluations end at once; returns the list of what they were asked for."""
+    told: list[EvaluationSettings] = []
+
+    class Reads(CommandLine):
+        def start(self, job) -> None:
+            options = build_parser().parse_args([*map(str, self._arguments(job))])
+            told.append(settings_asked(options))
+            for name in ("out", "err"):
+                self._file(job, name).touch()
+            self._process = SimpleNamespace(poll=lambda: 3)
+
+    monkeypatch.setattr(evaluation_job, "CommandLine", Reads)
+    return told
+
+
+@pytest.mark.parametrize("source", [0, 2])  # imported, none
+def test_what_is_chosen_for_a_dose_that_is_not_calculated_stays_without_effect(
+    source, harness, panel, monkeypatch
+):
+    told = read_back(monkeypatch)
+    ui = panel.ui
+    ui.planPath.currentPath = str(panel.plan)
+    ui.doseEngineComboBox.currentIndex = 1  # Monte Carlo
+    ui.overridesLineEdit.text = "no number"
+    panel.parameters.furtherCriteria = "2/2"
+    ui.doseSourceComboBox.currentIndex = source
+    if source == 0:
+        ui.referenceDoseSelector.setCurrentNode(panel.case.plan)
+        panel.inputs.candidates.selector(0, 2).setCurrentNode(panel.case.plan_sct)
+    harness.click(ui.evaluateButton)
+    harness.process_events(until=lambda: not panel.jobPanel.busy)
+    assert "exit code 3" in panel.jobPanel.error
+    harness.dialogs.messages.clear()
+    (settings,) = told
+    assert settings.dose == (source == 0)
+    assert len(settings.criteria) == (2 if settings.dose else 1)
+    assert settings.left_out(recalculated=False, histograms=False) == []
 
 
 def test_a_plan_of_another_patient_is_told_of(harness, panel):

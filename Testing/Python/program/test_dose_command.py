@@ -163,6 +163,7 @@ def test_overrides_need_structures(case, capsys):
             ("--override", "a=0", "--override", "a=1", "--structures", "s.nrrd"),
             "structure a is given twice",
         ),
+        (("--target", "PTV"), "--target PTV is a structure: give --structures as well"),
         (("--density-curve", "no.csv"), "no.csv"),
         (("--plan", "plan.dcm", "--dose-ct", "dose.dcm", "--dose", "a=a.dcm"), "give one of"),
         (("--plan", "plan.dcm", "--no-dose"), "leave one of both out"),
@@ -172,7 +173,10 @@ def test_overrides_need_structures(case, capsys):
         (("--plan", "plan.dcm", "--dose-minutes", "5"), "--dose-minutes says when Monte Carlo"),
         (("--fractions", "25"), "--fractions says how a plan is made, and none is: give --target"),
         (("--plan", "plan.dcm", "--arcs", "2"), "--arcs says how a plan is made"),
-        (("--target", "PTV", "--objectives", "no.toml"), "--objectives says how a plan is made"),
+        (
+            ("--target", "PTV", "--structures", "s.nrrd", "--objectives", "no.toml"),
+            "--objectives says how a plan is made",
+        ),
     ],
 )
 def test_evaluate_wants_a_plan_for_monte_carlo_and_not_two_doses(more, told, tmp_path, capsys):
