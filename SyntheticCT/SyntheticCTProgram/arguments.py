@@ -203,7 +203,8 @@ def _add_gamma(sub: argparse.ArgumentParser) -> None:
         "--dose-noise",
         type=float,
         metavar="PERCENT",
-        help="Monte Carlo stops at this noise of the dose difference (0.15) ...",
+        help="Monte Carlo stops at this noise of the dose difference (0.15), once no pass rate by "
+        "the first criterion is noisier than 0.3 points ...",
     )
     sub.add_argument(
         "--dose-minutes", type=float, metavar="MIN", help="... or after this time (15)"

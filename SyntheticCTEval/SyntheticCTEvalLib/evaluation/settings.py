@@ -70,7 +70,7 @@ class EvaluationSettings:
         planning: the plan that is to be made on the true CT (planning.treatment), where there is
             neither a plan nor dose; without levels, none.
         dose_noise_percent, dose_minutes: at which Monte Carlo stops, whichever comes first (see
-            montecarlo.batches).
+            montecarlo.batches, which also looks at the noise of pass rates by the first criterion).
         leaf_transmission_percent: of the photons, that closed leaves let through in Monte Carlo.
         density_curve: CT number in HU and density relative to water that Monte Carlo takes; the
             program's own (dose.electron_density) when empty.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from SyntheticCTLib.basics.progress import SILENT, Progress
 
 LEAST_BATCHES = 6
 """Fewer tell too little of their own spread."""
+WORTH_TELLING_POINTS = 0.3
+"""Noise of a pass rate, above which batches are added and, at the end, a warning is given."""
+_MORE, _MOST_MORE = 1.25, 3.0
+"""By so many times the batches grow at a time where a pass rate is too noisy."""
 HIGH_DOSE = 0.5
 """Share of the highest dose from which voxels count for the noise."""
 NOISE_DEFINITION = (
@@ -26,10 +31,12 @@ NOISE_DEFINITION = (
 
 @dataclass(frozen=True)
 class Effort:
-    """When enough batches have been run: at the noise or at the time, whichever comes first.
+    """When enough batches have been run: at both noises or at the time, whichever comes first.
 
     Attributes:
         noise_percent: see NOISE_DEFINITION.
+        rate_noise_points: of the noisiest pass rate, where :func:`run_batches` is told how to
+            find it.
         minutes: of this run; None for no limit. At least LEAST_BATCHES are run all the same.
         candidates: photons drawn in the fields a batch.
         batches: at most.
@@ -39,6 +46,7 @@ class Effort:
     minutes: float | None = 15.0
     candidates: int = 1_000_000
     batches: int = 1000
+    rate_noise_points: float = WORTH_TELLING_POINTS
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,20 +82,23 @@ def run_batches(
     effort: Effort,
     folder: Path | None = None,
     progress: Progress = SILENT,
+    rate_noise: Callable[[np.ndarray], float] | None = None,
 ) -> Batches:
-    """Run batches until the noise or the time that was asked for is reached.
+    """Run batches until the noises or the time that was asked for is reached.
 
     Args:
         calculate: batch number and candidates to doses (see calculation.Calculation.batch).
         fingerprint: of all that doses depend on (see :func:`fingerprint_of`); batches in
             ``folder`` of another are left alone and made anew.
         folder: keeps every batch, so that a run that was ended goes on; None keeps none.
+        rate_noise: batches of doses (see Batches.doses) to the noise of the noisiest pass rate in
+            percentage points; it is asked when the noise of the dose is reached.
     """
     started = time.monotonic()
     step = "Monte Carlo"
     done: list[np.ndarray] = []
     squares = _Spread()
-    noise, made = np.inf, 0
+    noise, made, wanted, shown = np.inf, 0, LEAST_BATCHES, 0.0
     while len(done) < effort.batches:
         number = len(done)
         file = folder / f"batch_{number:04d}.npz" if folder else None
@@ -102,17 +113,21 @@ def run_batches(
         squares.add(dose)
         elapsed = time.monotonic() - started
         noise = squares.noise_percent() if len(done) > 1 else np.inf
-        enough = noise <= effort.noise_percent and len(done) >= LEAST_BATCHES
+        enough = noise <= effort.noise_percent and len(done) >= wanted
         late = effort.minutes is not None and elapsed >= 60 * effort.minutes
-        left = _minutes_left(noise, effort, len(done), made, elapsed)
+        if enough and not late and rate_noise:
+            wanted = _wanted(rate_noise(np.stack(done)), len(done), effort)
+            enough = len(done) >= wanted
+        left = _minutes_left(noise, effort, (len(done), made, wanted), elapsed)
         shares = [
-            min((effort.noise_percent / max(noise, 1e-9)) ** 2, len(done) / LEAST_BATCHES),
+            min((effort.noise_percent / max(noise, 1e-9)) ** 2, len(done) / wanted),
             elapsed / 60 / effort.minutes if effort.minutes else 0,
             len(done) / effort.batches,
         ]
+        shown = max(shown, min(max(shares), 0.999))  # not back, where more batches are wanted
         progress.report(
             step,
-            1.0 if enough or late else min(max(shares), 0.999),
+            1.0 if enough or late else shown,
             noise_percent=round(noise, 3) if np.isfinite(noise) else "unknown",
             minutes_left=round(left, 1),
         )
@@ -167,12 +182,31 @@ def _stored(file: Path | None, fingerprint: str) -> np.ndarray | None:
         return None
 
 
-def _minutes_left(noise: float, effort: Effort, done: int, made: int, elapsed: float) -> float:
-    """Until the noise is reached (it falls with the root of the batches) or the time is over."""
+def _wanted(rate_noise: float, done: int, effort: Effort) -> int:
+    """Batches that bring a pass rate's noise to what is asked for.
+
+    Its square falls with the root of the histories (pass_rate_noise); it is not known so well that
+    more than a few times the batches were worth while before it is looked at again.
+    """
+    if not rate_noise > effort.rate_noise_points:
+        return done
+    times = (rate_noise / effort.rate_noise_points) ** 4
+    return math.ceil(done * min(max(times, _MORE), _MOST_MORE))
+
+
+def _minutes_left(
+    noise: float, effort: Effort, counts: tuple[int, int, int], elapsed: float
+) -> float:
+    """Until the noise is reached (it falls with the root of the batches) or the time is over.
+
+    Args:
+        counts: batches that there are, that were made in this run, and wanted at least.
+    """
+    done, made, least = counts
     if not np.isfinite(noise) or not made:
         return effort.minutes or 0.0
     wanted = done * (noise / effort.noise_percent) ** 2
-    wanted = min(max(wanted, LEAST_BATCHES), effort.batches)
+    wanted = min(max(wanted, least), effort.batches)
     left = max(wanted - done, 0) * elapsed / made / 60
     return left if effort.minutes is None else min(left, max(effort.minutes - elapsed / 60, 0.0))
 

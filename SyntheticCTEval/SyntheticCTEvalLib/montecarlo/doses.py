@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,6 +73,7 @@ def montecarlo_doses(
     effort: Effort | None = None,
     seed: int = 1,
     folder: Path | None = None,
+    rate_noise: Callable[[np.ndarray, sitk.Image], float] | None = None,
     progress: Progress = SILENT,
 ) -> MonteCarloDoses:
     """Calculate the dose of a plan on the true CT and on every candidate, by the same histories.
@@ -84,6 +85,8 @@ def montecarlo_doses(
         curve: CT number to density relative to water.
         leaf_transmission: share of the photons that closed leaves let through.
         folder: keeps batches, so that a run that was ended goes on (see batches.run_batches).
+        rate_noise: batches of doses and their grid to the noise of the noisiest pass rate (see
+            batches.run_batches); None goes by the noise of the dose alone.
 
     Raises:
         SyntheticCTError: a plan of another frame of reference or energy, fields that miss the
@@ -118,7 +121,8 @@ def montecarlo_doses(
             )
         return smoothing(raw)
 
-    batches = run_batches(batch, mark, effort, folder, progress)
+    of_rates = rate_noise and (lambda doses: rate_noise(doses, grid))
+    batches = run_batches(batch, mark, effort, folder, progress, of_rates)
     reference, *others = (_dose(batches.mean(n), grid) for n in range(len(volumes)))
     own, *further = (_dose(batches.uncertainty(n), grid) for n in range(len(volumes)))
     beyond = notes_beyond_curve(patients, curve)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from SyntheticCTEvalLib.gamma.criteria import GammaCriteria, spaced
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
 from SyntheticCTEvalLib.plan.prescription import prescription_of
 
-from .batches import Effort, above_zero
+from .batches import WORTH_TELLING_POINTS, Effort, above_zero
 from .doses import MonteCarloDoses, montecarlo_doses
 from .pass_rate_noise import (
     PASS_RATE_NOISE_DEFINITIONS,
@@ -37,8 +38,6 @@ NOISE_DEFINITIONS = {f"gpr_{name}": line for name, line in PASS_RATE_NOISE_DEFIN
 
 _NOISE_SHARE = 0.4
 """Share of the dose criterion above which noise decides (Testing/VALIDATION.md)."""
-_WORTH_TELLING_POINTS = 0.3
-"""Noise of a pass rate, above which it is warned of."""
 
 
 def doses_by_montecarlo(
@@ -77,6 +76,7 @@ def doses_by_montecarlo(
             "the CT, or another dose engine."
         )
     prescription = prescription_of(plan, prescription_gy)
+    criteria = criteria_at(prescription)
     found = montecarlo_doses(
         plan,
         ct,
@@ -86,9 +86,9 @@ def doses_by_montecarlo(
         curve=curve,
         leaf_transmission=leaf_transmission,
         effort=effort,
+        rate_noise=largest_rate_noise(criteria[0], [masks[name] for name in candidates]),
         progress=progress,
     )
-    criteria = criteria_at(prescription)
     warn_of_noise(found, criteria[0], progress)
     told = {
         name: noise_of_rates(
@@ -142,19 +142,52 @@ def noise_of_rates(
     progress.report(step, 0)
     inside = {own: _on_doses(each, doses) for own, each in (structures or {}).items()}
     shared = None if common is None else _on_doses(common, doses)
-
-    def rates_of(reference: np.ndarray, evaluated: np.ndarray) -> dict[str, Any]:
-        pair = (above_zero(reference), above_zero(evaluated))
-        first, second = (image_like(values, doses.reference) for values in pair)
-        gammas = gammas_of(first, second, criteria, mask)
-        rates = gammas.rates(first, inside)
-        return rates if shared is None else rates | {"common": gammas.rates_inside(first, shared)}
-
-    batches = doses.batches.doses
-    found = pass_rate_noise(batches[:, 0], batches[:, number], rates_of)
+    pair = doses.batches.doses[:, (0, number)]
+    found = _rates_of_batches(pair, doses.reference, criteria, mask, inside, shared)
     progress.report(step, 1)
     _tell_noise(name, found, progress)
     return found
+
+
+def largest_rate_noise(
+    criteria: GammaCriteria, masks: Sequence[sitk.Image | None]
+) -> Callable[[np.ndarray, sitk.Image], float]:
+    """Return what finds the noise of the noisiest pass rate, for doses.montecarlo_doses.
+
+    Args:
+        criteria: of the pass rates.
+        masks: voxels that count, by candidate; None for all.
+    """
+
+    def largest(batches: np.ndarray, grid: sitk.Image) -> float:
+        noises = [
+            one.noise
+            for number, mask in enumerate(masks, start=1)
+            for one in _rates_of_batches(batches[:, (0, number)], grid, [criteria], mask).values()
+        ]
+        return max((noise for noise in noises if math.isfinite(noise)), default=0.0)
+
+    return largest
+
+
+def _rates_of_batches(
+    pair: np.ndarray,
+    grid: sitk.Image,
+    criteria: Sequence[GammaCriteria],
+    mask: sitk.Image | None,
+    inside: Mapping[str, sitk.Image] | None = None,
+    shared: sitk.Image | None = None,
+) -> dict[tuple[str, ...], PassRateNoise]:
+    """Pass rates with their noise; ``pair``: (batches, reference and candidate, k, j, i) Gy."""
+
+    def rates_of(reference: np.ndarray, evaluated: np.ndarray) -> dict[str, Any]:
+        both = (above_zero(reference), above_zero(evaluated))
+        first, second = (image_like(values, grid) for values in both)
+        gammas = gammas_of(first, second, criteria, mask)
+        rates = gammas.rates(first, inside or {})
+        return rates if shared is None else rates | {"common": gammas.rates_inside(first, shared)}
+
+    return pass_rate_noise(pair[:, 0], pair[:, 1], rates_of)
 
 
 def _on_doses(mask: sitk.Image, doses: MonteCarloDoses) -> sitk.Image:
@@ -164,7 +197,7 @@ def _on_doses(mask: sitk.Image, doses: MonteCarloDoses) -> sitk.Image:
 def _tell_noise(
     name: str, found: Mapping[tuple[str, ...], PassRateNoise], progress: Progress
 ) -> None:
-    noisy = {p: one.noise for p, one in found.items() if one.noise > _WORTH_TELLING_POINTS}
+    noisy = {p: one.noise for p, one in found.items() if one.noise > WORTH_TELLING_POINTS}
     told = [
         f"{noise:.2f} by {spaced(path[-2])} above {path[-1]} %"
         + (" where all candidates cover" if path[0] == "common" else "")
@@ -174,7 +207,7 @@ def _tell_noise(
     told += dict.fromkeys(f"inside {path[1]}" for path in noisy if path[0] == "gpr_structures")
     if told:
         progress.warn(
-            f"The pass rate of {name} has a noise of more than {_WORTH_TELLING_POINTS:g} points "
-            f"({', '.join(told)}): ask Monte Carlo for less noise of the dose, and give it the "
-            "time."
+            f"The pass rate of {name} has a noise of more than {WORTH_TELLING_POINTS:g} points "
+            f"({', '.join(told)}): give Monte Carlo more time, and ask it for less noise of the "
+            "dose."
         )

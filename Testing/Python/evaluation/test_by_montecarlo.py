@@ -52,6 +52,18 @@ def test_pass_rates_carry_their_noise_and_bias(quick):
     np.testing.assert_array_equal(values, sitk.GetArrayFromImage(found.candidates["same"].dose))
 
 
+@pytest.mark.parametrize(("points", "batches"), [(100.0, 6), (1e-6, 9)])
+def test_monte_carlo_goes_on_while_a_pass_rate_is_too_noisy(points, batches, monkeypatch):
+    monkeypatch.setattr(doses, "scattering_tables", gaussian_scattering)
+    effort = Effort(90.0, None, candidates=10_000, batches=9, rate_noise_points=points)
+    monkeypatch.setattr(one_patient, "Effort", lambda noise, minutes: effort)
+    ct, body = cylinder()
+    denser = sitk.Cast(ct + 30 * sitk.Cast(body, sitk.sitkInt16), sitk.sitkInt16)
+    given = {"plan": square_field(30.0, mu=400.0), "settings": SETTINGS}
+    found = evaluate(ct, {"same": ct, "denser": denser}, **given)
+    assert f"; {batches} batches, " in found.definitions["dose"]
+
+
 def test_every_pass_rate_has_its_noise_beside_it_in_numbers_and_report(quick, tmp_path):
     """By each criterion, inside each structure, and where all candidates cover."""
     ct, body = cylinder()

@@ -43,6 +43,29 @@ def test_it_stops_at_the_time_and_says_that_the_noise_was_not_reached():
     assert len(found.doses) == 6 and not found.reached
 
 
+def test_batches_are_added_until_no_pass_rate_is_too_noisy():
+    asked, shown = [], []
+
+    class Kept(Progress):
+        def report(self, step, fraction, **details):
+            shown.append(fraction)
+
+    def rate_noise(doses):
+        asked.append(len(doses))
+        return 0.9 * (6 / len(doses)) ** 0.25  # below 0.4 from 154 batches on
+
+    effort = Effort(noise_percent=1.8, minutes=None, rate_noise_points=0.4)
+    found = run_batches(noisy, "x", effort, rate_noise=rate_noise, progress=Kept())
+    assert found.noise_percent <= 1.8 and asked[0] <= 8  # not before the dose is so far
+    assert asked[1] == 3 * asked[0]  # and at most so many times more at once
+    assert 154 <= len(found.doses) == asked[-1] <= 200 and found.reached
+    assert shown == sorted(shown)
+    late = Effort(noise_percent=50.0, minutes=1e-9)
+    assert len(run_batches(noisy, "x", late, rate_noise=rate_noise).doses) == 6
+    few = Effort(noise_percent=50.0, minutes=None, batches=10)
+    assert len(run_batches(noisy, "x", few, rate_noise=rate_noise).doses) == 10
+
+
 def test_a_run_that_was_ended_goes_on_and_damaged_or_other_batches_are_made_anew(tmp_path):
     made = []
 
