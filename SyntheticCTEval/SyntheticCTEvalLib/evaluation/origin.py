@@ -37,9 +37,10 @@ PACKAGES = (
 MADE_PLAN = "plan made on the CT"
 """What an origin calls the plan that was made for the evaluation."""
 ORIGIN_DEFINITION = (
-    "inputs: sha256 is of the file (of a folder, of all its files); voxels_sha256 is of the voxels "
-    "as they were read, after rescaling, in the order i, j, k, so that it does not change with "
-    "headers, names or the format of the file. command: paths are shown by their last part alone "
+    "inputs: sha256 is of the file (where it is a header, of it and the files of its voxels; of a "
+    "folder, of all its files, by their names where they are not DICOM); voxels_sha256 is of the "
+    "voxels as they were read, after rescaling, in the order i, j, k, so that it does not change "
+    "with headers, names or the format of the file. command: paths are shown by their last part alone "
     "unless --identified was given. uids: of study, series and frame of reference that an image "
     "was read from, with --identified alone."
 )
