@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.inputs import looks_like_dicom
 
 from .contrast import CONTRAST_TAGS, contrast_of, image_type
 from .frame_of_reference import DERIVATION, FRAME
@@ -26,8 +27,6 @@ NO_IMAGES = ("RT", "SEG", "SR", "PR", "KO", "REG", "FID", "DOC", "PLAN")
 """How modalities of files begin that hold no slices of an image."""
 _MEDIUM = "1.2.840.10008.1.3.10"
 """Class of a DICOMDIR."""
-_BEGINNINGS = (b"\x02\x00", b"\x08\x00")
-"""Of files without preamble: group 2 or 8, little endian."""
 _TAGS = [
     *PATIENT,
     FRAME,
@@ -99,7 +98,7 @@ def read_header(
         with path.open("rb") as file:
             beginning = file.read(132)
             bare = beginning[128:132] != b"DICM"
-            if bare and (beginning[:2] not in _BEGINNINGS or beginning[3:4] != b"\0"):
+            if not looks_like_dicom(beginning):
                 return None
             file.seek(0)
             limits = {"stop_before_pixels": True, "specific_tags": _read_tags(tuple(tags))}

@@ -15,10 +15,10 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.inputs import text_header, voxel_files
 from SyntheticCTLib.basics.progress import Progress
 
 _CHUNK = 1 << 20
-_DETACHED = re.compile(rb"^\s*(?:ElementDataFile\s*=|data ?file:)\s*(.+?)\s*$", re.I | re.M)
 _MILLIMETRES = ("mm", "millimeter", "millimeters", "millimetre", "millimetres", "", "???")
 _ANATOMICAL = ("left-posterior-superior", "right-anterior-superior", "left-anterior-superior")
 _ANATOMICAL_SHORT = ("lps", "ras", "las")
@@ -44,13 +44,9 @@ def require_whole(path: Path) -> None:
 
 
 def _require_meta_image(path: Path) -> None:
-    header, begin = _text_header(path)
-    found = _DETACHED.search(header)
-    named = found.group(1).decode(errors="replace") if found else "LOCAL"
-    voxels = path
-    if named.upper() not in ("LOCAL", "LOCAL_FILE"):
-        voxels, begin = path.parent / named, 0
-    if not voxels.is_file():
+    header, begin = text_header(path)
+    voxels, begin = _one_file(path, begin)
+    if voxels is None:
         return
     if re.search(rb"^\s*CompressedData\s*=\s*T", header, re.I | re.M):
         _require_unpacked(voxels, begin, zlib.decompressobj(47), _voxel_bytes(path))
@@ -59,15 +55,13 @@ def _require_meta_image(path: Path) -> None:
 
 
 def _require_nrrd(path: Path) -> None:
-    header, begin = _text_header(path)
+    header, begin = text_header(path)
     kind = re.search(rb"^encoding:\s*(\S+)\s*$", header, re.I | re.M)
-    found = _DETACHED.search(header)
-    voxels = path.parent / found.group(1).decode(errors="replace") if found else path
+    voxels, begin = _one_file(path, begin)
     encoding = kind.group(1).lower() if kind else b"raw"
     skips = re.search(rb"^(?:line|byte) ?skip:\s*[^0\s]", header, re.I | re.M)
-    if skips or not voxels.is_file():
+    if skips or voxels is None:
         return
-    begin = 0 if found else begin
     if encoding in (b"gzip", b"gz"):
         _require_unpacked(voxels, begin, zlib.decompressobj(31), _voxel_bytes(path))
     elif encoding in (b"bzip2", b"bz2"):
@@ -76,16 +70,15 @@ def _require_nrrd(path: Path) -> None:
         _require_no_more(path, voxels, begin)
 
 
-def _text_header(path: Path) -> tuple[bytes, int]:
-    """The lines of the header of a NRRD or MetaImage file, and where the voxels begin."""
-    last = b"ElementDataFile" if path.name.lower().endswith((".mha", ".mhd")) else None
-    lines = b""
-    with path.open("rb") as stream:
-        while len(lines) < _CHUNK and (line := stream.readline(_CHUNK)):
-            lines += line
-            if (last is None and not line.strip()) or (last and line.strip().startswith(last)):
-                break
-        return lines, stream.tell()
+def _one_file(path: Path, begin: int) -> tuple[Path | None, int]:
+    """Return the file that holds all voxels of a header, and where they begin in it.
+
+    None where there are several, of which ITK tells itself when one is missing, or none.
+    """
+    found = voxel_files(path)
+    if not found:
+        return path, begin
+    return (found[0], 0) if len(found) == 1 and found[0].is_file() else (None, 0)
 
 
 def _require_no_more(path: Path, voxels: Path, begin: int) -> None:
@@ -145,7 +138,7 @@ def check_text_header(path: Path, image: sitk.Image, what: str, progress: Progre
     Raises:
         SyntheticCTError: no voxel size, or another unit than mm; values that are to be rescaled.
     """
-    fields = _fields(_text_header(path)[0])
+    fields = _fields(text_header(path)[0])
     name = f"{what} {path}"
     if path.name.lower().endswith((".mha", ".mhd")):
         _check_meta_image(fields, image, name, progress)

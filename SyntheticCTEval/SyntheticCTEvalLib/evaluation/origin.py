@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -19,6 +20,7 @@ import SimpleITK as sitk
 import SyntheticCTLib
 from SyntheticCTLib import __version__
 from SyntheticCTLib.basics.fingerprint import content_hash
+from SyntheticCTLib.basics.inputs import folder_and_series, without_folders
 from SyntheticCTLib.bundle.folder import ModelCard
 from SyntheticCTLib.dicom.frame_of_reference import FRAME, SERIES, STUDY
 
@@ -34,14 +36,30 @@ PACKAGES = (
 )  # fmt: skip
 """Packages that make the numbers."""
 
+OUTPUT = "--output"
+PATHS = (
+    "--ct", "--mr", "--model", "--dose-ct", "--plan", "--structures", "--structures-registration",
+    "--objectives", "--region", "--density-curve", "--acceptance",
+)  # fmt: skip
+NAMED_PATHS = ("--candidate", "--dose")
+"""Options of a path as NAME=PATH."""
+WORDS = (
+    "--target", "--criteria", "--cutoffs", "--dvh-points", "--override", "--couch", "--patient",
+    "--note", "--baseline", "--scheduler",
+)  # fmt: skip
+"""Options whose values are no paths, whatever is in them. What is not known counts as a path."""
+_PLAIN = re.compile(r"[\w@%+=:,./\\^~#-]+")
+"""Words that mean themselves to a shell."""
+
 MADE_PLAN = "plan made on the CT"
 """What an origin calls the plan that was made for the evaluation."""
 ORIGIN_DEFINITION = (
-    "inputs: sha256 is of the file (of a folder, of all its files); voxels_sha256 is of the voxels "
-    "as they were read, after rescaling, in the order i, j, k, so that it does not change with "
-    "headers, names or the format of the file. command: paths are shown by their last part alone "
-    "unless --identified was given. uids: of study, series and frame of reference that an image "
-    "was read from, with --identified alone."
+    "inputs: sha256 is of the file (where it is a header, of it and the files of its voxels; of a "
+    "folder, of all its files, by their names where they are not DICOM); voxels_sha256 is of the "
+    "voxels as they were read, after rescaling, in the order i, j, k, so that it does not change "
+    "with headers, names or the format of the file. command: paths are shown by their last part "
+    "alone unless --identified was given. uids: of study, series and frame of reference that an "
+    "image was read from, with --identified alone."
 )
 
 
@@ -78,7 +96,7 @@ def origin(
     found: dict[str, dict[str, Any]] = {}
     for what, path in inputs.items():
         found[what] = {
-            "file": str(Path(path).absolute()) if identified else Path(path).name,
+            "file": str(Path(path).absolute()) if identified else shown_path(path),
             "sha256": hashes[what],
         }
     for what, image in (images or {}).items():
@@ -134,19 +152,72 @@ def shown_command(arguments: Sequence[str], identified: bool = False) -> str:
 
     The folder of the results is left out: it changes nothing in them.
     """
-    words, skip = ["synthetic-ct"], False
-    for argument in arguments[1:]:
-        if skip or argument.startswith("--output="):
-            skip = False
+    words = ["synthetic-ct"]
+    found = [each for each in _by_option(arguments[1:]) if each[0] != OUTPUT]
+    paths = [value for option, _, value in found if option in PATHS]
+    paths += [value.partition("=")[2] for option, _, value in found if option in NAMED_PATHS]
+    for option, start, value in found:
+        if value is None or identified:
+            shown = value
+        elif option in WORDS:
+            shown = without_folders(value, paths) if option == "--note" else value
+        elif option in NAMED_PATHS:
+            name, sign, path = value.partition("=")
+            shown = f"{name}{sign}{shown_path(path)}"
+        else:
+            shown = shown_path(value)
+        if start and not start.endswith("="):
+            words.append(start)
+            start = ""
+        if shown is not None:
+            words.append(f"{start}{shown}")
+    return " ".join(_quoted(word) for word in words)
+
+
+def shown_path(path: str | os.PathLike) -> str:
+    """Return the last part of a path, without the folders, which may be named after a patient.
+
+    Of FOLDER#SERIES, the name of the series with it, which may hold what divides folders.
+    """
+    place, series = folder_and_series(os.path.expanduser(path))
+    return (place.name or str(path)) + (f"#{series}" if series else "")
+
+
+def _by_option(arguments: Iterable[str]) -> Iterator[tuple[str, str, str | None]]:
+    """Yield an option's whole name, how it was written, and its value.
+
+    "" for a value without an option, None for an option without a value.
+    """
+    waiting: tuple[str, str] | None = None
+    for argument in arguments:
+        if not argument.startswith("--"):
+            yield *(waiting or ("", "")), argument
+            waiting = None
             continue
-        if argument == "--output":
-            skip = True
-            continue
-        name, sign, value = argument.rpartition("=")
-        if not identified and ("/" in value or os.sep in value):
-            value = Path(value).name
-        words.append(f"{name}{sign}{value}")
-    return " ".join(f'"{word}"' if " " in word else word for word in words)
+        if waiting:
+            yield *waiting, None
+        name, sign, value = argument.partition("=")
+        waiting = (_whole_name(name), name)
+        if sign:
+            yield waiting[0], f"{name}=", value
+            waiting = None
+    if waiting:
+        yield *waiting, None
+
+
+def _whole_name(option: str) -> str:
+    """Return the name of an option that may have been shortened, as the program lets it be."""
+    known = (*PATHS, *NAMED_PATHS, OUTPUT, *WORDS)
+    if option in known or option == "--":
+        return option
+    return next((name for name in known if name.startswith(option)), option)
+
+
+def _quoted(word: str) -> str:
+    if _PLAIN.fullmatch(word):
+        return word
+    escaped = re.sub(r'(["$`])', r"\\\1", word)
+    return f'"{escaped}"'
 
 
 @cache

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from models import tiny_bundle
 from SyntheticCTEvalLib.acceptance.limits import acceptance_file, read_acceptance
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
@@ -40,8 +41,11 @@ def manifest(tmp_path):
     rows = [HEADER]
     for name in "abc":
         (tmp_path / "in" / name / "ct").mkdir(parents=True)
-        for file in ("ct/1.dcm", "ct/2.dcm", "mr.nrrd", "mrcat.nrrd", "sct.nrrd"):
+        for file in ("mr.nrrd", "mrcat.nrrd", "sct.nrrd"):
             (tmp_path / "in" / name / file).write_text(f"{file} of {name}")
+        for number in (1, 2):
+            slice_ = bytes(128) + f"DICM, slice {number} of {name}".encode()
+            (tmp_path / "in" / name / "ct" / f"{number}.dcm").write_bytes(slice_)
         rows.append(f"{name},{name}/ct,{name}/mr.nrrd,45,{name}/mrcat.nrrd,{name}/sct.nrrd")
     path = tmp_path / "in" / "manifest.csv"
     path.write_text("\n".join(rows) + "\n")
@@ -349,16 +353,16 @@ def test_an_interrupted_worker_stops_at_its_next_step(manifest, tmp_path):
         progress.report("Register", 0.5)
 
 
-def test_the_hash_of_an_image_includes_the_file_that_holds_its_voxels(tmp_path):
-    header, voxels = tmp_path / "ct.mhd", tmp_path / "ct.raw"
-    header.write_text("header")
-    voxels.write_text("voxels")
-    (tmp_path / "other.raw").write_text("other")
-    before = content_hash(header)
-    (tmp_path / "other.raw").write_text("changed")
-    assert content_hash(header) == before
-    voxels.write_text("changed")
-    assert content_hash(header) != before
+def test_a_patient_whose_voxels_lie_beside_a_header_is_evaluated_when_they_change(
+    manifest, evaluated
+):
+    manifest.write_text(manifest.read_text().replace("a/mrcat.nrrd", "a/p1.mrcat.mhd"))
+    volume = sitk.GetImageFromArray(np.zeros((2, 3, 4), np.int16))
+    sitk.WriteImage(volume, manifest.parent / "a" / "p1.mrcat.mhd")
+    assert run(manifest, evaluated) == ["a", "b", "c"]
+    assert run(manifest, evaluated) == []
+    sitk.WriteImage(volume + 1, manifest.parent / "a" / "p1.mrcat.mhd")
+    assert run(manifest, evaluated) == ["a"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")

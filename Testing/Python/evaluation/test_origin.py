@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from datetime import datetime
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -15,6 +17,7 @@ from SyntheticCTEvalLib.evaluation.origin import PACKAGES, commit, hashes_of, or
 from SyntheticCTEvalLib.report.origin_part import inputs_table
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.reading import read_volume
+from SyntheticCTProgram.program import build_parser
 
 
 def volume(kind=np.int16) -> sitk.Image:
@@ -89,6 +92,54 @@ def test_commands_tell_no_folders_unless_asked_to():
     assert "Mueller" not in found and "--output" not in found
     assert found.startswith("synthetic-ct evaluate --ct ct --candidate sCT=s.nrrd")
     assert '"/data/Mueller Hans/ct"' in shown_command(command, identified=True)
+
+
+def test_words_that_are_no_paths_are_told_as_they_were_given():
+    asked = ["--criteria", "1/1,2/2", "--target", "PTV/boost=45", "--dvh-points=Bowel/bag: V40Gy"]
+    asked += ["--override", "Couch/top=-300", "--patient", "S/7", "--note", "Left/right as told."]
+    command = ["x", "evaluate", "--ct", "/p/Mueller/ct.nrrd", *asked, "--crit", "3/3", "--no-scene"]
+    assert shown_command(command) == (
+        "synthetic-ct evaluate --ct ct.nrrd --criteria 1/1,2/2 --target PTV/boost=45 "
+        '"--dvh-points=Bowel/bag: V40Gy" --override Couch/top=-300 --patient S/7 '
+        '--note "Left/right as told." --crit 3/3 --no-scene'
+    )
+    command = ["x", "cohort", "--no-dose", "Mueller/m.csv", "--scheduler", "tcp://host:8786"]
+    assert shown_command(command) == (
+        "synthetic-ct cohort --no-dose m.csv --scheduler tcp://host:8786"
+    )
+    asked = ["--note", 'A "$HOME" of', "--patient", ""]
+    shown = shown_command(["x", "evaluate", *asked])
+    assert shlex.split(shown.replace(r"\$", "$"))[2:] == asked
+
+
+def test_no_way_of_writing_a_path_tells_its_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "Mueller" / "a=b"
+    (folder / "ct").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    near = Path("Mueller", "a=b")
+    words = [f"--ct={folder}/ct", "--ct", f"{near}/ct#T2/TSE", f"--cand=sCT={folder}/s.nrrd"]
+    words += ["--can", f"B={near}/b.nrrd", "--outp", f"{near}/out", f"--outp={near}/out"]
+    words += ["--note", f"See {folder}/ct.", "--of-tomorrow", f"{folder}/t", f"{near}/m.csv"]
+    assert shown_command(["x", "evaluate", *words]) == (
+        "synthetic-ct evaluate --ct=ct --ct ct#T2/TSE --cand=sCT=s.nrrd --can B=b.nrrd "
+        '--note "See ct." --of-tomorrow t m.csv'
+    )
+    path = f"{folder}/ct#T2/TSE"
+    found = origin({"CT": path}, {}, hashes={"CT": ""})["inputs"]["CT"]["file"]
+    assert found == "ct#T2/TSE"
+
+
+@pytest.mark.parametrize("command", ["demo", "evaluate", "cohort"])
+def test_every_option_is_known_to_name_a_path_or_not(command):
+    (commands,) = (a.choices for a in build_parser()._actions if a.choices)
+    options = [action for action in commands[command]._actions if action.option_strings]
+    free = [action for action in options if action.nargs != 0 and not action.choices]
+    assert free and all(action.nargs is None for action in free)
+    numbers = {"--seed", "--prescription", "--fractions", "--dose-spacing", "--dose-noise"}
+    numbers |= {"--dose-minutes", "--dose-percent", "--distance-mm", "--gamma-cap", "--workers"}
+    known = {*told.PATHS, *told.NAMED_PATHS, *told.WORDS, *numbers, told.OUTPUT}
+    unknown = {action.option_strings[0] for action in free} - known - {"--leaf-transmission"}
+    assert not unknown, "name it in evaluation.origin: as a path, or as words"
 
 
 def test_a_program_that_runs_from_no_checkout_has_no_commit(monkeypatch, tmp_path):
