@@ -72,6 +72,11 @@ def _require_output(beam: Beam, what: str) -> None:
         raise SyntheticCTError(
             f"The {what} has a meterset of {beam.meterset_mu:g} MU and so gives no dose: {_EXPORT}"
         )
+    if not (math.isfinite(beam.energy_mv) and beam.energy_mv > 0):
+        raise SyntheticCTError(
+            f"The {what} has a nominal energy of {beam.energy_mv:g} MV, which none can have: "
+            f"{_EXPORT}"
+        )
     if beam.fractions < 1:
         raise SyntheticCTError(
             f"The {what} is delivered in {beam.fractions} fractions and so gives no dose: {_EXPORT}"
