@@ -237,6 +237,12 @@ REFUSED = [
         "prescribes 0 Gy",
     ),
     (
+        _plan(
+            DoseReferenceSequence=[item(DoseReferenceType="TARGET", TargetPrescriptionDose="5500")]
+        ),
+        "prescribes 5500 Gy to its target, which cannot be",
+    ),
+    (
         _plan(PatientSetupSequence=[item(PatientSetupNumber=1, PatientPosition="SITTING")]),
         "SITTING",
     ),
