@@ -57,6 +57,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.montecarlo.batches import Effort, remove_batches
     from SyntheticCTEvalLib.montecarlo.dose_files import dose_owner, write_dose_files
     from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
+    from SyntheticCTEvalLib.plan.prescription import require_prescription
     from SyntheticCTEvalLib.plan.reading import read_plan
     from SyntheticCTEvalLib.structures.reading import read_structures
     from SyntheticCTLib.body.contour import body_contour
@@ -65,6 +66,8 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     given = [options.ct, options.plan, *candidates.values()]
     given += [path for path in (options.density_curve, options.structures) if path]
     require_structures(options)
+    if options.prescription:
+        require_prescription(options.prescription)
     folder = Path(options.output)
     for path in _written(folder, candidates):
         refuse_overwrite(path, given)

@@ -94,7 +94,7 @@ def _prescription(row: Row, path: Callable) -> tuple[str, str]:
     try:
         dose = read_prescription(path(row.entries[0]), noted)
     except SyntheticCTError:
-        return "", f"the plan {row.label} does not say which dose is prescribed."
+        return "", f"the plan {row.label} says no dose that could be prescribed."
     if noted.warnings:
         return "", f"the plan {row.label} prescribes several doses."
     return f"{dose:g}", ""

@@ -18,7 +18,7 @@ from SyntheticCTLib.volumes.grids import told_grid
 
 from SyntheticCTEvalLib.acceptance.verdicts import settings_for
 from SyntheticCTEvalLib.dose.doses import imported_doses
-from SyntheticCTEvalLib.evaluation.checked import Checked, checked_inputs
+from SyntheticCTEvalLib.evaluation.checked import Checked, checked_inputs, require_plan
 from SyntheticCTEvalLib.evaluation.settings import (
     DEFAULT_PRESCRIPTION_GY,
     MONTE_CARLO,
@@ -132,6 +132,8 @@ def plan_patient(
         sound = attempt(lambda: _checked(inputs, asked, noted))
         if sound is not None:
             attempt(lambda: _check_doses(entry, inputs, asked, sound, noted))
+            given = None if entry.dose_ct else inputs.plan
+            attempt(lambda: require_plan(given, sound, asked, noted))
             _tell_structures(plan, inputs, asked, noted)
         plan.facts |= _facts(entry, inputs, asked, settings)
         if not plan.faults:
@@ -293,7 +295,8 @@ def _facts(
     elif dose is None and inputs.dose_ct is not None:
         dose = float(sitk.GetArrayViewFromImage(inputs.dose_ct).max())
     given = f"{dose:.4g} Gy. " if dose else ""
-    facts["Prescription"] = given + asked.prescription_origin(imported)
+    if imported or entry.plan is None or asked.prescription_gy:  # none is assumed for a plan
+        facts["Prescription"] = given + asked.prescription_origin(imported)
     cutoffs = " and ".join(f"{cutoff:g} %" for cutoff in asked.cutoffs_percent)
     named = ", ".join(criterion.told for criterion in dict.fromkeys(asked.criteria))
     facts["Gamma"] = f"{named}; above {cutoffs}; up to {asked.gamma_cap:g}; {asked.gamma_engine}"

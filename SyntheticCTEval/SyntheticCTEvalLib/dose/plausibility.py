@@ -10,6 +10,8 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.volumes.resampling import resample
 
+from SyntheticCTEvalLib.plan.prescription import IMPLAUSIBLE_GY
+
 ROUNDING_SHARE = 1e-6
 """Share of the largest dose down to which a negative dose is rounding, and not worth a word."""
 
@@ -19,9 +21,6 @@ and Monte Carlo have, goes as far as five standard deviations in a million voxel
 
 NEGATIVE_MEAN_SHARE = 0.01
 """The same for the mean of 5 x 5 x 5 voxels, in which noise averages out and an offset stays."""
-
-IMPLAUSIBLE_GY = 250.0
-"""No external beams give a patient more; a volume file without a unit is not taken for gray."""
 
 IMPOSSIBLE_GY = 100_000.0
 """Not even beside a source of brachytherapy."""

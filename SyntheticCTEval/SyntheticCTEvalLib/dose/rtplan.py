@@ -9,7 +9,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.dicom.headers import is_of, read_header
 
-from SyntheticCTEvalLib.plan.prescription import target_levels
+from SyntheticCTEvalLib.plan.prescription import require_prescribed, target_levels
 
 
 def read_prescription(path: str | os.PathLike, progress: Progress = SILENT) -> float:
@@ -20,12 +20,15 @@ def read_prescription(path: str | os.PathLike, progress: Progress = SILENT) -> f
     warned where there are several.
 
     Raises:
-        SyntheticCTError: no RTPLAN, or one that says no dose.
+        SyntheticCTError: no RTPLAN, or one that says no dose, or one that cannot be.
     """
     header = read_header(Path(path), whole=True)
     if header is None or not is_of(header, "RTPLAN"):
         raise SyntheticCTError(f"The plan {path} is no DICOM RTPLAN: give the plan's file.")
-    doses = [level.dose_gy for level in target_levels(header) if level.dose_gy > 0]
+    levels = [level for level in target_levels(header) if level.dose_gy > 0]
+    for level in levels:
+        require_prescribed(level, f"plan {path}")
+    doses = [level.dose_gy for level in levels]
     if not doses:
         raise SyntheticCTError(
             f"The plan {path} does not say which dose is prescribed to the target: give the "

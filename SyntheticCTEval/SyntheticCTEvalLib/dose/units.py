@@ -7,7 +7,9 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.dicom.frame_of_reference import FRAME
 from SyntheticCTLib.volumes.checks import check_volume
 
-from .plausibility import IMPLAUSIBLE_GY, SUM_KEYS, require_possible
+from SyntheticCTEvalLib.plan.prescription import IMPLAUSIBLE_GY
+
+from .plausibility import SUM_KEYS, require_possible
 
 GRAY_PER_UNIT = {"gy": 1.0, "gray": 1.0, "cgy": 0.01, "centigray": 0.01}
 

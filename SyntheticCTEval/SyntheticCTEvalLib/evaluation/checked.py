@@ -8,17 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.progress import Progress
+from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.volumes.checks import MASKED, filled, not_finite
 from SyntheticCTLib.volumes.hounsfield import require_hu
 from SyntheticCTLib.volumes.marks import look_alike_note, outside_domain_note
 
 from SyntheticCTEvalLib.dose.overrides import require_overrides
+from SyntheticCTEvalLib.montecarlo.spectrum import require_spectra
+from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.field_ends import require_ct_around_fields
+from SyntheticCTEvalLib.plan.prescription import prescription_of
+from SyntheticCTEvalLib.plan.reading import require_frame_of
 from SyntheticCTEvalLib.structures.target import find_target
 
 from .same_inputs import warn_of_same_inputs
-from .settings import EvaluationSettings
+from .settings import MONTE_CARLO, EvaluationSettings
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,34 @@ def checked_inputs(
     require_overrides(settings.overrides, structures, ct, body, curve)
     warn_of_same_inputs(ct, body, candidates, mr, progress)
     return Checked(ct, known, body, found)
+
+
+def require_plan(
+    plan: TreatmentPlan | None,
+    sound: Checked,
+    settings: EvaluationSettings,
+    progress: Progress = SILENT,
+) -> None:
+    """Refuse a plan whose dose could not be calculated on a true CT, or be judged.
+
+    What the calculation itself refuses, asked before anything is registered.
+
+    Args:
+        plan: whose dose is to be calculated; None where none is.
+        progress: is warned of what is doubtful, as by the calculation.
+
+    Raises:
+        SyntheticCTError: nothing says what is prescribed; the plan is of another frame of
+            reference or position; an energy without spectrum, where that is needed; a CT that
+            ends inside a field.
+    """
+    if plan is None or not settings.dose:
+        return
+    prescription_of(plan, settings.prescription_gy)
+    require_frame_of(plan, sound.ct, progress)
+    if settings.dose_engine == MONTE_CARLO:
+        require_spectra(plan)
+    require_ct_around_fields(plan, sound.body, progress)
 
 
 def _numbers(

@@ -51,7 +51,7 @@ from SyntheticCTEvalLib.structures.dvh import (
 from SyntheticCTEvalLib.structures.dvh_points import DvhPoints
 from SyntheticCTEvalLib.structures.target import describe_target
 
-from .checked import checked_inputs
+from .checked import checked_inputs, require_plan
 from .placing import laid_on_ct, mirrored, registration_of
 from .results import CandidateResult, Evaluation, Moved
 from .settings import DEFAULT_PRESCRIPTION_GY, MONTE_CARLO, EvaluationSettings
@@ -94,6 +94,7 @@ def evaluate(
     structures = dict(structures or {})
     sound = checked_inputs(ct, candidates, mr, structures, settings, progress)
     ct, known, body, target = sound.ct, sound.known, sound.body, sound.target
+    require_plan(None if dose_ct else plan, sound, settings)  # doubts are told with its dose
     placement = laid_on_ct(ct, candidates, mr, settings, progress)
     placed = placement.candidates
     coverage = coverage_of(ct, body, placed, region, progress, known)

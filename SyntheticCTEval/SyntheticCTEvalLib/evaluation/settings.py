@@ -9,10 +9,10 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from SyntheticCTEvalLib.dose.electron_density import ELECTRON_DENSITY
 from SyntheticCTEvalLib.dose.overrides import Override
-from SyntheticCTEvalLib.dose.plausibility import IMPLAUSIBLE_GY
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTEvalLib.placement.ways import BYS, DEFORMABLE, EACH, NONE, WAYS
 from SyntheticCTEvalLib.plan.beams import TreatmentPlan
+from SyntheticCTEvalLib.plan.prescription import require_prescription
 from SyntheticCTEvalLib.planning.request import PlanRequest
 from SyntheticCTEvalLib.structures.dvh_points import NO_POINTS, DvhPoints
 
@@ -108,14 +108,8 @@ class EvaluationSettings:
 
     def __post_init__(self) -> None:
         dose = self.prescription_gy
-        if dose is not None and not (math.isfinite(dose) and dose > 0):
-            raise SyntheticCTError(
-                f"The prescription is {dose:g} Gy: give a dose above 0, or none."
-            )
-        if dose is not None and dose > IMPLAUSIBLE_GY:  # a recalculated dose would follow it
-            raise SyntheticCTError(
-                f"The prescription is {dose:g} Gy, which cannot be: give it in Gy, not in cGy."
-            )
+        if dose is not None:
+            require_prescription(dose)
         if not self.criteria:
             raise SyntheticCTError("No gamma criterion is given: give one, such as 1 %/1 mm.")
         if self.registration not in WAYS or self.registration_by not in BYS:

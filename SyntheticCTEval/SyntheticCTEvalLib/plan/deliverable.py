@@ -10,6 +10,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .beams import Beam, ControlPoint, TreatmentPlan
 from .geometry import PATIENT_AXES, SAME_DEG
+from .prescription import require_prescribed
 
 DIRECTIONS = ("NONE", "CW", "CC")
 _CLOSE_MM = 0.01
@@ -35,11 +36,7 @@ def require_deliverable(plan: TreatmentPlan, what: str = "plan") -> None:
             f"({plan.patient_position}): known are {', '.join(PATIENT_AXES)}."
         )
     for level in plan.prescription:
-        if not (math.isfinite(level.dose_gy) and level.dose_gy > 0):
-            raise SyntheticCTError(
-                f"The {what} prescribes {level.dose_gy:g} Gy to "
-                f"{level.name or 'its target'}: give a plan with a prescription above 0."
-            )
+        require_prescribed(level, what)
     for group in {beam.fraction_group for beam in plan.beams}:
         if len({beam.fractions for beam in plan.beams if beam.fraction_group == group}) > 1:
             raise SyntheticCTError(
@@ -71,6 +68,11 @@ def _require_output(beam: Beam, what: str) -> None:
     if not (math.isfinite(beam.meterset_mu) and beam.meterset_mu > 0):
         raise SyntheticCTError(
             f"The {what} has a meterset of {beam.meterset_mu:g} MU and so gives no dose: {_EXPORT}"
+        )
+    if not (math.isfinite(beam.energy_mv) and beam.energy_mv > 0):
+        raise SyntheticCTError(
+            f"The {what} has a nominal energy of {beam.energy_mv:g} MV, which none can have: "
+            f"{_EXPORT}"
         )
     if beam.fractions < 1:
         raise SyntheticCTError(

@@ -12,6 +12,9 @@ from .beams import TargetLevel, TreatmentPlan
 if TYPE_CHECKING:
     import pydicom
 
+IMPLAUSIBLE_GY = 250.0
+"""No external beams give a patient more; a volume file without a unit is not taken for gray."""
+
 _POINTS = ("POINT", "COORDINATES")
 
 
@@ -31,6 +34,39 @@ def target_levels(header: pydicom.Dataset) -> list[TargetLevel]:
             found[item.get("DoseReferenceStructureType") in _POINTS].append(level)
     levels = found[False] or found[True]
     return sorted(levels, key=lambda level: -level.dose_gy)
+
+
+def require_prescription(dose_gy: float) -> None:
+    """Refuse a prescription in Gy that cannot be: a recalculated dose would follow it.
+
+    Raises:
+        SyntheticCTError: it is no number above 0, or one that only cGy can have.
+    """
+    if not (math.isfinite(dose_gy) and dose_gy > 0):
+        raise SyntheticCTError(f"The prescription is {dose_gy:g} Gy: give a dose above 0, or none.")
+    if dose_gy > IMPLAUSIBLE_GY:
+        raise SyntheticCTError(
+            f"The prescription is {dose_gy:g} Gy, which cannot be: give it in Gy, not in cGy."
+        )
+
+
+def require_prescribed(level: TargetLevel, what: str) -> None:
+    """Refuse what a plan prescribes to a target, where it cannot be.
+
+    Args:
+        what: the plan in sentences ("plan /data/p.dcm").
+
+    Raises:
+        SyntheticCTError: naming the plan, the target and the dose.
+    """
+    told = f"The {what} prescribes {level.dose_gy:g} Gy to {level.name or 'its target'}"
+    if not (math.isfinite(level.dose_gy) and level.dose_gy > 0):
+        raise SyntheticCTError(f"{told}: give a plan with a prescription above 0.")
+    if level.dose_gy > IMPLAUSIBLE_GY:
+        raise SyntheticCTError(
+            f"{told}, which cannot be: its prescription may be in cGy, and DICOM's is in Gy; "
+            "correct it in the planning system, then export the plan again."
+        )
 
 
 def prescription_of(plan: TreatmentPlan, given_gy: float | None) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -180,45 +181,42 @@ def _beams(
     header: pydicom.Dataset, items: dict[int, pydicom.Dataset], what: str, progress: Progress
 ) -> tuple[Beam, ...]:
     """The beams that treat, once for every fraction group that delivers them."""
-    beams, named = [], set()
-    for group in header.get("FractionGroupSequence") or ():
-        number = int(number_of(group, "FractionGroupNumber") or 1)
+    beams, named, without = [], set(), False
+    for number, group in _groups(header, what).items():
         fractions = number_of(group, "NumberOfFractionsPlanned")
-        references = group.get("ReferencedBeamSequence") or ()
-        told = number_of(group, "NumberOfBeams")
-        if told is not None and int(told) != len(references):
-            raise SyntheticCTError(
-                f"The {what} says that fraction group {number} has {int(told)} beams, and names "
-                f"{len(references)}: export it again."
-            )
-        for reference in references:
-            key = number_of(reference, "ReferencedBeamNumber")
-            if key is None or int(key) not in items:
-                raise SyntheticCTError(
-                    f"A fraction group of the {what} refers to a beam that is not in the plan: "
-                    "export it again."
-                )
-            named.add(int(key))
-            item = items[int(key)]
+        for key, reference in _references(group, number, items, what).items():
+            named.add(key)
+            item = items[key]
             meterset = number_of(reference, "BeamMeterset")
             if str(item.get("TreatmentDeliveryType") or "") not in _TREATS:
                 if meterset:
                     progress.warn(
-                        f"Beam {int(key)} of the {what} is no treatment beam and is left out, "
+                        f"Beam {key} of the {what} is no treatment beam and is left out, "
                         f"though it has {meterset:g} MU."
                     )
                 continue
             if meterset is None:
                 raise SyntheticCTError(
-                    f"The {what} does not tell the meterset (MU) of beam {int(key)}: calculate the "
+                    f"The {what} does not tell the meterset (MU) of beam {key}: calculate the "
                     "dose in the planning system, then export the plan again."
                 )
+            if meterset == 0:
+                without = True
+                progress.warn(
+                    f"Beam {key} of the {what} has 0 MU in fraction group {number} and is left out."
+                )
+                continue
             if fractions is None:
                 raise SyntheticCTError(
                     f"The {what} does not say in how many fractions its fraction group {number} is "
                     "delivered: enter that in the planning system, then export the plan again."
                 )
             beams.append(beam_of(item, meterset, int(fractions), number, what, progress))
+    if without and not beams:
+        raise SyntheticCTError(
+            f"The treatment beams of the {what} have 0 MU and so give no dose: calculate the dose "
+            "in the planning system, then export the plan again."
+        )
     forgotten = sorted(
         key
         for key, item in items.items()
@@ -235,6 +233,54 @@ def _beams(
             "with beams): export it again."
         )
     return tuple(beams)
+
+
+def _groups(header: pydicom.Dataset, what: str) -> dict[int, pydicom.Dataset]:
+    """Fraction groups by number.
+
+    One without a number, which DICOM does not allow, gets one of its own that is free: its doses
+    are added up like those of any other, and it must count as one more.
+    """
+    items = list(header.get("FractionGroupSequence") or ())
+    told = [number_of(item, "FractionGroupNumber") for item in items]
+    numbers = [int(number) for number in told if number is not None]
+    for number in numbers:
+        if numbers.count(number) > 1:
+            raise SyntheticCTError(
+                f"The {what} has two fraction groups of the number {number}, so that it is not "
+                "known what is delivered: export it again."
+            )
+    free = (number for number in itertools.count(1) if number not in numbers)
+    own = [next(free) if number is None else int(number) for number in told]
+    return dict(zip(own, items, strict=True))
+
+
+def _references(
+    group: pydicom.Dataset, number: int, items: dict[int, pydicom.Dataset], what: str
+) -> dict[int, pydicom.Dataset]:
+    """What a fraction group says of its beams, by their numbers."""
+    references = group.get("ReferencedBeamSequence") or ()
+    told = number_of(group, "NumberOfBeams")
+    if told is not None and int(told) != len(references):
+        raise SyntheticCTError(
+            f"The {what} says that fraction group {number} has {int(told)} beams, and names "
+            f"{len(references)}: export it again."
+        )
+    found: dict[int, pydicom.Dataset] = {}
+    for reference in references:
+        key = number_of(reference, "ReferencedBeamNumber")
+        if key is None or int(key) not in items:
+            raise SyntheticCTError(
+                f"A fraction group of the {what} refers to a beam that is not in the plan: "
+                "export it again."
+            )
+        if int(key) in found:  # both would count, and nothing would show it
+            raise SyntheticCTError(
+                f"Fraction group {number} of the {what} refers to beam {int(key)} twice: export "
+                "it again."
+            )
+        found[int(key)] = reference
+    return found
 
 
 def _position(header: pydicom.Dataset, items: dict[int, pydicom.Dataset], what: str) -> str:

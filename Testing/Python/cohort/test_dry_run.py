@@ -237,6 +237,52 @@ def test_results_that_are_there_are_told(case, manifest, tmp_path, monkeypatch):
     assert "Results" not in plans[1].facts and plans[1].seconds > 0
 
 
+def no_prescription(plan):
+    return replace(plan, prescription=())
+
+
+def beyond_spectra(plan):
+    return replace(plan, beams=(replace(plan.beams[0], energy_mv=15.0),))
+
+
+def other_frame(plan):
+    return replace(plan, frame_of_reference="1.2.3.9")
+
+
+@pytest.mark.parametrize(
+    ("change", "engine", "told"),
+    [
+        (no_prescription, "pencil-beam", "The plan does not say which dose is prescribed"),
+        (no_prescription, "montecarlo", "The plan does not say which dose is prescribed"),
+        (beyond_spectra, "montecarlo", "Monte Carlo has a spectrum for 6, 10 MV"),
+        (other_frame, "pencil-beam", "different frames of reference"),
+    ],
+)
+def test_a_plan_that_a_run_refuses_is_refused_by_its_dry_run_in_the_same_words(
+    change, engine, told, case, tmp_path, capsys
+):
+    isocentre = {"isocentre_mm": (48.0, 48.0, 40.0)}
+    plan = replace(square_field(20.0, **isocentre), frame_of_reference="1.2.3.4")
+    write_plan(change(plan), tmp_path / "plan.dcm")
+    options = ["--registration", "none", "--dose-engine", engine]
+    own = [*options, "--candidate", f"sCT={case / 'sct.nrrd'}", "--plan", tmp_path / "plan.dcm"]
+    one = ["evaluate", "--ct", case / "ct", *own, "--output", tmp_path / "one"]
+    (tmp_path / "m.csv").write_text(
+        f"patient,ct,candidate_sCT,plan\na,{case / 'ct'},{case / 'sct.nrrd'},plan.dcm\n"
+    )
+    all_ = ["cohort", tmp_path / "m.csv", *options, "--output", tmp_path / "all"]
+    code, _, refused = run(capsys, *one)
+    sentence = refused.strip().splitlines()[-1].removeprefix("synthetic-ct: ")
+    assert code == 2 and told in sentence
+    for command in (one, all_):
+        code, events, err = run(capsys, *command, "--dry-run")
+        assert code == 2 and sentence in err
+        (patient,) = [event for event in events if event["event"] == "patient"]
+        assert not patient["can_be_evaluated"] and patient["seconds"] == 0
+        if change is no_prescription:
+            assert "Prescription" not in patient["facts"]
+
+
 def test_times_are_promised_roughly():
     assert [duration_words(s) for s in (3, 84, 100, 3600, 36000)] == [
         "10 seconds", "80 seconds", "2 minutes", "60 minutes", "10.0 hours",
@@ -245,7 +291,8 @@ def test_times_are_promised_roughly():
 
 def test_a_plan_tells_its_own_prescription_and_counts_for_the_time(case, tmp_path):
     """One static field takes a seventh of the time of seven fields."""
-    write_plan(square_field(), tmp_path / "plan.dcm")
+    field = square_field(20.0, isocentre_mm=(48.0, 48.0, 40.0))
+    write_plan(replace(field, frame_of_reference="1.2.3.4"), tmp_path / "plan.dcm")
     settings = CohortSettings()
     planned = plan_patient(entry_of(case, plan=tmp_path / "plan.dcm"), settings)
     assert planned.facts["Prescription"].startswith("2 Gy.")

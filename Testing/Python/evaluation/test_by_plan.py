@@ -123,3 +123,11 @@ def test_an_override_that_cannot_be_is_refused_before_anything_is_registered(mon
     settings = dataclasses.replace(SETTINGS, overrides=(Override("Gas", 0.0),))
     with pytest.raises(SyntheticCTError, match="none of that name: give structures"):
         evaluate(ct, {"same": ct}, settings=settings)
+
+
+def test_a_plan_that_cannot_be_calculated_is_refused_before_anything_is_registered(monkeypatch):
+    ct, _ = cylinder()
+    monkeypatch.setattr(one_patient, "laid_on_ct", None)
+    settings = dataclasses.replace(SETTINGS, dose_engine="montecarlo")
+    with pytest.raises(SyntheticCTError, match="a spectrum for 6, 10 MV"):
+        evaluate(ct, {"same": ct}, plan=square_field(energy_mv=15.0), settings=settings)

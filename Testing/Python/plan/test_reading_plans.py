@@ -91,6 +91,29 @@ def test_fraction_groups_beams_without_one_and_beams_that_set_up(tmp_path):
     assert len(noted.warnings) == 1 and "left out: 3." in noted.warnings[0]
 
 
+def test_a_beam_of_0_mu_is_left_out_and_told(tmp_path):
+    dataset = rtplan_dataset()
+    dataset.BeamSequence = [beam(1), beam(2)]
+    dataset.FractionGroupSequence = [group(beam1=100.0, beam2=0)]
+    noted = NotedProgress(SILENT)
+    assert [one.number for one in read(dataset, tmp_path, noted).beams] == [1]
+    (note,) = noted.warnings
+    assert note.startswith("Beam 2 of the plan") and "has 0 MU" in note and "left out" in note
+
+
+@pytest.mark.parametrize(
+    ("numbers", "read_as"), [((None, None), [1, 2]), ((None, 1), [2, 1]), ((2, None), [2, 1])]
+)
+def test_fraction_groups_without_a_number_are_still_groups_of_their_own(numbers, read_as, tmp_path):
+    dataset = rtplan_dataset()
+    groups = [group(fractions=20, beam1=100.0), group(fractions=5, beam1=50.0)]
+    for number, one in zip(numbers, groups, strict=True):
+        one.FractionGroupNumber = number
+    dataset.FractionGroupSequence = groups
+    plan = read(dataset, tmp_path)
+    assert [one.fraction_group for one in plan.beams] == read_as and plan.total_mu == 2250
+
+
 def _beam(**elements):
     def change(dataset):
         for name, value in elements.items():
@@ -138,6 +161,13 @@ def _plan(**elements):
     return change
 
 
+def twice():
+    found = group(beam1=100)
+    found.ReferencedBeamSequence = 2 * list(found.ReferencedBeamSequence)
+    found.NumberOfBeams = 2
+    return found
+
+
 REFUSED = [
     (_beam(RadiationType="ELECTRON"), "electrons"),
     (_beam(RadiationType="PROTON"), "protons"),
@@ -169,7 +199,13 @@ REFUSED = [
     (_first(BeamLimitingDevicePositionSequence=positions(jaws_x=(20, -20))), "X jaws cross"),
     (_first(BeamLimitingDevicePositionSequence=positions(jaws_x=None)), "no position of .* ASYMX"),
     (_plan(FractionGroupSequence=[group(beam1=0)]), "0 MU"),
+    (_plan(FractionGroupSequence=[group(beam1=-5)]), "-5 MU"),
     (_plan(FractionGroupSequence=[group(beam1="")]), "does not tell the meterset"),
+    (
+        _plan(FractionGroupSequence=[group(1, beam1=100), group(1, beam1=50)]),
+        "two fraction groups of the number 1",
+    ),
+    (_plan(FractionGroupSequence=[twice()]), "group 1 of .* refers to beam 1 twice"),
     (_plan(FractionGroupSequence=[group(beam7=100)]), "not in the plan"),
     (_plan(FractionGroupSequence=[group(fractions=0, beam1=100)]), "0 fractions"),
     (
@@ -194,9 +230,17 @@ REFUSED = [
     (_first(TableTopPitchAngle=2.0), "TableTopPitchAngle"),
     (_first(IsocenterPosition=None), "no isocentre"),
     (_first(NominalBeamEnergy=None), "no nominal energy"),
+    (_first(NominalBeamEnergy="0"), "nominal energy of 0 MV"),
+    (_first(NominalBeamEnergy="-6"), "nominal energy of -6 MV"),
     (
         _plan(DoseReferenceSequence=[item(DoseReferenceType="TARGET", TargetPrescriptionDose="0")]),
         "prescribes 0 Gy",
+    ),
+    (
+        _plan(
+            DoseReferenceSequence=[item(DoseReferenceType="TARGET", TargetPrescriptionDose="5500")]
+        ),
+        "prescribes 5500 Gy to its target, which cannot be",
     ),
     (
         _plan(PatientSetupSequence=[item(PatientSetupNumber=1, PatientPosition="SITTING")]),

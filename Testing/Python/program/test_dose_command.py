@@ -86,6 +86,10 @@ def test_bad_input_is_one_sentence(case, capsys):
     with pytest.raises(SystemExit):
         run(case, "--spacing", "500")
     assert "'500' is not a number of mm from 0.5 to 20" in capsys.readouterr().err
+    assert run(case, "--prescription", "4500") == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "is 4500 Gy, which cannot be: give it in Gy, not in cGy" in told
+    assert "Monte Carlo" not in told
     assert run(case, plan="ct.nrrd") == 2
     assert "no DICOM RTPLAN" in capsys.readouterr().err
     assert not (case / "out").exists()

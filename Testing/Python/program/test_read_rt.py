@@ -66,6 +66,8 @@ def test_the_highest_of_several_prescriptions_is_taken_and_all_are_told(tmp_path
 def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, ct, capsys):
     with pytest.raises(SyntheticCTError, match="does not say which dose"):
         read_prescription(rtplan(tmp_path / "p.dcm"))
+    with pytest.raises(SyntheticCTError, match=r"prescribes 5500 Gy .* cannot be"):
+        read_prescription(rtplan(tmp_path / "p.dcm", 5500, 45))
     with pytest.raises(SyntheticCTError, match="no DICOM RTPLAN"):
         read_prescription(rtdose(tmp_path / "d.dcm"))
     assert run(ct, "--output", tmp_path / "out") == 2
