@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,10 @@ if TYPE_CHECKING:
 
 RESULT = "dose.json"
 _BATCHES = "batches"
+_FILES = "files"
+_OWN = ("dose_*.nrrd", "uncertainty_*.nrrd", "dose_*.dcm")
+_ALWAYS = {"noise_percent", "batches", "photons", "definitions", "notes"}
+"""What every RESULT of this program holds."""
 _VOLUMES = ("dose", "uncertainty")
 _CUTOFFS = (10.0, 60.0)
 
@@ -63,13 +68,14 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTLib.body.contour import body_contour
 
     candidates = unique(options.candidate, "--candidate")
+    earlier = _earlier(Path(options.output))
     given = [options.ct, options.plan, *candidates.values()]
     given += [path for path in (options.density_curve, options.structures) if path]
     require_structures(options)
     if options.prescription:
         require_prescription(options.prescription)
     folder = Path(options.output)
-    for path in _written(folder, candidates):
+    for path in [*_written(folder, candidates), *earlier]:
         refuse_overwrite(path, given)
     require_writable_folder(folder)
     shown, progress = progress, NotedProgress(progress)
@@ -108,11 +114,13 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     doses.notes.extend(notes_of_plan(plan, body, doses.reference, prescription))
     result = _result(doses, masks, prescription, progress)
     result["notes"] = [without_folders(note, given) for note in result["notes"]]
-    with staged_folder(folder, given, _earlier(folder)) as stage:
+    with staged_folder(folder, given, earlier) as stage:
         for name, image in _images(doses).items():
             write_volume(image, stage / name)
         if owner:
             write_dose_files(doses, volumes, owner, stage, progress)
+        files = (path.name for pattern in _OWN for path in stage.glob(pattern))
+        result[_FILES] = sorted(files)
         (stage / RESULT).write_text(json.dumps(result, indent=1, ensure_ascii=False), "utf-8")
     if not options.keep_batches:
         remove_batches(folder / _BATCHES)
@@ -220,19 +228,44 @@ def _text(result: dict[str, Any]) -> str:
 
 
 def _written(folder: Path, candidates: Iterable[str]) -> list[Path]:
-    """What a run may write, and what of an earlier one would go."""
+    """What a run may write."""
     names = [f"{what}_{name}.nrrd" for name in ("CT", *candidates) for what in _VOLUMES]
     names += [f"dose_{name}.dcm" for name in ("CT", *candidates)]
-    return [*(folder / name for name in (*names, RESULT, _BATCHES)), *_earlier(folder)]
+    return [folder / name for name in (*names, RESULT, _BATCHES)]
 
 
 def _earlier(folder: Path) -> list[Path]:
-    """The results of an earlier run in ``folder``."""
-    if not (folder / RESULT).is_file():
+    """The results of an earlier run in ``folder``: those that its own RESULT names.
+
+    Raises:
+        SyntheticCTError: a file of that name is there and is none of this program.
+    """
+    path = folder / RESULT
+    if not path.exists():
         return []
-    volumes = [*folder.glob("dose_*.nrrd"), *folder.glob("uncertainty_*.nrrd")]
-    files = [path for path in folder.glob("dose_*.dcm") if written_here(path)]
-    return [folder / RESULT, *volumes, *files]
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not (isinstance(found, dict) and set(found) >= _ALWAYS):
+        raise SyntheticCTError(
+            f"The file {path} is not one that this command wrote, or is damaged, and would be "
+            "replaced: choose another folder for the results, or move that file."
+        )
+    named = found.get(_FILES)
+    names = [name for name in named if _is_own(name)] if isinstance(named, list) else []
+    files = [folder / name for name in names]
+    files = [file for file in files if file.suffix != ".dcm" or written_here(file)]
+    return [path, *files]
+
+
+def _is_own(name: Any) -> bool:
+    """Whether a name could be one of a result: never a path that leads elsewhere."""
+    return (
+        isinstance(name, str)
+        and Path(name).name == name
+        and any(fnmatchcase(name, pattern) for pattern in _OWN)
+    )
 
 
 def _photons(text: str) -> int:

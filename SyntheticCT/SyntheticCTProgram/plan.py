@@ -18,7 +18,7 @@ from .planning import add_planning, plan_request
 def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Write a plan that gives targets their doses, and the table of coverage and organ doses."""
     from SyntheticCTEvalLib.planning.table import told_table
-    from SyntheticCTEvalLib.planning.treatment import DrawnOn, planned_treatment
+    from SyntheticCTEvalLib.planning.treatment import DrawnOn, is_table, planned_treatment
     from SyntheticCTEvalLib.structures.reading import read_structures
 
     output = Path(options.output)
@@ -30,6 +30,11 @@ def plan(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     for path in (output, figures):
         refuse_overwrite(path, given)
         require_place(path)
+    if figures.exists() and not is_table(figures):  # only the plan's own name was given
+        raise SyntheticCTError(
+            f"The table of the plan would replace {figures}, which is no such table: choose "
+            "another name for the plan, or move that file."
+        )
     request = plan_request(options, options.target, spacing_mm=options.spacing)
     ct = read_volume(options.ct, "CT", progress)
     drawn_on = DrawnOn.read(options.ct, Path(options.structures), progress)

@@ -96,7 +96,9 @@ def _earlier(folder: Path) -> list[Path]:
     """The results of an earlier run in ``folder``."""
     try:
         found = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        names = [entry["file"] for entry in found if "file" in entry]
+        named = [entry["file"] for entry in found if "file" in entry]
+        # A path that leads elsewhere is none that this command has written.
+        names = [name for name in named if Path(name).name == name]
     except (OSError, ValueError, TypeError, KeyError):
         return []
     return [path for path in (folder / INDEX, *(folder / name for name in names)) if path.exists()]

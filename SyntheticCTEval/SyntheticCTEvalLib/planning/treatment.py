@@ -162,6 +162,15 @@ def read_planned(folder: Path, made_of: str = "") -> PlannedTreatment | None:
         return None
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is the table of a plan that this program made."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(found, dict) and {"targets", "organs", "plan_sha256"} <= set(found)
+
+
 def _made(
     patient: tuple[sitk.Image, sitk.Image],
     structures: Mapping[str, sitk.Image],

@@ -189,6 +189,38 @@ def test_evaluate_wants_a_plan_for_monte_carlo_and_not_two_doses(more, told, tmp
     assert told in " ".join(capsys.readouterr().err.split())
 
 
+def test_a_second_run_removes_what_the_first_one_named_and_nothing_else(case):
+    mine = ["dose_tps.nrrd", "uncertainty_of_tps.nrrd", "dose_1.nrrd"]
+    (case / "out").mkdir()
+    for name in mine:
+        (case / "out" / name).write_text("mine")
+    (case / "dose_elsewhere.nrrd").write_text("mine")
+    assert run(case, "--candidate", f"a={case / 'ct.nrrd'}") == 0
+    result = json.loads((case / "out" / "dose.json").read_text())
+    own = [f"{what}_{name}.nrrd" for what in ("dose", "uncertainty") for name in ("CT", "a")]
+    assert result["files"] == sorted(own)
+    result["files"] += ["../dose_elsewhere.nrrd", "dose.txt", 5]
+    (case / "out" / "dose.json").write_text(json.dumps(result))
+    assert run(case) == 0
+    there = {path.name for path in (case / "out").iterdir()}
+    assert there == {*mine, "dose.json", "dose_CT.nrrd", "uncertainty_CT.nrrd"}
+    assert (case / "dose_elsewhere.nrrd").exists()
+
+
+@pytest.mark.parametrize("text", ['{"patient": "mine"}', "[1, 2]", '{"batches": 6, "noi'])
+def test_a_result_file_that_is_damaged_or_of_somebody_else_is_neither_followed_nor_replaced(
+    text, case, capsys
+):
+    (case / "out").mkdir()
+    for name in ("dose.json", "dose_tps.nrrd"):
+        (case / "out" / name).write_text(text)
+    assert run(case) == 2
+    told = capsys.readouterr().err
+    assert "choose another folder" in " ".join(told.split()) and "Monte Carlo" not in told
+    assert {path.name for path in (case / "out").iterdir()} == {"dose.json", "dose_tps.nrrd"}
+    assert (case / "out" / "dose.json").read_text() == text
+
+
 def test_what_is_not_the_runs_own_stays_and_inputs_are_looked_after_first(case, capsys):
     mine = case / "out" / "batches" / "mine.txt"
     mine.parent.mkdir(parents=True)

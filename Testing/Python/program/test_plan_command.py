@@ -118,6 +118,22 @@ def test_a_place_that_is_no_plan_and_objectives_that_are_none_are_refused(case, 
     assert "cannot be read (No such file or directory): give a TOML file." in told
 
 
+@pytest.mark.parametrize("text", ['{"patient": "mine"}', "[1, 2]", "no JSON"])
+def test_a_file_of_somebody_else_beside_the_plan_is_not_replaced(text, case, capsys, monkeypatch):
+    monkeypatch.setattr(treatment, "make_plan", None)
+    (case / "plan.json").write_text(text)
+    assert run(case, "PTV45=45") == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "plan.json, which is no such table: choose another name" in told
+    assert (case / "plan.json").read_text() == text and not (case / "plan.dcm").exists()
+
+
+def test_an_earlier_plan_and_its_table_are_replaced(case):
+    for fractions in ("20", "25"):
+        assert run(case, "PTV45=45", more=("--fractions", fractions)) == 0
+    assert [beam.fractions for beam in read_plan(case / "plan.dcm").beams] == [25, 25]
+
+
 def test_an_interrupt_leaves_nothing_half_and_keeps_the_earlier_plan(case, monkeypatch, capsys):
     (case / "plan.dcm").write_bytes(b"earlier")
 

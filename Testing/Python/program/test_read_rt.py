@@ -79,6 +79,17 @@ def test_what_cannot_be_read_is_refused_in_a_sentence(tmp_path, ct, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_index_that_names_files_elsewhere_removes_none_of_them(tmp_path):
+    out, mine = tmp_path / "out", tmp_path / "mine.nrrd"
+    out.mkdir()
+    mine.write_text("mine")
+    named = [{"file": "0.nrrd"}, {"file": "../mine.nrrd"}, {"file": str(mine)}]
+    (out / "rt.json").write_text(json.dumps(named))
+    (out / "0.nrrd").write_text("earlier")
+    assert run(rtplan(tmp_path / "p.dcm", 45), "--output", out) == 0
+    assert mine.exists() and [path.name for path in out.iterdir()] == ["rt.json"]
+
+
 def test_files_of_two_patients_are_not_mixed_unasked(tmp_path, capsys):
     files = [
         rtdose(tmp_path / f"{name}.dcm", PatientID=patient)
