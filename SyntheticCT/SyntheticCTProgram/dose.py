@@ -39,6 +39,7 @@ from .arguments import (
 )
 
 if TYPE_CHECKING:
+    from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
     from SyntheticCTEvalLib.montecarlo.doses import MonteCarloDoses
 
 RESULT = "dose.json"
@@ -62,6 +63,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     from SyntheticCTEvalLib.montecarlo.batches import Effort, remove_batches
     from SyntheticCTEvalLib.montecarlo.dose_files import dose_owner, write_dose_files
     from SyntheticCTEvalLib.montecarlo.doses import montecarlo_doses
+    from SyntheticCTEvalLib.montecarlo.recalculation import largest_rate_noise
     from SyntheticCTEvalLib.plan.prescription import require_prescription
     from SyntheticCTEvalLib.plan.reading import read_plan
     from SyntheticCTEvalLib.structures.reading import read_structures
@@ -108,6 +110,7 @@ def dose(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
         folder=folder / _BATCHES,
         curve=curve,
         leaf_transmission=options.leaf_transmission / 100,
+        rate_noise=largest_rate_noise(_criteria(prescription), [masks[n] for n in laid.candidates]),
         progress=progress,
     )
     doses = laid.told_of(doses)
@@ -158,6 +161,13 @@ def _laid(
     return laid, masks
 
 
+def _criteria(prescription_gy: float | None) -> GammaCriteria:
+    """The study's, at a prescription."""
+    from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
+
+    return GammaCriteria(normalization_gy=prescription_gy, cutoffs_percent=_CUTOFFS)
+
+
 def _images(doses: MonteCarloDoses) -> dict[str, Any]:
     images = {"dose_CT.nrrd": doses.reference, "uncertainty_CT.nrrd": doses.reference_uncertainty}
     for name, image in doses.evaluated.items():
@@ -173,7 +183,6 @@ def _result(
     progress: NotedProgress,
 ) -> dict[str, Any]:
     """What is printed: noise, pass rates with theirs, definitions and notes."""
-    from SyntheticCTEvalLib.gamma.criteria import GammaCriteria
     from SyntheticCTEvalLib.gamma.engines import definition_of
     from SyntheticCTEvalLib.montecarlo.recalculation import (
         NOISE_DEFINITIONS,
@@ -181,7 +190,7 @@ def _result(
         warn_of_noise,
     )
 
-    criteria = GammaCriteria(normalization_gy=prescription, cutoffs_percent=_CUTOFFS)
+    criteria = _criteria(prescription)
     if doses.evaluated:
         warn_of_noise(doses, criteria, progress)
     rates = {
@@ -302,7 +311,7 @@ def add_dose(command: Callable) -> None:
         default=0.15,
         metavar="PERCENT",
         help="stop at this noise where the dose is high (of the difference, where there are "
-        "candidates); default 0.15",
+        "candidates), once no pass rate is noisier than 0.3 points; default 0.15",
     )
     sub.add_argument(
         "--minutes", type=above_zero, default=15.0, help="stop after this time; default 15"
