@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from SyntheticCTLib.basics.outputs import staged_file
+
+from SyntheticCTEvalLib.report.folder import earlier_results
 
 CARD = "patient.json"
 FOR_LIMITS = "for_limits"
@@ -22,20 +24,35 @@ def write_card(
     Args:
         voxels: sameness.voxel_hash of the patient's scans, by what they are.
     """
-    files = sorted(item.relative_to(folder).as_posix() for item in folder.rglob("*"))
-    files = [name for name in files if name != CARD]
-    with staged_file(folder / CARD) as stage:
-        stage.write_text(
-            json.dumps({"made_of": made_of, "voxels": dict(voxels or {}), "files": files}, indent=2)
-            + "\n",
-            encoding="utf-8",
-        )
+    files = {item.relative_to(folder).as_posix() for item in folder.rglob("*")}
+    _write(folder, {"made_of": made_of, "voxels": dict(voxels or {})}, files)
 
 
-def rewrite_card(folder: Path) -> None:
-    """Write anew which files lie in ``folder``; what they were made of stays."""
+def rewrite_card(folder: Path, written: Iterable[str]) -> None:
+    """Write anew which files in ``folder`` are results; what they were made of stays.
+
+    Args:
+        written: names of files that were written since, or may have been. What else has come
+            into the folder is the user's.
+    """
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    write_card(folder, card["made_of"], card.get("voxels"))
+    _write(folder, card, {*card["files"], *written})
+
+
+def _write(folder: Path, card: Mapping[str, Any], files: Iterable[str]) -> None:
+    there = sorted(name for name in files if name != CARD and (folder / name).exists())
+    with staged_file(folder / CARD) as stage:
+        stage.write_text(json.dumps({**card, "files": there}, indent=2) + "\n", encoding="utf-8")
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Return the files of an earlier run in a patient's folder, which go when it is done again."""
+    try:
+        names = json.loads((folder / CARD).read_text(encoding="utf-8"))["files"]
+        found = [folder / name for name in names]
+    except (OSError, ValueError, KeyError, TypeError):  # damaged: what the figures tell
+        found = earlier_results(folder)
+    return [path for path in (*found, folder / CARD) if path.is_file()]
 
 
 def voxels_of(folder: Path) -> dict[str, str]:

@@ -61,7 +61,7 @@ def judge_again(folder: Path, acceptance: Acceptance | None, paper: str = "a4") 
         (folder / ACCEPTANCE).unlink(missing_ok=True)
     else:
         _write(folder / ACCEPTANCE, acceptance.text)
-    rewrite_card(folder)
+    rewrite_card(folder, (REPORT, PDF, ACCEPTANCE, METRICS, REPORT_DOCUMENT))
     _write(folder / METRICS, metrics_text(metrics))  # last, as it tells that all of it was done
 
 

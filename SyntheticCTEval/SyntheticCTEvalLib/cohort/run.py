@@ -24,15 +24,10 @@ from SyntheticCTEvalLib.evaluation.limits import Acceptance
 from SyntheticCTEvalLib.evaluation.origin import hashes_of, model_entry, origin
 from SyntheticCTEvalLib.report.folder import earlier_results
 
-from .card import CARD, is_current, voxels_of
+from .card import CARD, is_current, results_in, voxels_of
 from .judged import judge_again
 from .manifest import SCT, PatientEntry, read_cohort_manifest
-from .parallel import (
-    Outcome,
-    attempt,
-    evaluate_on_dask,
-    has_dask,
-)
+from .parallel import Outcome, attempt, evaluate_on_dask, has_dask
 from .patient import (
     CohortSettings,
     PatientTask,
@@ -67,7 +62,7 @@ def run_cohort(
 
     Patients whose inputs, settings, model and program are those of the results that are there
     are taken over, and held against the limits of now (settings.acceptance).
-    Each patient's folder is replaced whole or left as it was.
+    Each patient's results are replaced whole or left as they were; other files stay.
 
     Args:
         manifest: see cohort_manifest.read_cohort_manifest.
@@ -323,15 +318,23 @@ def _evaluated(
 
 
 def _publish(task: PatientTask, folder: Path, inputs: Sequence[Path]) -> str:
-    """Move a patient's results to their place; return why that failed, if it did."""
+    """Move a patient's results to their place, in which files that are no results stay.
+
+    Returns why that failed; "" where it did not.
+    """
+    place = folder / task.folder.name
     if not (task.folder / CARD).is_file():
         return (
             "The results have not arrived: the output folder must be one that this machine and "
             "the dask workers share."
         )
     try:
-        with staged_folder(folder, inputs) as stage:
-            shutil.move(task.folder, stage / task.folder.name)
+        # The card stays until the new one comes: without it, the folder would be taken for
+        # another's where the program is killed meanwhile.
+        earlier = [path for path in results_in(place) if path.name != CARD]
+        with staged_folder(place, inputs, earlier) as stage:
+            for path in task.folder.iterdir():
+                shutil.move(path, stage / path.name)
     except (SyntheticCTError, OSError) as error:
         return str(error)
     return ""

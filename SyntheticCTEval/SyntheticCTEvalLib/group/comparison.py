@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from SyntheticCTEvalLib.evaluation.quantities import (
 from SyntheticCTEvalLib.structures.dvh import DIFFERENCE
 
 from .paired_comparison import FEWEST_PAIRS, PairedComparison, compare_paired, holm
-from .values import TABLES, CohortValues, Key, key_text
+from .values import TABLES, CohortValues, Key, key_text, rows_by_name
 
 CONFIRMATORY, EXPLORATORY = "confirmatory", "exploratory"
 SIGNIFICANT = 0.05
@@ -125,17 +126,20 @@ def printed_p(p: float) -> str:
     return f"{p:.3f}"
 
 
-def write_statistics_csv(comparisons: list[CohortComparison], path: Path) -> None:
+def write_statistics_csv(
+    comparisons: list[CohortComparison], path: Path, shown: Mapping[str, str] | None = None
+) -> None:
     """Write every comparison as a row, numbers in full.
+
+    Args:
+        shown: see values.rows_by_name.
 
     Raises:
         SyntheticCTError: ``path`` cannot be written.
     """
-    rows = [comparison_entry(comparison) for comparison in comparisons]
+    rows = [list(comparison_entry(comparison).values()) for comparison in comparisons]
     with staged_file(path) as stage, stage.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, _COLUMNS)
-        writer.writeheader()
-        writer.writerows(rows)
+        csv.writer(stream).writerows(rows_by_name(_COLUMNS, rows, shown))
 
 
 def comparison_entry(comparison: CohortComparison) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from SyntheticCTLib.basics.outputs import staged_file
 from SyntheticCTEvalLib.evaluation.quantities import HIGHER, describe, printed
 
 from .comparison import CONFIRMATORY, CohortComparison, printed_p
-from .values import CohortValues, Key, key_text
+from .values import CohortValues, Key, key_text, rows_by_name
 
 TITLES = {
     1: "Image similarity between true CT and candidates",
@@ -150,17 +150,23 @@ def write_table_csv(table: Table, path: Path) -> None:
             )
 
 
-def write_all_figures_csv(values: CohortValues, path: Path) -> None:
+def write_all_figures_csv(
+    values: CohortValues, path: Path, shown: Mapping[str, str] | None = None
+) -> None:
     """Write every figure in full: a row a patient, candidate and figure.
+
+    Args:
+        shown: see values.rows_by_name.
 
     Raises:
         SyntheticCTError: ``path`` cannot be written.
     """
     with staged_file(path) as stage, stage.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["patient", "candidate", "figure", "value"])
-        for patient, candidate, key, value in values.rows():
-            writer.writerow([patient, candidate, key_text(key), value])
+        head = ["patient", "candidate", "figure", "value"]
+        rows = (
+            [patient, name, key_text(key), value] for patient, name, key, value in values.rows()
+        )
+        csv.writer(stream).writerows(rows_by_name(head, rows, shown))
 
 
 def mean_and_sd(values: np.ndarray) -> tuple[float, float, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -193,3 +193,26 @@ def _scalars(metrics: dict[str, Any], criterion: str) -> dict[Key, float]:
         if value is None or is_finite(value) or isinstance(value, float):
             found[key] = float(value) if is_finite(value) else float("nan")
     return found
+
+
+def rows_by_name(
+    header: Sequence[str], rows: Iterable[Sequence[Any]], shown: Mapping[str, str] | None
+) -> Iterator[Sequence[Any]]:
+    """Yield a table for programs, its header first, with candidates by their names in metrics.json.
+
+    Where reports call one otherwise, a last column shown_as tells how.
+
+    Args:
+        rows: with candidates as they are shown.
+        shown: what candidates are called in reports, by their names (evaluation.names).
+    """
+    names = {called: name for name, called in (shown or {}).items() if called != name}
+    if not names:
+        yield header
+        yield from rows
+        return
+    yield [*header, "shown_as"]
+    of, named = header.index("candidate"), {"candidate", "baseline", "better"}
+    for row in rows:
+        cells = zip(header, row, strict=True)
+        yield [*(names.get(c, c) if column in named else c for column, c in cells), row[of]]

@@ -42,11 +42,15 @@ _OF_PATIENTS = (
 )  # fmt: skip
 
 
-def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[str]:
+def write_tables(
+    analysis: Analysis, folder: Path, computed: str = "", shown: Mapping[str, str] | None = None
+) -> list[str]:
     """Write the tables as CSV, HTML, LaTeX and as a workbook, and return the files' names.
 
     Args:
         computed: when the results were computed (ISO 8601).
+        shown: what candidates are called in reports, by their names (Cohort.shown_names). Tables
+            for programs have the names, as metrics.json does.
 
     Raises:
         SyntheticCTError: a file cannot be written.
@@ -67,13 +71,13 @@ def write_tables(analysis: Analysis, folder: Path, computed: str = "") -> list[s
         written += [f"{name}.{kind}" for kind in ("html", "csv", "tex")]
     further = dict(_further(analysis))
     for name, sheet in further.items():
-        write_sheet_csv(sheet, folder / name)
+        write_sheet_csv(sheet, folder / name, shown)
         written.append(name)
     if analysis.agreements:
         write_text(folder / "agreement.tex", _agreement_latex(analysis))
         written.append("agreement.tex")
-    write_all_figures_csv(analysis.values, folder / "all_figures.csv")
-    write_statistics_csv(analysis.comparisons, folder / "statistics.csv")
+    write_all_figures_csv(analysis.values, folder / "all_figures.csv", shown)
+    write_statistics_csv(analysis.comparisons, folder / "statistics.csv", shown)
     if analysis.values.candidates and not missing():
         write_workbook(_workbook(analysis, further.values()), folder / WORKBOOK, computed)
         written.append(WORKBOOK)

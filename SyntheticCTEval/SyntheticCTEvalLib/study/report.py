@@ -137,7 +137,7 @@ def write_cohort(cohort: Cohort, folder: Path, *, progress: Progress = SILENT) -
     if (reason := no_workbook()) and found.values.candidates:
         notes.append(reason)
     notes = list(dict.fromkeys(notes))
-    written = write_tables(found, folder, cohort.origin.get("date", ""))
+    written = write_tables(found, folder, cohort.origin.get("date", ""), names.shown_names())
     for name, picture in pictures.items():
         with staged_file(folder / FIGURES / f"{name}.png") as stage:
             stage.write_bytes(picture.png)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from SyntheticCTEvalLib.group.comparison import CONFIRMATORY, CohortComparison, 
 from SyntheticCTEvalLib.group.limit_counts import STATES, WORDS, LimitCount
 from SyntheticCTEvalLib.group.outliers import Outlier
 from SyntheticCTEvalLib.group.tables import Table, mean_and_sd
-from SyntheticCTEvalLib.group.values import CohortValues, key_text
+from SyntheticCTEvalLib.group.values import CohortValues, key_text, rows_by_name
 
 Value = str | float | int | None
 
@@ -117,16 +117,18 @@ def definitions_sheet(definitions: dict[str, str | dict[str, str]]) -> Sheet:
     return Sheet("Definitions", ["figure", "patient", "definition"], rows)
 
 
-def write_sheet_csv(sheet: Sheet, path: Path) -> None:
+def write_sheet_csv(sheet: Sheet, path: Path, shown: Mapping[str, str] | None = None) -> None:
     """Write a sheet as CSV, numbers in full and nothing where there is no value.
+
+    Args:
+        shown: see values.rows_by_name.
 
     Raises:
         SyntheticCTError: ``path`` cannot be written.
     """
     with staged_file(path) as stage, stage.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(sheet.header)
-        writer.writerows(["" if cell is None else cell for cell in row] for row in sheet.rows)
+        rows = (["" if cell is None else cell for cell in row] for row in sheet.rows)
+        csv.writer(stream).writerows(rows_by_name(sheet.header, rows, shown))
 
 
 def _of_entries(name: str, entries: Sequence[dict[str, Any]]) -> Sheet:

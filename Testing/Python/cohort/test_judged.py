@@ -10,7 +10,7 @@ import pytest
 from SyntheticCTEvalLib.acceptance.limits import read_acceptance
 from SyntheticCTEvalLib.acceptance.verdicts import judge
 from SyntheticCTEvalLib.cohort import parallel
-from SyntheticCTEvalLib.cohort.card import CARD, is_current, write_card
+from SyntheticCTEvalLib.cohort.card import CARD, is_current, results_in, write_card
 from SyntheticCTEvalLib.cohort.judged import judge_again
 from SyntheticCTEvalLib.cohort.manifest import PatientEntry
 from SyntheticCTEvalLib.cohort.patient import (
@@ -169,6 +169,21 @@ def test_changed_limits_redo_a_patient_only_where_they_need_new_figures(tmp_path
     assert run(read_acceptance("tg218")) == ["missing"]
     assert done == [[], ["3%/2mm"]]
     assert (run(limits(40)), len(done)) == ([PASS], 2)
+
+
+def test_what_the_user_puts_beside_results_is_never_theirs(evaluation, tmp_path):
+    folder = written(evaluation, tmp_path / "p", None)
+    own = set(results_in(folder))
+    (folder / "mynotes.txt").write_text("mine")
+    judge_again(folder, limits(20))
+    assert set(results_in(folder)) == {*own, folder / "acceptance.toml"}
+    judge_again(folder, None)
+    assert set(results_in(folder)) == own
+    (folder / "mynotes.txt").unlink()
+    assert is_current(folder, {"a": 1})
+    (folder / CARD).write_text("{")
+    known = {path.name for path in results_in(folder)}
+    assert {CARD, "report.html", "difference_sCT.nrrd"} <= known
 
 
 def test_a_patient_that_waited_is_of_the_files_that_were_read(evaluation, tmp_path):

@@ -238,6 +238,24 @@ def test_a_failure_is_told_and_keeps_the_results_of_an_earlier_run(manifest, eva
     assert "b: noisy" in progress.warnings
 
 
+def test_a_patient_that_is_done_again_keeps_what_the_user_put_there(manifest, evaluated):
+    assert run(manifest, evaluated) == ["a", "b", "c"]
+    folder = manifest.parents[1] / "out" / "patients" / "a"
+    results = {path.name for path in folder.iterdir()}
+    (folder / "mynotes.txt").write_text("mine")
+    (folder / "plots").mkdir()
+    (folder / "plots" / "one.png").write_text("mine")
+    card = json.loads((folder / CARD).read_text())
+    (folder / "of_an_earlier_run.nrrd").write_text("stale")
+    card["files"].append("of_an_earlier_run.nrrd")
+    (folder / CARD).write_text(json.dumps(card))
+    assert run(manifest, evaluated, redo=True) == ["a", "b", "c"]
+    assert {path.name for path in folder.iterdir()} == {*results, "mynotes.txt", "plots"}
+    assert (folder / "plots" / "one.png").is_file()
+    (folder / "mynotes.txt").unlink()
+    assert run(manifest, evaluated) == []
+
+
 def test_the_baseline_is_mrcat_or_the_last_or_the_one_asked_for(manifest, evaluated):
     out = manifest.parents[1] / "out"
     assert run_cohort(manifest, out, workers=1).baseline == "MRCAT"

@@ -186,7 +186,7 @@ def test_patients_that_were_registered_in_other_ways_are_told_first(tmp_path):
     assert "P2, middle: as they came and as evaluated, not registered" in page.text
 
 
-def test_a_look_alike_is_called_so_everywhere_but_in_the_keys_of_metrics(tmp_path):
+def test_a_look_alike_is_called_so_everywhere_but_where_programs_look_for_its_name(tmp_path):
     cohort = study_cohort(tmp_path, pictures=True)
     cohort.patients, cohort.acceptance = cohort.patients[:4], read_acceptance("tg218")
     cohort.patients[0].metrics["notes"] = [look_alike_words("MRCAT")]
@@ -197,10 +197,20 @@ def test_a_look_alike_is_called_so_everywhere_but_in_the_keys_of_metrics(tmp_pat
     texts = {name: (tmp_path / name).read_text("utf-8") for name in _files(tmp_path)
              if name.endswith((".csv", ".html", ".tex"))}  # fmt: skip
     assert len(texts) > 10
-    for name, text in texts.items():
+    # Tables for programs are joined with metrics.json by the name, and tell what it is called.
+    long = {name for name in texts if name.endswith(".csv") and not name.startswith("table")}
+    assert {"all_figures.csv", "statistics.csv", "limits.csv"} <= long
+    for name in long:
+        rows = list(csv.DictReader(texts[name].splitlines()))
+        assert {row["candidate"] for row in rows} <= {"MRCAT", "sCT"}, name
+        assert {row.get("baseline", "MRCAT") for row in rows} <= {"MRCAT"}, name
+        called = {row["candidate"]: row["shown_as"] for row in rows}
+        assert all(called[c] == {"MRCAT": "MRCAT look-alike"}.get(c, c) for c in called), name
+    for name in texts.keys() - long:
+        text = texts[name]
         shown = re.sub(r"base64,[^\"]*", "", text)
         assert not alone.search(shown), name
-        assert "MRCAT look-alike" in shown or name == "outliers.csv"
+        assert "MRCAT look-alike" in shown, name
     assert "p against MRCAT look-alike" in texts["table1.csv"]
     if not missing():
         with zipfile.ZipFile(tmp_path / "study.xlsx") as book:
