@@ -1,4 +1,4 @@
-"""How a cohort is run: what is done again, what is refused, where patients are evaluated.
+"""How a cohort is run: what is done again, and what is refused.
 
 The evaluation itself is replaced by a stand-in that writes what it was given.
 """
@@ -6,93 +6,25 @@ The evaluation itself is replaced by a stand-in that writes what it was given.
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from cohort_runs import Recorder, run
 from models import tiny_bundle
 from SyntheticCTEvalLib.acceptance.limits import acceptance_file, read_acceptance
 from SyntheticCTEvalLib.cohort import parallel as cohort_parallel
 from SyntheticCTEvalLib.cohort.card import CARD, write_card
 from SyntheticCTEvalLib.cohort.manifest import PatientEntry
 from SyntheticCTEvalLib.cohort.patient import CohortSettings, evaluation_settings
-from SyntheticCTEvalLib.cohort.records import PICTURES, CohortPictures
 from SyntheticCTEvalLib.cohort.run import run_cohort
 from SyntheticCTEvalLib.evaluation.settings import EvaluationSettings
 from SyntheticCTEvalLib.gamma.criteria import Criterion, GammaCriteria
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.fingerprint import content_hash
-from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.bundle.folder import save_bundle
-from SyntheticCTLib.phantom import TINY, write_cohort
 from SyntheticCTProgram.program import main
-
-HEADER = "patient,ct,mr,prescription_gy,candidate_MRCAT,candidate_sCT"
-
-
-@pytest.fixture
-def manifest(tmp_path):
-    """Three patients, each in a folder with a CT series of two files."""
-    rows = [HEADER]
-    for name in "abc":
-        (tmp_path / "in" / name / "ct").mkdir(parents=True)
-        for file in ("mr.nrrd", "mrcat.nrrd", "sct.nrrd"):
-            (tmp_path / "in" / name / file).write_text(f"{file} of {name}")
-        for number in (1, 2):
-            slice_ = bytes(128) + f"DICM, slice {number} of {name}".encode()
-            (tmp_path / "in" / name / "ct" / f"{number}.dcm").write_bytes(slice_)
-        rows.append(f"{name},{name}/ct,{name}/mr.nrrd,45,{name}/mrcat.nrrd,{name}/sct.nrrd")
-    path = tmp_path / "in" / "manifest.csv"
-    path.write_text("\n".join(rows) + "\n")
-    return path
-
-
-@pytest.fixture
-def evaluated(monkeypatch):
-    """Replace the evaluation of a patient; the list has those that were evaluated."""
-    names = []
-
-    def stand_in(task, progress):
-        names.append(task.entry.patient)
-        progress.warn("noisy")
-        if task.entry.ct.joinpath("fault").exists():
-            raise ValueError("no luck")
-        if task.entry.ct.joinpath("slow").exists():
-            task.entry.ct.joinpath("slow").unlink()
-            time.sleep(3)
-        task.folder.mkdir()
-        metrics = {"candidates": {n: {} for n in task.entry.candidates}, "notes": ["noisy"]}
-        (task.folder / "metrics.json").write_text(json.dumps(metrics))
-        (task.folder / "report.html").write_text("whole")
-        CohortPictures(1.5, np.zeros((2, 2)), {}, {}).write(task.folder / PICTURES)
-        write_card(task.folder, task.made_of)
-
-    monkeypatch.setattr(cohort_parallel, "evaluate_patient", stand_in)
-    return names
-
-
-class Recorder(Progress):
-    def __init__(self):
-        self.states, self.warnings = [], []
-
-    def report(self, step, fraction, **details):
-        if step == "Patients" and "patient" in details:
-            self.states.append((details["patient"], details["state"]))
-
-    def warn(self, message):
-        self.warnings.append(message)
-
-
-def run(manifest, evaluated, *, settings=None, **options) -> list[str]:
-    """Run the cohort in this process; returns the patients that were evaluated."""
-    evaluated.clear()
-    run_cohort(manifest, manifest.parents[1] / "out", settings, workers=1, **options)
-    return list(evaluated)
 
 
 def test_only_what_is_missing_or_changed_is_done_again(manifest, evaluated):
@@ -297,80 +229,6 @@ def test_the_command_exits_with_2_where_nobody_could_be_evaluated(manifest, eval
     assert not out.exists()
 
 
-def test_patients_are_evaluated_on_a_cluster_that_is_there(manifest, evaluated):
-    distributed = pytest.importorskip("distributed")
-    (manifest.parent / "b" / "ct" / "fault").write_text("")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=3, processes=False, protocol="tcp", dashboard_address=None
-    ) as cluster:
-        progress = Recorder()
-        cohort = run_cohort(
-            manifest,
-            manifest.parents[1] / "out",
-            scheduler=cluster.scheduler_address,
-            progress=progress,
-        )
-    assert sorted(evaluated) == ["a", "b", "c"]
-    assert [record.patient for record in cohort.patients] == ["a", "c"]
-    assert cohort.failed == {"b": "ValueError: no luck"}
-    assert sorted(progress.states) == [("a", "done"), ("b", "failed"), ("c", "done")]
-    assert {"a: noisy", "b: noisy", "c: noisy"} <= set(progress.warnings)
-
-
-def test_a_scheduler_that_does_not_answer_is_told(manifest, monkeypatch):
-    pytest.importorskip("distributed")
-    monkeypatch.setattr(cohort_parallel, "_CONNECT_S", 0.5)
-    with pytest.raises(SyntheticCTError, match="No dask scheduler answers"):
-        run_cohort(manifest, manifest.parents[1] / "out", scheduler="tcp://127.0.0.1:9")
-
-
-def test_a_scheduler_that_goes_away_is_told_and_the_next_run_goes_on(
-    manifest, evaluated, monkeypatch
-):
-    distributed = pytest.importorskip("distributed")
-    import dask
-
-    monkeypatch.setattr(cohort_parallel, "_CONNECT_S", 0.5)
-    out = manifest.parents[1] / "out"
-    # The worker looks for the scheduler as long as this, and only then the cluster ends.
-    short = dask.config.set({"distributed.comm.timeouts.connect": "2s"})
-    with (
-        short,
-        distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=3,
-            processes=False,
-            protocol="tcp",
-            dashboard_address=None,
-        ) as cluster,
-    ):
-
-        class Ends(Recorder):
-            def report(self, step, fraction, **details):
-                if details.get("state") == "done":
-                    cluster.sync(cluster.scheduler.close)
-
-        (manifest.parent / "c" / "ct" / "slow").write_text("")
-        with pytest.raises(SyntheticCTError, match=r"scheduler at tcp:.* is gone: start it again"):
-            run_cohort(manifest, out, scheduler=cluster.scheduler_address, progress=Ends())
-    done = {path.name for path in (out / "patients").iterdir()}
-    assert done and done < {"a", "b", "c"}
-    assert set(run(manifest, evaluated)) == {"a", "b", "c"} - done
-
-
-def test_without_dask_patients_are_evaluated_one_after_the_other(manifest, evaluated, monkeypatch):
-    monkeypatch.setattr("SyntheticCTEvalLib.cohort.run.has_dask", lambda: False)
-    cohort = run_cohort(manifest, manifest.parents[1] / "out", workers=3)
-    assert evaluated == ["a", "b", "c"]
-    assert any("dask is not installed" in note for note in cohort.notes)
-
-
-def test_an_interrupted_worker_stops_at_its_next_step(manifest, tmp_path):
-    progress = cohort_parallel._StopsWhenGone(tmp_path / "gone")
-    with pytest.raises(SyntheticCTError, match="interrupted"):
-        progress.report("Register", 0.5)
-
-
 def test_a_patient_whose_voxels_lie_beside_a_header_is_evaluated_when_they_change(
     manifest, evaluated
 ):
@@ -381,33 +239,6 @@ def test_a_patient_whose_voxels_lie_beside_a_header_is_evaluated_when_they_chang
     assert run(manifest, evaluated) == []
     sitk.WriteImage(volume + 1, manifest.parent / "a" / "p1.mrcat.mhd")
     assert run(manifest, evaluated) == ["a"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
-def test_cancelling_ends_all_processes_and_leaves_nothing(tmp_path):
-    psutil = pytest.importorskip("psutil")
-    manifest = write_cohort(20, 2, tmp_path / "in", TINY)
-    command = [sys.executable, "-m", "SyntheticCTLib", "cohort", str(manifest), "--no-dose"]
-    with subprocess.Popen(
-        [*command, "--output", str(tmp_path / "out"), "--workers", "2"],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        children: list = []
-        deadline = time.monotonic() + 60
-        while len(children) < 3 and time.monotonic() < deadline:  # workers and dask's tracker
-            time.sleep(0.2)
-            children = psutil.Process(process.pid).children(recursive=True)
-        time.sleep(1)
-        children = psutil.Process(process.pid).children(recursive=True)
-        process.send_signal(signal.SIGTERM)
-        error = process.communicate(timeout=30)[1]
-    assert process.returncode == 130
-    assert error.strip().endswith("Interrupted; nothing half-written is left.")
-    assert len(children) >= 3
-    _, alive = psutil.wait_procs(children, timeout=5)
-    assert alive == []
-    assert not (tmp_path / "out").exists()
 
 
 def test_patients_that_share_a_scan_are_named(manifest, evaluated, monkeypatch):
