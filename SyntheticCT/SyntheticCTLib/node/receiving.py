@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .addresses import Peer, may_call
+from .carrying import Association
 from .log import NodeLog
-from .spool import Association, Spool
+from .spool import Spool
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event

@@ -19,6 +19,7 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import require_writable_folder
 from SyntheticCTLib.basics.stages import IN_USE, lock
 
+from .carrying import Association, Carrying
 from .same import same_instance
 from .sending import LONGEST_PAUSE_S
 from .series import (
@@ -40,26 +41,6 @@ ANSWERED = (KEPT, SENT, MADE)
 """States in which the node does nothing more by itself."""
 
 
-_BROKE_OFF = "the association that carried it broke off"
-
-
-class Association:
-    """A caller's association: which series it has carried, and since when it is there.
-
-    Moments are of a clock that nobody sets back, as their order decides what is whole.
-
-    Attributes:
-        refused: why an image of it was refused of which no series is known; "" none.
-    """
-
-    def __init__(self, caller: str) -> None:
-        self.caller = caller
-        self.began = time.monotonic()
-        self.carried: set[str] = set()
-        self.ended = False
-        self.refused = ""
-
-
 class Spool:
     """The series in a folder; safe to be used by several threads of the one node that holds it.
 
@@ -71,8 +52,7 @@ class Spool:
         self.folder = folder
         self.lock = threading.RLock()
         self.series: dict[str, Series] = {}
-        self._carriers: dict[str, set[Association]] = {}
-        self._broken: dict[str, tuple[float, str]] = {}
+        self._carrying = Carrying()
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Spool]:
@@ -98,7 +78,7 @@ class Spool:
             if series.state == GENERATING:
                 series.become(WAITING)
             if series.state == RECEIVING and series.open:
-                self._broken[series.id] = time.monotonic(), "the node ended while it came"
+                self._carrying.broke(series.id, "the node ended while it came")
             if series.state == SENDING:
                 series.next_try = 0.0
 
@@ -124,12 +104,12 @@ class Spool:
                     write_through(path, encoded)
             except OSError as error:
                 why = f"an image was refused for want of room ({error.strerror})"
-                self._broken[name] = time.monotonic(), why
+                self._carrying.broke(name, why)
                 raise
             if known:
                 if not same_instance(path, encoded):
                     why = "an image came again with the same UID and another content"
-                    self._broken[name] = time.monotonic(), why
+                    self._carrying.broke(name, why)
                     raise SyntheticCTError(why)
                 return False
             series.files += 1
@@ -150,29 +130,19 @@ class Spool:
         elif not series.open:
             series.open = True
             series.save()
-        by.carried.add(name)
-        self._carriers.setdefault(name, set()).add(by)
+        self._carrying.begin(name, by)
         return series
 
     def ended(self, by: Association, *, in_order: bool) -> None:
-        """An association was released, or (not ``in_order``) broke off.
-
-        One that began after what was missing of a series was noticed, and in which all was taken,
-        makes the series whole: its sender knows what was acknowledged.
-        """
+        """An association was released, or (not ``in_order``) broke off; see :class:`Carrying`."""
         with self.lock:
             if by.ended:
                 return
-            by.ended = True
+            self._carrying.end(by, in_order=in_order)
             for name in by.carried:
-                self._carriers[name].discard(by)
-                if not in_order or by.refused:
-                    told = by.refused or self._broken.get(name, (0.0, _BROKE_OFF))[1]
-                    self._broken[name] = time.monotonic(), told
-                elif by.began > self._broken.get(name, (0.0, ""))[0]:
-                    self._broken.pop(name, None)
                 series = self.series[name]
-                if not self._carriers[name] and name not in self._broken and series.open:
+                whole = not (self._carrying.carried(name) or self._carrying.broken(name))
+                if whole and series.open:
                     series.open = False
                     series.save()
 
@@ -183,23 +153,21 @@ class Spool:
             for series in list(self.series.values()):
                 if series.arrived > now and series.state != GENERATING:
                     series.arrived = now  # the clock was set back: quiet and days count from here
-                if series.state != RECEIVING or self._carriers.get(series.id):
+                if series.state != RECEIVING or self._carrying.carried(series.id):
                     continue
                 if not series.files:  # none could be written, nor was acknowledged
                     shutil.rmtree(series.folder, ignore_errors=True)
                     del self.series[series.id]
                     continue
-                broken = self._broken.get(series.id)
-                quiet = now - series.arrived
-                if broken is not None:
-                    quiet = min(quiet, time.monotonic() - broken[0])
-                if broken is not None and quiet > patience_s:
+                missing = self._carrying.broken(series.id)
+                quiet = min(now - series.arrived, self._carrying.since_broken(series.id))
+                if missing and quiet > patience_s:
                     series.become(
                         KEPT,
-                        f"{broken[1]}, {series.files} images are here, and nothing shows that "
+                        f"{missing}, {series.files} images are here, and nothing shows that "
                         "these are all: send the series again",
                     )
-                elif broken is None and quiet > quiet_s:
+                elif not missing and quiet > quiet_s:
                     self._whole(series)
                 else:
                     continue
@@ -301,7 +269,7 @@ class Spool:
                 series = self.series.get(path.name)
                 if series is not None and series.state in ANSWERED and not series.removed:
                     self._discard(series)
-                    self._broken.pop(series.id, None)
+                    self._carrying.mend(series.id)
                     series.open = False
                     series.accepted = path.read_bytes() == _ACCEPTED
                     series.become(WAITING)
@@ -314,7 +282,7 @@ class Spool:
         limit, found = time.time() - days * 86400, []
         with self.lock:
             for series in self.series.values():
-                if series.removed or series.arrived > limit or self._carriers.get(series.id):
+                if series.removed or series.arrived > limit or self._carrying.carried(series.id):
                     continue
                 if series.state == GENERATING:
                     continue

@@ -14,8 +14,9 @@ from mr_series import mr_and_sct, write_mr
 from pydicom.uid import generate_uid
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.node import spool as spool_module
+from SyntheticCTLib.node.carrying import Association
 from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING, Series
-from SyntheticCTLib.node.spool import Association, Spool, load_all, put_back
+from SyntheticCTLib.node.spool import Spool, load_all, put_back
 
 QUIET_S, PATIENCE_S = 0.0, 60.0
 
