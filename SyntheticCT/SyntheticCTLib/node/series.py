@@ -38,6 +38,7 @@ class Series:
         folder: its folder, named by :func:`series_id`.
         state: one of :data:`STATES`, and ``since`` when.
         reason: why it is kept, or why it could not be sent so far.
+        incomplete: it is kept as images may be missing: sent again, it is looked at again.
         caller: AE title that sent it.
         files: how many of its images lie here.
         arrived: when the last of them came.
@@ -55,6 +56,7 @@ class Series:
     state: str = RECEIVING
     since: float = 0.0
     reason: str = ""
+    incomplete: bool = False
     caller: str = ""
     files: int = 0
     arrived: float = 0.0
@@ -87,9 +89,10 @@ class Series:
     def picture(self) -> Path:
         return self.folder / PICTURE
 
-    def become(self, state: str, reason: str = "") -> None:
+    def become(self, state: str, reason: str = "", *, incomplete: bool = False) -> None:
         """Change the state, and save it."""
         self.state, self.reason, self.since = state, reason, time.time()
+        self.incomplete = incomplete
         self.save()
 
     def save(self) -> None:

@@ -111,12 +111,20 @@ class Spool:
                     why = "an image came again with the same UID and another content"
                     self._carrying.broke(name, why)
                     raise SyntheticCTError(why)
+                self._came_again(series)
                 return False
             series.files += 1
             series.arrived = time.time()
             if series.state not in (RECEIVING, GENERATING):
                 series.become(RECEIVING)
             return True
+
+    def _came_again(self, series: Series) -> None:
+        """Let a series of which an image came once more be whole when its sender ends in order."""
+        if series.state == RECEIVING or series.incomplete:
+            series.arrived = time.time()  # its sender may go on with those that are missing
+        if series.incomplete:
+            series.become(RECEIVING)
 
     def _of(self, name: str, by: Association) -> Series:
         """The series ``name``, on the disk as one that the association carries."""
@@ -166,6 +174,7 @@ class Spool:
                         KEPT,
                         f"{missing}, {series.files} images are here, and nothing shows that "
                         "these are all: send the series again",
+                        incomplete=True,
                     )
                 elif not missing and quiet > quiet_s:
                     self._whole(series)

@@ -113,6 +113,46 @@ def test_a_series_that_broke_off_is_kept_with_its_reason(spool, images):
     assert "broke off, 7 images are here" in series.reason
 
 
+def test_a_series_kept_as_incomplete_is_whole_when_it_was_sent_again(spool, images):
+    by, series = sent_in(spool, images)
+    spool.ended(by, in_order=False)
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "send the series again" in series.reason
+    found = after(spool)  # what it was kept for is known by another node, too
+    _, again = sent_in(found, images[:5], by := Association("MR1"))
+    found.settle(QUIET_S, -1.0)
+    assert (again.state, again.open) == (RECEIVING, True)
+    sent_in(found, images[5:], by)
+    found.ended(by, in_order=True)
+    found.settle(1000.0, PATIENCE_S)
+    assert again.state == RECEIVING  # it is quiet only since it came again
+    found.settle(QUIET_S, PATIENCE_S)
+    assert (again.state, again.files) == (WAITING, 12)
+
+
+def test_a_series_that_was_looked_at_and_refused_is_not_done_again_by_a_repeat(spool, images):
+    series = taken(spool, images)
+    spool.next_waiting()
+    spool.keep(series, "no series of T2-weighted MR alone: T1")
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert (series.state, series.reason) == (KEPT, "no series of T2-weighted MR alone: T1")
+
+
+def test_a_repeat_of_what_broke_off_after_the_ct_was_sent_names_what_came_too_late(spool, images):
+    series = made(spool, images[:10])
+    spool.has_sent(series, "CT_0001.dcm")
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=False)
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "send the series again" in series.reason
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == KEPT and "2 more images came" in series.reason
+
+
 def test_an_association_beside_the_one_that_broke_off_does_not_make_a_series_whole(spool, images):
     first, second = Association("MR1"), Association("MR1")
     sent_in(spool, images[:3], first)
