@@ -1,0 +1,104 @@
+"""The spool after kills and full disks: what was acknowledged is there, what lacks images waits."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+import pytest
+from spools import PATIENCE_S, QUIET_S, after, made, sent_in, taken
+from SyntheticCTLib.node import spool as spool_module
+from SyntheticCTLib.node.carrying import Association
+from SyntheticCTLib.node.series import KEPT, RECEIVING, WAITING, Series
+from SyntheticCTLib.node.spool import load_all
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(spool, images):
+    sent_in(spool, images[:7])
+    found = after(spool)
+    (series,) = found.series.values()
+    assert (series.state, series.files, series.caller) == (RECEIVING, 7, "MR1")
+    found.settle(QUIET_S, PATIENCE_S)  # the kill broke the association off: more may come
+    assert series.state == RECEIVING
+    sent_in(found, images, again := Association("MR1"))
+    found.ended(again, in_order=True)
+    found.settle(QUIET_S, PATIENCE_S)
+    assert (series.state, series.files) == (WAITING, 12)
+
+
+def test_a_series_that_was_whole_needs_no_second_sending_after_a_kill(spool, images):
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    found = after(spool)
+    found.settle(QUIET_S, PATIENCE_S)
+    assert [one.state for one in found.series.values()] == [WAITING]
+
+
+def test_what_the_receiver_has_is_known_after_a_kill(spool, images):
+    series = made(spool, images)
+    spool.has_sent(series, "CT_0001.dcm")
+    spool.not_sent(series, "away", 3600.0)
+    found = after(spool)
+    again = found.next_to_send()  # at once: the node was started for it
+    assert (again.id, again.sent, again.reason) == (series.id, ["CT_0001.dcm"], "away")
+
+
+def test_a_ct_that_was_being_made_is_made_again_after_a_kill(spool, images):
+    series = taken(spool, images)
+    spool.next_waiting()
+    (series.folder / "made").mkdir()
+    (series.folder / "made" / "CT_0001.dcm").write_bytes(b"half")
+    found = after(spool)
+    again = found.next_waiting()
+    assert again.id == series.id and not again.result.exists()
+
+
+def test_a_full_disk_acknowledges_nothing_and_leaves_nothing(spool, images, monkeypatch):
+    by, series = sent_in(spool, images[:5])
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module, "write_through", full)
+        with pytest.raises(OSError, match="space"):
+            spool.take(*images[5], by)
+    assert series.files == len(list(series.received.iterdir())) == 5
+    spool.ended(by, in_order=True)  # some senders go on, or end, as if nothing was
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == RECEIVING
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "want of room" in series.reason
+    time.sleep(0.01)
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert (series.state, series.files) == (WAITING, 12)
+
+
+def test_a_series_whose_first_image_found_no_room_even_for_its_record_is_not_whole(
+    spool, images, monkeypatch
+):
+    by = Association("MR1")
+    with monkeypatch.context() as patch:
+        full = OSError(errno.ENOSPC, "No space left on device")
+        patch.setattr(Series, "save", lambda series: (_ for _ in ()).throw(full))
+        with pytest.raises(OSError, match="No space"):
+            spool.take(*images[0], by)
+    _, series = sent_in(spool, images[1:], by)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == RECEIVING
+    assert taken(spool, images).state == WAITING  # sent again, all of it
+
+
+def test_a_series_of_which_no_image_could_be_written_is_forgotten(spool, images, monkeypatch):
+    by = Association("MR1")
+    with monkeypatch.context() as patch:
+        patch.setattr(spool_module, "write_through", lambda *a: (_ for _ in ()).throw(OSError()))
+        with pytest.raises(OSError):
+            spool.take(*images[0], by)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert not spool.series and not load_all(spool.folder)
