@@ -40,7 +40,8 @@ class Series:
         reason: why it is kept, or why it could not be sent so far.
         incomplete: it is kept as images may be missing: sent again, it is looked at again.
         caller: AE title that sent it.
-        files: how many of its images lie here.
+        files: how many of its images lie here, and how many the record told that was read
+            (``recorded``): a node that was killed may not have come to write it.
         arrived: when the last of them came.
         open: an association that carried it has not ended in order.
         attempts, next_try: of generating or sending.
@@ -59,6 +60,7 @@ class Series:
     incomplete: bool = False
     caller: str = ""
     files: int = 0
+    recorded: int = 0
     arrived: float = 0.0
     open: bool = False
     attempts: int = 0
@@ -89,6 +91,18 @@ class Series:
     def picture(self) -> Path:
         return self.folder / PICTURE
 
+    @property
+    def may_lack_images(self) -> bool:
+        """Whether the record that was read is older than what its sender did when the node ended.
+
+        More images lie here than it knows of (one that is being made has a record of its own from
+        then: ``made_of``), or a CT would be made while an association still carried it.
+        """
+        if self.removed or self.state == RECEIVING:
+            return False
+        known = self.made_of if self.state == GENERATING else self.recorded
+        return self.files > known or (self.open and self.state in (WAITING, GENERATING))
+
     def become(self, state: str, reason: str = "", *, incomplete: bool = False) -> None:
         """Change the state, and save it."""
         self.state, self.reason, self.since = state, reason, time.time()
@@ -97,7 +111,7 @@ class Series:
 
     def save(self) -> None:
         """Write what is known, whole or not at all, and onto the disk before this returns."""
-        content = {k: v for k, v in asdict(self).items() if k != "folder"}
+        content = {k: v for k, v in asdict(self).items() if k not in ("folder", "recorded")}
         write_through(self.folder / RECORD, json.dumps(content, indent=1).encode())
 
     @classmethod
@@ -107,9 +121,10 @@ class Series:
             content = json.loads((folder / RECORD).read_bytes())
         except (OSError, ValueError):
             content = {"open": True, "since": time.time()}
-        known = {item.name for item in fields(cls)} - {"folder"}
+        known = {item.name for item in fields(cls)} - {"folder", "recorded"}
         series = cls(folder, **{k: v for k, v in content.items() if k in known})
         here = [path for path in (folder / RECEIVED).glob("*.dcm")]
+        series.recorded = series.files
         series.files = len(here) if not series.removed else series.files
         series.arrived = max([series.arrived, *(path.stat().st_mtime for path in here)])
         return series

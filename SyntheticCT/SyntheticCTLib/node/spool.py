@@ -26,6 +26,7 @@ from .series import (
     GENERATING,
     KEPT,
     MADE,
+    RECEIVED,
     RECEIVING,
     SENDING,
     SENT,
@@ -75,7 +76,9 @@ class Spool:
         for series in self.series.values():
             for part in series.folder.glob("**/*.part"):
                 part.unlink(missing_ok=True)
-            if series.state == GENERATING:
+            if series.may_lack_images:
+                series.become(RECEIVING)
+            elif series.state == GENERATING:
                 series.become(WAITING)
             if series.state == RECEIVING and series.open:
                 self._carrying.broke(series.id, "the node ended while it came")
@@ -95,11 +98,14 @@ class Spool:
         """
         study, name, instance = uids
         name = series_id(study, name)
+        file = f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
+        path = self.folder / _SERIES / name / RECEIVED / file
         with self.lock:
+            known = path.exists()
+            if known and not same_instance(path, encoded):
+                raise self._changed(name, by)
             try:  # also what is written before the first image is lost for want of room
                 series = self._of(name, by)
-                path = series.received / f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
-                known = path.exists()
                 if not known:
                     write_through(path, encoded)
             except OSError as error:
@@ -107,10 +113,6 @@ class Spool:
                 self._carrying.broke(name, why)
                 raise
             if known:
-                if not same_instance(path, encoded):
-                    why = "an image came again with the same UID and another content"
-                    self._carrying.broke(name, why)
-                    raise SyntheticCTError(why)
                 self._came_again(series)
                 return False
             series.files += 1
@@ -118,6 +120,18 @@ class Spool:
             if series.state not in (RECEIVING, GENERATING):
                 series.become(RECEIVING)
             return True
+
+    def _changed(self, name: str, by: Association) -> SyntheticCTError:
+        """An image came again as another: what lies here of the series may not be the whole of it.
+
+        Of a series that is whole already that is told to the sender alone: its record stays.
+        """
+        series = self.series.get(name)
+        if series is not None and series.state == RECEIVING:
+            self._of(name, by)
+        why = "an image came again with the same UID and another content"
+        self._carrying.broke(name, why)
+        return SyntheticCTError(why)
 
     def _came_again(self, series: Series) -> None:
         """Let a series of which an image came once more be whole when its sender ends in order."""

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from spools import PATIENCE_S, QUIET_S, after, made, sent_in, taken
+from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.node import spool as spool_module
 from SyntheticCTLib.node.carrying import Association
 from SyntheticCTLib.node.series import KEPT, RECEIVING, WAITING, Series
@@ -102,3 +103,96 @@ def test_a_series_of_which_no_image_could_be_written_is_forgotten(spool, images,
     spool.ended(by, in_order=True)
     spool.settle(QUIET_S, PATIENCE_S)
     assert not spool.series and not load_all(spool.folder)
+
+
+def test_a_ct_is_not_made_of_the_images_that_came_before_a_kill(spool, images):
+    """Nine were whole, and their CT was being made; the rest was coming when the node ended."""
+    series = taken(spool, images[:9])
+    spool.next_waiting()
+    sent_in(spool, images[9:11])
+    found = after(spool)
+    assert found.next_waiting() is None
+    found.settle(QUIET_S, PATIENCE_S)
+    (again,) = found.series.values()
+    assert (again.id, again.state, again.files) == (series.id, RECEIVING, 11)
+    sent_in(found, images[9:], by := Association("MR1"))
+    found.ended(by, in_order=True)
+    found.settle(QUIET_S, PATIENCE_S)
+    assert found.next_waiting() is again and again.made_of == 12
+
+
+def test_a_ct_is_made_of_all_images_where_a_kill_came_after_their_release(spool, images):
+    taken(spool, images[:9])
+    spool.next_waiting()
+    by, _ = sent_in(spool, images[9:])
+    spool.ended(by, in_order=True)
+    found = after(spool)
+    assert found.next_waiting() is None
+    found.settle(QUIET_S, PATIENCE_S)
+    assert found.next_waiting().made_of == 12
+
+
+def test_a_changed_duplicate_does_not_hold_up_a_whole_series_after_a_kill(spool, images):
+    taken(spool, images)
+    spool.next_waiting()
+    encoded, uids = images[0]
+    changed = encoded[:-2] + bytes([encoded[-2] ^ 1]) + encoded[-1:]
+    by = Association("MR1")
+    with pytest.raises(SyntheticCTError, match="another content"):
+        spool.take(changed, uids, by)
+    spool.ended(by, in_order=True)
+    found = after(spool)
+    assert found.next_waiting() is not None
+
+
+class Killed(BaseException):
+    """The node ends here."""
+
+
+STEPS = {
+    "waiting": lambda spool, series: None,
+    "kept": lambda spool, series: (spool.next_waiting(), spool.keep(series, "1 slice is missing")),
+    "made": lambda spool, series: (
+        spool.next_waiting(),
+        spool.generated(series, ["CT_0001.dcm"], to_send=False),
+    ),
+    "sending": lambda spool, series: (
+        spool.next_waiting(),
+        spool.generated(series, ["CT_0001.dcm"], to_send=True),
+    ),
+    "sent": lambda spool, series: (
+        spool.next_waiting(),
+        spool.generated(series, ["CT_0001.dcm"], to_send=True),
+        spool.has_sent(series, "CT_0001.dcm"),
+    ),
+}
+
+
+@pytest.mark.parametrize("state", STEPS)
+def test_an_image_that_lies_here_is_not_lost_where_the_kill_came_before_its_record(
+    spool, images, monkeypatch, state
+):
+    series = taken(spool, images[:11])
+    STEPS[state](spool, series)
+    assert series.state == state
+
+    def killed(*given):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Series, "become", killed)
+        with pytest.raises(Killed):
+            spool.take(*images[11], Association("MR1"))
+    found = after(spool)
+    assert found.next_waiting() is found.next_to_send() is None
+    found.settle(QUIET_S, PATIENCE_S)  # its sender has no answer, and will send again
+    (again,) = found.series.values()
+    assert again.state == RECEIVING
+    by = Association("MR1")
+    assert not found.take(*images[11], by)
+    found.ended(by, in_order=True)
+    found.settle(QUIET_S, PATIENCE_S)
+    if state == "sent":
+        assert again.state == KEPT and "1 more image came" in again.reason
+    else:
+        assert (again.state, again.files, again.made) == (WAITING, 12, [])
