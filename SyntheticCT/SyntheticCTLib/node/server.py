@@ -16,7 +16,7 @@ from .log import NodeLog, libraries_silent
 from .page import page
 from .receiving import Listening, Receiver
 from .sending import Destination, pause_after, send
-from .series import GENERATING, SENDING, WAITING, Series, flush
+from .series import SENDING, Series, flush
 from .spool import Spool
 from .worker import DONE, ENDED, NO_ROOM, Worker
 
@@ -144,7 +144,7 @@ class Node:
                     tidied = time.monotonic()
                     for series in spool.remove_older(settings.keep_days):
                         self._log.write("removed", f"{settings.keep_days:g} days old", series.id)
-            except OSError as error:  # no room for a record: what is on the disk still holds
+            except OSError as error:  # for a record or a process: what is on the disk still holds
                 self._log.write("no room", error.strerror or type(error).__name__)
                 self._stop.wait(pause_after(0))
 
@@ -156,14 +156,17 @@ class Node:
             series = spool.series[folder.name]
             try:
                 self._made(spool, series, *outcome)
-            except OSError:  # not even its record could be written: from its images, anew
-                if series.state == GENERATING:
-                    series.state = WAITING
+            except OSError:  # not even its record could be written
+                spool.not_generated(series)
                 raise
         if not self._worker.busy and (series := spool.next_waiting()):
-            self._log.write("generating", f"{series.files} images", series.id)
             outside = self._settings.outside_domain or series.accepted
-            self._worker.start(series.folder, outside_domain=outside)
+            try:
+                self._log.write("generating", f"{series.files} images", series.id)
+                self._worker.start(series.folder, outside_domain=outside)
+            except OSError:  # no process can be started now
+                spool.not_generated(series)
+                raise
 
     def _made(self, spool: Spool, series: Series, kind: str, content: Any) -> None:
         if kind == NO_ROOM or (kind == ENDED and series.attempts + 1 < _MOST_ENDS):

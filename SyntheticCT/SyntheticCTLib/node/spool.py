@@ -225,8 +225,22 @@ class Spool:
             if series is not None:
                 shutil.rmtree(series.result, ignore_errors=True)
                 series.made_of, series.made_from = series.files, series.arrived
-                series.become(GENERATING)
+                try:
+                    series.become(GENERATING)
+                except OSError:
+                    self.not_generated(series)
+                    raise
             return series
+
+    def not_generated(self, series: Series) -> None:
+        """No CT could be begun, or what became of it not be written: from its images, anew.
+
+        Only in memory, as the disk may be full: of a series that is being made a record tells
+        the next node the same.
+        """
+        with self.lock:
+            if series.state == GENERATING:
+                series.state = WAITING if series.arrived == series.made_from else RECEIVING
 
     def generated(self, series: Series, made: list[str], to_send: bool) -> bool:
         """The files of the result are on the disk; whether they are of all images."""
