@@ -188,18 +188,22 @@ class Node:
                     self._log.write("warning", sentence, series.id)
 
     def _send(self, spool: Spool) -> None:
-        """Of the sending thread: what is due, oldest first."""
+        """Of the sending thread, which nothing ends but the node."""
         while not self._stop.wait(_TICK_S):
-            series = spool.next_to_send()
-            if series is None:
-                continue
-            try:
-                self._send_one(spool, series)
-            except Exception as error:  # whatever a receiver does, the thread goes on
-                reason = f"{self._settings.to.peer}: {type(error).__name__}"
-                with contextlib.suppress(OSError):
-                    spool.not_sent(series, reason, pause_after(series.attempts))
-                self._log.write("not sent", reason, series.id)
+            with contextlib.suppress(Exception):  # it is tried again in the next turn
+                self._send_due(spool)
+
+    def _send_due(self, spool: Spool) -> None:
+        """Send what is due, oldest first."""
+        series = spool.next_to_send()
+        if series is None:
+            return
+        try:
+            self._send_one(spool, series)
+        except Exception as error:  # whatever a receiver does
+            reason = f"{self._settings.to.peer}: {type(error).__name__}"
+            self._log.write("not sent", reason, series.id)
+            spool.not_sent(series, reason, pause_after(series.attempts))
 
     def _send_one(self, spool: Spool, series: Series) -> None:
         rest = [series.result / name for name in series.made if name not in series.sent]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import struct
@@ -52,3 +53,15 @@ def test_without_rich_steps_are_plain_lines(monkeypatch, capsys):
     progress.close()
     told = capsys.readouterr().err
     assert told == "Register\nWarning: The skin is cut.\nreport: out/report.html\n"
+
+
+def test_a_terminal_that_is_gone_is_told_to_who_writes(monkeypatch):
+    """It does not end the program, as a node has more to do than to write."""
+
+    class Gone(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    with pytest.raises(BrokenPipeError):
+        TerminalProgress().tell("node", "started")

@@ -8,7 +8,7 @@ import os
 
 import pytest
 from spools import sent_in, taken
-from SyntheticCTLib.basics.progress import SILENT
+from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.node import series as series_module
 from SyntheticCTLib.node.log import NodeLog
 from SyntheticCTLib.node.receiving import Listening
@@ -75,3 +75,37 @@ def test_a_series_to_which_more_came_meanwhile_is_not_made_of_what_is_here(
     with pytest.raises(OSError, match="unavailable"):
         node._generate(spool)
     assert series.state == RECEIVING and spool.next_waiting() is None
+
+
+class Unheard(Progress):
+    """A terminal that is gone, or whose output goes to a full disk."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def tell(self, event, text, **details):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space"), BrokenPipeError(), ValueError("I/O on a closed file")],
+)
+def test_an_event_that_no_terminal_takes_stands_in_the_log(tmp_path, error):
+    NodeLog(tmp_path, Unheard(error)).write("sent", "13 files", "0123456789abcdef")
+    assert "0123456789abcdef sent: 13 files" in (tmp_path / "node.log").read_text()
+
+
+def test_the_sending_thread_goes_on_whatever_fails_in_it(node, spool, monkeypatch):
+    turns = []
+
+    def next_to_send():
+        turns.append(1)
+        if len(turns) == 3:
+            node.stop()
+            return None
+        raise RuntimeError("whatever it is")
+
+    monkeypatch.setattr(spool, "next_to_send", next_to_send)
+    node._send(spool)
+    assert len(turns) == 3
