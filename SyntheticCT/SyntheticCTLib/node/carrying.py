@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from .series import Series
+
 BROKE_OFF = "the association that carried it broke off"
 
 
@@ -63,8 +65,18 @@ class Carrying:
         self._broken.pop(name, None)
 
     def broken(self, name: str) -> str:
-        """Why images of the series may be missing; "" they are not."""
+        """Why the series broke off; "" it did not."""
         return self._broken.get(name, (0.0, ""))[1]
+
+    def missing(self, series: Series) -> str:
+        """Why images of a series may be missing; "" they are not."""
+        if series.refused:
+            return "an image was refused for want of room"
+        return self.broken(series.id)
+
+    def whole(self, series: Series) -> bool:
+        """Whether nothing carries a series any more, and nothing of it may be missing."""
+        return not (self.carried(series.id) or self.missing(series))
 
     def since_broken(self, name: str) -> float:
         """Seconds since the series broke off; without end where it did not."""

@@ -30,13 +30,15 @@ from .series import (
     RECEIVING,
     SENDING,
     SENT,
+    SERIES,
     WAITING,
     Series,
+    load_all,
     series_id,
     write_through,
 )
 
-_SERIES, _AGAIN = "series", "again"
+_AGAIN = "again"
 _ACCEPTED = b"outside the domain, too"
 ANSWERED = (KEPT, SENT, MADE)
 """States in which the node does nothing more by itself."""
@@ -54,6 +56,7 @@ class Spool:
         self.lock = threading.RLock()
         self.series: dict[str, Series] = {}
         self._carrying = Carrying()
+        self._unwritten: dict[str, list[str]] = {}
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Spool]:
@@ -62,7 +65,7 @@ class Spool:
         Raises:
             SyntheticCTError: another node holds it, or it cannot be written.
         """
-        require_writable_folder(self.folder / _SERIES)
+        require_writable_folder(self.folder / SERIES)
         with (self.folder / IN_USE).open("wb") as file:
             if not lock(file, wait=False):
                 raise SyntheticCTError(
@@ -99,22 +102,24 @@ class Spool:
         study, name, instance = uids
         name = series_id(study, name)
         file = f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
-        path = self.folder / _SERIES / name / RECEIVED / file
+        path = self.folder / SERIES / name / RECEIVED / file
         with self.lock:
-            known = path.exists()
+            known = path.exists() and not self._is_missing(name, file)
             if known and not same_instance(path, encoded):
                 raise self._changed(name, by)
             try:  # also what is written before the first image is lost for want of room
                 series = self._of(name, by)
                 if not known:
                     write_through(path, encoded)
-            except OSError as error:
-                why = f"an image was refused for want of room ({error.strerror})"
-                self._carrying.broke(name, why)
+            except OSError:
+                if not known:
+                    self._refused(name, file)
                 raise
             if known:
                 self._came_again(series)
                 return False
+            if file in series.refused:
+                series.refused.remove(file)
             series.files += 1
             series.arrived = time.time()
             if series.state not in (RECEIVING, GENERATING):
@@ -133,6 +138,28 @@ class Spool:
         self._carrying.broke(name, why)
         return SyntheticCTError(why)
 
+    def _is_missing(self, name: str, file: str) -> bool:
+        series = self.series.get(name)
+        return series is not None and file in series.refused
+
+    def _refused(self, name: str, file: str) -> None:
+        """Remember an image that found no room: without it the series is not whole.
+
+        Where there is no room for the record either, the next that is taken writes it.
+        """
+        series = self.series.get(name)
+        here = series is not None and not series.removed
+        missing = series.refused if here else self._unwritten.setdefault(name, [])
+        if file not in missing:
+            missing.append(file)
+        if here:
+            series.arrived = time.time()
+            with contextlib.suppress(OSError):
+                if series.state in (RECEIVING, GENERATING):
+                    series.save()
+                else:
+                    series.become(RECEIVING)
+
     def _came_again(self, series: Series) -> None:
         """Let a series of which an image came once more be whole when its sender ends in order."""
         if series.state == RECEIVING or series.incomplete:
@@ -144,15 +171,16 @@ class Spool:
         """The series ``name``, on the disk as one that the association carries."""
         series = self.series.get(name)
         if series is None or series.removed:
-            series = Series(self.folder / _SERIES / name, since=time.time(), caller=by.caller)
+            series = Series(self.folder / SERIES / name, since=time.time(), caller=by.caller)
             series.received.mkdir(parents=True, exist_ok=True)
-            series.open = True
+            series.open, series.refused = True, list(self._unwritten.get(name, ()))
             series.save()
+            self._unwritten.pop(name, None)
             self.series[name] = series
-        elif not series.open:
+        self._carrying.begin(name, by)
+        if not (series.open and series.written):
             series.open = True
             series.save()
-        self._carrying.begin(name, by)
         return series
 
     def ended(self, by: Association, *, in_order: bool) -> None:
@@ -163,8 +191,7 @@ class Spool:
             self._carrying.end(by, in_order=in_order)
             for name in by.carried:
                 series = self.series[name]
-                whole = not (self._carrying.carried(name) or self._carrying.broken(name))
-                if whole and series.open:
+                if self._carrying.whole(series) and series.open:
                     series.open = False
                     series.save()
 
@@ -179,9 +206,11 @@ class Spool:
                     continue
                 if not series.files:  # none could be written, nor was acknowledged
                     shutil.rmtree(series.folder, ignore_errors=True)
+                    if series.refused:
+                        self._unwritten[series.id] = series.refused
                     del self.series[series.id]
                     continue
-                missing = self._carrying.broken(series.id)
+                missing = self._carrying.missing(series)
                 quiet = min(now - series.arrived, self._carrying.since_broken(series.id))
                 if missing and quiet > patience_s:
                     series.become(
@@ -307,6 +336,7 @@ class Spool:
                 if series is not None and series.state in ANSWERED and not series.removed:
                     self._discard(series)
                     self._carrying.mend(series.id)
+                    series.refused = []
                     series.open = False
                     series.accepted = path.read_bytes() == _ACCEPTED
                     series.become(WAITING)
@@ -340,13 +370,6 @@ class Spool:
 def _due(series: Series, now: float) -> bool:
     """Whether the next attempt is due; a pause longer than any is of a clock that was set back."""
     return not now < series.next_try <= now + LONGEST_PAUSE_S
-
-
-def load_all(folder: Path) -> list[Series]:
-    """Return all series of a spool, also while a node serves it."""
-    root = folder / _SERIES
-    found = [Series.load(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-    return sorted(found, key=lambda one: one.since)
 
 
 def put_back(folder: Path, name: str, *, outside_domain: bool = False) -> None:

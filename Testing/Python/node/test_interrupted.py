@@ -9,10 +9,11 @@ import time
 import pytest
 from spools import PATIENCE_S, QUIET_S, after, made, sent_in, taken
 from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.node import series as series_module
 from SyntheticCTLib.node import spool as spool_module
 from SyntheticCTLib.node.carrying import Association
-from SyntheticCTLib.node.series import KEPT, RECEIVING, WAITING, Series
-from SyntheticCTLib.node.spool import load_all
+from SyntheticCTLib.node.series import KEPT, RECEIVING, WAITING, Series, load_all
+from SyntheticCTLib.node.spool import put_back
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(spool, images):
@@ -196,3 +197,91 @@ def test_an_image_that_lies_here_is_not_lost_where_the_kill_came_before_its_reco
         assert again.state == KEPT and "1 more image came" in again.reason
     else:
         assert (again.state, again.files, again.made) == (WAITING, 12, [])
+
+
+def one_by_one(spool, images, monkeypatch, refused=()):
+    """An association an image; for those of ``refused`` there is no room, nor for a record."""
+
+    def full(*given):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for number, (encoded, uids) in enumerate(images):
+        by = Association("MR1")
+        with monkeypatch.context() as patch:
+            if number in refused:
+                patch.setattr(spool_module, "write_through", full)
+                patch.setattr(series_module, "write_through", full)
+                with pytest.raises(OSError, match="space"):
+                    spool.take(encoded, uids, by)
+            else:
+                spool.take(encoded, uids, by)
+        spool.ended(by, in_order=True)
+        spool.settle(1000.0, PATIENCE_S)
+
+
+@pytest.mark.parametrize("refused", [0, 5, 10])
+def test_an_image_refused_for_want_of_room_is_missing_until_it_is_taken(
+    spool, images, monkeypatch, refused
+):
+    """Also where each image has an association of its own, and later ones are all taken."""
+    one_by_one(spool, images, monkeypatch, [refused])
+    spool.settle(QUIET_S, PATIENCE_S)
+    (series,) = spool.series.values()
+    assert (series.state, series.files) == (RECEIVING, 11)
+    found = after(spool)
+    one_by_one(found, images[11:], monkeypatch)
+    found.settle(QUIET_S, PATIENCE_S)
+    assert [one.state for one in found.series.values()] == [RECEIVING]
+    found.settle(QUIET_S, -1.0)
+    (series,) = found.series.values()
+    assert series.state == KEPT and "want of room" in series.reason
+    one_by_one(found, [images[refused]], monkeypatch)
+    found.settle(QUIET_S, PATIENCE_S)
+    assert (series.state, series.files) == (WAITING, 12)
+
+
+def test_an_image_that_was_refused_and_then_taken_is_not_missing(spool, images, monkeypatch):
+    one_by_one(spool, [*images[:6], *images[5:]], monkeypatch, [5])
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert [(one.state, one.files) for one in spool.series.values()] == [(WAITING, 12)]
+
+
+@pytest.mark.parametrize("state", ["waiting", "sending"])
+def test_a_ct_is_not_sent_of_a_series_of_which_an_image_was_refused(
+    spool, images, monkeypatch, state
+):
+    series = taken(spool, images[:11])
+    STEPS[state](spool, series)
+    one_by_one(spool, images[11:], monkeypatch, [0])
+    assert spool.next_waiting() is spool.next_to_send() is None
+    assert series.state == RECEIVING
+
+
+def test_a_ct_that_is_being_made_when_an_image_is_refused_is_not_sent(spool, images, monkeypatch):
+    series = taken(spool, images[:11])
+    spool.next_waiting()
+    one_by_one(spool, images[11:], monkeypatch, [0])
+    assert not spool.generated(series, ["CT_0001.dcm"], to_send=True)
+    assert series.state == RECEIVING
+
+
+def test_a_series_put_back_by_hand_is_made_without_the_image_that_was_refused(
+    spool, images, monkeypatch
+):
+    one_by_one(spool, images, monkeypatch, [11])
+    spool.settle(QUIET_S, -1.0)
+    (series,) = spool.series.values()
+    put_back(spool.folder, series.id)
+    assert spool.put_back() == [series]
+    assert spool.next_waiting() is series
+
+
+def test_a_record_that_found_no_room_is_written_with_the_next_image(spool, images, monkeypatch):
+    """Else a node that is killed would not know that an association still brings images."""
+    taken(spool, images[:9])
+    one_by_one(spool, images[:1], monkeypatch, [0])  # it lies here: only its record is refused
+    sent_in(spool, images[9:11])
+    found = after(spool)
+    found.settle(QUIET_S, PATIENCE_S)
+    (series,) = found.series.values()
+    assert (series.state, series.files, series.open) == (RECEIVING, 11, True)

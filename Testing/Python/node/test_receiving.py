@@ -19,8 +19,8 @@ from SyntheticCTLib.node import spool as spool_module
 from SyntheticCTLib.node.addresses import TlsFiles, caller
 from SyntheticCTLib.node.log import NodeLog, libraries_silent
 from SyntheticCTLib.node.receiving import Listening, Receiver
-from SyntheticCTLib.node.series import RECEIVING, WAITING
-from SyntheticCTLib.node.spool import Spool, load_all
+from SyntheticCTLib.node.series import RECEIVING, WAITING, load_all
+from SyntheticCTLib.node.spool import Spool
 
 MR, _ = mr_and_sct()
 

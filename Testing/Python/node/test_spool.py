@@ -11,8 +11,8 @@ from dicom_files import save_dicom
 from spools import PATIENCE_S, QUIET_S, after, made, sent_in, taken
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.node.carrying import Association
-from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING
-from SyntheticCTLib.node.spool import Spool, load_all, put_back
+from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING, load_all
+from SyntheticCTLib.node.spool import Spool, put_back
 
 
 def test_a_series_is_whole_when_its_association_was_released_and_it_is_quiet(spool, images):
