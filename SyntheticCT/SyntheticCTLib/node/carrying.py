@@ -12,6 +12,9 @@ BROKE_OFF = "the association that carried it broke off"
 class Association:
     """A caller's association: which series it has carried, and since when it is there.
 
+    It is made when the caller connects, not when the first image comes: what another had still to
+    bring when that broke off, this one need not bring.
+
     Moments are of a clock that nobody sets back, as their order decides what is whole.
 
     Attributes:
@@ -34,7 +37,13 @@ class Carrying:
         self._broken: dict[str, tuple[float, str]] = {}
 
     def begin(self, name: str, by: Association) -> None:
-        """The association carries the series from now on."""
+        """The association carries the series from now on.
+
+        One that has ended while its image was read broke off: nothing would end it once more.
+        """
+        if by.ended:
+            self.broke(name, BROKE_OFF)
+            return
         by.carried.add(name)
         self._carriers.setdefault(name, set()).add(by)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
@@ -68,7 +69,8 @@ class Receiver:
         self._listening = listening
         self._spool = spool
         self._log = log
-        self._associations: dict[object, Association] = {}
+        # Weak, as pynetdicom does not tell of every connection's end.
+        self._associations: MutableMapping[object, Association] = WeakKeyDictionary()
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[int]:
@@ -87,6 +89,7 @@ class Receiver:
             entity.add_supported_context(sop_class, list(_LOSSLESS))
         entity.add_supported_context("1.2.840.10008.1.1")  # verification, C-ECHO
         handlers = [
+            (evt.EVT_CONN_OPEN, self._connected),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_ACSE_SENT, self._answers),
@@ -108,6 +111,9 @@ class Receiver:
         finally:
             entity.shutdown()
 
+    def _connected(self, event: Event) -> None:
+        self._associations[event.assoc] = Association()
+
     def _requested(self, event: Event) -> None:
         """Reject who is not listed."""
         requestor = event.assoc.requestor
@@ -118,10 +124,11 @@ class Receiver:
 
     def _store(self, event: Event) -> int:
         """Keep an image and return the status of its acknowledgement (PS3.4 B.2.3)."""
-        association = event.assoc
-        by = self._associations.get(association)
-        if by is None:
-            by = self._associations[association] = Association(association.requestor.ae_title)
+        by = self._associations.get(event.assoc)
+        if by is None:  # the connection closed just now
+            by = Association()
+            by.ended = True
+        by.caller = event.assoc.requestor.ae_title
         try:
             encoded = event.encoded_dataset()
             uids = _uids(encoded)
@@ -156,7 +163,7 @@ class Receiver:
         by = self._associations.pop(event.assoc, None)
         if by is not None:
             self._spool.ended(by, in_order=in_order)
-            if not in_order:
+            if not in_order and (by.carried or by.refused):
                 self._log.write("broken", f"the association of {by.caller} broke off")
 
 

@@ -95,6 +95,18 @@ def test_an_association_beside_the_one_that_broke_off_does_not_make_a_series_who
     assert series.state == WAITING
 
 
+def test_an_image_of_an_association_that_has_ended_leaves_no_series_carried_for_ever(spool, images):
+    """Its sender was gone while the image was read."""
+    by, series = sent_in(spool, images[:3])
+    spool.ended(by, in_order=False)
+    assert spool.take(*images[3], by)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == RECEIVING
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "broke off, 4 images are here" in series.reason
+    assert spool.remove_older(0.0) == [series]
+
+
 def test_the_same_series_twice_changes_nothing(spool, images):
     series = made(spool, images)
     spool.has_sent(series, "CT_0001.dcm")
