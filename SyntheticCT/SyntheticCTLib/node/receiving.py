@@ -162,7 +162,10 @@ class Receiver:
     def _ended(self, event: Event, in_order: bool) -> None:
         by = self._associations.pop(event.assoc, None)
         if by is not None:
-            self._spool.ended(by, in_order=in_order)
+            try:
+                self._spool.ended(by, in_order=in_order)
+            except OSError as error:
+                self._log.write("no room", error.strerror or type(error).__name__)
             if not in_order and (by.carried or by.refused):
                 self._log.write("broken", f"the association of {by.caller} broke off")
 

@@ -21,8 +21,12 @@ STATES = {
     MADE: "its synthetic CT is made; there is no receiver",
     KEPT: "nothing more is done with it, for the reason told",
 }
-SERIES = "series"
-"""Folder of a spool that holds the series, each in its own."""
+ANSWERED = (KEPT, SENT, MADE)
+"""States in which the node does nothing more by itself."""
+SERIES, AGAIN = "series", "again"
+"""Folders of a spool: the series, each in its own, and a file for each that is put back by hand."""
+ACCEPTED = b"outside the domain, too"
+"""What stands in that file where the MR may be outside the model's domain."""
 _UNSAVED = ("folder", "recorded", "written")
 RECORD, RECEIVED, RESULT, PICTURE = "series.json", "received", "made", "picture.png"
 """What lies in the folder of a series."""

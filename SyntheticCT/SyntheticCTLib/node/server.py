@@ -16,7 +16,7 @@ from .log import NodeLog, libraries_silent
 from .page import page
 from .receiving import Listening, Receiver
 from .sending import Destination, pause_after, send
-from .series import SENDING, Series, flush
+from .series import SENDING, SENT, Series, flush
 from .spool import Spool
 from .worker import DONE, ENDED, NO_ROOM, Worker
 
@@ -198,23 +198,32 @@ class Node:
         series = spool.next_to_send()
         if series is None:
             return
+        made_from = series.made_from
         try:
-            self._send_one(spool, series)
+            reason = self._send_one(spool, series, made_from)
         except Exception as error:  # whatever a receiver does
             reason = f"{self._settings.to.peer}: {type(error).__name__}"
-            self._log.write("not sent", reason, series.id)
-            spool.not_sent(series, reason, pause_after(series.attempts))
-
-    def _send_one(self, spool: Spool, series: Series) -> None:
-        rest = [series.result / name for name in series.made if name not in series.sent]
-        reason = send(
-            rest,
-            self._settings.to,
-            lambda name: spool.has_sent(series, name),
-            lambda: series.state == SENDING and not self._stop.is_set(),
-        )
-        if reason and not self._stop.is_set():
-            spool.not_sent(series, reason, pause_after(series.attempts))
-            self._log.write("not sent", reason, series.id)
-        elif not reason:
+        if not reason and series.state == SENT:
             self._log.write("sent", f"{len(series.made)} files", series.id)
+        pause_s = pause_after(series.attempts)
+        if (
+            reason
+            and not self._stop.is_set()
+            and spool.not_sent(series, reason, pause_s, made_from)
+        ):
+            self._log.write("not sent", reason, series.id)
+
+    def _send_one(self, spool: Spool, series: Series, made_from: float) -> str:
+        """Send the files of the CT ``made_from`` that the receiver lacks; why not all, or ""."""
+
+        def acknowledged(name: str) -> None:
+            if not spool.has_sent(series, name, made_from):
+                told = f"{name} of an earlier synthetic CT is at the receiver: remove it there"
+                self._log.write("warning", told, series.id)
+
+        def go_on() -> bool:
+            this = series.state == SENDING and series.made_from == made_from
+            return this and not self._stop.is_set()
+
+        rest = [series.result / name for name in series.made if name not in series.sent]
+        return send(rest, self._settings.to, acknowledged, go_on)

@@ -23,6 +23,9 @@ from .carrying import Association, Carrying
 from .same import same_instance
 from .sending import LONGEST_PAUSE_S
 from .series import (
+    ACCEPTED,
+    AGAIN,
+    ANSWERED,
     GENERATING,
     KEPT,
     MADE,
@@ -37,11 +40,6 @@ from .series import (
     series_id,
     write_through,
 )
-
-_AGAIN = "again"
-_ACCEPTED = b"outside the domain, too"
-ANSWERED = (KEPT, SENT, MADE)
-"""States in which the node does nothing more by itself."""
 
 
 class Spool:
@@ -184,16 +182,26 @@ class Spool:
         return series
 
     def ended(self, by: Association, *, in_order: bool) -> None:
-        """An association was released, or (not ``in_order``) broke off; see :class:`Carrying`."""
+        """An association was released, or (not ``in_order``) broke off; see :class:`Carrying`.
+
+        Raises:
+            OSError: no room for a record: a node that was killed now would wait for the rest.
+        """
         with self.lock:
             if by.ended:
                 return
             self._carrying.end(by, in_order=in_order)
+            failed: list[OSError] = []
             for name in by.carried:
                 series = self.series[name]
                 if self._carrying.whole(series) and series.open:
                     series.open = False
-                    series.save()
+                    try:
+                        series.save()
+                    except OSError as error:  # the others have records of their own
+                        failed.append(error)
+            if failed:
+                raise failed[0]
 
     def settle(self, quiet_s: float, patience_s: float) -> list[Series]:
         """Let series that are whole wait for their CT, keep those that broke off; which changed."""
@@ -243,7 +251,7 @@ class Spool:
         """Forget a result; the next is of all images."""
         shutil.rmtree(series.result, ignore_errors=True)
         series.made, series.sent, series.attempts, series.next_try = [], [], 0, 0.0
-        series.warnings, series.domain, series.facts = [], [], {}
+        series.warnings, series.domain, series.facts, series.made_from = [], [], {}, 0.0
 
     def next_waiting(self) -> Series | None:
         """The series that has waited longest, which is being generated from now on."""
@@ -276,7 +284,7 @@ class Spool:
         with self.lock:
             if self._more_came(series):
                 return False
-            series.made, series.attempts, series.next_try = made, 0, 0.0
+            series.made, series.sent, series.attempts, series.next_try = made, [], 0, 0.0
             series.become(SENDING if to_send else MADE)
             return True
 
@@ -306,30 +314,40 @@ class Spool:
             due = [s for s in self.series.values() if s.state == SENDING and _due(s, now)]
             return min(due, key=lambda one: (one.attempts, one.since), default=None)
 
-    def has_sent(self, series: Series, name: str) -> None:
-        """The receiver has acknowledged a file."""
+    def has_sent(self, series: Series, name: str, made_from: float) -> bool:
+        """The receiver has acknowledged a file; whether it is one of the CT that is being sent.
+
+        Args:
+            made_from: of the CT that the file is of.
+        """
         with self.lock:
+            if series.made_from != made_from:
+                return False
             if name not in series.sent:
                 series.sent.append(name)
             if series.state == SENDING and set(series.sent) >= set(series.made):
                 series.become(SENT)
             else:
                 series.save()
+            return True
 
-    def not_sent(self, series: Series, reason: str, pause_s: float) -> None:
-        """The receiver is away, or refuses; it is tried again after a pause."""
+    def not_sent(self, series: Series, reason: str, pause_s: float, made_from: float) -> bool:
+        """The receiver is away, or refuses: tried again after a pause, if it is still this CT."""
         with self.lock:
-            if series.state == SENDING:
-                series.attempts += 1
-                series.next_try = time.time() + pause_s
-                series.reason = reason
+            if series.state != SENDING or series.made_from != made_from:
+                return False
+            series.attempts += 1
+            series.next_try = time.time() + pause_s
+            series.reason = reason
+            with contextlib.suppress(OSError):  # it would only tell people
                 series.save()
+            return True
 
     def put_back(self) -> list[Series]:
-        """Take up the series that were put back by hand (:func:`put_back`)."""
+        """Take up the series that were put back by hand (see :mod:`status`)."""
         found = []
         with self.lock:
-            for path in (self.folder / _AGAIN).glob("*"):
+            for path in (self.folder / AGAIN).glob("*"):
                 if path.suffix:  # it is just being written
                     continue
                 series = self.series.get(path.name)
@@ -338,7 +356,7 @@ class Spool:
                     self._carrying.mend(series.id)
                     series.refused = []
                     series.open = False
-                    series.accepted = path.read_bytes() == _ACCEPTED
+                    series.accepted = path.read_bytes() == ACCEPTED
                     series.become(WAITING)
                     found.append(series)
                 path.unlink(missing_ok=True)
@@ -370,22 +388,3 @@ class Spool:
 def _due(series: Series, now: float) -> bool:
     """Whether the next attempt is due; a pause longer than any is of a clock that was set back."""
     return not now < series.next_try <= now + LONGEST_PAUSE_S
-
-
-def put_back(folder: Path, name: str, *, outside_domain: bool = False) -> None:
-    """Ask the node, which may be running, to make and send the CT of a series once more.
-
-    Args:
-        outside_domain: although the MR is outside the model's domain.
-
-    Raises:
-        SyntheticCTError: no such series, its images are gone, or it is being worked on.
-    """
-    series = next((one for one in load_all(folder) if one.id == name), None)
-    if series is None:
-        raise SyntheticCTError(f"There is no series {name} in {folder}: --status names them.")
-    if series.removed:
-        raise SyntheticCTError(f"The images of the series {name} were removed: send it again.")
-    if series.state not in ANSWERED:
-        raise SyntheticCTError(f"The series {name} is still {series.state}: wait until it is done.")
-    write_through(require_writable_folder(folder / _AGAIN) / name, _ACCEPTED * outside_domain)

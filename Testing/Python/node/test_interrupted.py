@@ -13,7 +13,7 @@ from SyntheticCTLib.node import series as series_module
 from SyntheticCTLib.node import spool as spool_module
 from SyntheticCTLib.node.carrying import Association
 from SyntheticCTLib.node.series import KEPT, RECEIVING, WAITING, Series, load_all
-from SyntheticCTLib.node.spool import put_back
+from SyntheticCTLib.node.status import put_back
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(spool, images):
@@ -39,8 +39,8 @@ def test_a_series_that_was_whole_needs_no_second_sending_after_a_kill(spool, ima
 
 def test_what_the_receiver_has_is_known_after_a_kill(spool, images):
     series = made(spool, images)
-    spool.has_sent(series, "CT_0001.dcm")
-    spool.not_sent(series, "away", 3600.0)
+    spool.has_sent(series, "CT_0001.dcm", series.made_from)
+    spool.not_sent(series, "away", 3600.0, series.made_from)
     found = after(spool)
     again = found.next_to_send()  # at once: the node was started for it
     assert (again.id, again.sent, again.reason) == (series.id, ["CT_0001.dcm"], "away")
@@ -164,7 +164,7 @@ STEPS = {
     "sent": lambda spool, series: (
         spool.next_waiting(),
         spool.generated(series, ["CT_0001.dcm"], to_send=True),
-        spool.has_sent(series, "CT_0001.dcm"),
+        spool.has_sent(series, "CT_0001.dcm", series.made_from),
     ),
 }
 
@@ -199,18 +199,18 @@ def test_an_image_that_lies_here_is_not_lost_where_the_kill_came_before_its_reco
         assert (again.state, again.files, again.made) == (WAITING, 12, [])
 
 
+def no_room(*given):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def one_by_one(spool, images, monkeypatch, refused=()):
     """An association an image; for those of ``refused`` there is no room, nor for a record."""
-
-    def full(*given):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     for number, (encoded, uids) in enumerate(images):
         by = Association("MR1")
         with monkeypatch.context() as patch:
             if number in refused:
-                patch.setattr(spool_module, "write_through", full)
-                patch.setattr(series_module, "write_through", full)
+                patch.setattr(spool_module, "write_through", no_room)
+                patch.setattr(series_module, "write_through", no_room)
                 with pytest.raises(OSError, match="space"):
                     spool.take(encoded, uids, by)
             else:
@@ -285,3 +285,20 @@ def test_a_record_that_found_no_room_is_written_with_the_next_image(spool, image
     found.settle(QUIET_S, PATIENCE_S)
     (series,) = found.series.values()
     assert (series.state, series.files, series.open) == (RECEIVING, 11, True)
+
+
+def test_a_disk_that_is_full_at_the_release_leaves_no_series_carried(spool, images, monkeypatch):
+    by = Association("MR1")
+    for encoded, (study, name, instance) in images:
+        spool.take(encoded, (study, name, instance), by)
+        spool.take(encoded, (study, "1.2.3.999", instance), by)
+    with monkeypatch.context() as patch:
+        patch.setattr(series_module, "write_through", no_room)
+        with pytest.raises(OSError, match="space"):
+            spool.ended(by, in_order=True)
+    assert not any(one.open for one in spool.series.values())
+    assert [(one.state, one.open) for one in after(spool).series.values()] == [
+        (RECEIVING, True)
+    ] * 2
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert [(one.state, one.files) for one in spool.series.values()] == [(WAITING, 12)] * 2

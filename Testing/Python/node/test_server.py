@@ -5,14 +5,18 @@ from __future__ import annotations
 import errno
 import multiprocessing
 import os
+from dataclasses import replace
 
 import pytest
-from spools import sent_in, taken
+from spools import made, sent_in, taken
 from SyntheticCTLib.basics.progress import SILENT, Progress
 from SyntheticCTLib.node import series as series_module
+from SyntheticCTLib.node import server as server_module
+from SyntheticCTLib.node.addresses import Peer
 from SyntheticCTLib.node.log import NodeLog
 from SyntheticCTLib.node.receiving import Listening
-from SyntheticCTLib.node.series import RECEIVING, WAITING
+from SyntheticCTLib.node.sending import Destination
+from SyntheticCTLib.node.series import RECEIVING, SENDING, WAITING
 from SyntheticCTLib.node.server import Node, NodeSettings
 from SyntheticCTLib.node.worker import Worker
 
@@ -109,3 +113,34 @@ def test_the_sending_thread_goes_on_whatever_fails_in_it(node, spool, monkeypatc
     monkeypatch.setattr(spool, "next_to_send", next_to_send)
     node._send(spool)
     assert len(turns) == 3
+
+
+def test_what_was_sent_of_a_ct_that_is_made_anew_is_told(node, spool, images, monkeypatch):
+    """More images come while its first file is on its way."""
+    series = made(spool, images[:10])
+
+    def send_slowly(files, to, acknowledged, go_on):
+        assert go_on()
+        taken(spool, images[10:])
+        acknowledged(files[0].name)
+        return "" if go_on() else "stopped"
+
+    monkeypatch.setattr(server_module, "send", send_slowly)
+    node._send_due(spool)
+    log = (spool.folder / "node.log").read_text()
+    assert "CT_0001.dcm of an earlier synthetic CT is at the receiver" in log
+    assert "sent:" not in log
+    assert (series.state, series.attempts, series.sent) == (WAITING, 0, [])
+
+
+def test_a_receiver_that_fails_is_tried_again_with_pauses(node, spool, images, monkeypatch):
+    series = made(spool, images)
+    node._settings = replace(node._settings, to=Destination(Peer("PLAN", "10.0.0.7", 104), "A"))
+    for answers in (lambda *given: "PLAN does not answer", refuses(errno.EIO)):
+        monkeypatch.setattr(server_module, "send", answers)
+        node._send_due(spool)
+    assert (series.state, series.attempts) == (SENDING, 1)  # the second is not due
+    series.next_try = 0.0
+    node._send_due(spool)
+    assert (series.attempts, series.reason) == (2, "PLAN@10.0.0.7:104: OSError")
+    assert "not sent: PLAN does not answer" in (spool.folder / "node.log").read_text()

@@ -12,7 +12,8 @@ from spools import PATIENCE_S, QUIET_S, after, made, sent_in, taken
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.node.carrying import Association
 from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING, load_all
-from SyntheticCTLib.node.spool import Spool, put_back
+from SyntheticCTLib.node.spool import Spool
+from SyntheticCTLib.node.status import put_back
 
 
 def test_a_series_is_whole_when_its_association_was_released_and_it_is_quiet(spool, images):
@@ -69,7 +70,7 @@ def test_a_series_that_was_looked_at_and_refused_is_not_done_again_by_a_repeat(s
 
 def test_a_repeat_of_what_broke_off_after_the_ct_was_sent_names_what_came_too_late(spool, images):
     series = made(spool, images[:10])
-    spool.has_sent(series, "CT_0001.dcm")
+    spool.has_sent(series, "CT_0001.dcm", series.made_from)
     by, _ = sent_in(spool, images)
     spool.ended(by, in_order=False)
     spool.settle(QUIET_S, -1.0)
@@ -109,8 +110,8 @@ def test_an_image_of_an_association_that_has_ended_leaves_no_series_carried_for_
 
 def test_the_same_series_twice_changes_nothing(spool, images):
     series = made(spool, images)
-    spool.has_sent(series, "CT_0001.dcm")
-    spool.has_sent(series, "CT_0002.dcm")
+    spool.has_sent(series, "CT_0001.dcm", series.made_from)
+    spool.has_sent(series, "CT_0002.dcm", series.made_from)
     by, again = sent_in(spool, images)
     spool.ended(by, in_order=True)
     spool.settle(QUIET_S, PATIENCE_S)
@@ -174,7 +175,7 @@ def test_images_that_come_while_the_ct_is_made_are_in_the_next(spool, images):
 
 def test_images_that_come_after_the_ct_was_sent_are_named_and_nothing_is_sent(spool, images):
     series = made(spool, images[:10])
-    spool.has_sent(series, "CT_0001.dcm")
+    spool.has_sent(series, "CT_0001.dcm", series.made_from)
     by, _ = sent_in(spool, images)
     spool.ended(by, in_order=True)
     spool.settle(QUIET_S, PATIENCE_S)
@@ -205,7 +206,7 @@ def test_a_clock_that_is_set_back_makes_no_series_whole(spool, images, monkeypat
 
 def test_a_clock_that_is_set_back_holds_nothing_up(spool, images, monkeypatch):
     series = made(spool, images)
-    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 3600.0)
+    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 3600.0, series.made_from)
     assert spool.next_to_send() is None
     clock, year_s = time.time, 365 * 86400
     monkeypatch.setattr(time, "time", lambda: clock() - year_s)
@@ -221,9 +222,33 @@ def _encoded(dataset):
     return buffer.getvalue()
 
 
+def test_an_acknowledgement_of_an_earlier_ct_counts_for_no_later_one(spool, images):
+    """More images came while its first file was on its way."""
+    series = made(spool, images[:10])
+    earlier = series.made_from
+    taken(spool, images[10:])
+    assert spool.next_waiting() is series
+    assert not spool.has_sent(series, "CT_0001.dcm", earlier)
+    assert spool.generated(series, ["CT_0001.dcm", "CT_0002.dcm"], to_send=True)
+    assert not spool.has_sent(series, "CT_0001.dcm", earlier)
+    assert not spool.not_sent(series, "away", 3600.0, earlier)
+    assert series.sent == [] and spool.next_to_send() is series
+    for name in series.made:
+        assert spool.has_sent(series, name, series.made_from)
+    assert series.state == SENT
+
+
+def test_an_acknowledgement_that_comes_while_a_ct_waits_is_none_of_it(spool, images):
+    series = made(spool, images[:10])
+    earlier = series.made_from
+    taken(spool, images[10:])
+    assert series.state == WAITING
+    assert not spool.has_sent(series, "CT_0001.dcm", earlier) and series.sent == []
+
+
 def test_data_goes_after_the_days_asked_for_and_the_series_stays_named(spool, images):
     series = made(spool, images)
-    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 5.0)
+    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 5.0, series.made_from)
     assert not spool.remove_older(1.0)
     assert spool.remove_older(0.0) == [series]
     assert not series.received.exists() and not series.result.exists()
