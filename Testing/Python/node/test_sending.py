@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 import time
 
 import pydicom
@@ -119,6 +121,31 @@ def test_a_refusal_is_told_with_its_status_and_a_warning_is_none(files):
     with answering(0x0000, [CT]) as port:
         reason, names = sent(files, port)
         assert "does not take RT Structure Set Storage" in reason and not names
+
+
+def test_a_receiver_that_takes_neither_class_has_answered(files):
+    with answering(0x0000, ["1.2.840.10008.1.1"]) as port:
+        reason, names = sent(files, port)
+    assert "does not take CT Image Storage nor RT Structure Set Storage" in reason and not names
+
+
+def test_a_receiver_that_aborts_when_it_is_called_has_answered(files):
+    abort = bytes.fromhex("0700 0000 0004 0000 0000")  # A-ABORT of its user (PS3.8 9.3.8)
+
+    def answer(server):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(abort)
+            while connection.recv(1 << 16):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,), daemon=True)
+        thread.start()
+        reason, names = sent(files, server.getsockname()[1])
+        thread.join(30)
+    assert "aborts the association" in reason and not names
 
 
 def test_pauses_grow_to_an_hour():
