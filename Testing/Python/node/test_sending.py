@@ -9,7 +9,7 @@ import time
 
 import pydicom
 import pytest
-from dicom_node import NODE, RECEIVER, at_receiver, free_port, listens, storescp, wait
+from dicom_node import NODE, RECEIVER, at_receiver, free_port, storescp
 from mr_series import STUDY, mr_and_sct, write_mr
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.export.folder import ExportSettings, export_dicom
@@ -62,7 +62,9 @@ def test_sending_goes_on_where_it_stopped_and_nothing_is_there_twice(files, tmp_
 
 
 def test_a_receiver_that_is_away_or_rejects_is_told(files, tmp_path):
-    reason, names = sent(files, free_port())
+    with socket.socket() as nobody:  # holds its port, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        reason, names = sent(files, nobody.getsockname()[1])
     assert "does not answer" in reason and not names
     with storescp(tmp_path / "rx", port := free_port(), "--refuse"):
         reason, names = sent(files, port)
@@ -96,15 +98,14 @@ def test_a_receiver_that_dies_in_the_middle_is_told(files, tmp_path):
 def answering(status, classes):
     from pynetdicom import AE, evt
 
-    entity, port = AE(RECEIVER), free_port()
+    entity = AE(RECEIVER)
     for sop_class in classes:
         entity.add_supported_context(sop_class)
-    entity.start_server(
-        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda event: status)]
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda event: status)]
     )
     try:
-        wait(lambda: listens(port), 10)
-        yield port
+        yield server.server_address[1]
     finally:
         entity.shutdown()
 
