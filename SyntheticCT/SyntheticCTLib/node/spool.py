@@ -129,11 +129,11 @@ class Spool:
 
         Of a series that is whole already that is told to the sender alone: its record stays.
         """
+        why = "an image came again with the same UID and another content"
+        self._carrying.broke(name, why)
         series = self.series.get(name)
         if series is not None and series.state == RECEIVING:
             self._of(name, by)
-        why = "an image came again with the same UID and another content"
-        self._carrying.broke(name, why)
         return SyntheticCTError(why)
 
     def _is_missing(self, name: str, file: str) -> bool:
