@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 def serve(options: argparse.Namespace, progress: Progress) -> dict[str, Path]:
     """Serve until stopped; or tell what stands in the spool, or put a series back into it."""
+    from SyntheticCTLib.node.series import load_all
     from SyntheticCTLib.node.server import Node
-    from SyntheticCTLib.node.spool import load_all, put_back
-    from SyntheticCTLib.node.status import as_values, status_table
+    from SyntheticCTLib.node.status import as_values, put_back, status_table
 
     folder = Path(options.folder)
     if options.status or options.again:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from mr_series import write_mr
+from pydicom.errors import InvalidDicomError
 from pydicom.uid import generate_uid
 
 T2 = {
@@ -70,7 +72,7 @@ def storescp(folder: Path, port: int, *more: str) -> Iterator[subprocess.Popen]:
     command = [program("storescp"), "--fork", "-aet", RECEIVER, "-od", str(folder), *more]
     with subprocess.Popen([*command, str(port)], stdout=subprocess.DEVNULL) as process:
         try:
-            wait(lambda: listens(port), 10)
+            wait(lambda: listens(port))
             yield process
         finally:
             process.kill()
@@ -81,7 +83,7 @@ def listens(port: int) -> bool:
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait(until, seconds: float = 60.0) -> None:
+def wait(until, seconds: float = 180.0) -> None:
     ends = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < ends, "it takes too long"
@@ -89,11 +91,14 @@ def wait(until, seconds: float = 60.0) -> None:
 
 
 def at_receiver(folder: Path) -> Counter:
-    """How many different CT slices the receiver has, by MR study."""
+    """How many different CT slices the receiver has, by MR study; it may be at work."""
     found: dict[str, set[str]] = {}
     for path in folder.iterdir():
-        header = pydicom.dcmread(path, stop_before_pixels=True)
-        if header.Modality == "CT":
+        try:
+            header = pydicom.dcmread(path, stop_before_pixels=True)
+        except (InvalidDicomError, EOFError, FileNotFoundError):  # it is just being written
+            continue
+        if header.get("Modality") == "CT" and "SeriesInstanceUID" in header:
             found.setdefault(header.StudyInstanceUID, set()).add(header.SOPInstanceUID)
     return Counter({study: len(names) for study, names in found.items()})
 
@@ -102,16 +107,32 @@ class NodeProcess:
     """``synthetic-ct serve`` as a process that can be killed and started again."""
 
     def __init__(self, folder: Path, model: str, *more: str) -> None:
-        self.spool, self.port, self._log = folder / "spool", free_port(), folder / "serve.out"
-        self._options = ["--model", model, "--port", str(self.port), *more]
+        self.spool, self.port, self._log = folder / "spool", 0, folder / "serve.out"
+        self._options = ["--model", model, *more]
         self.process: subprocess.Popen | None = None
 
     def start(self) -> NodeProcess:
+        """Start it, at first on a port that the system chooses, later on the same."""
         command = [sys.executable, "-m", "SyntheticCTLib", "serve", "--folder", str(self.spool)]
+        command += ["--port", str(self.port), *self._options]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen([*command, *self._options], stdout=log, stderr=log)
-        wait(lambda: listens(self.port), 30)
+            before = log.tell()
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+        def port() -> re.Match | None:
+            return re.search(rb"started: .* port (\d+)\n", self._log.read_bytes()[before:])
+
+        self.wait(port)
+        self.port = int(port()[1])
         return self
+
+    def wait(self, until, seconds: float = 180.0) -> None:
+        """Wait, however slow the machine is, but not for a node that has ended."""
+        ends = time.monotonic() + seconds
+        while not until():
+            assert self.process.poll() is None, f"the node has ended:\n{self.said()}"
+            assert time.monotonic() < ends, f"it takes too long:\n{self.said()}"
+            time.sleep(0.05)
 
     def kill(self) -> None:
         self.process.kill()
@@ -119,7 +140,7 @@ class NodeProcess:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(180)
 
     def __enter__(self) -> NodeProcess:
         return self.start()

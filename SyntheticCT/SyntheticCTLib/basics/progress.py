@@ -54,13 +54,20 @@ class JsonProgress(Progress):
 
 
 class TerminalProgress(Progress):
-    """One bar a step on the standard error, plain lines where that is no terminal."""
+    """One bar a step on the standard error, plain lines where that is no terminal.
+
+    Where nobody reads it any more it raises BrokenPipeError: who calls knows whether to go on.
+    """
 
     def __init__(self) -> None:
-        from rich.console import Console
+        import rich.console
         from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bars
         from rich.table import Column
+
+        class Console(rich.console.Console):
+            def on_broken_pipe(self) -> None:  # called while it is handled; rich ends the program
+                raise
 
         def whole(width: int) -> Column:  # what the details, which may be long, leave alone
             return Column(min_width=width, no_wrap=True, overflow="ellipsis")

@@ -37,7 +37,9 @@ class NodeLog:
         line = " ".join(filter(None, [when, series, f"{event}:", " ".join(text.split())]))
         with self._lock:
             self._handler.emit(logging.makeLogRecord({"msg": line}))
-            self._progress.tell("node", line, what=event, series=series, message=text)
+            # Nor does a terminal that is gone (ValueError: closed), or whose output finds no room.
+            with contextlib.suppress(OSError, ValueError):
+                self._progress.tell("node", line, what=event, series=series, message=text)
 
 
 @contextlib.contextmanager

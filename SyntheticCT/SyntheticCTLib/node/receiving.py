@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import io
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
 
 from .addresses import Peer, may_call
+from .carrying import Association
 from .log import NodeLog
-from .spool import Association, Spool
+from .spool import Spool
 
 if TYPE_CHECKING:
     from pynetdicom.events import Event
@@ -67,7 +69,8 @@ class Receiver:
         self._listening = listening
         self._spool = spool
         self._log = log
-        self._associations: dict[object, Association] = {}
+        # Weak, as pynetdicom does not tell of every connection's end.
+        self._associations: MutableMapping[object, Association] = WeakKeyDictionary()
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[int]:
@@ -86,6 +89,7 @@ class Receiver:
             entity.add_supported_context(sop_class, list(_LOSSLESS))
         entity.add_supported_context("1.2.840.10008.1.1")  # verification, C-ECHO
         handlers = [
+            (evt.EVT_CONN_OPEN, self._connected),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_ACSE_SENT, self._answers),
@@ -107,6 +111,9 @@ class Receiver:
         finally:
             entity.shutdown()
 
+    def _connected(self, event: Event) -> None:
+        self._associations[event.assoc] = Association()
+
     def _requested(self, event: Event) -> None:
         """Reject who is not listed."""
         requestor = event.assoc.requestor
@@ -117,10 +124,11 @@ class Receiver:
 
     def _store(self, event: Event) -> int:
         """Keep an image and return the status of its acknowledgement (PS3.4 B.2.3)."""
-        association = event.assoc
-        by = self._associations.get(association)
-        if by is None:
-            by = self._associations[association] = Association(association.requestor.ae_title)
+        by = self._associations.get(event.assoc)
+        if by is None:  # the connection closed just now
+            by = Association()
+            by.ended = True
+        by.caller = event.assoc.requestor.ae_title
         try:
             encoded = event.encoded_dataset()
             uids = _uids(encoded)
@@ -154,8 +162,11 @@ class Receiver:
     def _ended(self, event: Event, in_order: bool) -> None:
         by = self._associations.pop(event.assoc, None)
         if by is not None:
-            self._spool.ended(by, in_order=in_order)
-            if not in_order:
+            try:
+                self._spool.ended(by, in_order=in_order)
+            except OSError as error:
+                self._log.write("no room", error.strerror or type(error).__name__)
+            if not in_order and (by.carried or by.refused):
                 self._log.write("broken", f"the association of {by.caller} broke off")
 
 

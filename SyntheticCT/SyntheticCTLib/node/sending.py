@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,29 +57,22 @@ def send(
         go_on: asked before each; the rest is left where it says no.
     """
     from pynetdicom import evt
-    from pynetdicom.pdu import A_ASSOCIATE_RJ
 
-    rejected = threading.Event()
-
-    def received(event: evt.Event) -> None:
-        if isinstance(event.pdu, A_ASSOCIATE_RJ):
-            rejected.set()
+    answers: list[str] = []  # kinds of PDU, in order, as pynetdicom ends what it cannot use
 
     association = _entity(to).associate(
         to.peer.host,
         to.peer.port,
         ae_title=to.peer.title,
         tls_args=(to.tls, None) if to.tls else None,
-        evt_handlers=[(evt.EVT_PDU_RECV, received)],
+        evt_handlers=[(evt.EVT_PDU_RECV, lambda event: answers.append(type(event.pdu).__name__))],
     )
     if not association.is_established:
-        if rejected.is_set():  # is_rejected is not, where the receiver closes at once (race)
-            return f"{to.peer} rejects the association: check the AE titles that it knows"
-        return f"{to.peer} does not answer"
+        return f"{to.peer} {_why_not(answers)}"
     try:
         taken = {context.abstract_syntax for context in association.accepted_contexts}
         if lacking := [name for uid, name in _CLASSES.items() if uid not in taken]:
-            return f"{to.peer} does not take {' nor '.join(lacking)}"
+            return f"{to.peer} {_does_not_take(lacking)}"
         for path in files:
             if not go_on():
                 return "stopped"
@@ -94,6 +86,25 @@ def send(
         if association.is_established:
             association.release()
     return ""
+
+
+def _why_not(answers: Sequence[str]) -> str:
+    """What a receiver did instead of taking the call, by the kinds of PDU that came from it.
+
+    Flags of the association do not tell: that it is rejected is not set where the receiver closes
+    at once (race), and one that takes none of the classes is aborted from this side.
+    """
+    if "A_ASSOCIATE_RJ" in answers:
+        return "rejects the association: check the AE titles that it knows"
+    if "A_ABORT_RQ" in answers:
+        return "aborts the association when it is called"
+    if "A_ASSOCIATE_AC" in answers:
+        return _does_not_take(list(_CLASSES.values()))
+    return "does not answer"
+
+
+def _does_not_take(lacking: Sequence[str]) -> str:
+    return f"does not take {' nor '.join(lacking)}"
 
 
 def _entity(to: Destination) -> AE:

@@ -16,7 +16,7 @@ from .log import NodeLog, libraries_silent
 from .page import page
 from .receiving import Listening, Receiver
 from .sending import Destination, pause_after, send
-from .series import GENERATING, SENDING, WAITING, Series, flush
+from .series import SENDING, SENT, Series, flush
 from .spool import Spool
 from .worker import DONE, ENDED, NO_ROOM, Worker
 
@@ -144,7 +144,7 @@ class Node:
                     tidied = time.monotonic()
                     for series in spool.remove_older(settings.keep_days):
                         self._log.write("removed", f"{settings.keep_days:g} days old", series.id)
-            except OSError as error:  # no room for a record: what is on the disk still holds
+            except OSError as error:  # for a record or a process: what is on the disk still holds
                 self._log.write("no room", error.strerror or type(error).__name__)
                 self._stop.wait(pause_after(0))
 
@@ -156,14 +156,17 @@ class Node:
             series = spool.series[folder.name]
             try:
                 self._made(spool, series, *outcome)
-            except OSError:  # not even its record could be written: from its images, anew
-                if series.state == GENERATING:
-                    series.state = WAITING
+            except OSError:  # not even its record could be written
+                spool.not_generated(series)
                 raise
         if not self._worker.busy and (series := spool.next_waiting()):
-            self._log.write("generating", f"{series.files} images", series.id)
             outside = self._settings.outside_domain or series.accepted
-            self._worker.start(series.folder, outside_domain=outside)
+            try:
+                self._log.write("generating", f"{series.files} images", series.id)
+                self._worker.start(series.folder, outside_domain=outside)
+            except OSError:  # no process can be started now
+                spool.not_generated(series)
+                raise
 
     def _made(self, spool: Spool, series: Series, kind: str, content: Any) -> None:
         if kind == NO_ROOM or (kind == ENDED and series.attempts + 1 < _MOST_ENDS):
@@ -185,29 +188,42 @@ class Node:
                     self._log.write("warning", sentence, series.id)
 
     def _send(self, spool: Spool) -> None:
-        """Of the sending thread: what is due, oldest first."""
+        """Of the sending thread, which nothing ends but the node."""
         while not self._stop.wait(_TICK_S):
-            series = spool.next_to_send()
-            if series is None:
-                continue
-            try:
-                self._send_one(spool, series)
-            except Exception as error:  # whatever a receiver does, the thread goes on
-                reason = f"{self._settings.to.peer}: {type(error).__name__}"
-                with contextlib.suppress(OSError):
-                    spool.not_sent(series, reason, pause_after(series.attempts))
-                self._log.write("not sent", reason, series.id)
+            with contextlib.suppress(Exception):  # it is tried again in the next turn
+                self._send_due(spool)
 
-    def _send_one(self, spool: Spool, series: Series) -> None:
-        rest = [series.result / name for name in series.made if name not in series.sent]
-        reason = send(
-            rest,
-            self._settings.to,
-            lambda name: spool.has_sent(series, name),
-            lambda: series.state == SENDING and not self._stop.is_set(),
-        )
-        if reason and not self._stop.is_set():
-            spool.not_sent(series, reason, pause_after(series.attempts))
-            self._log.write("not sent", reason, series.id)
-        elif not reason:
+    def _send_due(self, spool: Spool) -> None:
+        """Send what is due, oldest first."""
+        series = spool.next_to_send()
+        if series is None:
+            return
+        made_from = series.made_from
+        try:
+            reason = self._send_one(spool, series, made_from)
+        except Exception as error:  # whatever a receiver does
+            reason = f"{self._settings.to.peer}: {type(error).__name__}"
+        if not reason and series.state == SENT:
             self._log.write("sent", f"{len(series.made)} files", series.id)
+        pause_s = pause_after(series.attempts)
+        if (
+            reason
+            and not self._stop.is_set()
+            and spool.not_sent(series, reason, pause_s, made_from)
+        ):
+            self._log.write("not sent", reason, series.id)
+
+    def _send_one(self, spool: Spool, series: Series, made_from: float) -> str:
+        """Send the files of the CT ``made_from`` that the receiver lacks; why not all, or ""."""
+
+        def acknowledged(name: str) -> None:
+            if not spool.has_sent(series, name, made_from):
+                told = f"{name} of an earlier synthetic CT is at the receiver: remove it there"
+                self._log.write("warning", told, series.id)
+
+        def go_on() -> bool:
+            this = series.state == SENDING and series.made_from == made_from
+            return this and not self._stop.is_set()
+
+        rest = [series.result / name for name in series.made if name not in series.sent]
+        return send(rest, self._settings.to, acknowledged, go_on)

@@ -19,45 +19,27 @@ from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import require_writable_folder
 from SyntheticCTLib.basics.stages import IN_USE, lock
 
+from .carrying import Association, Carrying
 from .same import same_instance
 from .sending import LONGEST_PAUSE_S
 from .series import (
+    ACCEPTED,
+    AGAIN,
+    ANSWERED,
     GENERATING,
     KEPT,
     MADE,
+    RECEIVED,
     RECEIVING,
     SENDING,
     SENT,
+    SERIES,
     WAITING,
     Series,
+    load_all,
     series_id,
     write_through,
 )
-
-_SERIES, _AGAIN = "series", "again"
-_ACCEPTED = b"outside the domain, too"
-ANSWERED = (KEPT, SENT, MADE)
-"""States in which the node does nothing more by itself."""
-
-
-_BROKE_OFF = "the association that carried it broke off"
-
-
-class Association:
-    """A caller's association: which series it has carried, and since when it is there.
-
-    Moments are of a clock that nobody sets back, as their order decides what is whole.
-
-    Attributes:
-        refused: why an image of it was refused of which no series is known; "" none.
-    """
-
-    def __init__(self, caller: str) -> None:
-        self.caller = caller
-        self.began = time.monotonic()
-        self.carried: set[str] = set()
-        self.ended = False
-        self.refused = ""
 
 
 class Spool:
@@ -71,8 +53,8 @@ class Spool:
         self.folder = folder
         self.lock = threading.RLock()
         self.series: dict[str, Series] = {}
-        self._carriers: dict[str, set[Association]] = {}
-        self._broken: dict[str, tuple[float, str]] = {}
+        self._carrying = Carrying()
+        self._unwritten: dict[str, list[str]] = {}
 
     @contextlib.contextmanager
     def held(self) -> Iterator[Spool]:
@@ -81,7 +63,7 @@ class Spool:
         Raises:
             SyntheticCTError: another node holds it, or it cannot be written.
         """
-        require_writable_folder(self.folder / _SERIES)
+        require_writable_folder(self.folder / SERIES)
         with (self.folder / IN_USE).open("wb") as file:
             if not lock(file, wait=False):
                 raise SyntheticCTError(
@@ -95,10 +77,12 @@ class Spool:
         for series in self.series.values():
             for part in series.folder.glob("**/*.part"):
                 part.unlink(missing_ok=True)
-            if series.state == GENERATING:
+            if series.may_lack_images:
+                series.become(RECEIVING)
+            elif series.state == GENERATING:
                 series.become(WAITING)
             if series.state == RECEIVING and series.open:
-                self._broken[series.id] = time.monotonic(), "the node ended while it came"
+                self._carrying.broke(series.id, "the node ended while it came")
             if series.state == SENDING:
                 series.next_try = 0.0
 
@@ -115,66 +99,109 @@ class Spool:
         """
         study, name, instance = uids
         name = series_id(study, name)
+        file = f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
+        path = self.folder / SERIES / name / RECEIVED / file
         with self.lock:
+            known = path.exists() and not self._is_missing(name, file)
+            if known and not same_instance(path, encoded):
+                raise self._changed(name, by)
             try:  # also what is written before the first image is lost for want of room
                 series = self._of(name, by)
-                path = series.received / f"{hashlib.sha256(instance.encode()).hexdigest()[:24]}.dcm"
-                known = path.exists()
                 if not known:
                     write_through(path, encoded)
-            except OSError as error:
-                why = f"an image was refused for want of room ({error.strerror})"
-                self._broken[name] = time.monotonic(), why
+            except OSError:
+                if not known:
+                    self._refused(name, file)
                 raise
             if known:
-                if not same_instance(path, encoded):
-                    why = "an image came again with the same UID and another content"
-                    self._broken[name] = time.monotonic(), why
-                    raise SyntheticCTError(why)
+                self._came_again(series)
                 return False
+            if file in series.refused:
+                series.refused.remove(file)
             series.files += 1
             series.arrived = time.time()
             if series.state not in (RECEIVING, GENERATING):
                 series.become(RECEIVING)
             return True
 
+    def _changed(self, name: str, by: Association) -> SyntheticCTError:
+        """An image came again as another: what lies here of the series may not be the whole of it.
+
+        Of a series that is whole already that is told to the sender alone: its record stays.
+        """
+        why = "an image came again with the same UID and another content"
+        self._carrying.broke(name, why)
+        series = self.series.get(name)
+        if series is not None and series.state == RECEIVING:
+            self._of(name, by)
+        return SyntheticCTError(why)
+
+    def _is_missing(self, name: str, file: str) -> bool:
+        series = self.series.get(name)
+        return series is not None and file in series.refused
+
+    def _refused(self, name: str, file: str) -> None:
+        """Remember an image that found no room: without it the series is not whole.
+
+        Where there is no room for the record either, the next that is taken writes it.
+        """
+        series = self.series.get(name)
+        here = series is not None and not series.removed
+        missing = series.refused if here else self._unwritten.setdefault(name, [])
+        if file not in missing:
+            missing.append(file)
+        if here:
+            series.arrived = time.time()
+            with contextlib.suppress(OSError):
+                if series.state in (RECEIVING, GENERATING):
+                    series.save()
+                else:
+                    series.become(RECEIVING)
+
+    def _came_again(self, series: Series) -> None:
+        """Let a series of which an image came once more be whole when its sender ends in order."""
+        if series.state == RECEIVING or series.incomplete:
+            series.arrived = time.time()  # its sender may go on with those that are missing
+        if series.incomplete:
+            series.become(RECEIVING)
+
     def _of(self, name: str, by: Association) -> Series:
         """The series ``name``, on the disk as one that the association carries."""
         series = self.series.get(name)
         if series is None or series.removed:
-            series = Series(self.folder / _SERIES / name, since=time.time(), caller=by.caller)
+            series = Series(self.folder / SERIES / name, since=time.time(), caller=by.caller)
             series.received.mkdir(parents=True, exist_ok=True)
-            series.open = True
+            series.open, series.refused = True, list(self._unwritten.get(name, ()))
             series.save()
+            self._unwritten.pop(name, None)
             self.series[name] = series
-        elif not series.open:
+        self._carrying.begin(name, by)
+        if not (series.open and series.written):
             series.open = True
             series.save()
-        by.carried.add(name)
-        self._carriers.setdefault(name, set()).add(by)
         return series
 
     def ended(self, by: Association, *, in_order: bool) -> None:
-        """An association was released, or (not ``in_order``) broke off.
+        """An association was released, or (not ``in_order``) broke off; see :class:`Carrying`.
 
-        One that began after what was missing of a series was noticed, and in which all was taken,
-        makes the series whole: its sender knows what was acknowledged.
+        Raises:
+            OSError: no room for a record: a node that was killed now would wait for the rest.
         """
         with self.lock:
             if by.ended:
                 return
-            by.ended = True
+            self._carrying.end(by, in_order=in_order)
+            failed: list[OSError] = []
             for name in by.carried:
-                self._carriers[name].discard(by)
-                if not in_order or by.refused:
-                    told = by.refused or self._broken.get(name, (0.0, _BROKE_OFF))[1]
-                    self._broken[name] = time.monotonic(), told
-                elif by.began > self._broken.get(name, (0.0, ""))[0]:
-                    self._broken.pop(name, None)
                 series = self.series[name]
-                if not self._carriers[name] and name not in self._broken and series.open:
+                if self._carrying.whole(series) and series.open:
                     series.open = False
-                    series.save()
+                    try:
+                        series.save()
+                    except OSError as error:  # the others have records of their own
+                        failed.append(error)
+            if failed:
+                raise failed[0]
 
     def settle(self, quiet_s: float, patience_s: float) -> list[Series]:
         """Let series that are whole wait for their CT, keep those that broke off; which changed."""
@@ -183,23 +210,24 @@ class Spool:
             for series in list(self.series.values()):
                 if series.arrived > now and series.state != GENERATING:
                     series.arrived = now  # the clock was set back: quiet and days count from here
-                if series.state != RECEIVING or self._carriers.get(series.id):
+                if series.state != RECEIVING or self._carrying.carried(series.id):
                     continue
                 if not series.files:  # none could be written, nor was acknowledged
                     shutil.rmtree(series.folder, ignore_errors=True)
+                    if series.refused:
+                        self._unwritten[series.id] = series.refused
                     del self.series[series.id]
                     continue
-                broken = self._broken.get(series.id)
-                quiet = now - series.arrived
-                if broken is not None:
-                    quiet = min(quiet, time.monotonic() - broken[0])
-                if broken is not None and quiet > patience_s:
+                missing = self._carrying.missing(series)
+                quiet = min(now - series.arrived, self._carrying.since_broken(series.id))
+                if missing and quiet > patience_s:
                     series.become(
                         KEPT,
-                        f"{broken[1]}, {series.files} images are here, and nothing shows that "
+                        f"{missing}, {series.files} images are here, and nothing shows that "
                         "these are all: send the series again",
+                        incomplete=True,
                     )
-                elif broken is None and quiet > quiet_s:
+                elif not missing and quiet > quiet_s:
                     self._whole(series)
                 else:
                     continue
@@ -223,7 +251,7 @@ class Spool:
         """Forget a result; the next is of all images."""
         shutil.rmtree(series.result, ignore_errors=True)
         series.made, series.sent, series.attempts, series.next_try = [], [], 0, 0.0
-        series.warnings, series.domain, series.facts = [], [], {}
+        series.warnings, series.domain, series.facts, series.made_from = [], [], {}, 0.0
 
     def next_waiting(self) -> Series | None:
         """The series that has waited longest, which is being generated from now on."""
@@ -234,15 +262,29 @@ class Spool:
             if series is not None:
                 shutil.rmtree(series.result, ignore_errors=True)
                 series.made_of, series.made_from = series.files, series.arrived
-                series.become(GENERATING)
+                try:
+                    series.become(GENERATING)
+                except OSError:
+                    self.not_generated(series)
+                    raise
             return series
+
+    def not_generated(self, series: Series) -> None:
+        """No CT could be begun, or what became of it not be written: from its images, anew.
+
+        Only in memory, as the disk may be full: of a series that is being made a record tells
+        the next node the same.
+        """
+        with self.lock:
+            if series.state == GENERATING:
+                series.state = WAITING if series.arrived == series.made_from else RECEIVING
 
     def generated(self, series: Series, made: list[str], to_send: bool) -> bool:
         """The files of the result are on the disk; whether they are of all images."""
         with self.lock:
             if self._more_came(series):
                 return False
-            series.made, series.attempts, series.next_try = made, 0, 0.0
+            series.made, series.sent, series.attempts, series.next_try = made, [], 0, 0.0
             series.become(SENDING if to_send else MADE)
             return True
 
@@ -272,38 +314,49 @@ class Spool:
             due = [s for s in self.series.values() if s.state == SENDING and _due(s, now)]
             return min(due, key=lambda one: (one.attempts, one.since), default=None)
 
-    def has_sent(self, series: Series, name: str) -> None:
-        """The receiver has acknowledged a file."""
+    def has_sent(self, series: Series, name: str, made_from: float) -> bool:
+        """The receiver has acknowledged a file; whether it is one of the CT that is being sent.
+
+        Args:
+            made_from: of the CT that the file is of.
+        """
         with self.lock:
+            if series.made_from != made_from:
+                return False
             if name not in series.sent:
                 series.sent.append(name)
             if series.state == SENDING and set(series.sent) >= set(series.made):
                 series.become(SENT)
             else:
                 series.save()
+            return True
 
-    def not_sent(self, series: Series, reason: str, pause_s: float) -> None:
-        """The receiver is away, or refuses; it is tried again after a pause."""
+    def not_sent(self, series: Series, reason: str, pause_s: float, made_from: float) -> bool:
+        """The receiver is away, or refuses: tried again after a pause, if it is still this CT."""
         with self.lock:
-            if series.state == SENDING:
-                series.attempts += 1
-                series.next_try = time.time() + pause_s
-                series.reason = reason
+            if series.state != SENDING or series.made_from != made_from:
+                return False
+            series.attempts += 1
+            series.next_try = time.time() + pause_s
+            series.reason = reason
+            with contextlib.suppress(OSError):  # it would only tell people
                 series.save()
+            return True
 
     def put_back(self) -> list[Series]:
-        """Take up the series that were put back by hand (:func:`put_back`)."""
+        """Take up the series that were put back by hand (see :mod:`status`)."""
         found = []
         with self.lock:
-            for path in (self.folder / _AGAIN).glob("*"):
+            for path in (self.folder / AGAIN).glob("*"):
                 if path.suffix:  # it is just being written
                     continue
                 series = self.series.get(path.name)
                 if series is not None and series.state in ANSWERED and not series.removed:
                     self._discard(series)
-                    self._broken.pop(series.id, None)
+                    self._carrying.mend(series.id)
+                    series.refused = []
                     series.open = False
-                    series.accepted = path.read_bytes() == _ACCEPTED
+                    series.accepted = path.read_bytes() == ACCEPTED
                     series.become(WAITING)
                     found.append(series)
                 path.unlink(missing_ok=True)
@@ -314,7 +367,7 @@ class Spool:
         limit, found = time.time() - days * 86400, []
         with self.lock:
             for series in self.series.values():
-                if series.removed or series.arrived > limit or self._carriers.get(series.id):
+                if series.removed or series.arrived > limit or self._carrying.carried(series.id):
                     continue
                 if series.state == GENERATING:
                     continue
@@ -335,29 +388,3 @@ class Spool:
 def _due(series: Series, now: float) -> bool:
     """Whether the next attempt is due; a pause longer than any is of a clock that was set back."""
     return not now < series.next_try <= now + LONGEST_PAUSE_S
-
-
-def load_all(folder: Path) -> list[Series]:
-    """Return all series of a spool, also while a node serves it."""
-    root = folder / _SERIES
-    found = [Series.load(path) for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
-    return sorted(found, key=lambda one: one.since)
-
-
-def put_back(folder: Path, name: str, *, outside_domain: bool = False) -> None:
-    """Ask the node, which may be running, to make and send the CT of a series once more.
-
-    Args:
-        outside_domain: although the MR is outside the model's domain.
-
-    Raises:
-        SyntheticCTError: no such series, its images are gone, or it is being worked on.
-    """
-    series = next((one for one in load_all(folder) if one.id == name), None)
-    if series is None:
-        raise SyntheticCTError(f"There is no series {name} in {folder}: --status names them.")
-    if series.removed:
-        raise SyntheticCTError(f"The images of the series {name} were removed: send it again.")
-    if series.state not in ANSWERED:
-        raise SyntheticCTError(f"The series {name} is still {series.state}: wait until it is done.")
-    write_through(require_writable_folder(folder / _AGAIN) / name, _ACCEPTED * outside_domain)

@@ -1,12 +1,26 @@
-"""What stands in the spool, as a table, for people at a terminal."""
+"""What people at a terminal are told of the spool, and ask of it, also while a node serves it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-from .series import KEPT, SENDING, STATES, Series
+from SyntheticCTLib.basics.errors import SyntheticCTError
+from SyntheticCTLib.basics.outputs import require_writable_folder
+
+from .series import (
+    ACCEPTED,
+    AGAIN,
+    ANSWERED,
+    KEPT,
+    SENDING,
+    STATES,
+    Series,
+    load_all,
+    write_through,
+)
 
 
 def status_table(series: Sequence[Series]) -> str:
@@ -62,3 +76,22 @@ def notes(one: Series) -> list[str]:
 def moment(seconds: float) -> str:
     """A time as UTC."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def put_back(folder: Path, name: str, *, outside_domain: bool = False) -> None:
+    """Ask the node, running or not, to make and send the CT of a series once more.
+
+    Args:
+        outside_domain: although the MR is outside the model's domain.
+
+    Raises:
+        SyntheticCTError: no such series, its images are gone, or it is being worked on.
+    """
+    series = next((one for one in load_all(folder) if one.id == name), None)
+    if series is None:
+        raise SyntheticCTError(f"There is no series {name} in {folder}: --status names them.")
+    if series.removed:
+        raise SyntheticCTError(f"The images of the series {name} were removed: send it again.")
+    if series.state not in ANSWERED:
+        raise SyntheticCTError(f"The series {name} is still {series.state}: wait until it is done.")
+    write_through(require_writable_folder(folder / AGAIN) / name, ACCEPTED * outside_domain)

@@ -48,16 +48,25 @@ class Worker:
 
         Args:
             outside_domain: see :func:`generating.generate_series`.
+
+        Raises:
+            OSError: no process or no pipe can be made now; the next call tries again.
         """
         if self._process is None or not self._process.is_alive():
             self.close()
             context = multiprocessing.get_context("spawn")
-            self._pipe, other = context.Pipe()
-            self._process = context.Process(
+            pipe, other = context.Pipe()
+            process = context.Process(
                 target=_work, args=(other, *self._settings), daemon=True, name="generate"
             )
-            self._process.start()
-            other.close()
+            try:
+                process.start()
+            except OSError:
+                pipe.close()
+                raise
+            finally:
+                other.close()
+            self._process, self._pipe = process, pipe  # one that never ran cannot be ended
         self.folder, self.progress = folder, ("", 0.0)
         with contextlib.suppress(OSError):  # ended just now; poll tells
             self._pipe.send((str(folder), outside_domain))

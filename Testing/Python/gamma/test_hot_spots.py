@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from SyntheticCTEvalLib.gamma.hot_spots import find_hot_spots
@@ -62,6 +62,7 @@ def test_voxels_that_touch_at_a_corner_are_one_spot():
     assert len(find_hot_spots(map_of(values))) == 1
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_spots_are_the_connected_parts_and_cover_every_failing_voxel(seed):
     values = np.random.default_rng(seed).uniform(-1, 2, (5, 6, 7)).astype(np.float32)

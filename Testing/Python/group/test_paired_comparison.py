@@ -142,6 +142,7 @@ def test_holm_steps_down():
     assert [adjusted[0], adjusted[2]] == pytest.approx([0.02, 0.02])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holm_never_lowers_a_p_value_nor_turns_their_order(values):
     adjusted = holm(values)

@@ -17,7 +17,6 @@ from dicom_node import (
     free_port,
     storescp,
     storescu,
-    wait,
     write_series,
 )
 from mr_series import judged
@@ -50,20 +49,20 @@ def test_every_series_ends_once_at_the_receiver_however_often_the_node_is_killed
         node.kill()
         node.start()
         assert [storescu(node.port, folder) for folder in folders] == [0, 0]
-        wait(lambda: node.states()["generating"])
+        node.wait(lambda: node.states()["generating"])
         node.kill()
         node.start()
-        wait(lambda: any(one["attempts"] for one in node.series()))
+        node.wait(lambda: any(one["attempts"] for one in node.series()))
         assert "does not answer" in node.said()
         with storescp(tmp_path / "rx", port):
             node.kill()
             node.start()  # which tries at once
-            wait(lambda: at_receiver(tmp_path / "rx"))
+            node.wait(lambda: at_receiver(tmp_path / "rx"))
             node.kill()
             node.start()
-            wait(lambda: node.states() == {"sent": 2})
+            node.wait(lambda: node.states() == {"sent": 2})
             assert storescu(node.port, folders[1]) == 0  # the same once more
-            wait(lambda: not any(one["open"] for one in node.series()))
+            node.wait(lambda: not any(one["open"] for one in node.series()))
         assert node.stop() == 0
     assert sorted(at_receiver(tmp_path / "rx").values()) == [12, 12]
     assert node.states() == {"sent": 2}
@@ -90,7 +89,7 @@ def test_what_no_ct_may_be_made_of_is_kept_with_its_reason_and_can_be_put_back(t
     port = free_port()
     with NodeProcess(tmp_path, "demo", *QUICK, "--page", str(port)) as node:
         assert [storescu(node.port, one) for one in (*folders.values(), gap)] == [0] * 4
-        wait(lambda: node.states() == {"kept": 4})
+        node.wait(lambda: node.states() == {"kept": 4})
         told = " ".join(one["reason"] for one in node.series())
         assert "T1" in told and "12 of 24 images" in told
         assert "outside the model's domain: This model was trained on the digital phantom" in told
@@ -98,7 +97,7 @@ def test_what_no_ct_may_be_made_of_is_kept_with_its_reason_and_can_be_put_back(t
         outside = next(one for one in node.series() if "domain" in one["reason"])
         again = ["serve", "--folder", str(node.spool), "--again", outside["folder"].name]
         assert main([*again, "--outside-domain", "send"]) == 0
-        wait(lambda: node.states() == {"kept": 3, "made": 1})
+        node.wait(lambda: node.states() == {"kept": 3, "made": 1})
         page = fetched(port)
         assert "Outside the model's domain: This model was trained" in page.text
         (picture,) = page.all("img")

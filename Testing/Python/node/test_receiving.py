@@ -11,16 +11,17 @@ import numpy as np
 import pydicom
 import pytest
 from dicom_files import write_series as write_ct
-from dicom_node import NODE, program, storescu, wait, write_series
+from dicom_node import NODE, listens, program, storescu, wait, write_series
 from mr_series import mr_and_sct
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.progress import SILENT
+from SyntheticCTLib.node import receiving as receiving_module
 from SyntheticCTLib.node import spool as spool_module
 from SyntheticCTLib.node.addresses import TlsFiles, caller
 from SyntheticCTLib.node.log import NodeLog, libraries_silent
 from SyntheticCTLib.node.receiving import Listening, Receiver
-from SyntheticCTLib.node.series import RECEIVING, WAITING
-from SyntheticCTLib.node.spool import Spool, load_all
+from SyntheticCTLib.node.series import KEPT, RECEIVING, WAITING, load_all
+from SyntheticCTLib.node.spool import Spool
 
 MR, _ = mr_and_sct()
 
@@ -118,15 +119,22 @@ def test_compressed_images_are_taken_as_they_are(tmp_path):
         assert (series.files, syntaxes) == (12, {"1.2.840.10008.1.2.4.70"})
 
 
-def test_an_association_that_breaks_in_the_middle_leaves_a_series_that_waits(tmp_path):
-    """The sender is gone after seven images, without a word."""
+def calling(port):
+    """An association by which MR images may be sent one by one."""
     from pynetdicom import AE
 
+    entity = AE("MR1")
+    entity.add_requested_context("1.2.840.10008.5.1.4.1.1.4")
+    association = entity.associate("127.0.0.1", port, ae_title=NODE)
+    assert association.is_established
+    return association
+
+
+def test_an_association_that_breaks_in_the_middle_leaves_a_series_that_waits(tmp_path):
+    """The sender is gone after seven images, without a word."""
     paths = sorted(write_series(tmp_path / "a", MR).iterdir())
     with receiving(tmp_path) as (spool, port):
-        entity = AE("MR1")
-        entity.add_requested_context("1.2.840.10008.5.1.4.1.1.4")
-        association = entity.associate("127.0.0.1", port, ae_title=NODE)
+        association = calling(port)
         for path in paths[:7]:
             assert association.send_c_store(path).Status == 0
         association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
@@ -137,6 +145,53 @@ def test_an_association_that_breaks_in_the_middle_leaves_a_series_that_waits(tmp
         assert storescu(port, tmp_path / "a") == 0
         wait(lambda: carried(spool))
         assert [(s.state, s.files) for s in settled(spool)] == [(WAITING, 12)]
+
+
+def test_an_association_that_was_there_when_another_broke_off_makes_nothing_whole(tmp_path):
+    """Although its first image comes after that: its sender may share the rest among both."""
+    paths = sorted(write_series(tmp_path / "a", MR).iterdir())
+    with receiving(tmp_path) as (spool, port):
+        one, other = calling(port), calling(port)
+        for path in paths[:6]:
+            assert one.send_c_store(path).Status == 0
+        one.abort()
+        wait(lambda: "broke off" in logged(spool))
+        for path in paths[8:]:
+            assert other.send_c_store(path).Status == 0
+        other.release()
+        (series,) = settled(spool)
+        assert (series.state, series.files, series.caller) == (RECEIVING, 10, "MR1")
+
+
+def test_who_is_gone_while_an_image_is_read_carries_nothing(tmp_path, monkeypatch):
+    paths = sorted(write_series(tmp_path / "a", MR).iterdir())
+    read, gone = receiving_module._uids, []
+    with receiving(tmp_path) as (spool, port):
+        association = calling(port)
+        for path in paths[:3]:
+            assert association.send_c_store(path).Status == 0
+
+        def slowly(encoded):
+            association.dul.socket.socket.shutdown(socket.SHUT_RDWR)
+            wait(lambda: "broke off" in logged(spool))
+            gone.append(True)
+            return read(encoded)
+
+        monkeypatch.setattr(receiving_module, "_uids", slowly)
+        association.send_c_store(paths[3])
+        association.kill()
+        wait(lambda: gone and spool.series and settled(spool)[0].files == 4)
+        spool.settle(0.0, -1.0)
+        assert [one.state for one in spool.series.values()] == [KEPT]
+
+
+def test_who_brings_nothing_is_not_told_of(tmp_path):
+    """As a program that looks whether the port answers, or who aborts at once."""
+    with receiving(tmp_path) as (spool, port):
+        listens(port)
+        calling(port).abort()
+        assert storescu(port, write_series(tmp_path / "a", MR)) == 0
+        assert logged(spool) == ""
 
 
 def test_who_is_not_listed_is_refused_and_named(tmp_path):

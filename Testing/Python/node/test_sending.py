@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import socket
+import threading
 import time
 
 import pydicom
 import pytest
-from dicom_node import NODE, RECEIVER, at_receiver, free_port, listens, storescp, wait
+from dicom_node import NODE, RECEIVER, at_receiver, free_port, storescp
 from mr_series import STUDY, mr_and_sct, write_mr
 from SyntheticCTLib.body.contour import body_contour
 from SyntheticCTLib.export.folder import ExportSettings, export_dicom
@@ -60,7 +62,9 @@ def test_sending_goes_on_where_it_stopped_and_nothing_is_there_twice(files, tmp_
 
 
 def test_a_receiver_that_is_away_or_rejects_is_told(files, tmp_path):
-    reason, names = sent(files, free_port())
+    with socket.socket() as nobody:  # holds its port, and does not listen
+        nobody.bind(("127.0.0.1", 0))
+        reason, names = sent(files, nobody.getsockname()[1])
     assert "does not answer" in reason and not names
     with storescp(tmp_path / "rx", port := free_port(), "--refuse"):
         reason, names = sent(files, port)
@@ -94,15 +98,14 @@ def test_a_receiver_that_dies_in_the_middle_is_told(files, tmp_path):
 def answering(status, classes):
     from pynetdicom import AE, evt
 
-    entity, port = AE(RECEIVER), free_port()
+    entity = AE(RECEIVER)
     for sop_class in classes:
         entity.add_supported_context(sop_class)
-    entity.start_server(
-        ("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda event: status)]
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, lambda event: status)]
     )
     try:
-        wait(lambda: listens(port), 10)
-        yield port
+        yield server.server_address[1]
     finally:
         entity.shutdown()
 
@@ -119,6 +122,31 @@ def test_a_refusal_is_told_with_its_status_and_a_warning_is_none(files):
     with answering(0x0000, [CT]) as port:
         reason, names = sent(files, port)
         assert "does not take RT Structure Set Storage" in reason and not names
+
+
+def test_a_receiver_that_takes_neither_class_has_answered(files):
+    with answering(0x0000, ["1.2.840.10008.1.1"]) as port:
+        reason, names = sent(files, port)
+    assert "does not take CT Image Storage nor RT Structure Set Storage" in reason and not names
+
+
+def test_a_receiver_that_aborts_when_it_is_called_has_answered(files):
+    abort = bytes.fromhex("0700 0000 0004 0000 0000")  # A-ABORT of its user (PS3.8 9.3.8)
+
+    def answer(server):
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1 << 16)
+            connection.sendall(abort)
+            while connection.recv(1 << 16):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer, args=(server,), daemon=True)
+        thread.start()
+        reason, names = sent(files, server.getsockname()[1])
+        thread.join(30)
+    assert "aborts the association" in reason and not names
 
 
 def test_pauses_grow_to_an_hour():

@@ -2,68 +2,18 @@
 
 from __future__ import annotations
 
-import errno
 import io
-import os
 import time
 
 import pydicom
 import pytest
 from dicom_files import save_dicom
-from mr_series import mr_and_sct, write_mr
-from pydicom.uid import generate_uid
+from spools import PATIENCE_S, QUIET_S, after, made, sent_in, taken
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.node import spool as spool_module
-from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING, Series
-from SyntheticCTLib.node.spool import Association, Spool, load_all, put_back
-
-QUIET_S, PATIENCE_S = 0.0, 60.0
-
-
-@pytest.fixture
-def images(tmp_path):
-    """Twelve images of a series, as files and with their UIDs."""
-    paths = write_mr(tmp_path / "mr", mr_and_sct()[0], SeriesInstanceUID=generate_uid())
-    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
-    return [
-        (path.read_bytes(), (h.StudyInstanceUID, h.SeriesInstanceUID, h.SOPInstanceUID))
-        for path, h in zip(paths, headers, strict=True)
-    ]
-
-
-@pytest.fixture
-def spool(tmp_path):
-    with Spool(tmp_path / "spool").held() as held:
-        yield held
-
-
-def after(spool):
-    """The spool as a node finds it that starts after this one was killed."""
-    again = Spool(spool.folder)
-    again._recover()
-    return again
-
-
-def sent_in(spool, images, by=None):
-    by = by or Association("MR1")
-    for encoded, uids in images:
-        spool.take(encoded, uids, by)
-    (series,) = [one for one in spool.series.values() if one.id in by.carried]
-    return by, series
-
-
-def taken(spool, images):
-    by, series = sent_in(spool, images)
-    spool.ended(by, in_order=True)
-    spool.settle(QUIET_S, PATIENCE_S)
-    return series
-
-
-def made(spool, images):
-    series = taken(spool, images)
-    assert spool.next_waiting() is series
-    assert spool.generated(series, ["CT_0001.dcm", "CT_0002.dcm"], to_send=True)
-    return series
+from SyntheticCTLib.node.carrying import Association
+from SyntheticCTLib.node.series import KEPT, MADE, RECEIVING, SENDING, SENT, WAITING, load_all
+from SyntheticCTLib.node.spool import Spool
+from SyntheticCTLib.node.status import put_back
 
 
 def test_a_series_is_whole_when_its_association_was_released_and_it_is_quiet(spool, images):
@@ -81,27 +31,6 @@ def test_a_series_is_whole_when_its_association_was_released_and_it_is_quiet(spo
     )
 
 
-def test_what_was_acknowledged_is_there_after_a_kill(spool, images):
-    sent_in(spool, images[:7])
-    found = after(spool)
-    (series,) = found.series.values()
-    assert (series.state, series.files, series.caller) == (RECEIVING, 7, "MR1")
-    found.settle(QUIET_S, PATIENCE_S)  # the kill broke the association off: more may come
-    assert series.state == RECEIVING
-    sent_in(found, images, again := Association("MR1"))
-    found.ended(again, in_order=True)
-    found.settle(QUIET_S, PATIENCE_S)
-    assert (series.state, series.files) == (WAITING, 12)
-
-
-def test_a_series_that_was_whole_needs_no_second_sending_after_a_kill(spool, images):
-    by, _ = sent_in(spool, images)
-    spool.ended(by, in_order=True)
-    found = after(spool)
-    found.settle(QUIET_S, PATIENCE_S)
-    assert [one.state for one in found.series.values()] == [WAITING]
-
-
 def test_a_series_that_broke_off_is_kept_with_its_reason(spool, images):
     by, series = sent_in(spool, images[:7])
     spool.ended(by, in_order=False)
@@ -110,6 +39,46 @@ def test_a_series_that_broke_off_is_kept_with_its_reason(spool, images):
     spool.settle(QUIET_S, -1.0)
     assert series.state == KEPT
     assert "broke off, 7 images are here" in series.reason
+
+
+def test_a_series_kept_as_incomplete_is_whole_when_it_was_sent_again(spool, images):
+    by, series = sent_in(spool, images)
+    spool.ended(by, in_order=False)
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "send the series again" in series.reason
+    found = after(spool)  # what it was kept for is known by another node, too
+    _, again = sent_in(found, images[:5], by := Association("MR1"))
+    found.settle(QUIET_S, -1.0)
+    assert (again.state, again.open) == (RECEIVING, True)
+    sent_in(found, images[5:], by)
+    found.ended(by, in_order=True)
+    found.settle(1000.0, PATIENCE_S)
+    assert again.state == RECEIVING  # it is quiet only since it came again
+    found.settle(QUIET_S, PATIENCE_S)
+    assert (again.state, again.files) == (WAITING, 12)
+
+
+def test_a_series_that_was_looked_at_and_refused_is_not_done_again_by_a_repeat(spool, images):
+    series = taken(spool, images)
+    spool.next_waiting()
+    spool.keep(series, "no series of T2-weighted MR alone: T1")
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert (series.state, series.reason) == (KEPT, "no series of T2-weighted MR alone: T1")
+
+
+def test_a_repeat_of_what_broke_off_after_the_ct_was_sent_names_what_came_too_late(spool, images):
+    series = made(spool, images[:10])
+    spool.has_sent(series, "CT_0001.dcm", series.made_from)
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=False)
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "send the series again" in series.reason
+    by, _ = sent_in(spool, images)
+    spool.ended(by, in_order=True)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == KEPT and "2 more images came" in series.reason
 
 
 def test_an_association_beside_the_one_that_broke_off_does_not_make_a_series_whole(spool, images):
@@ -127,10 +96,22 @@ def test_an_association_beside_the_one_that_broke_off_does_not_make_a_series_who
     assert series.state == WAITING
 
 
+def test_an_image_of_an_association_that_has_ended_leaves_no_series_carried_for_ever(spool, images):
+    """Its sender was gone while the image was read."""
+    by, series = sent_in(spool, images[:3])
+    spool.ended(by, in_order=False)
+    assert spool.take(*images[3], by)
+    spool.settle(QUIET_S, PATIENCE_S)
+    assert series.state == RECEIVING
+    spool.settle(QUIET_S, -1.0)
+    assert series.state == KEPT and "broke off, 4 images are here" in series.reason
+    assert spool.remove_older(0.0) == [series]
+
+
 def test_the_same_series_twice_changes_nothing(spool, images):
     series = made(spool, images)
-    spool.has_sent(series, "CT_0001.dcm")
-    spool.has_sent(series, "CT_0002.dcm")
+    spool.has_sent(series, "CT_0001.dcm", series.made_from)
+    spool.has_sent(series, "CT_0002.dcm", series.made_from)
     by, again = sent_in(spool, images)
     spool.ended(by, in_order=True)
     spool.settle(QUIET_S, PATIENCE_S)
@@ -194,7 +175,7 @@ def test_images_that_come_while_the_ct_is_made_are_in_the_next(spool, images):
 
 def test_images_that_come_after_the_ct_was_sent_are_named_and_nothing_is_sent(spool, images):
     series = made(spool, images[:10])
-    spool.has_sent(series, "CT_0001.dcm")
+    spool.has_sent(series, "CT_0001.dcm", series.made_from)
     by, _ = sent_in(spool, images)
     spool.ended(by, in_order=True)
     spool.settle(QUIET_S, PATIENCE_S)
@@ -206,64 +187,6 @@ def test_images_that_come_after_the_ct_was_sent_are_named_and_nothing_is_sent(sp
     assert spool.put_back() == [series]
     assert half.exists()
     assert (series.state, series.made, series.sent) == (WAITING, [], [])
-
-
-def test_what_the_receiver_has_is_known_after_a_kill(spool, images):
-    series = made(spool, images)
-    spool.has_sent(series, "CT_0001.dcm")
-    spool.not_sent(series, "away", 3600.0)
-    found = after(spool)
-    again = found.next_to_send()  # at once: the node was started for it
-    assert (again.id, again.sent, again.reason) == (series.id, ["CT_0001.dcm"], "away")
-
-
-def test_a_ct_that_was_being_made_is_made_again_after_a_kill(spool, images):
-    series = taken(spool, images)
-    spool.next_waiting()
-    (series.folder / "made").mkdir()
-    (series.folder / "made" / "CT_0001.dcm").write_bytes(b"half")
-    found = after(spool)
-    again = found.next_waiting()
-    assert again.id == series.id and not again.result.exists()
-
-
-def test_a_full_disk_acknowledges_nothing_and_leaves_nothing(spool, images, monkeypatch):
-    by, series = sent_in(spool, images[:5])
-
-    def full(path, content):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(spool_module, "write_through", full)
-        with pytest.raises(OSError, match="space"):
-            spool.take(*images[5], by)
-    assert series.files == len(list(series.received.iterdir())) == 5
-    spool.ended(by, in_order=True)  # some senders go on, or end, as if nothing was
-    spool.settle(QUIET_S, PATIENCE_S)
-    assert series.state == RECEIVING
-    spool.settle(QUIET_S, -1.0)
-    assert series.state == KEPT and "want of room" in series.reason
-    time.sleep(0.01)
-    by, _ = sent_in(spool, images)
-    spool.ended(by, in_order=True)
-    spool.settle(QUIET_S, PATIENCE_S)
-    assert (series.state, series.files) == (WAITING, 12)
-
-
-def test_a_series_whose_first_image_found_no_room_even_for_its_record_is_not_whole(
-    spool, images, monkeypatch
-):
-    by = Association("MR1")
-    with monkeypatch.context() as patch:
-        full = OSError(errno.ENOSPC, "No space left on device")
-        patch.setattr(Series, "save", lambda series: (_ for _ in ()).throw(full))
-        with pytest.raises(OSError, match="No space"):
-            spool.take(*images[0], by)
-    _, series = sent_in(spool, images[1:], by)
-    spool.ended(by, in_order=True)
-    spool.settle(QUIET_S, PATIENCE_S)
-    assert series.state == RECEIVING
-    assert taken(spool, images).state == WAITING  # sent again, all of it
 
 
 def test_a_clock_that_is_set_back_makes_no_series_whole(spool, images, monkeypatch):
@@ -283,7 +206,7 @@ def test_a_clock_that_is_set_back_makes_no_series_whole(spool, images, monkeypat
 
 def test_a_clock_that_is_set_back_holds_nothing_up(spool, images, monkeypatch):
     series = made(spool, images)
-    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 3600.0)
+    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 3600.0, series.made_from)
     assert spool.next_to_send() is None
     clock, year_s = time.time, 365 * 86400
     monkeypatch.setattr(time, "time", lambda: clock() - year_s)
@@ -299,20 +222,33 @@ def _encoded(dataset):
     return buffer.getvalue()
 
 
-def test_a_series_of_which_no_image_could_be_written_is_forgotten(spool, images, monkeypatch):
-    by = Association("MR1")
-    with monkeypatch.context() as patch:
-        patch.setattr(spool_module, "write_through", lambda *a: (_ for _ in ()).throw(OSError()))
-        with pytest.raises(OSError):
-            spool.take(*images[0], by)
-    spool.ended(by, in_order=True)
-    spool.settle(QUIET_S, PATIENCE_S)
-    assert not spool.series and not load_all(spool.folder)
+def test_an_acknowledgement_of_an_earlier_ct_counts_for_no_later_one(spool, images):
+    """More images came while its first file was on its way."""
+    series = made(spool, images[:10])
+    earlier = series.made_from
+    taken(spool, images[10:])
+    assert spool.next_waiting() is series
+    assert not spool.has_sent(series, "CT_0001.dcm", earlier)
+    assert spool.generated(series, ["CT_0001.dcm", "CT_0002.dcm"], to_send=True)
+    assert not spool.has_sent(series, "CT_0001.dcm", earlier)
+    assert not spool.not_sent(series, "away", 3600.0, earlier)
+    assert series.sent == [] and spool.next_to_send() is series
+    for name in series.made:
+        assert spool.has_sent(series, name, series.made_from)
+    assert series.state == SENT
+
+
+def test_an_acknowledgement_that_comes_while_a_ct_waits_is_none_of_it(spool, images):
+    series = made(spool, images[:10])
+    earlier = series.made_from
+    taken(spool, images[10:])
+    assert series.state == WAITING
+    assert not spool.has_sent(series, "CT_0001.dcm", earlier) and series.sent == []
 
 
 def test_data_goes_after_the_days_asked_for_and_the_series_stays_named(spool, images):
     series = made(spool, images)
-    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 5.0)
+    spool.not_sent(series, "PLAN@10.0.0.7:104 does not answer", 5.0, series.made_from)
     assert not spool.remove_older(1.0)
     assert spool.remove_older(0.0) == [series]
     assert not series.received.exists() and not series.result.exists()
