@@ -95,7 +95,10 @@ def test_a_reader_that_goes_away_ends_the_work_with_a_sentence(mr, model, tmp_pa
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process without asking it")
 def test_who_presses_ctrl_c_again_and_again_reads_one_sentence(tmp_path):
-    command = [sys.executable, "-m", "SyntheticCTLib", "phantom", "--seed", "1", "--count", "50"]
+    # What is started in the background of a shell ignores Ctrl-C, and hands that on.
+    heeding = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    heeding += "from SyntheticCTProgram.program import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", heeding, "phantom", "--seed", "1", "--count", "50"]
     with subprocess.Popen(
         [*command, "--progress", "json", "--output", str(tmp_path / "out")],
         stdout=subprocess.PIPE,
@@ -103,8 +106,9 @@ def test_who_presses_ctrl_c_again_and_again_reads_one_sentence(tmp_path):
         text=True,
     ) as process:
         process.stdout.readline()  # it is at work
+        ends = time.monotonic() + 60
         while process.poll() is None:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT if time.monotonic() < ends else signal.SIGKILL)
             time.sleep(0.02)
         told = process.stderr.read()
     assert process.returncode == 130
