@@ -15,6 +15,7 @@ import SimpleITK as sitk
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.inputs import without_folders
 from SyntheticCTLib.basics.outputs import (
+    named_in,
     refuse_overwrite,
     require_writable_folder,
     staged_folder,
@@ -262,19 +263,9 @@ def _earlier(folder: Path) -> list[Path]:
             "replaced: choose another folder for the results, or move that file."
         )
     named = found.get(_FILES)
-    names = [name for name in named if _is_own(name)] if isinstance(named, list) else []
-    files = [folder / name for name in names]
-    files = [file for file in files if file.suffix != ".dcm" or written_here(file)]
-    return [path, *files]
-
-
-def _is_own(name: Any) -> bool:
-    """Whether a name could be one of a result: never a path that leads elsewhere."""
-    return (
-        isinstance(name, str)
-        and Path(name).name == name
-        and any(fnmatchcase(name, pattern) for pattern in _OWN)
-    )
+    files = named_in(folder, named if isinstance(named, list) else [])
+    files = [file for file in files if any(fnmatchcase(file.name, own) for own in _OWN)]
+    return [path, *(file for file in files if file.suffix != ".dcm" or written_here(file))]
 
 
 def _photons(text: str) -> int:

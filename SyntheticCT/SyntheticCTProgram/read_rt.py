@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
-from SyntheticCTLib.basics.outputs import require_writable_folder, staged_folder
+from SyntheticCTLib.basics.outputs import named_in, require_writable_folder, staged_folder
 from SyntheticCTLib.basics.progress import Progress
 from SyntheticCTLib.volumes.mask_folder import write_masks
 from SyntheticCTLib.volumes.reading import read_volume
@@ -97,11 +97,9 @@ def _earlier(folder: Path) -> list[Path]:
     try:
         found = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         named = [entry["file"] for entry in found if "file" in entry]
-        # A path that leads elsewhere is none that this command has written.
-        names = [name for name in named if Path(name).name == name]
     except (OSError, ValueError, TypeError, KeyError):
         return []
-    return [path for path in (folder / INDEX, *(folder / name for name in names)) if path.exists()]
+    return [path for path in (folder / INDEX, *named_in(folder, named)) if path.exists()]
 
 
 def add_read_rt(command: Callable) -> None:

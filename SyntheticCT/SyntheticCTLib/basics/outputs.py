@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from .errors import SyntheticCTError
 from .inputs import folder_and_series
@@ -105,6 +106,23 @@ def staged_file(path: str | os.PathLike) -> Iterator[Path]:
     with full_disk_told(target), stage_in(folder) as stage:
         yield stage / target.name
         os.replace(stage / target.name, target)
+
+
+def named_in(folder: Path, names: Iterable[Any], *, deep: bool = False) -> list[Path]:
+    """Return the results in ``folder`` that the list of an earlier run names.
+
+    A name that leads elsewhere is none that this program has written, and left out.
+
+    Args:
+        deep: names may have folders within ``folder``.
+    """
+
+    def own(name: Any) -> bool:
+        parts = name.split("/") if isinstance(name, str) else []
+        plain = all(Path(part).name == part and part not in ("", "..") for part in parts)
+        return bool(parts) and plain and (deep or len(parts) == 1)
+
+    return [folder / name for name in names if own(name)]
 
 
 @contextlib.contextmanager

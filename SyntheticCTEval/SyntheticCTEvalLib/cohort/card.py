@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from SyntheticCTLib.basics.outputs import staged_file
+from SyntheticCTLib.basics.outputs import named_in, staged_file
 
 from SyntheticCTEvalLib.report.folder import earlier_results
 
@@ -49,7 +49,7 @@ def results_in(folder: Path) -> list[Path]:
     """Return the files of an earlier run in a patient's folder, which go when it is done again."""
     try:
         names = json.loads((folder / CARD).read_text(encoding="utf-8"))["files"]
-        found = [folder / name for name in names]
+        found = named_in(folder, names, deep=True)
     except (OSError, ValueError, KeyError, TypeError):  # damaged: what the figures tell
         found = earlier_results(folder)
     return [path for path in (*found, folder / CARD) if path.is_file()]

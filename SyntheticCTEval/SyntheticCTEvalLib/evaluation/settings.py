@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from SyntheticCTLib.basics.errors import SyntheticCTError
@@ -190,19 +191,20 @@ class EvaluationSettings:
             histograms: there are structures and doses.
         """
         notes = [NO_POINTS] if self.dvh_points and not histograms else []
-        groups = [(_OF_CALCULATION, "of a dose that is calculated, and none was")]
+        if not recalculated:
+            notes += self._without(_OF_CALCULATION, "of a dose that is calculated, and none was")
         if not self.dose:
-            groups.append((_OF_DOSE, "of dose, which was not evaluated"))
-        usual = EvaluationSettings()
-        for names, why in [] if recalculated else groups:
-            asked = [
-                told for name, told in names.items() if getattr(self, name) != getattr(usual, name)
-            ]
-            if asked:
-                notes.append(
-                    f"What was asked for ({', '.join(asked)}) is {why}: it is without effect."
-                )
+            notes += self._without(_OF_DOSE, "of dose, which was not evaluated")
         return notes
+
+    def _without(self, fields: Mapping[str, str], why: str) -> list[str]:
+        """A note on those of ``fields`` that were asked for, of which ``why`` says what lacks."""
+        usual = EvaluationSettings()
+        asked = [
+            told for name, told in fields.items() if getattr(self, name) != getattr(usual, name)
+        ]
+        told = ", ".join(asked)
+        return [f"What was asked for ({told}) is {why}: it is without effect."] if asked else []
 
     def prescription_kind(self, imported: bool) -> str:
         """Return where the prescription is from: "given", "planned", "assumed", "largest" dose.

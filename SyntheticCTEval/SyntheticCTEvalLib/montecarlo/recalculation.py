@@ -142,8 +142,9 @@ def noise_of_rates(
     progress.report(step, 0)
     inside = {own: _on_doses(each, doses) for own, each in (structures or {}).items()}
     shared = None if common is None else _on_doses(common, doses)
-    pair = doses.batches.doses[:, (0, number)]
-    found = _rates_of_batches(pair, doses.reference, criteria, mask, inside, shared)
+    found = _rates_of_batches(
+        doses.batches.doses, number, doses.reference, criteria, mask, inside, shared
+    )
     progress.report(step, 1)
     _tell_noise(name, found, progress)
     return found
@@ -163,7 +164,7 @@ def largest_rate_noise(
         noises = [
             one.noise
             for number, mask in enumerate(masks, start=1)
-            for one in _rates_of_batches(batches[:, (0, number)], grid, [criteria], mask).values()
+            for one in _rates_of_batches(batches, number, grid, [criteria], mask).values()
         ]
         return max((noise for noise in noises if math.isfinite(noise)), default=0.0)
 
@@ -171,23 +172,24 @@ def largest_rate_noise(
 
 
 def _rates_of_batches(
-    pair: np.ndarray,
+    batches: np.ndarray,
+    number: int,
     grid: sitk.Image,
     criteria: Sequence[GammaCriteria],
     mask: sitk.Image | None,
     inside: Mapping[str, sitk.Image] | None = None,
     shared: sitk.Image | None = None,
 ) -> dict[tuple[str, ...], PassRateNoise]:
-    """Pass rates with their noise; ``pair``: (batches, reference and candidate, k, j, i) Gy."""
+    """Pass rates of the candidate ``number`` with their noise, of doses as of Batches.doses."""
 
     def rates_of(reference: np.ndarray, evaluated: np.ndarray) -> dict[str, Any]:
-        both = (above_zero(reference), above_zero(evaluated))
-        first, second = (image_like(values, grid) for values in both)
+        pair = (above_zero(reference), above_zero(evaluated))
+        first, second = (image_like(values, grid) for values in pair)
         gammas = gammas_of(first, second, criteria, mask)
         rates = gammas.rates(first, inside or {})
         return rates if shared is None else rates | {"common": gammas.rates_inside(first, shared)}
 
-    return pass_rate_noise(pair[:, 0], pair[:, 1], rates_of)
+    return pass_rate_noise(batches[:, 0], batches[:, number], rates_of)
 
 
 def _on_doses(mask: sitk.Image, doses: MonteCarloDoses) -> sitk.Image:

@@ -12,6 +12,7 @@ from random import random
 import pytest
 from SyntheticCTLib.basics.errors import SyntheticCTError
 from SyntheticCTLib.basics.outputs import (
+    named_in,
     nothing_left,
     refuse_overwrite,
     require_writable_folder,
@@ -213,3 +214,9 @@ def test_a_folder_of_results_may_not_replace_the_folder_of_an_input(tmp_path):
     ):
         (stage / "dicom").mkdir()
     assert (tmp_path / "dicom" / "1.dcm").read_text() == "input"
+
+
+def test_the_list_of_an_earlier_run_leads_nowhere_else(tmp_path):
+    names = ["a.nrrd", "of/b.nrrd", "..", ".", "", "../c", "of/../../c", "/etc/c", "of//c", 5, None]
+    assert named_in(tmp_path, names) == [tmp_path / "a.nrrd"]
+    assert named_in(tmp_path, names, deep=True) == [tmp_path / "a.nrrd", tmp_path / "of/b.nrrd"]
